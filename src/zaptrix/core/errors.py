@@ -1,0 +1,68 @@
+"""What a platform call can end in, other than success. Raised by the platforms' clients, judged by `core.retry`.
+
+    PlatformError
+      TooFast       a limit was met: wait, it costs no attempt
+      Unavailable   the platform surely did not act
+      Unclear       the request left and no clear answer came back: it may have acted
+      Refused       it will never be taken as it is
+      Unauthorized  our key is bad: hold everything behind it
+      Unexpected    an answer that no table knows
+
+`code` is the platform's own code as text; `detail` is for people and never holds secrets, phones or message texts.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class PlatformError(Exception):
+    """A platform call that did not succeed."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class TooFast(PlatformError):
+    """A limit was met. `wait_s` is how long the platform asks for, when it says."""
+
+    def __init__(self, code: str, detail: str = "", *, wait_s: float | None = None) -> None:
+        super().__init__(code, detail)
+        self.wait_s = wait_s
+
+
+class Unavailable(PlatformError):
+    """The platform surely did not act: no connection, 503, or a token that had expired."""
+
+
+class Unclear(PlatformError):
+    """The request left and no clear answer came: timeout, 500/502/504, connection lost, runner died."""
+
+
+class Refused(PlatformError):
+    """The platform will never take this message. `notice` is the code of the line that the operator gets."""
+
+    def __init__(self, code: str, detail: str = "", *, notice: str = "refused") -> None:
+        super().__init__(code, detail)
+        self.notice = notice
+
+
+class Scope(StrEnum):
+    """How much stands behind a bad key."""
+
+    CHANNEL = "channel"
+    PORTAL = "portal"
+
+
+class Unauthorized(PlatformError):
+    """Our key is bad: the channel or the portal is paused until an admin repairs it."""
+
+    def __init__(self, code: str, detail: str = "", *, scope: Scope) -> None:
+        super().__init__(code, detail)
+        self.scope = scope
+
+
+class Unexpected(PlatformError):
+    """An answer that no table knows."""

@@ -1,0 +1,110 @@
+"""Events: webhook items as received, and what translation makes of them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import msgspec
+
+from zaptrix.core.customer import Customer
+from zaptrix.core.ids import EventId, MessageId
+from zaptrix.core.lanes import Lane
+from zaptrix.core.message import Content, Side, State
+
+
+class EventState(StrEnum):
+    """What routing made of an event."""
+
+    NEW = "new"
+    ROUTED = "routed"
+    IGNORED = "ignored"  # understood, and nothing to do
+    UNROUTABLE = "unroutable"  # kept, visible, replayable
+
+
+class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook item on its way into the journal. `key` is what makes two deliveries of it the same."""
+
+    source: Side
+    name: str  # "messages.text", "statuses.sent", "ONIMCONNECTORMESSAGEADD", ...
+    key: bytes  # 16 bytes
+    lane: Lane
+    body: bytes  # JSON
+    request_id: str
+    state: EventState = EventState.NEW
+    reason: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook item in the journal."""
+
+    id: EventId
+    received_on: date
+    received_at: datetime
+    source: Side
+    name: str
+    lane: Lane
+    body: bytes
+    request_id: str
+
+
+class CustomerMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer wrote."""
+
+    phone_number_id: str
+    customer: Customer
+    whatsapp_id: str
+    content: Content
+    written_at: datetime  # by Meta's clock, whole seconds
+
+
+class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator, a bot or the line itself wrote."""
+
+    external_chat_id: str
+    bitrix_chat_id: int
+    bitrix_message_id: int
+    content: Content
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """WhatsApp told what became of one of our messages."""
+
+    phone_number_id: str
+    whatsapp_id: str
+    message_id: MessageId | None  # from our callback data
+    status: State
+    at: datetime
+    code: str | None = None  # of a failure
+    detail: str | None = None
+    wa_id: str | None = None
+
+
+class DialogStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A session was opened: the one thing that tells a chat's session when a first send had no clear answer."""
+
+    external_chat_id: str
+    bitrix_session_id: int
+
+
+class ConnectorLost(msgspec.Struct, frozen=True, kw_only=True):
+    """The connector was switched off on a line, or the line was deleted. `connector_id` None: whatever stood there."""
+
+    connector_id: str | None
+    line_id: int
+    reason: str
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """Understood, and nothing to do."""
+
+    reason: str
+
+
+class Unroutable(msgspec.Struct, frozen=True):
+    """Not understood, or for nobody we know: kept for an admin."""
+
+    reason: str
+
+
+Routed = CustomerMessage | OperatorMessage | Receipt | DialogStarted | ConnectorLost | Ignored | Unroutable

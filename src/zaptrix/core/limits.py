@@ -1,0 +1,53 @@
+"""Every limit has a name and stands here; a platform's limit cites its page."""
+
+from __future__ import annotations
+
+# Attempts and waiting.
+ATTEMPTS_MAX = 5
+UNEXPECTED_RETRIES = 2
+BACKOFF_FACTOR = 2
+BACKOFF_STEPS_MAX = 10
+BACKOFF_S_MAX = 60.0
+OUTAGE_S_MAX = 24 * 3600.0  # how long an unavailable platform may delay a message before it is buried
+
+# Doors. Meta posts at most 1,000 updates and 3 MB.
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
+META_BODY_BYTES_MAX = 3 * 1024 * 1024
+META_ITEMS_MAX = 1_000
+BITRIX_BODY_BYTES_MAX = 2 * 1024 * 1024
+FORM_DEPTH_MAX = 10
+FORM_KEYS_MAX = 2_000
+API_BODY_BYTES_MAX = 256 * 1024
+
+# WhatsApp. https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput
+WHATSAPP_TEXT_MAX = 4_096
+PAIR_INTERVAL_S = 6.0
+PAIR_BURST = 45
+WINDOW_HOURS = 24
+# Where the number's bucket is shared with what Meta delivers to us, a little room is left.
+NUMBER_BURST_S = 1.0
+
+# Bitrix24. https://apidocs.bitrix24.com/limits.html
+PORTAL_RATE_PER_S = 2.0
+PORTAL_BURST = 50
+PORTAL_RATE_PER_S_ENTERPRISE = 5.0
+PORTAL_BURST_ENTERPRISE = 250
+OPERATING_S_MAX = 480.0  # per method in ten minutes, then OPERATION_TIME_LIMIT
+OPERATING_S_SLOW = 300.0  # from here on calls are spread over what is left of the window
+BITRIX_TEXTS_PER_CALL = 10
+BITRIX_CONFIRMS_PER_CALL = 50
+BITRIX_TEXT_MAX = 20_000
+BITRIX_NAME_MAX = 25
+
+# Lanes.
+SHARDS = 8
+ROUTE_BATCH = 500
+CONFIRM_BATCH = 50
+PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
+
+# API.
+PAGE_DEFAULT = 50
+PAGE_MAX = 200
+BULK_MAX = 1_000
+IDEMPOTENCY_KEY_MAX = 255
+IDEMPOTENCY_HOURS = 24

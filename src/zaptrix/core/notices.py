@@ -1,0 +1,87 @@
+"""What the gateway tells the operator, in the chat, in the portal's language: what happened and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zaptrix.core.portal import Locale
+
+_PT, _EN = Locale.PT_BR, Locale.EN
+
+NOTICES: dict[str, dict[Locale, str]] = {
+    "refused": {
+        _PT: "Mensagem não entregue no WhatsApp: o WhatsApp a recusou (código {code}). Confira o conteúdo e o número.",
+        _EN: "Message not delivered on WhatsApp: WhatsApp refused it (code {code}). Check the content and the number.",
+    },
+    "window_closed": {
+        _PT: "Mensagem não entregue no WhatsApp: faz mais de 24 horas que o cliente não escreve. "
+        "Envie um modelo (template) aprovado ou aguarde o cliente escrever (código {code}).",
+        _EN: "Message not delivered on WhatsApp: the customer has not written for more than 24 hours. "
+        "Send an approved template, or wait until the customer writes (code {code}).",
+    },
+    "too_long": {
+        _PT: "Mensagem não entregue no WhatsApp: ela passa de {limit} caracteres. Divida o texto e envie de novo.",
+        _EN: "Message not delivered on WhatsApp: it is over {limit} characters. Split the text and send it again.",
+    },
+    "unreachable": {
+        _PT: "Mensagem não entregue no WhatsApp: este número não recebe mensagens no WhatsApp ou o cliente precisa "
+        "atualizar o aplicativo (código {code}).",
+        _EN: "Message not delivered on WhatsApp: this number cannot receive WhatsApp messages, or the customer has to "
+        "update the app (code {code}).",
+    },
+    "blocked": {
+        _PT: "Mensagem não entregue no WhatsApp: o contato está bloqueado ou recusou mensagens da empresa "
+        "(código {code}).",
+        _EN: "Message not delivered on WhatsApp: the contact is blocked or has declined the company's messages "
+        "(code {code}).",
+    },
+    "account": {
+        _PT: "Mensagem não entregue no WhatsApp: a conta do WhatsApp Business tem um impedimento (código {code}). "
+        "Avise o administrador.",
+        _EN: "Message not delivered on WhatsApp: the WhatsApp Business account has a restriction (code {code}). "
+        "Tell the administrator.",
+    },
+    "unavailable": {
+        _PT: "Mensagem não entregue no WhatsApp: o serviço ficou indisponível em todas as tentativas (código {code}). "
+        "Envie de novo mais tarde ou peça ao administrador que a reenvie.",
+        _EN: "Message not delivered on WhatsApp: the service was unavailable in every attempt (code {code}). "
+        "Send it again later, or ask the administrator to revive it.",
+    },
+    "unclear": {
+        _PT: "Não foi possível confirmar se a mensagem chegou ao WhatsApp (código {code}). "
+        "Confira com o cliente antes de enviar de novo.",
+        _EN: "It could not be confirmed whether the message reached WhatsApp (code {code}). "
+        "Check with the customer before you send it again.",
+    },
+    "unexpected": {
+        _PT: "Mensagem não entregue no WhatsApp: resposta inesperada (código {code}). O administrador foi avisado.",
+        _EN: "Message not delivered on WhatsApp: unexpected answer (code {code}). The administrator has been alerted.",
+    },
+    "unsupported": {
+        _PT: "Este tipo de conteúdo ainda não pode ser enviado ao WhatsApp por aqui. Envie como texto.",
+        _EN: "This kind of content cannot be sent to WhatsApp from here yet. Send it as text.",
+    },
+    "inbound_lost": {
+        _PT: "Uma mensagem do cliente não pôde ser mostrada aqui (código {code}). Peça ao cliente que a reenvie; "
+        "o administrador pode recuperá-la.",
+        _EN: "A message of the customer could not be shown here (code {code}). Ask the customer to send it again; "
+        "the administrator can recover it.",
+    },
+    "sent_by_api": {
+        _PT: "Enviado ao cliente pela integração: {text}",
+        _EN: "Sent to the customer by the integration: {text}",
+    },
+}
+
+
+def notice_text(code: str, params: Mapping[str, str], locale: Locale) -> str:
+    """The line for the operator. An unknown code falls back to the plainest true sentence."""
+    texts = NOTICES.get(code, NOTICES["unexpected"])
+    return texts[locale].format_map(_Blank(params))
+
+
+class _Blank(dict[str, str]):
+    """A missing parameter shows as a dash: a notice that cannot be rendered must not hold a conversation."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"

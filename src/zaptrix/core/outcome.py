@@ -1,0 +1,24 @@
+"""What became of one parcel in one call."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zaptrix.core.errors import PlatformError
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The platform took the message, and these are the ids that it gave."""
+
+    whatsapp_id: str | None = None
+    wa_id: str | None = None  # the customer's WhatsApp id as Meta canonicalised it
+    bitrix_chat_id: int | None = None
+    bitrix_session_id: int | None = None
+    bitrix_message_id: int | None = None
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """The platform was asked for proof and has never seen the message."""
+
+
+Outcome = Accepted | Absent | PlatformError

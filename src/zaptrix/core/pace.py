@@ -1,0 +1,61 @@
+"""Buckets: how fast we may call. The arithmetic of a bucket lives in Redis, shared by all processes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from zaptrix.core import limits
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.portal import Channel, Portal
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A leaky bucket: `burst` at once, `rate_per_s` for ever."""
+
+    key: str
+    rate_per_s: float
+    burst: int
+
+
+class Operating(msgspec.Struct, frozen=True, kw_only=True):
+    """Method time used in the window, as the last answer of a portal told it (`time.operating`)."""
+
+    used_s: float
+    reset_at: float  # unix seconds
+
+
+def portal_bucket(portal: Portal) -> Bucket:
+    """The portal's request bucket. https://apidocs.bitrix24.com/limits.html"""
+    if portal.enterprise:
+        rate, burst = limits.PORTAL_RATE_PER_S_ENTERPRISE, limits.PORTAL_BURST_ENTERPRISE
+    else:
+        rate, burst = limits.PORTAL_RATE_PER_S, limits.PORTAL_BURST
+    # One request of room: ours are spaced by our own clock, theirs arrive with the network's jitter.
+    return Bucket(key=f"portal:{portal.id}", rate_per_s=rate, burst=burst - 1)
+
+
+def number_bucket(channel: Channel) -> Bucket:
+    """The number's throughput, inbound and outbound together. Inbound is not ours to slow down."""
+    burst = max(1, int(channel.rate_per_s * limits.NUMBER_BURST_S) // 2)
+    return Bucket(key=f"number:{channel.phone_number_id}", rate_per_s=channel.rate_per_s, burst=burst)
+
+
+def pair_bucket(conversation: Conversation) -> Bucket:
+    """One message in six seconds to one customer, with a burst of 45."""
+    return Bucket(key=f"pair:{conversation.id}", rate_per_s=1 / limits.PAIR_INTERVAL_S, burst=limits.PAIR_BURST)
+
+
+def operating_wait_s(operating: Operating | None, now: datetime) -> float:
+    """How long the next call of a method has to wait so that its time budget lasts until the window moves on.
+
+    Free up to OPERATING_S_SLOW; from there on the rest of the budget is spread over what is left of the window.
+    """
+    if operating is None or operating.used_s < limits.OPERATING_S_SLOW:
+        return 0.0
+    left_s = max(operating.reset_at - now.timestamp(), 0.0)
+    if operating.used_s >= limits.OPERATING_S_MAX:
+        return left_s
+    spent = (operating.used_s - limits.OPERATING_S_SLOW) / (limits.OPERATING_S_MAX - limits.OPERATING_S_SLOW)
+    return min(left_s, spent * left_s / 10)

@@ -1,0 +1,30 @@
+"""A parcel: one claimed message with all that a platform needs to carry it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.ids import AttemptId, MessageId
+from zaptrix.core.message import Content, Origin
+from zaptrix.core.portal import Channel, Portal
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """A message in the hands of one runner. `attempt_id` fences its settlement: a late runner settles nothing."""
+
+    message_id: MessageId
+    attempt_id: AttemptId
+    attempts: int  # finished attempts so far
+    content: Content
+    origin: Origin
+    conversation: Conversation
+    channel: Channel
+    portal: Portal
+    request_id: str
+    created_at: datetime
+    whatsapp_id: str | None = None  # wamid: inbound from the start, outbound once sent
+    bitrix_chat_id: int | None = None
+    bitrix_message_id: int | None = None

@@ -1,0 +1,57 @@
+"""Portals and channels: who the tenants are and which number is joined to which open line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from zaptrix.core.ids import ChannelId, PortalId
+
+
+class Locale(StrEnum):
+    """Languages of operator notices and pages."""
+
+    PT_BR = "pt-BR"
+    EN = "en"
+
+
+class CrmMode(StrEnum):
+    """Who finds or creates the CRM contact of a new customer."""
+
+    LINE = "line"  # the open line's own tracker (the default: two creators make duplicates)
+    GATEWAY = "gateway"  # Zaptrix: crm.duplicate.findbycomm, then crm.contact.add
+    NONE = "none"
+
+
+class Portal(msgspec.Struct, frozen=True, kw_only=True):
+    """One Bitrix24 account. Secrets stay in the store and are never part of this value."""
+
+    id: PortalId
+    portal_url: str
+    member_id: str
+    client_endpoint: str  # ends in "/rest/"
+    connector_id: str
+    locale: Locale = Locale.PT_BR
+    enterprise: bool = False
+    paused_at: datetime | None = None
+    paused_reason: str | None = None
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """One WhatsApp number joined to one open line of a portal."""
+
+    id: ChannelId
+    portal_id: PortalId
+    name: str
+    phone_number_id: str
+    display_phone_number: str
+    line_id: int
+    rate_per_s: int = 80  # the number's throughput: 80 by default, 20 in coexistence, up to 1,000
+    crm_mode: CrmMode = CrmMode.LINE
+    operator_prefix: bool = False
+    mark_read: bool = True
+    registered_at: datetime | None = None  # the connector stands on the line and events are bound
+    paused_at: datetime | None = None
+    paused_reason: str | None = None

@@ -1,0 +1,110 @@
+"""What one room needs of another, or the bridge of a platform. `app.py` hands the real thing over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.message import Side
+from zaptrix.core.outcome import Outcome
+from zaptrix.core.pace import Bucket, Operating
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.retry import Patience
+
+Call = tuple[Parcel, ...]  # what goes into one request, in order
+
+
+class Platform(Protocol):
+    """A side of the bridge, as delivery sees it. No method raises `PlatformError`: it is returned as an outcome."""
+
+    side: Side
+    patience: Patience
+    calls_at_once: int  # requests in flight for one lane
+    parcels_per_call: int  # parcels that one request may carry
+
+    def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
+        """`parcels`, in order and each of another conversation, grouped into requests."""
+        ...
+
+    async def send(self, call: Call) -> list[Outcome]:
+        """Send; one outcome a parcel, in order. May take as long as the platform's timeout."""
+        ...
+
+    async def prove(self, parcel: Parcel) -> Outcome:
+        """After an unclear send: Accepted when the platform has it, Absent when it surely has not, else an error."""
+        ...
+
+    async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+        """Tell this side, where `parcels` came from, that they have arrived on the other; one outcome each."""
+        ...
+
+
+class Pace(Protocol):
+    """Buckets shared by all processes. Every client takes a token before every request."""
+
+    async def take(self, *buckets: Bucket) -> None:
+        """Take one token of each bucket, waiting up to `limits.PACE_WAIT_S_MAX`.
+
+        Raises TooFast (with `wait_s`, and nothing taken) when it would have to wait longer, or when nobody can tell.
+        """
+        ...
+
+
+class MethodTime(Protocol):
+    """The portals' method-time budget, learned from their answers and shared by all processes."""
+
+    async def learn(self, portal_id: PortalId, method: str, operating: Operating) -> None: ...
+
+    async def known(self, portal_id: PortalId, method: str) -> Operating | None: ...
+
+
+class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
+    """What a portal's OAuth chain stands on. Never logged, never in an error."""
+
+    client_id: str
+    client_secret: str
+    access_token: str
+    refresh_token: str
+    expires_at: datetime
+    oauth_host: str | None  # as the portal handed it over; None: try the official ones
+
+
+class TokenVault(Protocol):
+    """The stored token pairs: the truth."""
+
+    async def pair(self, portal_id: PortalId) -> TokenPair: ...
+
+    async def save(self, portal_id: PortalId, *, access_token: str, refresh_token: str, expires_at: datetime) -> None:
+        """Overwrite both tokens at once."""
+        ...
+
+    async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:
+        """The portal answers at a new address."""
+        ...
+
+    def refreshing(self, portal_id: PortalId) -> AbstractAsyncContextManager[None]:
+        """Held by the one process that may refresh this portal's tokens."""
+        ...
+
+
+class TokenCache(Protocol):
+    """Access tokens at hand, for 50 minutes at most. Losing it costs a read."""
+
+    async def get(self, portal_id: PortalId) -> str | None: ...
+
+    async def put(self, portal_id: PortalId, token: str, seconds: int) -> None: ...
+
+    async def drop(self, portal_id: PortalId) -> None: ...
+
+
+class NumberTokens(Protocol):
+    """Access tokens of WhatsApp numbers."""
+
+    async def number_token(self, channel_id: ChannelId) -> str:
+        """The number's token. Raises Unauthorized when there is none."""
+        ...

@@ -1,0 +1,140 @@
+"""The only place that knows what to do about an outcome. Pure: `decide(outcome, ...)` returns a verdict."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from zaptrix.core import limits
+from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.outcome import Absent, Accepted, Outcome
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The platform took it."""
+
+    accepted: Accepted
+
+
+class Snooze(msgspec.Struct, frozen=True):
+    """Wait; it costs no attempt."""
+
+    until: datetime
+    code: str
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Try again; it cost an attempt."""
+
+    at: datetime
+    code: str
+    alarm: bool = False
+
+
+class Verify(msgspec.Struct, frozen=True):
+    """Perhaps it was taken: look for the proof before any re-send; it cost an attempt."""
+
+    at: datetime
+    code: str
+
+
+class Bury(msgspec.Struct, frozen=True):
+    """It will never be taken: a dead letter, and a notice to the operator."""
+
+    code: str
+    detail: str
+    notice: str
+    alarm: bool = False
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Our key is bad: hold the message and pause all that stands behind the key; it costs no attempt."""
+
+    scope: Scope
+    code: str
+    detail: str
+
+
+Verdict = Sent | Snooze | Retry | Verify | Bury | Pause
+
+COSTS_AN_ATTEMPT = (Retry, Verify, Bury)
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait, in seconds. Platforms and tests differ; the rule does not."""
+
+    base_s: float = 1.0
+    verify_wait_s: float = 5.0
+    outage_s: float = limits.OUTAGE_S_MAX
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """The message that an outcome is judged for."""
+
+    attempts: int  # finished before this one
+    created_at: datetime
+    now: datetime
+    jitter: float  # in [0, 1), drawn by the caller, so that runners do not retry in step
+    patience: Patience
+
+
+def decide(outcome: Outcome, case: Case) -> Verdict:
+    """The verdict on `outcome`."""
+    match outcome:
+        case Accepted():
+            return Sent(outcome)
+        case Absent():
+            # Its attempt was paid for when it became unclear; now the way is free for the next one.
+            return Snooze(case.now, "not_found")
+        case TooFast():
+            return Snooze(_later(case, _pause_s(outcome, case)), outcome.code)
+        case Unavailable():
+            return _unavailable(outcome, case)
+        case Unclear():
+            return _unclear(outcome, case)
+        case Refused():
+            return Bury(outcome.code, outcome.detail, outcome.notice)
+        case Unauthorized():
+            return Pause(outcome.scope, outcome.code, outcome.detail)
+        case _:
+            return _unexpected(outcome, case)
+
+
+def backoff_s(attempts: int, jitter: float, base_s: float) -> float:
+    """Exponential back-off after `attempts` earlier failures, with up to half of it added as jitter."""
+    steps = min(attempts, limits.BACKOFF_STEPS_MAX)
+    return min(base_s * float(limits.BACKOFF_FACTOR**steps), limits.BACKOFF_S_MAX) * (1 + jitter / 2)
+
+
+def _pause_s(error: TooFast, case: Case) -> float:
+    if error.wait_s is not None:
+        return error.wait_s * (1 + case.jitter / 10)
+    return backoff_s(max(case.attempts, 1), case.jitter, case.patience.base_s)
+
+
+def _unavailable(error: Unavailable, case: Case) -> Verdict:
+    # An outage is not the message's fault: five attempts in two minutes would bury what a portal's maintenance hour
+    # only delays. So attempts alone do not bury it, age does too.
+    if (
+        case.attempts + 1 >= limits.ATTEMPTS_MAX
+        and (case.now - case.created_at).total_seconds() > case.patience.outage_s
+    ):
+        return Bury(error.code, error.detail, "unavailable")
+    return Retry(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code)
+
+
+def _unclear(error: Unclear, case: Case) -> Verdict:
+    if case.attempts + 1 >= limits.ATTEMPTS_MAX:
+        return Bury(error.code, error.detail, "unclear")
+    return Verify(_later(case, case.patience.verify_wait_s), error.code)
+
+
+def _unexpected(error: PlatformError, case: Case) -> Verdict:
+    if case.attempts >= limits.UNEXPECTED_RETRIES:
+        return Bury(error.code, error.detail, "unexpected", alarm=True)
+    return Retry(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code, alarm=True)
+
+
+def _later(case: Case, seconds: float) -> datetime:
+    return case.now + timedelta(seconds=seconds)

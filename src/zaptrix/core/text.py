@@ -1,0 +1,56 @@
+"""Neutral rich text: what both platforms' markup is turned into and made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+
+class Mark(StrEnum):
+    """How a run of characters is set."""
+
+    BOLD = "bold"
+    ITALIC = "italic"
+    STRIKE = "strike"
+    CODE = "code"
+    QUOTE = "quote"  # of the whole line
+
+
+class Span(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run of characters with one look. `marks` is sorted, without repeats."""
+
+    text: str
+    marks: tuple[Mark, ...] = ()
+
+
+class Text(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Rich text: spans in order; line ends are `\\n` inside the spans."""
+
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def plain(self) -> str:
+        return "".join(span.text for span in self.spans)
+
+    def __bool__(self) -> bool:
+        return bool(self.plain.strip())
+
+
+def plain_text(text: str) -> Text:
+    """Text without any marks."""
+    return Text((Span(text),)) if text else Text()
+
+
+def rich_text(spans: Iterable[Span]) -> Text:
+    """Text of `spans`, with empty ones dropped and neighbours of one look joined."""
+    joined: list[Span] = []
+    for span in spans:
+        if not span.text:
+            continue
+        if joined and joined[-1].marks == span.marks:
+            joined[-1] = Span(joined[-1].text + span.text, span.marks)
+        else:
+            joined.append(span)
+    return Text(tuple(joined))
