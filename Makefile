@@ -1,0 +1,93 @@
+# Zaptrix: `make run` from a fresh clone, `make test` for everything. Needs Linux, make and Python 3.11 to 3.14.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+# Tests run in this many processes, each with its own PostgreSQL and Redis.
+JOBS ?= 2
+DATA_DIR ?= var
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+SOURCES := src tests
+
+.PHONY: help run test check style types floors house fmt lock clean chromium
+
+help: ## show this list
+	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simulators (data in ./var)
+	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
+
+test: check chromium ## all checks and all tests, from nothing
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+check: .venv/ready-dev ## style, types, floors and house rules (no servers needed)
+	@$(MAKE) --no-print-directory style types floors house
+	@echo "check: style, types, floors and house rules are kept"
+
+style: .venv/ready-dev
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "check: run 'make fmt'"; exit 1; }
+	@$(BIN)/ruff check --quiet $(SOURCES)
+
+types: .venv/ready-dev
+	@$(BIN)/mypy --no-error-summary
+
+floors: .venv/ready-dev
+	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
+
+house: .venv/ready-dev
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/house
+
+fmt: .venv/ready-dev ## format the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
+	@$(BIN)/ruff format --quiet $(SOURCES)
+
+# Development first: the runtime lock is then a true part of it, so tests run on the versions that are shipped.
+lock: .venv/ready-dev ## renew both locks (needs a package index)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+		pyproject.toml requirements/build.in --extra dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
+		pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
+	@echo "lock: requirements/runtime.txt and requirements/dev.txt are new; run 'make test' before you commit them"
+
+clean: ## remove the environment and every cache (data in ./var stays)
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf src/*.egg-info
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+.venv/python: Makefile
+	@test "$$(uname -s)" = Linux || { echo "Zaptrix runs on Linux; this is $$(uname -s)."; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no '$(PYTHON)' here. Install Python 3.11 to 3.14, or name one: make PYTHON=/path/to/python3.12 run"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' \
+		|| { echo "Zaptrix needs Python 3.11 to 3.14; '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1). Name another one: make PYTHON=/path/to/python3.12 run"; exit 1; }
+	@echo "environment: .venv, with $$("$(PYTHON)" -V 2>&1)"
+	@"$(PYTHON)" -m venv --clear .venv || { echo "The environment could not be made; on Debian and Ubuntu install the package python3-venv."; exit 1; }
+	@touch $@
+
+.venv/ready: .venv/python requirements/runtime.txt pyproject.toml
+	@echo "environment: installing the locked packages (a minute, the first time)"
+	@$(PIP) install --require-hashes -r requirements/runtime.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/ready-dev: .venv/python requirements/dev.txt pyproject.toml
+	@echo "environment: installing the locked packages, those for development too (a minute, the first time)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ .venv/ready
+
+chromium:
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "chromium: installing it for the page tests"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } >.venv/chromium.log 2>&1 \
+			|| { tail -n 20 .venv/chromium.log; echo "chromium: could not be installed (whole story above)"; exit 1; }; \
+	else \
+		echo "chromium: the page tests need it and will fail without; install it (Debian: apt-get install chromium)"; \
+	fi

@@ -1,0 +1,129 @@
+"""The house's own rules, held by a test: what a linter does not know about this code base."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "service", "services", "base"})
+
+# Where a catch-all stands, and why it may.
+CATCH_ALL_ALLOWED = {
+    "src/zaptrix/worker": "a runner judges whatever escaped a step again, and never hides it",
+}
+PRINT_ALLOWED = ("src/zaptrix/cli/", "src/zaptrix_sim/__main__.py")
+
+
+class Place(NamedTuple):
+    """A place in a source file, as an editor jumps to it."""
+
+    path: str
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.what}"
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+            yield relative(path), node
+
+
+def told(places: list[Place]) -> str:
+    return "\n".join(map(str, places))
+
+
+def test_a_source_file_is_one_idea_of_at_most_400_lines() -> None:
+    sizes = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert not {path: lines for path, lines in sizes.items() if lines > FILE_LINES_MAX}
+
+
+def test_a_function_is_one_thought_of_at_most_60_lines() -> None:
+    long = [
+        Place(path, node.lineno, f"{node.name} has {node.end_lineno - node.lineno + 1} lines")
+        for path, node in nodes()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert not long, told(long)
+
+
+def catches_all(handler: ast.ExceptHandler) -> bool:
+    names = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(
+        name is None or (isinstance(name, ast.Name) and name.id in {"Exception", "BaseException"}) for name in names
+    )
+
+
+def test_only_the_worker_may_catch_every_exception() -> None:
+    broad = [
+        Place(path, node.lineno, "catches every exception")
+        for path, node in nodes()
+        if isinstance(node, ast.ExceptHandler)
+        and catches_all(node)
+        and not any(path == allowed or path.startswith(f"{allowed}/") for allowed in CATCH_ALL_ALLOWED)
+    ]
+    assert not broad, told(broad)
+
+
+def test_a_module_is_named_by_a_noun_of_the_domain() -> None:
+    vague = [
+        relative(path)
+        for path in SOURCES
+        if VAGUE_NAMES & {part.removesuffix(".py") for part in path.relative_to(ROOT / "src").parts}
+    ]
+    assert not vague
+
+
+def test_only_the_command_line_prints() -> None:
+    prints = [
+        Place(path, node.lineno, "prints")
+        for path, node in nodes()
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+        and not path.startswith(PRINT_ALLOWED)
+    ]
+    assert not prints, told(prints)
+
+
+@pytest.mark.parametrize("package", ["zaptrix", "zaptrix_sim"])
+def test_no_import_cycle(package: str) -> None:
+    graph = grimp.build_graph(package, cache_dir=None)
+    waiting = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
+    while free := [module for module, imported in waiting.items() if not imported & waiting.keys() - {module}]:
+        for module in free:
+            del waiting[module]
+    assert not waiting, f"these import each other in a circle, or import one that does: {sorted(waiting)}"
+
+
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+def test_a_lock_names_no_host_and_pins_every_package_by_hash(lock: str) -> None:
+    text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
+    assert not re.findall(r"https?://|--(?:extra-)?index-url|--find-links|--trusted-host|^-i |^-f ", text, re.MULTILINE)
+    entries = re.findall(r"^[a-z0-9][^\n]*\\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE)
+    assert len(entries) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE)) > 0
+
+
+def test_the_runtime_lock_is_part_of_the_development_lock() -> None:
+    pins = {
+        lock: dict(re.findall(r"^([a-z0-9._-]+)==([^ \\]+)", (ROOT / "requirements" / lock).read_text(), re.MULTILINE))
+        for lock in ("runtime.txt", "dev.txt")
+    }
+    assert pins["runtime.txt"].items() <= pins["dev.txt"].items()
