@@ -1,0 +1,175 @@
+// The operator's side: the portal's chats, one of them open, and what the operator answers.
+
+import { ask } from "./control.js";
+import { makeComposer } from "./composer.js";
+import { bbcodeNodes, plainLine } from "./markup.js";
+import { chatKey, lastAt, statusesOnPhone } from "./pairing.js";
+import { fill } from "./phone.js";
+import { build, clock, Thread } from "./thread.js";
+import { say } from "./words.js";
+
+const TONES = 6;
+
+const $ = (id) => document.getElementById(id);
+
+export class Line {
+  #state = { phones: [], chats: [] };
+  #pairs = null;
+  #portal = null;
+  #key = null;
+  #first = true; // What stood there when the page opened is not news.
+  #seen = new Map();
+  #rows = new Map();
+  #thread = new Thread($("line-messages"), $("line-jump"));
+  #onTrouble;
+  #onPick;
+
+  constructor({ onTrouble, onPick }) {
+    this.#onTrouble = onTrouble;
+    this.#onPick = onPick;
+    makeComposer($("line-form"), $("line-input"), (text) => this.#write(text));
+    $("line-portal").addEventListener("change", (event) => this.#enter(event.target.value));
+  }
+
+  get current() {
+    return this.#state.chats.find((chat) => chatKey(chat) === this.#key) ?? null;
+  }
+
+  show(state, pairs) {
+    this.#state = state;
+    this.#pairs = pairs;
+    if (this.#portal === null) this.#portal = this.#portals()[0] ?? null;
+    this.#showPortals();
+    this.#showChats();
+    this.#showHead();
+    this.#showMessages();
+    this.#first = false;
+  }
+
+  /** chat may be null: the customer on the phone has none yet. */
+  select(chat) {
+    this.#key = chat && chatKey(chat);
+    if (chat) this.#portal = chat.portal;
+    if (this.#pairs) this.show(this.#state, this.#pairs);
+  }
+
+  #portals() {
+    const named = (this.#state.portals ?? []).map((portal) => portal.portal ?? portal);
+    return [...new Set(named.concat(this.#state.chats.map((chat) => chat.portal)))];
+  }
+
+  #chats() {
+    const here = this.#state.chats.filter((chat) => chat.portal === this.#portal);
+    return here.sort((a, b) => lastAt(b) - lastAt(a));
+  }
+
+  #enter(portal) {
+    this.#portal = portal;
+    this.#pick(this.#chats()[0] ?? null);
+  }
+
+  #pick(chat) {
+    this.select(chat);
+    if (chat) this.#onPick(chat);
+  }
+
+  #showPortals() {
+    const portals = this.#portals();
+    const options = portals.length ? portals.map((portal) => [portal, portal]) : [["", say("noPortal")]];
+    fill($("line-portal"), options, this.#portal ?? "");
+  }
+
+  #showChats() {
+    const chats = this.#chats();
+    const kept = new Set();
+    chats.forEach((chat, at) => {
+      const key = chatKey(chat);
+      kept.add(key);
+      if (!this.#rows.has(key)) this.#rows.set(key, this.#makeRow(key));
+      const row = this.#rows.get(key);
+      if ($("chat-list").children[at] !== row.item) $("chat-list").insertBefore(row.item, $("chat-list").children[at] ?? null);
+      this.#updateRow(row, chat, key);
+    });
+    for (const [key, row] of this.#rows) {
+      if (kept.has(key)) continue;
+      row.item.remove();
+      this.#rows.delete(key);
+    }
+    $("chats-empty").hidden = chats.length > 0;
+  }
+
+  #makeRow(key) {
+    const item = build("li");
+    const button = build("button", "chat-row");
+    button.type = "button";
+    button.dataset.testid = "chat-row";
+    const parts = { avatar: build("span", "avatar"), name: build("strong"), time: build("time"), last: build("span", "last") };
+    parts.avatar.setAttribute("aria-hidden", "true");
+    button.append(...Object.values(parts));
+    button.addEventListener("click", () => this.#pick(this.#state.chats.find((chat) => chatKey(chat) === key) ?? null));
+    item.append(button);
+    return { item, button, ...parts };
+  }
+
+  #updateRow(row, chat, key) {
+    const open = key === this.#key;
+    const newest = chat.messages.at(-1);
+    if (open || this.#first) this.#seen.set(key, chat.messages.length);
+    const unread = chat.messages.length > (this.#seen.get(key) ?? 0);
+    row.button.classList.toggle("unread", unread);
+    row.button.setAttribute("aria-current", String(open));
+    dress(row.avatar, chat.title);
+    row.name.textContent = chat.title;
+    row.time.textContent = newest ? clock(newest.at) : "";
+    row.last.textContent = newest ? plainLine(newest.text) : "";
+    row.last.title = unread ? say("unread") : "";
+  }
+
+  #showHead() {
+    const chat = this.current;
+    $("chat-head").hidden = !chat;
+    $("line-input").disabled = $("line-send").disabled = !chat;
+    if (!chat) return;
+    dress($("chat-avatar"), chat.title);
+    $("chat-title").textContent = chat.title;
+    $("chat-place").textContent = say("chatPlace", { line: chat.line?.name ?? chat.line, chat: chat.chat_id });
+  }
+
+  #showMessages() {
+    const chat = this.current;
+    const messages = chat?.messages ?? [];
+    const onPhone = chat ? statusesOnPhone(chat, this.#pairs.phoneOf(chat)) : new Map();
+    this.#thread.show(this.#key ?? "", messages.map((message) => lineItem(message, onPhone)), bbcodeNodes);
+    $("line-empty").hidden = messages.length > 0;
+    $("line-empty").textContent = say(!chat && this.#chats().length ? "linePick" : "lineEmpty");
+  }
+
+  async #write(text) {
+    const chat = this.current;
+    const operator = $("operator-name").value.trim() || "Bia";
+    const letter = { portal: chat.portal, chat_id: chat.external_chat_id ?? chat.chat_id, text, operator };
+    return this.#onTrouble(() => ask("operators/write", "POST", letter));
+  }
+}
+
+const SIDES = { customer: "in", operator: "out" };
+const PHONE_TICKS = { accepted: "sent", sent: "sent", delivered: "delivered", read: "read", failed: "failed" };
+
+function lineItem(message, onPhone) {
+  const side = SIDES[message.author] ?? "notice";
+  const author = side === "notice" ? "" : message.name;
+  return { id: message.id, side, author, text: message.text, at: message.at, tick: operatorTick(message, onPhone) };
+}
+
+/** The chat's own status, and beyond "delivered" what became of it on the phone, as far as that is known. */
+function operatorTick(message, onPhone) {
+  if (message.author !== "operator" || !message.status) return null;
+  if (message.status !== "delivered") return message.status === "failed" ? "failed" : "sending";
+  return PHONE_TICKS[onPhone.get(message.id)] ?? "delivered";
+}
+
+function dress(avatar, name) {
+  const sum = [...name].reduce((total, letter) => (total * 31 + letter.codePointAt(0)) % 9973, 0);
+  avatar.className = `avatar tone-${sum % TONES}`;
+  avatar.textContent = [...name.trim()][0]?.toUpperCase() ?? "?";
+}

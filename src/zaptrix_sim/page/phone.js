@@ -1,0 +1,182 @@
+// The customer's phone: who holds it, what it shows, what it writes and reads.
+
+import { ask } from "./control.js";
+import { makeComposer } from "./composer.js";
+import { whatsappNodes } from "./markup.js";
+import { customerId, lastAt, phoneKey } from "./pairing.js";
+import { Thread } from "./thread.js";
+import { currentLanguage, say } from "./words.js";
+
+const FIRST_NUMBER = "210987654321098"; // The demo world's number, for a world that has none yet.
+const FIRST_CUSTOMER = { wa_id: "554188887777", user_id: null, name: "Ana Souza" };
+const DIGITS = /^\d{8,15}$/;
+
+const $ = (id) => document.getElementById(id);
+
+export class Phone {
+  #state = { phones: [], chats: [] };
+  #number = null;
+  #customer = null;
+  #chosen = false;
+  #strangers = [];
+  #unreadSeen = "";
+  #thread = new Thread($("phone-messages"), $("phone-jump"));
+  #onTrouble;
+  #onPick;
+
+  constructor({ onTrouble, onPick }) {
+    this.#onTrouble = onTrouble;
+    this.#onPick = onPick;
+    makeComposer($("phone-form"), $("phone-input"), (text) => this.#write(text));
+    $("phone-number").addEventListener("change", (event) => this.#pick(event.target.value, null));
+    $("phone-customer").addEventListener("change", (event) => this.#pick(this.#number, event.target.value));
+    $("customer-new").addEventListener("click", () => this.#toggleForm($("customer-form").hidden));
+    $("customer-form").addEventListener("submit", (event) => this.#meet(event));
+    $("customer-wa").addEventListener("input", (event) => event.target.setCustomValidity(""));
+    $("phone-reads").addEventListener("change", () => this.#read());
+    document.addEventListener("visibilitychange", () => this.#read());
+  }
+
+  /** The phone of the current number and customer; null as long as nothing was written on it. */
+  get current() {
+    const { phones } = this.#state;
+    return phones.find((phone) => phone.phone_number_id === this.#number && customerId(phone) === this.#customer) ?? null;
+  }
+
+  show(state) {
+    this.#state = state;
+    this.#settle();
+    this.#showPickers();
+    this.#showMessages();
+    this.#read();
+  }
+
+  select(phone) {
+    this.#chosen = true;
+    this.#number = phone.phone_number_id;
+    this.#customer = customerId(phone);
+    this.show(this.#state);
+  }
+
+  /** Until someone chooses, the phone in hand is the one that was used last. */
+  #settle() {
+    if (this.#chosen || this.current) return;
+    const latest = [...this.#state.phones].sort((a, b) => lastAt(b) - lastAt(a))[0];
+    this.#number = latest?.phone_number_id ?? this.#numbers()[0].phone_number_id;
+    this.#customer = latest ? customerId(latest) : FIRST_CUSTOMER.wa_id;
+  }
+
+  #numbers() {
+    const known = new Map((this.#state.numbers ?? []).map((number) => [number.phone_number_id, number]));
+    for (const { phone_number_id } of this.#state.phones) {
+      if (!known.has(phone_number_id)) known.set(phone_number_id, { phone_number_id });
+    }
+    if (!known.size) known.set(FIRST_NUMBER, { phone_number_id: FIRST_NUMBER });
+    return [...known.values()];
+  }
+
+  #customers() {
+    const known = this.#state.phones.filter((phone) => phone.phone_number_id === this.#number).map((one) => one.customer);
+    const ids = new Set(known.map((customer) => customer.wa_id || customer.user_id));
+    const others = this.#strangers.concat(known.length ? [] : [FIRST_CUSTOMER]);
+    return known.concat(others.filter((customer) => !ids.has(customer.wa_id)));
+  }
+
+  #pick(number, customer) {
+    this.#chosen = true;
+    this.#number = number;
+    this.#customer = customer ?? idOf(this.#customers()[0]);
+    this.#toggleForm(false);
+    this.show(this.#state);
+    this.#onPick();
+  }
+
+  #showPickers() {
+    const numbers = this.#numbers();
+    fill($("phone-number"), numbers.map((one) => [one.phone_number_id, numberName(one)]), this.#number);
+    fill($("phone-customer"), this.#customers().map((one) => [idOf(one), customerName(one)]), this.#customer);
+    const number = numbers.find((one) => one.phone_number_id === this.#number);
+    $("business-name").textContent = number ? numberName(number) : "WhatsApp";
+  }
+
+  #showMessages() {
+    const messages = (this.current?.messages ?? []).filter(isOnPhone);
+    const key = `${this.#number} ${this.#customer}`;
+    this.#thread.show(key, messages.map(phoneItem), whatsappNodes);
+    $("phone-empty").hidden = messages.length > 0;
+  }
+
+  async #write(text) {
+    const customer = this.#customers().find((one) => idOf(one) === this.#customer) ?? FIRST_CUSTOMER;
+    const letter = { phone_number_id: this.#number, from: idOf(customer), text, name: customer.name };
+    if (customer.user_id) letter.user_id = customer.user_id;
+    this.#chosen = true;
+    return this.#onTrouble(() => ask("customers/write", "POST", letter));
+  }
+
+  /** What is on the screen is read: once for each new set of unread messages, and never while nobody looks. */
+  #read() {
+    const phone = this.current;
+    if (!phone || document.hidden || !$("phone-reads").checked) return;
+    const unread = phone.messages.filter((one) => one.from === "business" && isOnPhone(one) && one.status !== "read");
+    const seen = unread.length ? `${phoneKey(phone)} ${unread.map(seenAs)}` : "";
+    if (!seen || seen === this.#unreadSeen) return;
+    this.#unreadSeen = seen;
+    const reader = { phone_number_id: phone.phone_number_id, from: customerId(phone) };
+    ask("customers/read", "POST", reader).catch(() => {
+      this.#unreadSeen = ""; // The next change tries again.
+    });
+  }
+
+  #toggleForm(open) {
+    $("customer-form").hidden = !open;
+    $("customer-new").setAttribute("aria-expanded", String(open));
+    if (open) $("customer-name").focus();
+  }
+
+  #meet(event) {
+    event.preventDefault();
+    const wa = $("customer-wa").value.replace(/[\s()+.-]/g, "");
+    if (!DIGITS.test(wa)) {
+      $("customer-wa").setCustomValidity(say("phoneNumberWrong"));
+      $("customer-wa").reportValidity();
+      return;
+    }
+    this.#strangers = this.#strangers.filter((one) => one.wa_id !== wa);
+    this.#strangers.push({ wa_id: wa, user_id: null, name: $("customer-name").value.trim() });
+    event.target.reset();
+    this.#pick(this.#number, wa);
+    $("phone-input").focus();
+  }
+}
+
+const idOf = (customer) => customer.wa_id || customer.user_id;
+const seenAs = (message) => `${message.id} ${message.status}`;
+const isOnPhone = (message) => message.from === "customer" || message.status !== "failed";
+
+// A customer sees two grey ticks once the business's webhook took the message, two blue ones once it was marked as read.
+function phoneItem(message) {
+  const own = message.from === "customer";
+  const tick = message.read_by_business ? "read" : message.status === "pending" ? "sent" : "delivered";
+  return { id: message.id, side: own ? "out" : "in", text: message.text, at: message.at, tick: own ? tick : null };
+}
+
+const customerName = (customer) => [customer.name, pretty(customer.wa_id)].filter(Boolean).join(" · ") || customer.user_id;
+const numberName = (number) => pretty(number.display_phone_number) || number.phone_number_id;
+
+/** 554188887777 -> +55 41 8888-7777; other countries are left as they are. */
+function pretty(digits) {
+  if (!digits) return "";
+  const brazil = /^\+?55(\d{2})(\d{4,5})(\d{4})$/.exec(digits.replace(/[\s()-]/g, ""));
+  return brazil ? `+55 ${brazil[1]} ${brazil[2]}-${brazil[3]}` : `+${digits.replace(/^\+/, "")}`;
+}
+
+/** Options are rebuilt only when they differ: an open list must not close under somebody's hand. */
+export function fill(select, options, chosen) {
+  const wanted = JSON.stringify([currentLanguage(), options]);
+  if (select.dataset.options !== wanted) {
+    select.dataset.options = wanted;
+    select.replaceChildren(...options.map(([value, label]) => new Option(label, value)));
+  }
+  select.value = chosen ?? "";
+}
