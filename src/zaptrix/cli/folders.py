@@ -1,0 +1,74 @@
+"""The data folder: who may use it, where its sockets are, and which of its servers outlived an earlier run."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from zaptrix.cli.errors import StartError
+
+SOCKET_PATH_MAX = 107
+"""Linux: sockaddr_un.sun_path holds 108 bytes with its closing zero."""
+
+
+@contextlib.contextmanager
+def data_folder(path: Path) -> Iterator[Path]:
+    """Hold a data folder for ourselves; raises StartError when another process holds it."""
+    path = path.expanduser().resolve()
+    path.mkdir(parents=True, exist_ok=True, mode=0o711)
+    with (path / "lock").open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise StartError(f"{path} is in use by another zaptrix (process {holder}); stop that one first") from exc
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        # The lock is the open file, not its text: it ends with the process, however that ends.
+        yield path
+
+
+def private(folder: Path) -> Path:
+    """The folder, made if need be, closed to everybody else."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    return folder
+
+
+def socket_folder(folder: Path, name: str, *, owner: tuple[int, int] | None = None) -> Path:
+    """A private folder for the socket `name`: `folder`, or a temporary one if that path is too long for a socket."""
+    if len(os.fsencode(folder / name)) <= SOCKET_PATH_MAX:
+        return folder
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir()) / f"zaptrix-{digest}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if owner is not None:
+        os.chown(short, *owner)
+    wanted = owner[0] if owner is not None else os.geteuid()
+    if short.is_symlink() or short.stat().st_uid != wanted:
+        raise StartError(f"{short} belongs to somebody else; choose a DATA_DIR with a shorter path")
+    return short
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether that process is alive and works in `folder`, as a server does in its data folder.
+
+    Pid files outlive crashes and pids are used again, so a pid alone proves nothing.
+    """
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder
+    except OSError:
+        return False
+
+
+def pid_in(file: Path) -> int | None:
+    """The pid on the first line of a pid file, if there is one."""
+    try:
+        return int(file.read_text(encoding="ascii").splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,46 @@
+"""What every test may ask for.
+
+`database_url` and `redis_url` are a test's own, on servers that one test process shares; `own_servers` are for a test
+that kills or restarts them. Each process of `pytest -n` has its own pair.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import empty_redis, fresh_database, migrate_template, running
+from zaptrix.cli.embedded import Servers
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """One PostgreSQL and one Redis for this test process."""
+    with running(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def migrated(servers: Servers) -> str:
+    """The name of a migrated database to copy."""
+    return migrate_template(servers)
+
+
+@pytest.fixture
+async def database_url(servers: Servers, migrated: str) -> AsyncIterator[str]:
+    """A migrated, empty database of the test's own."""
+    async with fresh_database(servers, template=migrated) as url:
+        yield url
+
+
+@pytest.fixture
+async def redis_url(servers: Servers) -> str:
+    """A Redis with nothing in it."""
+    return await empty_redis(servers)
+
+
+@pytest.fixture
+def own_servers(tmp_path: Path) -> Iterator[Servers]:
+    """Servers of the test's own, not migrated, to kill and restart as it likes."""
+    with running(tmp_path / "servers") as servers:
+        yield servers
