@@ -1,0 +1,118 @@
+"""Settings: what the environment may say, and how a slip is told."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+from zaptrix.settings import KINDS, Settings, SettingsError, slips
+
+
+def refusal(**environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_env(environ)
+    return str(caught.value)
+
+
+def test_nothing_set_is_a_local_gateway() -> None:
+    settings = Settings.from_env({})
+    assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 3000, "http://127.0.0.1:3000")
+    assert settings.meta_graph_url == "https://graph.facebook.com"
+    assert settings.metrics_dir == settings.data_dir / "metrics"
+    assert not settings.has_credentials
+
+
+def test_lists_are_split_and_trimmed() -> None:
+    keys = [Fernet.generate_key().decode() for _ in range(2)]
+    settings = Settings.from_env(
+        {
+            "META_APP_SECRET": "newer, older,",
+            "TRUSTED_PROXIES": "10.0.0.1/8,192.168.1.7",
+            "ENCRYPTION_KEYS": ",".join(keys),
+        }
+    )
+    assert settings.meta_app_secret == ("newer", "older")
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("192.168.1.7/32"))
+    assert settings.encryption_keys == tuple(keys)
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert Settings.from_env({"PORT": "", "DATABASE_URL": " "}) == Settings.from_env({})
+
+
+def test_paths_follow_the_data_folder(tmp_path: Path) -> None:
+    settings = Settings.from_env({"DATA_DIR": str(tmp_path)})
+    assert settings.metrics_dir == tmp_path / "metrics"
+    assert Settings.from_env({"METRICS_DIR": "/run/metrics"}).metrics_dir == Path("/run/metrics")
+
+
+def test_only_addresses_that_paths_are_put_after_lose_their_slash() -> None:
+    settings = Settings.from_env(
+        {"PUBLIC_URL": "https://a.example/", "BITRIX_CLIENT_ENDPOINT": "https://b.example/rest/"}
+    )
+    assert (settings.public_url, settings.bitrix_client_endpoint) == ("https://a.example", "https://b.example/rest/")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "abc"),
+        ("PORT", "70000"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("SLICE_S", "-1"),
+        ("META_API_VERSION", "26"),
+        ("META_PHONE_NUMBER_ID", "12ab"),
+        ("DATABASE_URL", "mysql://x/y"),
+        ("REDIS_URL", "localhost"),
+        ("PUBLIC_URL", "gateway.example.com"),
+        ("LOG_LEVEL", "loud"),
+        ("DEFAULT_LOCALE", "xx"),
+        ("TRUSTED_PROXIES", "everybody"),
+        ("ENCRYPTION_KEYS", "short"),
+        ("CLAIM_LEASE_S", "30"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_told_by_its_name(name: str, value: str) -> None:
+    assert refusal(**{name: value}).startswith(name)
+
+
+def test_the_message_says_what_is_wrong_and_what_would_do() -> None:
+    assert refusal(PORT="abc") == "PORT: 'abc' is not a whole number from 1 to 65535; for example PORT=3000"
+
+
+def test_all_faults_are_told_at_once() -> None:
+    assert [line.split(":")[0] for line in refusal(PORT="x", LOG_LEVEL="y").splitlines()] == ["PORT", "LOG_LEVEL"]
+
+
+def test_a_secret_is_never_told() -> None:
+    told = refusal(ENCRYPTION_KEYS="hunter2", DATABASE_URL="http://zaptrix:hunter2@db/zaptrix")
+    assert "hunter2" not in told
+    secrets = {name: "hunter2" for name, kind in KINDS.items() if kind.secret and name.endswith(("SECRET", "TOKEN"))}
+    assert "hunter2" not in repr(Settings.from_env(secrets))
+    assert len(secrets) >= 7
+
+
+def test_the_gateway_and_the_simulators_need_different_ports() -> None:
+    assert "SIM_PORT" in refusal(PORT="3900")
+
+
+def test_a_slip_is_told_with_the_name_that_was_meant() -> None:
+    assert slips(["ZAPTRIX_PORT", "META_APP_SECRETS", "PORT", "PATH", "SIM_DATA_DIR"]) == [
+        "META_APP_SECRETS is set but not read; did you mean META_APP_SECRET?",
+        "ZAPTRIX_PORT is set but not read; did you mean PORT?",
+    ]
+
+
+def test_what_is_needed_and_not_set_is_told_with_an_example() -> None:
+    with pytest.raises(SettingsError, match=r"^REDIS_URL is not set; for example REDIS_URL=redis://"):
+        Settings.from_env({"DATABASE_URL": "postgresql://db/zaptrix"}).need("DATABASE_URL", "REDIS_URL")
+
+
+def test_any_real_account_ends_the_show() -> None:
+    assert Settings.from_env({"BITRIX_PORTAL_URL": "https://company.bitrix24.com"}).has_credentials
+
+
+@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if not kind.secret])
+def test_an_example_that_we_give_would_do(name: str) -> None:
+    KINDS[name].read(KINDS[name].example)
