@@ -1,0 +1,323 @@
+"""Every number that the house tells, in one place, under the names of the brief, with labels from closed lists.
+
+A process calls `start(folder)` before it counts; any process of the host can then answer `exposition` for all of them.
+Whoever counts calls a function of this module; no label ever holds an id, a phone number or a path with an id in it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from zaptrix.core.errors import Scope
+from zaptrix.core.lanes import Queue
+from zaptrix.core.message import Direction, Side
+from zaptrix.core.retry import Verdict
+from zaptrix.telemetry import metric_files
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Result(StrEnum):
+    """How the work on a message ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class BellStatus(StrEnum):
+    """How a bell's job ended, by BullMQ's words."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Waiting(StrEnum):
+    """Where a message, or a bell, stands: `/queues/stats` and `zaptrix_queue_size` say the same words."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    DELAYED = "delayed"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class CacheName(StrEnum):
+    """The caches in Redis."""
+
+    CONVERSATION = "conversation"
+    TOKEN = "token"
+    SEEN = "seen"
+
+
+class PaceKind(StrEnum):
+    """The kinds of pace bucket; a bucket's key begins with its kind."""
+
+    PORTAL = "portal"
+    NUMBER = "number"
+    PAIR = "pair"
+
+
+class VerdictName(StrEnum):
+    """The verdicts of `core.retry`, as labels."""
+
+    SENT = "sent"
+    SNOOZE = "snooze"
+    RETRY = "retry"
+    VERIFY = "verify"
+    BURY = "bury"
+    PAUSE = "pause"
+
+
+class AlarmKind(StrEnum):
+    """What an admin has to look at."""
+
+    UNEXPECTED = "unexpected"  # an answer that no table knows
+    PAUSED = "paused"  # a key is bad: a channel or portal stands still
+    CONNECTOR_LOST = "connector_lost"  # the connector was taken off its line
+    SPOOLED = "spooled"  # events wait on the local disk for PostgreSQL
+    DRAIN_FAILED = "drain_failed"  # a runner broke down
+    REDIS_AWAY = "redis_away"  # bells, pace and caches are on their fallbacks
+
+
+REGISTRY = CollectorRegistry()
+
+_HTTP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_JOB_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 30, 60)
+_PACE_SECONDS = (0, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+
+HTTP_REQUESTS = Counter(
+    "zaptrix_http_requests_total", "HTTP requests answered", ("method", "route", "status"), registry=REGISTRY
+)
+HTTP_SECONDS = Histogram(
+    "zaptrix_http_request_duration_seconds",
+    "How long HTTP requests took",
+    ("method", "route"),
+    buckets=_HTTP_SECONDS,
+    registry=REGISTRY,
+)
+WEBHOOKS_RECEIVED = Counter(
+    "zaptrix_webhooks_received_total", "Webhooks taken at the doors", ("source",), registry=REGISTRY
+)
+MESSAGES_PROCESSED = Counter(
+    "zaptrix_messages_processed_total",
+    "Messages whose work ended: carried, or buried",
+    ("direction", "result"),
+    registry=REGISTRY,
+)
+QUEUE_JOB_SECONDS = Histogram(
+    "zaptrix_queue_job_duration_seconds",
+    "How long one drain of a lane took",
+    ("queue",),
+    buckets=_JOB_SECONDS,
+    registry=REGISTRY,
+)
+QUEUE_JOB_STATUS = Counter(
+    "zaptrix_queue_job_status", "Drains of a lane that completed or failed", ("queue", "status"), registry=REGISTRY
+)
+BELLS_UNRUNG = Counter(
+    "zaptrix_bells_unrung_total", "Bells that Redis did not take; the sweep rings again", ("queue",), registry=REGISTRY
+)
+CACHE_LOOKUPS = Counter(
+    "zaptrix_cache_lookups_total", "Look-ups in a cache (result: hit, miss)", ("cache", "result"), registry=REGISTRY
+)
+VERDICTS = Counter(
+    "zaptrix_verdicts_total", "Verdicts on calls, by the platform that was called", ("side", "verdict"),
+    registry=REGISTRY,
+)  # fmt: skip
+PACE_WAITS = Histogram(
+    "zaptrix_pace_wait_seconds",
+    "How long a call had to wait for its bucket, whether it waited or was put off",
+    ("bucket",),
+    buckets=_PACE_SECONDS,
+    registry=REGISTRY,
+)
+ALARMS = Counter("zaptrix_alarms_total", "What an admin has to look at", ("kind",), registry=REGISTRY)
+
+# Prometheus would append "_total"; the brief's name has no such ending.
+_KEPT_NAMES = frozenset({"zaptrix_queue_job_status"})
+
+_ENUMERATED: tuple[tuple[Counter | Histogram, tuple[Iterable[str], ...]], ...] = (
+    (WEBHOOKS_RECEIVED, (Side,)),
+    (MESSAGES_PROCESSED, (Direction, Result)),
+    (QUEUE_JOB_SECONDS, (Queue,)),
+    (QUEUE_JOB_STATUS, (Queue, BellStatus)),
+    (BELLS_UNRUNG, (Queue,)),
+    (CACHE_LOOKUPS, (CacheName, ("hit", "miss"))),
+    (VERDICTS, (Side, VerdictName)),
+    (PACE_WAITS, (PaceKind,)),
+    (ALARMS, (AlarmKind,)),
+)
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_folder: Path | None = None
+
+
+def start(folder: Path) -> None:
+    """Count into `folder` together with the other processes of this host. Before anything else is counted."""
+    global _folder  # noqa: PLW0603 - a process counts in one place
+    if _folder is None:
+        for metric, _ in _ENUMERATED:
+            metric.clear()
+        HTTP_REQUESTS.clear()
+        HTTP_SECONDS.clear()
+    metric_files.join(folder)
+    _folder = folder
+    # A series that appears with its first event hides that event from rate(); all that can be known begin at zero.
+    for metric, labels in _ENUMERATED:
+        for values in itertools.product(*labels):
+            metric.labels(*values)
+
+
+# --- counting --------------------------------------------------------------------------------------------------------
+
+
+def http_answered(method: str, route: str, status: int, seconds: float) -> None:
+    """`route` is the route's pattern (`/api/portals/{id}`), never the path that was asked for."""
+    method = method if method in _METHODS else "other"
+    HTTP_REQUESTS.labels(method, route, status).inc()
+    HTTP_SECONDS.labels(method, route).observe(seconds)
+
+
+def webhook_received(source: Side) -> None:
+    WEBHOOKS_RECEIVED.labels(source).inc()
+
+
+def messages_processed(direction: Direction, result: Result, count: int = 1) -> None:
+    MESSAGES_PROCESSED.labels(direction, result).inc(count)
+
+
+def lane_drained(queue: Queue, status: BellStatus, seconds: float) -> None:
+    QUEUE_JOB_SECONDS.labels(queue).observe(seconds)
+    QUEUE_JOB_STATUS.labels(queue, status).inc()
+
+
+def bells_unrung(queue: Queue, count: int = 1) -> None:
+    BELLS_UNRUNG.labels(queue).inc(count)
+
+
+def cache_looked_up(cache: CacheName, *, hits: int, misses: int) -> None:
+    CACHE_LOOKUPS.labels(cache, "hit").inc(hits)
+    CACHE_LOOKUPS.labels(cache, "miss").inc(misses)
+
+
+def verdict_given(side: Side, verdict: Verdict, count: int = 1) -> None:
+    VERDICTS.labels(side, VerdictName(type(verdict).__name__.lower())).inc(count)
+
+
+def pace_waited(kind: PaceKind, seconds: float) -> None:
+    PACE_WAITS.labels(kind).observe(seconds)
+
+
+def alarmed(kind: AlarmKind) -> None:
+    ALARMS.labels(kind).inc()
+
+
+# --- telling ---------------------------------------------------------------------------------------------------------
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What is not counted but looked up when somebody asks. None: nobody can tell right now, so nothing is told."""
+
+    messages: Mapping[Queue, Mapping[Waiting, int]] | None = None
+    oldest_age_s: Mapping[Queue, float] | None = None
+    bells: Mapping[Queue, Mapping[Waiting, int]] | None = None
+    cache_hit_ratio: Mapping[CacheName, float] | None = None
+    paused: Mapping[Scope, int] | None = None
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One value of a family."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class Family(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric with all its values, for `/metrics/json`."""
+
+    name: str
+    type: str
+    help: str
+    samples: list[Sample]
+
+
+def exposition(live: Live) -> bytes:
+    """Everything in Prometheus' text format (`CONTENT_TYPE`). Reads files: a few milliseconds of blocking work."""
+    return generate_latest(_Told(live))
+
+
+def as_json(live: Live) -> list[Family]:
+    """The same, for people who debug."""
+    return [
+        Family(
+            name=family.name,
+            type=family.type,
+            help=family.documentation,
+            samples=[Sample(name=each.name, labels=dict(each.labels), value=each.value) for each in family.samples],
+        )
+        for family in _Told(live).collect()
+    ]
+
+
+class _Told(Collector):
+    """Counted and live metrics as one collection."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _counted()
+        yield from _live_families(self._live)
+
+
+def _counted() -> Iterator[Metric]:
+    own = list(REGISTRY.collect())
+    shared = own if _folder is None else metric_files.read(_folder)
+    samples = {metric.name: metric.samples for metric in shared}
+    for metric in own:  # the order, the texts and the families without a value yet come from here
+        kept = metric.name in _KEPT_NAMES
+        family = Metric(metric.name, metric.documentation, "unknown" if kept else metric.type)
+        for sample in samples.get(metric.name, ()):
+            if not sample.name.endswith("_created"):
+                name = metric.name if kept else sample.name
+                family.add_sample(name, sample.labels, sample.value)
+        yield family
+
+
+def _live_families(live: Live) -> Iterator[Metric]:
+    yield _by_queue("zaptrix_queue_size", "Messages of a queue by where they stand", live.messages)
+    yield _by_queue("zaptrix_queue_bells", "Bells of a queue (BullMQ jobs) by where they stand", live.bells)
+    yield _by_label(
+        "zaptrix_queue_oldest_age_seconds", "Age of the oldest open message of a queue", "queue", live.oldest_age_s
+    )
+    yield _by_label("zaptrix_cache_hit_ratio", "Share of look-ups that a cache answered", "cache", live.cache_hit_ratio)
+    yield _by_label("zaptrix_paused", "Channels and portals that stand still behind a bad key", "kind", live.paused)
+
+
+def _by_queue(name: str, told: str, values: Mapping[Queue, Mapping[Waiting, int]] | None) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=("queue", "state"))
+    for queue, states in (values or {}).items():
+        for state, count in states.items():
+            family.add_metric((queue, state), count)
+    return family
+
+
+def _by_label(
+    name: str,
+    told: str,
+    label: str,
+    values: Mapping[Queue, float] | Mapping[CacheName, float] | Mapping[Scope, int] | None,
+) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=(label,))
+    for key, value in (values or {}).items():
+        family.add_metric((key,), value)
+    return family
