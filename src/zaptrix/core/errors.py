@@ -26,11 +26,17 @@ class PlatformError(Exception):
 
 
 class TooFast(PlatformError):
-    """A limit was met. `wait_s` is how long the platform asks for, when it says."""
+    """A limit was met. `wait_s` is how long the platform asks for, when it says.
 
-    def __init__(self, code: str, detail: str = "", *, wait_s: float | None = None) -> None:
+    `one_conversation`: the limit is the conversation's own, and others of the lane may go on.
+    """
+
+    def __init__(
+        self, code: str, detail: str = "", *, wait_s: float | None = None, one_conversation: bool = False
+    ) -> None:
         super().__init__(code, detail)
         self.wait_s = wait_s
+        self.one_conversation = one_conversation
 
 
 class Unavailable(PlatformError):

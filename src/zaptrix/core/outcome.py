@@ -21,4 +21,5 @@ class Absent(msgspec.Struct, frozen=True):
     """The platform was asked for proof and has never seen the message."""
 
 
-Outcome = Accepted | Absent | PlatformError
+Outcome = Accepted | PlatformError  # of a send or a confirmation
+Proof = Accepted | Absent | PlatformError

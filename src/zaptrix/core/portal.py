@@ -53,5 +53,8 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     operator_prefix: bool = False
     mark_read: bool = True
     registered_at: datetime | None = None  # the connector stands on the line and events are bound
-    paused_at: datetime | None = None
-    paused_reason: str | None = None
+    # A channel can be held on one side alone: a dead WhatsApp token must not keep customers' words from the operator.
+    whatsapp_paused_at: datetime | None = None
+    whatsapp_paused_reason: str | None = None
+    line_paused_at: datetime | None = None
+    line_paused_reason: str | None = None

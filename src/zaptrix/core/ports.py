@@ -11,7 +11,7 @@ import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Side
-from zaptrix.core.outcome import Outcome
+from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.pace import Bucket, Operating
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import Patience
@@ -35,7 +35,7 @@ class Platform(Protocol):
         """Send; one outcome a parcel, in order. May take as long as the platform's timeout."""
         ...
 
-    async def prove(self, parcel: Parcel) -> Outcome:
+    async def prove(self, parcel: Parcel) -> Proof:
         """After an unclear send: Accepted when the platform has it, Absent when it surely has not, else an error."""
         ...
 

@@ -8,7 +8,7 @@ import msgspec
 
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
-from zaptrix.core.outcome import Absent, Accepted, Outcome
+from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -84,9 +84,6 @@ def decide(outcome: Outcome, case: Case) -> Verdict:
     match outcome:
         case Accepted():
             return Sent(outcome)
-        case Absent():
-            # Its attempt was paid for when it became unclear; now the way is free for the next one.
-            return Snooze(case.now, "not_found")
         case TooFast():
             return Snooze(_later(case, _pause_s(outcome, case)), outcome.code)
         case Unavailable():
@@ -99,6 +96,19 @@ def decide(outcome: Outcome, case: Case) -> Verdict:
             return Pause(outcome.scope, outcome.code, outcome.detail)
         case _:
             return _unexpected(outcome, case)
+
+
+def decide_proof(outcome: Proof, case: Case) -> Sent | Snooze | Verify | Pause:
+    """The verdict on a search for proof: only a sure no lets the message be sent again."""
+    match outcome:
+        case Accepted():
+            return Sent(outcome)
+        case Absent():
+            return Snooze(case.now, "not_found")
+        case Unauthorized():
+            return Pause(outcome.scope, outcome.code, outcome.detail)
+        case _:
+            return Verify(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), outcome.code)
 
 
 def backoff_s(attempts: int, jitter: float, base_s: float) -> float:

@@ -1,0 +1,1 @@
+"""PostgreSQL: the truth. SQL stands here, as constants above the functions that run it."""

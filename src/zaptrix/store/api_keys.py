@@ -1,0 +1,54 @@
+"""API keys: shown once, kept as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+import msgspec
+
+from zaptrix.core.ids import PortalId
+from zaptrix.store.database import Connection
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls the API. `portal_id` None: an admin of everything."""
+
+    id: str
+    name: str
+    portal_id: PortalId | None
+
+
+_ADD = "INSERT INTO api_key (id, hash, name, portal_id) VALUES ($1, $2, $3, $4)"
+_GET = "SELECT id, hash, name, portal_id FROM api_key WHERE id = $1 AND revoked_at IS NULL"
+# Once a minute is enough to tell which keys are in use, and spares a write a request.
+_USED = """
+UPDATE api_key SET last_used_at = now()
+WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+"""
+
+
+async def create(connection: Connection, name: str, portal_id: PortalId | None) -> str:
+    """A new key, as the caller has to send it. It cannot be shown again."""
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    await connection.execute(_ADD, key_id, _hash(secret), name, portal_id)
+    return f"zx_{key_id}_{secret}"
+
+
+async def check(connection: Connection, key: str) -> ApiKey | None:
+    """Who holds `key`, or None."""
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    if prefix != "zx" or not secret:
+        return None
+    row = await connection.fetchrow(_GET, key_id)
+    if row is None or not hmac.compare_digest(row["hash"], _hash(secret)):
+        return None
+    await connection.execute(_USED, key_id)
+    return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"])
+
+
+def _hash(secret: str) -> bytes:
+    # 256 random bits need no slow hash: there is nothing to guess.
+    return hashlib.sha256(secret.encode()).digest()

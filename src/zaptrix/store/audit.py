@@ -1,0 +1,14 @@
+"""Who changed what. Never secrets, phones or texts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from zaptrix.store.database import Connection
+
+_WRITE = "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4::jsonb)"
+
+
+async def write(connection: Connection, actor: str, action: str, subject: str, **detail: object) -> None:
+    """One line, in the transaction of the change itself."""
+    await connection.execute(_WRITE, actor, action, subject, msgspec.json.encode(detail).decode())

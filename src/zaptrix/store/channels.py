@@ -1,0 +1,170 @@
+"""Channels: which number is joined to which open line."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from zaptrix.core.errors import Scope, Unauthorized
+from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.message import Side
+from zaptrix.core.portal import Channel, CrmMode
+from zaptrix.store.database import Connection, Database, Record
+from zaptrix.store.portals import Taken
+from zaptrix.store.secrets import SecretBox
+
+_NAMES = (
+    "id", "portal_id", "name", "phone_number_id", "display_phone_number", "line_id", "rate_per_s", "crm_mode",
+    "operator_prefix", "mark_read", "registered_at", "whatsapp_paused_at", "whatsapp_paused_reason", "line_paused_at",
+    "line_paused_reason",
+)  # fmt: skip
+_COLUMNS = ", ".join(_NAMES)
+
+
+class ChannelFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a channel is made or changed with; what is UNSET stays as it is."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    phone_number_id: str | msgspec.UnsetType = msgspec.UNSET
+    display_phone_number: str | msgspec.UnsetType = msgspec.UNSET
+    waba_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    access_token: str | msgspec.UnsetType = msgspec.UNSET
+    line_id: int | msgspec.UnsetType = msgspec.UNSET
+    rate_per_s: int | msgspec.UnsetType = msgspec.UNSET
+    crm_mode: CrmMode | msgspec.UnsetType = msgspec.UNSET
+    operator_prefix: bool | msgspec.UnsetType = msgspec.UNSET
+    mark_read: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def channel_of(row: Record) -> Channel:
+    """A channel from a row that holds at least its columns."""
+    return Channel(**{name: row[name] for name in _NAMES if name != "crm_mode"}, crm_mode=CrmMode(row["crm_mode"]))
+
+
+def _assignments(fields: ChannelFields, box: SecretBox) -> dict[str, object]:
+    values: dict[str, object] = {
+        name: v for name, v in msgspec.structs.asdict(fields).items() if v is not msgspec.UNSET
+    }
+    if isinstance(token := values.get("access_token"), str):
+        values["access_token"] = box.seal(token)
+    return values
+
+
+async def add(connection: Connection, portal_id: PortalId, fields: ChannelFields, box: SecretBox) -> Channel | None:
+    """A new channel, or None when there is no such portal. Raises Taken."""
+    values = {"portal_id": portal_id, **_assignments(fields, box)}
+    names, marks = ", ".join(values), ", ".join(f"${n}" for n in range(1, len(values) + 1))
+    sql = f"INSERT INTO channel ({names}) VALUES ({marks}) RETURNING {_COLUMNS}"  # noqa: S608  # our own names
+    try:
+        row = await connection.fetchrow(sql, *values.values())
+    except asyncpg.UniqueViolationError as exc:
+        raise Taken("phone_number_id") from exc
+    except asyncpg.ForeignKeyViolationError:
+        return None
+    return channel_of(row) if row else None
+
+
+async def change(
+    connection: Connection, channel_id: ChannelId, fields: ChannelFields, box: SecretBox
+) -> Channel | None:
+    """Overwrite what `fields` sets, and take the channel out of its pauses; None when there is none. Raises Taken."""
+    values = _assignments(fields, box)
+    sets = "".join(f"{name} = ${n}, " for n, name in enumerate(values, 2))
+    sql = f"""
+    UPDATE channel SET {sets} whatsapp_paused_at = NULL, whatsapp_paused_reason = NULL, line_paused_at = NULL,
+        line_paused_reason = NULL, registered_at = NULL, updated_at = now()
+    WHERE id = $1 RETURNING {_COLUMNS}"""  # noqa: S608  # our own names
+    try:
+        row = await connection.fetchrow(sql, channel_id, *values.values())
+    except asyncpg.UniqueViolationError as exc:
+        raise Taken("phone_number_id") from exc
+    return channel_of(row) if row else None
+
+
+_GET = f"SELECT {_COLUMNS} FROM channel WHERE id = $1"  # noqa: S608
+_BY_NUMBER = f"SELECT {_COLUMNS} FROM channel WHERE phone_number_id = $1"  # noqa: S608
+_OF_LINE = f"SELECT {_COLUMNS} FROM channel WHERE portal_id = $1 AND line_id = $2"  # noqa: S608
+_LIST = f"""
+SELECT {_COLUMNS} FROM channel
+WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR portal_id = $2) ORDER BY id LIMIT $3"""  # noqa: S608
+_DELETE = "DELETE FROM channel WHERE id = $1"
+_UNREGISTERED = f"""
+SELECT {_COLUMNS} FROM channel
+WHERE registered_at IS NULL AND line_paused_at IS NULL AND updated_at < now() - interval '10 seconds'
+ORDER BY updated_at LIMIT $1"""  # noqa: S608
+_REGISTERED = """
+UPDATE channel SET registered_at = CASE WHEN $2::text IS NULL THEN now() END, registration_error = $2,
+    updated_at = now()
+WHERE id = $1
+"""
+_ERROR = "SELECT registration_error FROM channel WHERE id = $1"
+_PAUSE = {
+    Side.WHATSAPP: """
+UPDATE channel SET whatsapp_paused_at = now(), whatsapp_paused_reason = $2, updated_at = now()
+WHERE id = $1 AND whatsapp_paused_at IS NULL""",
+    Side.BITRIX24: """
+UPDATE channel SET line_paused_at = now(), line_paused_reason = $2, updated_at = now()
+WHERE id = $1 AND line_paused_at IS NULL""",
+}
+_TOKEN = "SELECT access_token FROM channel WHERE id = $1"  # noqa: S105
+
+
+async def get(connection: Connection, channel_id: ChannelId) -> Channel | None:
+    row = await connection.fetchrow(_GET, channel_id)
+    return channel_of(row) if row else None
+
+
+async def by_number(connection: Connection, phone_number_id: str) -> Channel | None:
+    row = await connection.fetchrow(_BY_NUMBER, phone_number_id)
+    return channel_of(row) if row else None
+
+
+async def of_line(connection: Connection, portal_id: PortalId, line_id: int) -> list[Channel]:
+    """All channels that answer on one line."""
+    return [channel_of(row) for row in await connection.fetch(_OF_LINE, portal_id, line_id)]
+
+
+async def listed(connection: Connection, after: UUID | None, portal_id: PortalId | None, limit: int) -> list[Channel]:
+    """Channels in the order of their ids, after `after`; `portal_id` narrows to one portal."""
+    return [channel_of(row) for row in await connection.fetch(_LIST, after, portal_id, limit)]
+
+
+async def delete(connection: Connection, channel_id: ChannelId) -> bool:
+    return await connection.execute(_DELETE, channel_id) == "DELETE 1"
+
+
+async def unregistered(connection: Connection, limit: int) -> list[Channel]:
+    """Channels whose connector does not stand on their line yet, the longest untried first."""
+    return [channel_of(row) for row in await connection.fetch(_UNREGISTERED, limit)]
+
+
+async def registered(connection: Connection, channel_id: ChannelId, error: str | None) -> None:
+    """Record the end of a registration: done, or why not."""
+    await connection.execute(_REGISTERED, channel_id, error)
+
+
+async def registration_error(connection: Connection, channel_id: ChannelId) -> str | None:
+    error: str | None = await connection.fetchval(_ERROR, channel_id)
+    return error
+
+
+async def pause(connection: Connection, channel_id: ChannelId, side: Side, reason: str) -> bool:
+    """Hold what this channel sends to one side; False when it was held already."""
+    return await connection.execute(_PAUSE[side], channel_id, reason) == "UPDATE 1"
+
+
+class StoredNumberTokens:
+    """`core.ports.NumberTokens` on PostgreSQL."""
+
+    def __init__(self, database: Database, box: SecretBox) -> None:
+        self._database = database
+        self._box = box
+
+    async def number_token(self, channel_id: ChannelId) -> str:
+        async with self._database.connection() as connection:
+            sealed = await connection.fetchval(_TOKEN, channel_id)
+        if sealed is None:
+            raise Unauthorized("no_channel", "the channel is gone", scope=Scope.CHANNEL)
+        return self._box.open(sealed)

@@ -1,0 +1,284 @@
+"""Claiming and settling: how exactly one runner holds a message, and how a late one writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from zaptrix.core.ids import AttemptId, ConversationId, MessageId
+from zaptrix.core.message import Content, Direction, Origin
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.store.conversations import COLUMNS, conversation_of
+from zaptrix.store.database import Connection, Record
+
+_content = msgspec.json.Decoder(Content)
+
+_PARCEL = f"""m.id, m.attempt_id, m.attempts, m.content, m.origin, m.request_id, m.created_at, m.whatsapp_id,
+m.bitrix_chat_id, m.bitrix_message_id, m.confirm_attempts, {COLUMNS}"""
+
+# What is held on the way to one side.
+_HELD = {
+    Direction.INBOUND: "ch.line_paused_at IS NOT NULL OR p.paused_at IS NOT NULL",
+    Direction.OUTBOUND: "ch.whatsapp_paused_at IS NOT NULL",
+}
+
+# Only the oldest open message of a conversation may be claimed. The recursion hops from conversation to conversation
+# along the index, so that a claim costs what it returns, however long the backlog; it starts anywhere ($3), so that no
+# conversation is always last.
+_CLAIM = """
+WITH RECURSIVE heads AS (
+    (SELECT conversation_id, id, channel_id, state, due_at FROM message
+     WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id > $3
+     ORDER BY conversation_id, id LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM heads h CROSS JOIN LATERAL (
+        SELECT conversation_id, id, channel_id, state, due_at FROM message
+        WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id > h.conversation_id
+        ORDER BY conversation_id, id LIMIT 1) n
+), picked AS MATERIALIZED (
+    SELECT h.id FROM heads h
+    WHERE h.state = $4 AND h.due_at <= now() AND NOT EXISTS (
+        SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = h.channel_id AND ({held}))
+    LIMIT $5
+), claimed AS (
+    UPDATE message SET attempt_id = $2, {taken} FROM picked
+    WHERE message.id = picked.id AND message.state = $4 AND message.due_at <= now() RETURNING message.*
+)
+SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+"""
+_TO_SEND = {
+    direction: _CLAIM.format(held=held, parcel=_PARCEL, taken="state = 'sending', claimed_at = now()")
+    for direction, held in _HELD.items()
+}
+# While a runner looks for the proof, the message stays as it is and is not due.
+_TO_PROVE = {
+    direction: _CLAIM.format(held=held, parcel=_PARCEL, taken="due_at = now() + make_interval(secs => $6)")
+    for direction, held in _HELD.items()
+}
+
+
+class Way(msgspec.Struct, frozen=True):
+    """A delivery lane in the ledger's terms: to which side, and to which portal or channel."""
+
+    direction: Direction
+    lane_id: UUID
+
+
+class ClaimedRow(msgspec.Struct, frozen=True):
+    """A claimed message, before its channel and portal are put beside it."""
+
+    fields: Record
+
+    @property
+    def channel_id(self) -> UUID:
+        channel_id: UUID = self.fields["channel_id"]
+        return channel_id
+
+    @property
+    def conversation_id(self) -> ConversationId:
+        return ConversationId(self.fields["conversation_id"])
+
+    def parcel(self, channel: Channel, portal: Portal) -> Parcel:
+        row = self.fields
+        return Parcel(
+            message_id=MessageId(row["id"]),
+            attempt_id=AttemptId(row["attempt_id"]),
+            attempts=row["attempts"],
+            content=_content.decode(row["content"]),
+            origin=Origin(row["origin"]),
+            conversation=conversation_of(row),
+            channel=channel,
+            portal=portal,
+            request_id=row["request_id"],
+            created_at=row["created_at"],
+            whatsapp_id=row["whatsapp_id"],
+            bitrix_chat_id=row["bitrix_chat_id"],
+            bitrix_message_id=row["bitrix_message_id"],
+        )
+
+
+async def claim_to_send(
+    connection: Connection, way: Way, attempt_id: AttemptId, *, after: UUID, limit: int
+) -> list[ClaimedRow]:
+    """Up to `limit` due messages of a lane, each the oldest open one of its conversation, from `after` on."""
+    rows = await connection.fetch(_TO_SEND[way.direction], way.lane_id, attempt_id, after, "pending", limit)
+    return [ClaimedRow(row) for row in rows]
+
+
+async def claim_to_prove(
+    connection: Connection, way: Way, attempt_id: AttemptId, *, limit: int, lease_s: float
+) -> list[ClaimedRow]:
+    """Messages whose call had no clear answer and whose proof is due."""
+    rows = await connection.fetch(
+        _TO_PROVE[way.direction], way.lane_id, attempt_id, UUID(int=0), "verifying", limit, lease_s
+    )
+    return [ClaimedRow(row) for row in rows]
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one attempt comes to, for the ledger."""
+
+    message_id: MessageId
+    attempt_id: AttemptId
+    state: str
+    costs_an_attempt: bool
+    due_at: datetime | None = None
+    whatsapp_id: str | None = None
+    bitrix_message_id: int | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+    confirm: bool = False  # the side it came from is to be told
+
+
+_SETTLE = """
+UPDATE message m SET
+    state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
+    whatsapp_id = coalesce(m.whatsapp_id, s.whatsapp_id), error_code = s.error_code, error_detail = s.error_detail,
+    sent_at = CASE s.state WHEN 'sent' THEN now() ELSE m.sent_at END,
+    dead_at = CASE s.state WHEN 'dead' THEN now() ELSE m.dead_at END,
+    confirm_due_at = CASE WHEN s.confirm THEN now() ELSE m.confirm_due_at END
+FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
+    $9::boolean[]) AS s(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm)
+WHERE m.id = s.id AND m.attempt_id = s.attempt_id AND m.state IN ('sending', 'verifying')
+RETURNING m.id
+"""
+_FAILED = """
+INSERT INTO attempt (message_id, number, verdict, code, detail)
+SELECT f.id, m.attempts, f.verdict, f.code, f.detail
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS f(id, verdict, code, detail)
+JOIN message m ON m.id = f.id
+"""
+
+
+async def settle(connection: Connection, settlements: Sequence[Settlement]) -> set[MessageId]:
+    """Write what attempts came to; the ids that were still theirs to settle."""
+    rows = await connection.fetch(
+        _SETTLE,
+        [s.message_id for s in settlements],
+        [s.attempt_id for s in settlements],
+        [s.state for s in settlements],
+        [int(s.costs_an_attempt) for s in settlements],
+        [s.due_at for s in settlements],
+        [s.whatsapp_id for s in settlements],
+        [s.error_code for s in settlements],
+        [s.error_detail for s in settlements],
+        [s.confirm for s in settlements],
+    )
+    return {MessageId(row["id"]) for row in rows}
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A failed attempt, for the message's timeline."""
+
+    message_id: MessageId
+    verdict: str
+    code: str
+    detail: str
+
+
+async def record_failures(connection: Connection, failures: Sequence[Failure]) -> None:
+    await connection.execute(
+        _FAILED,
+        [f.message_id for f in failures],
+        [f.verdict for f in failures],
+        [f.code[:64] for f in failures],
+        [f.detail[:500] for f in failures],
+    )
+
+
+_NEXT_DUE = """
+SELECT min(at) FROM (
+    SELECT min(due_at) AS at FROM message WHERE lane_id = $1 AND state IN ('pending', 'verifying') AND due_at > now()
+    UNION ALL
+    SELECT min(confirm_due_at) FROM message
+    WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1 AND confirm_due_at > now()
+) due
+"""
+
+
+async def next_due(connection: Connection, lane_id: UUID) -> datetime | None:
+    """When the next thing of this lane that has to wait becomes due."""
+    at: datetime | None = await connection.fetchval(_NEXT_DUE, lane_id)
+    return at
+
+
+_CONFIRM_LANE = "(CASE m.direction WHEN 'inbound' THEN m.channel_id ELSE m.portal_id END)"
+_TO_CONFIRM = f"""
+WITH picked AS MATERIALIZED (
+    SELECT id FROM message m WHERE {_CONFIRM_LANE} = $1 AND confirm_due_at <= now()
+    ORDER BY confirm_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE message SET confirm_due_at = now() + make_interval(secs => $3) FROM picked
+    WHERE message.id = picked.id RETURNING message.*
+)
+SELECT {_PARCEL} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+"""  # noqa: S608
+_CONFIRMED = """
+UPDATE message m SET confirm_attempts = m.confirm_attempts + s.cost,
+    confirm_due_at = CASE WHEN m.confirm_attempts + s.cost < $4 THEN s.again_at END
+FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS s(id, again_at, cost) WHERE m.id = s.id
+"""
+
+
+class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """What one confirmation came to: done when `again_at` is None."""
+
+    message_id: MessageId
+    again_at: datetime | None
+    costs_an_attempt: bool
+
+
+async def claim_to_confirm(connection: Connection, lane_id: UUID, limit: int, lease_s: float) -> list[ClaimedRow]:
+    """Messages that have arrived and whose origin, this lane's owner, is to be told so."""
+    return [ClaimedRow(row) for row in await connection.fetch(_TO_CONFIRM, lane_id, limit, lease_s)]
+
+
+async def confirmed(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: int) -> None:
+    """Record confirmations; one that failed `attempts_max` times is given up."""
+    await connection.execute(
+        _CONFIRMED,
+        [end.message_id for end in ends],
+        [end.again_at for end in ends],
+        [int(end.costs_an_attempt) for end in ends],
+        attempts_max,
+    )
+
+
+_EXPIRE = """
+UPDATE message SET state = 'verifying', attempts = attempts + 1, attempt_id = NULL, error_code = 'runner_died',
+    due_at = now() + make_interval(secs => CASE direction WHEN 'inbound' THEN $2::float8 ELSE $3::float8 END)
+WHERE state = 'sending' AND claimed_at < now() - make_interval(secs => $1)
+RETURNING id, direction, lane_id
+"""
+
+
+async def expire(connection: Connection, lease_s: float, bitrix_wait_s: float, whatsapp_wait_s: float) -> list[Way]:
+    """Messages whose runner died while sending: perhaps they went out. Their lanes."""
+    rows = await connection.fetch(_EXPIRE, lease_s, bitrix_wait_s, whatsapp_wait_s)
+    return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]
+
+
+_LANES_DUE = """
+SELECT DISTINCT direction, lane_id FROM message
+WHERE state IN ('pending', 'verifying') AND due_at < now() - make_interval(secs => $1) LIMIT $2
+"""
+_LANES_TO_CONFIRM = f"""
+SELECT DISTINCT direction, {_CONFIRM_LANE} AS lane_id FROM message m
+WHERE confirm_due_at < now() - make_interval(secs => $1) LIMIT $2
+"""  # noqa: S608
+
+
+async def lanes_due(connection: Connection, late_s: float, limit: int) -> list[Way]:
+    """Delivery lanes with messages that are due for longer than `late_s`: their bell may be lost."""
+    rows = await connection.fetch(_LANES_DUE, late_s, limit)
+    return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]
+
+
+async def lanes_to_confirm(connection: Connection, late_s: float, limit: int) -> list[Way]:
+    """Lanes with confirmations that are due; the direction is the confirmed messages'."""
+    rows = await connection.fetch(_LANES_TO_CONFIRM, late_s, limit)
+    return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]

@@ -1,0 +1,228 @@
+"""Conversations: who talks on which channel (`conversation_mapping`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.ids import ChannelId, ConversationId, PortalId
+from zaptrix.core.portal import Channel
+from zaptrix.store.database import Connection, Record
+
+COLUMNS = """c.id AS conversation_id, c.portal_id, c.channel_id, c.bsuid, c.wa_id, c.phone, c.contact_name,
+c.username, c.bitrix_chat_id AS chat_id, c.bitrix_session_id AS session_id, c.bitrix_contact_id AS contact_id,
+c.window_expires_at"""
+
+
+def conversation_of(row: Record) -> Conversation:
+    """A conversation from a row that holds `COLUMNS`."""
+    return Conversation(
+        id=ConversationId(row["conversation_id"]),
+        portal_id=PortalId(row["portal_id"]),
+        channel_id=ChannelId(row["channel_id"]),
+        customer=Customer(
+            bsuid=row["bsuid"],
+            wa_id=row["wa_id"],
+            phone=row["phone"],
+            name=row["contact_name"],
+            username=row["username"],
+        ),
+        bitrix_chat_id=row["chat_id"],
+        bitrix_session_id=row["session_id"],
+        bitrix_contact_id=row["contact_id"],
+        window_expires_at=row["window_expires_at"],
+    )
+
+
+_KNOWN = f"""
+SELECT {COLUMNS} FROM conversation_mapping c
+WHERE c.channel_id = $1 AND (c.bsuid = ANY($2) OR c.wa_id = ANY($3) OR c.phone = ANY($4))
+"""  # noqa: S608
+
+
+async def known(connection: Connection, channel_id: ChannelId, customers: Sequence[Customer]) -> list[Conversation]:
+    """All conversations of a channel that could be one of `customers`'."""
+    rows = await connection.fetch(
+        _KNOWN,
+        channel_id,
+        [c.bsuid for c in customers if c.bsuid],
+        [c.wa_id for c in customers if c.wa_id],
+        [c.phone for c in customers if c.phone],
+    )
+    return [conversation_of(row) for row in rows]
+
+
+_ADD = f"""
+INSERT INTO conversation_mapping AS c (portal_id, channel_id, meta_whatsapp_id, bsuid, wa_id, phone, username,
+    contact_name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, left($8, 255)) RETURNING {COLUMNS}
+"""  # noqa: S608
+
+
+async def add(connection: Connection, channel: Channel, customer: Customer) -> Conversation:
+    """A new conversation."""
+    row = await connection.fetchrow(
+        _ADD,
+        channel.portal_id,
+        channel.id,
+        customer.wa_id or customer.bsuid or customer.phone,
+        customer.bsuid,
+        customer.wa_id,
+        customer.phone,
+        customer.username,
+        customer.name,
+    )
+    assert row is not None
+    return conversation_of(row)
+
+
+_DETACH = """
+UPDATE conversation_mapping SET meta_whatsapp_id = bsuid, wa_id = NULL, phone = NULL, updated_at = now()
+WHERE id = ANY($1) AND bsuid IS NOT NULL
+"""
+
+
+async def detach_numbers(connection: Connection, ids: Sequence[ConversationId]) -> None:
+    """Take the phone number from conversations whose number was given to somebody else."""
+    await connection.execute(_DETACH, ids)
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing learned of a conversation from a customer's messages."""
+
+    id: ConversationId
+    customer: Customer
+    last_written_at: datetime
+    window_expires_at: datetime
+
+
+# A webhook can be a week late: neither the window nor the last time moves back.
+_HEAR = """
+UPDATE conversation_mapping c SET
+    last_message_at = greatest(c.last_message_at, h.at),
+    window_expires_at = greatest(c.window_expires_at, h.window_ends),
+    bsuid = coalesce(h.bsuid, c.bsuid), wa_id = coalesce(h.wa_id, c.wa_id), phone = coalesce(h.phone, c.phone),
+    meta_whatsapp_id = coalesce(h.wa_id, c.meta_whatsapp_id),
+    username = coalesce(h.username, c.username), contact_name = coalesce(left(h.name, 255), c.contact_name),
+    updated_at = now()
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::text[])
+    AS h(id, at, window_ends, bsuid, wa_id, phone, username, name)
+WHERE c.id = h.id
+"""
+
+
+async def hear(connection: Connection, heard: Sequence[Heard]) -> None:
+    """Record what customers' messages told of themselves."""
+    await connection.execute(
+        _HEAR,
+        [h.id for h in heard],
+        [h.last_written_at for h in heard],
+        [h.window_expires_at for h in heard],
+        [h.customer.bsuid for h in heard],
+        [h.customer.wa_id for h in heard],
+        [h.customer.phone for h in heard],
+        [h.customer.username for h in heard],
+        [h.customer.name for h in heard],
+    )
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a platform's answer told of a conversation. None: it did not say."""
+
+    id: ConversationId
+    bitrix_chat_id: int | None = None
+    bitrix_session_id: int | None = None
+    bitrix_contact_id: int | None = None
+    wa_id: str | None = None
+
+
+_PLACE = """
+UPDATE conversation_mapping c SET
+    bitrix_chat_id = coalesce(p.chat, c.bitrix_chat_id), bitrix_session_id = coalesce(p.session, c.bitrix_session_id),
+    bitrix_contact_id = coalesce(p.contact, c.bitrix_contact_id), wa_id = coalesce(c.wa_id, p.wa_id), updated_at = now()
+FROM (SELECT DISTINCT ON (id) * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
+    WITH ORDINALITY AS p(id, chat, session, contact, wa_id, nth) ORDER BY id, nth DESC) p
+WHERE c.id = p.id AND (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
+    (coalesce(p.chat, c.bitrix_chat_id), coalesce(p.session, c.bitrix_session_id),
+     coalesce(p.contact, c.bitrix_contact_id), coalesce(c.wa_id, p.wa_id))
+"""
+
+
+async def place(connection: Connection, placed: Sequence[Placed]) -> None:
+    """Record where conversations stand on the platforms."""
+    await connection.execute(
+        _PLACE,
+        [p.id for p in placed],
+        [p.bitrix_chat_id for p in placed],
+        [p.bitrix_session_id for p in placed],
+        [p.bitrix_contact_id for p in placed],
+        [p.wa_id for p in placed],
+    )
+
+
+_BY_IDS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.id = ANY($1)"  # noqa: S608
+_BY_CHATS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.portal_id = $1 AND c.bitrix_chat_id = ANY($2)"  # noqa: S608
+_TOUCH = """
+UPDATE conversation_mapping SET last_message_at = greatest(last_message_at, now()), updated_at = now()
+WHERE id = ANY($1)
+"""
+
+
+async def by_ids(connection: Connection, ids: Sequence[ConversationId]) -> list[Conversation]:
+    return [conversation_of(row) for row in await connection.fetch(_BY_IDS, ids)]
+
+
+async def by_chats(connection: Connection, portal_id: PortalId, chat_ids: Sequence[int]) -> list[Conversation]:
+    return [conversation_of(row) for row in await connection.fetch(_BY_CHATS, portal_id, chat_ids)]
+
+
+async def touch(connection: Connection, ids: Sequence[ConversationId]) -> None:
+    """Something was said in these conversations just now."""
+    await connection.execute(_TOUCH, ids)
+
+
+class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation as the API shows it, under the brief's names."""
+
+    id: UUID
+    portal_id: UUID
+    channel_id: UUID
+    meta_whatsapp_id: str
+    bsuid: str | None
+    phone: str | None
+    username: str | None
+    contact_name: str | None
+    bitrix_contact_id: int | None
+    bitrix_chat_id: int | None
+    window_expires_at: datetime | None
+    last_message_at: datetime
+    created_at: datetime
+
+
+_VIEW = ", ".join(ConversationView.__struct_fields__)
+_LIST = f"""
+SELECT {_VIEW} FROM conversation_mapping
+WHERE ($1::uuid IS NULL OR portal_id = $1) AND ($2::uuid IS NULL OR channel_id = $2)
+    AND ($3::timestamptz IS NULL OR (last_message_at, id) < ($3, $4))
+ORDER BY last_message_at DESC, id DESC LIMIT $5
+"""  # noqa: S608
+
+
+async def listed(
+    connection: Connection,
+    *,
+    portal_id: UUID | None,
+    channel_id: UUID | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> list[ConversationView]:
+    """Conversations, the latest first, older than `before`."""
+    at, conversation_id = before or (None, None)
+    rows = await connection.fetch(_LIST, portal_id, channel_id, at, conversation_id, limit)
+    return [ConversationView(**row) for row in rows]

@@ -1,0 +1,89 @@
+"""The pool, the transaction and the one error that means "PostgreSQL is away"."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Record: TypeAlias = asyncpg.Record
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+
+class StoreUnavailable(Exception):
+    """PostgreSQL cannot be reached, or is going down or coming up."""
+
+
+class StoreRefused(Exception):
+    """PostgreSQL will not take these values: they are of no use to it, or what they belong to is gone."""
+
+
+_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, UnicodeEncodeError)
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Database:
+    """A pool of connections. `transaction()` is opened by the bridge and the API alone, once a step."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_timeout_s: float) -> None:
+        self._pool = pool
+        self._acquire_timeout_s = acquire_timeout_s
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection outside any transaction. Raises StoreUnavailable and StoreRefused."""
+        try:
+            async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
+                yield connection
+        except _REFUSED as exc:
+            raise StoreRefused(type(exc).__name__) from exc
+        except _AWAY as exc:
+            raise StoreUnavailable(type(exc).__name__) from exc
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One committed transaction, or none. Raises StoreUnavailable and StoreRefused."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+async def open_database(
+    url: str, *, pool_max: int = 10, command_timeout_s: float = 30.0, acquire_timeout_s: float = 5.0
+) -> Database:
+    """A pool on `url`; connections are made when first needed. Raises StoreUnavailable."""
+    try:
+        pool = await asyncpg.create_pool(
+            url, min_size=0, max_size=pool_max, command_timeout=command_timeout_s, timeout=acquire_timeout_s
+        )
+    except _AWAY as exc:
+        raise StoreUnavailable(type(exc).__name__) from exc
+    return Database(pool, acquire_timeout_s)
+
+
+_REVISION = "SELECT version_num FROM alembic_version"
+
+
+async def revision(database: Database) -> str | None:
+    """The schema revision of the database, or None when it was never migrated. Raises StoreUnavailable."""
+    async with database.connection() as connection:
+        try:
+            version: str | None = await connection.fetchval(_REVISION)
+        except asyncpg.UndefinedTableError:
+            return None
+        return version

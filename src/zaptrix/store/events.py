@@ -1,0 +1,177 @@
+"""The journal of webhook items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+
+from zaptrix.core.event import Event, EventState, NewEvent
+from zaptrix.core.ids import EventId
+from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.message import Side
+from zaptrix.store.database import Connection, Record
+
+_SOURCES = {Queue.INCOMING: Side.WHATSAPP, Queue.OUTBOUND: Side.BITRIX24}
+_QUEUES = {source: queue for queue, source in _SOURCES.items()}
+
+_APPEND = """
+INSERT INTO event (source, name, key, lane, body, request_id, state, reason)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[])
+ON CONFLICT DO NOTHING
+"""
+
+
+async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
+    """Write `events` to the journal; one that is there already (today, by its key) is left as it is."""
+    await connection.execute(
+        _APPEND,
+        [event.source.value for event in events],
+        [event.name for event in events],
+        [event.key for event in events],
+        [event.lane.name for event in events],
+        [event.body for event in events],
+        [event.request_id for event in events],
+        [event.state.value for event in events],
+        [event.reason for event in events],
+    )
+
+
+_WAITING = """
+SELECT id, received_on, received_at, source, name, lane, body, request_id
+FROM event WHERE source = $1 AND lane = $2 AND state = 'new' ORDER BY id LIMIT $3
+"""
+
+
+async def waiting(connection: Connection, lane: Lane, limit: int) -> list[Event]:
+    """The oldest events of a routing lane that were not routed yet."""
+    rows = await connection.fetch(_WAITING, _SOURCES[lane.queue].value, lane.name, limit)
+    return [_event(row) for row in rows]
+
+
+_LOCK_LANE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+
+
+async def lock_lane(connection: Connection, lane: Lane) -> None:
+    """Let one transaction at a time route this lane, even when Redis gave it to two runners."""
+    await connection.execute(_LOCK_LANE, f"{lane.queue}/{lane.name}")
+
+
+_MARK = """
+UPDATE event SET state = m.state, reason = m.reason, routed_at = now()
+FROM unnest($1::date[], $2::bigint[], $3::text[], $4::text[]) AS m(received_on, id, state, reason)
+WHERE event.received_on = m.received_on AND event.id = m.id AND event.state = 'new'
+"""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What routing made of one event."""
+
+    event: Event
+    state: EventState
+    reason: str | None = None
+
+
+async def mark(connection: Connection, marks: Sequence[Mark]) -> bool:
+    """Record what became of the events; False when another runner was there first (then nothing may be kept)."""
+    status = await connection.execute(
+        _MARK,
+        [m.event.received_on for m in marks],
+        [m.event.id for m in marks],
+        [m.state.value for m in marks],
+        [m.reason for m in marks],
+    )
+    return status == f"UPDATE {len(marks)}"
+
+
+_LANES_WAITING = """
+SELECT DISTINCT source, lane FROM event WHERE state = 'new' AND received_at < $1 LIMIT $2
+"""
+
+
+async def lanes_waiting(connection: Connection, before: datetime, limit: int) -> list[Lane]:
+    """Routing lanes with events that have waited since `before`."""
+    rows = await connection.fetch(_LANES_WAITING, before, limit)
+    return [Lane(_QUEUES[Side(row["source"])], row["lane"]) for row in rows]
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the API shows it; the body stays inside (it holds what people wrote)."""
+
+    id: int
+    received_at: datetime
+    source: str
+    name: str
+    state: str
+    reason: str | None
+    request_id: str
+    bytes: int
+
+
+_LIST = """
+SELECT id, received_at, source, name, state, reason, request_id, length(body) AS bytes
+FROM event WHERE state = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+"""
+
+
+async def listed(connection: Connection, state: EventState, before: int | None, limit: int) -> list[EventView]:
+    """Events of one state, newest first, older than `before`."""
+    return [EventView(**row) for row in await connection.fetch(_LIST, state.value, before, limit)]
+
+
+_REPLAY = """
+UPDATE event SET state = 'new', reason = NULL, routed_at = NULL
+WHERE id = $1 AND state IN ('unroutable', 'ignored') RETURNING source, lane
+"""
+
+
+async def replay(connection: Connection, event_id: EventId) -> Lane | None:
+    """Make an unroutable or ignored event new again; its lane, or None when there is no such event."""
+    row = await connection.fetchrow(_REPLAY, event_id)
+    return Lane(_QUEUES[Side(row["source"])], row["lane"]) if row else None
+
+
+_REPLAY_NUMBER = """
+UPDATE event SET state = 'new', reason = NULL, routed_at = NULL
+WHERE state = 'unroutable' AND source = 'whatsapp' AND lane LIKE $1 || '.%' RETURNING lane
+"""
+
+
+async def replay_number(connection: Connection, phone_number_id: str) -> set[Lane]:
+    """Make what came for a number before anybody had connected it new again; the lanes to ring."""
+    rows = await connection.fetch(_REPLAY_NUMBER, phone_number_id)
+    return {Lane(Queue.INCOMING, row["lane"]) for row in rows}
+
+
+_PARTITION = """
+CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM ('{day}') TO ('{next_day}')
+"""
+
+
+async def add_partition(connection: Connection, day: date, next_day: date) -> None:
+    """Make the partition of one day, if it is not there."""
+    await connection.execute(_PARTITION.format(day=day, next_day=next_day))
+
+
+_PARTITIONS = """
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'event'::regclass AND c.relname ~ '^event_[0-9]{8}$' ORDER BY c.relname
+"""
+
+
+async def partitions(connection: Connection) -> list[str]:
+    """The partitions of days, oldest first, as `event_YYYYMMDD`."""
+    return [row["relname"] for row in await connection.fetch(_PARTITIONS)]
+
+
+async def drop_partition(connection: Connection, name: str) -> None:
+    """Forget a day."""
+    await connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+def _event(row: Record) -> Event:
+    fields = dict(row)
+    source = Side(fields["source"])
+    fields.update(source=source, lane=Lane(_QUEUES[source], fields["lane"]))
+    return Event(**fields)

@@ -1,0 +1,74 @@
+"""Group commit: all who wait share one transaction, so that an fsync is paid once a group and not once a caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Hands the items of many callers to `flush` together and gives each caller its own results.
+
+    There is no timer: while one group is being committed, the next gathers. `flush` returns one result an item, in
+    order; what it raises reaches every caller of that group.
+    """
+
+    def __init__(
+        self, flush: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, items_max: int, groups_at_once: int
+    ) -> None:
+        self._flush = flush
+        self._items_max = items_max
+        self._groups_at_once = groups_at_once
+        self._waiting: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
+        self._groups: set[asyncio.Task[Sequence[Result]]] = set()
+
+    async def add(self, items: Sequence[Item]) -> Sequence[Result]:
+        """The results of `items`, after their group was committed."""
+        if not items:
+            return []
+        future: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((items, future))
+        self._start()
+        return await future
+
+    def _start(self) -> None:
+        while self._waiting and len(self._groups) < self._groups_at_once:
+            group = self._gather()
+            task = asyncio.create_task(self._commit([item for items, _ in group for item in items]))  # noqa: RUF006  # kept below
+            self._groups.add(task)
+            task.add_done_callback(partial(self._settle, group))
+
+    async def _commit(self, items: list[Item]) -> Sequence[Result]:
+        return await self._flush(items)
+
+    def _gather(self) -> list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]]:
+        count = taken = 0
+        for items, _ in self._waiting:
+            if taken and count + len(items) > self._items_max:
+                break
+            count += len(items)
+            taken += 1
+        group, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return group
+
+    def _settle(
+        self,
+        group: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]],
+        done: asyncio.Task[Sequence[Result]],
+    ) -> None:
+        self._groups.discard(done)
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        start = 0
+        for items, future in group:
+            if not future.done():
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(done.result()[start : start + len(items)])
+            start += len(items)
+        self._start()

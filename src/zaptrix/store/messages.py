@@ -1,0 +1,110 @@
+"""The ledger: writing messages into it, and what moves them other than delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.ids import MessageId, PortalId
+from zaptrix.core.message import Content, Direction, Origin, kind_of
+from zaptrix.store.database import Connection, Record
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message on its way into the ledger."""
+
+    conversation: Conversation
+    direction: Direction
+    origin: Origin
+    content: Content
+    request_id: str
+    written_at: datetime
+    whatsapp_id: str | None = None
+    bitrix_chat_id: int | None = None
+    bitrix_message_id: int | None = None
+
+    @property
+    def lane_id(self) -> object:
+        """Where it goes: the portal when inbound, the channel when outbound."""
+        inbound = self.direction is Direction.INBOUND
+        return self.conversation.portal_id if inbound else self.conversation.channel_id
+
+
+# Ids are given in the order of the batch: what is written first is delivered first.
+_INSERT = """
+INSERT INTO message (portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id,
+    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id)
+SELECT portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content::jsonb, request_id, written_at,
+    whatsapp_id, bitrix_chat_id, bitrix_message_id
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[]) WITH ORDINALITY
+    AS m(portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id, written_at,
+         whatsapp_id, bitrix_chat_id, bitrix_message_id, nth)
+ORDER BY nth
+ON CONFLICT DO NOTHING
+RETURNING id
+"""
+
+
+async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list[MessageId]:
+    """Write `messages`, in order; one that the ledger has already (by its platform's id) is left as it is.
+
+    Returns the ids of the new ones.
+    """
+    rows = await connection.fetch(
+        _INSERT,
+        [m.conversation.portal_id for m in messages],
+        [m.conversation.channel_id for m in messages],
+        [m.conversation.id for m in messages],
+        [m.lane_id for m in messages],
+        [m.direction.value for m in messages],
+        [kind_of(m.content) for m in messages],
+        [m.origin.value for m in messages],
+        [_encode(m.content).decode() for m in messages],
+        [m.request_id for m in messages],
+        [m.written_at for m in messages],
+        [m.whatsapp_id for m in messages],
+        [m.bitrix_chat_id for m in messages],
+        [m.bitrix_message_id for m in messages],
+    )
+    return [MessageId(row["id"]) for row in rows]
+
+
+_REVIVE = """
+UPDATE message SET state = 'pending', due_at = now(), attempts = 0, attempt_id = NULL, error_code = NULL,
+    error_detail = NULL, dead_at = NULL, whatsapp_id = CASE direction WHEN 'outbound' THEN NULL ELSE whatsapp_id END
+WHERE id = ANY($1) AND state = 'dead' AND ($2::uuid IS NULL OR portal_id = $2)
+RETURNING id, direction, lane_id
+"""
+_DISMISS = """
+UPDATE message SET state = 'dismissed' WHERE id = ANY($1) AND state = 'dead' AND ($2::uuid IS NULL OR portal_id = $2)
+RETURNING id, direction, lane_id
+"""
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that an admin's hand has moved, and where it goes now."""
+
+    id: MessageId
+    direction: Direction
+    lane_id: object
+
+
+async def revive(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[Moved]:
+    """Give dead letters a fresh start; those that were dead, and `only`'s."""
+    return [_moved(row) for row in await connection.fetch(_REVIVE, ids, only)]
+
+
+async def dismiss(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[Moved]:
+    """Lay dead letters aside for good."""
+    return [_moved(row) for row in await connection.fetch(_DISMISS, ids, only)]
+
+
+def _moved(row: Record) -> Moved:
+    fields = dict(row)
+    return Moved(id=fields["id"], direction=Direction(fields["direction"]), lane_id=fields["lane_id"])

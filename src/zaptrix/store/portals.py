@@ -1,0 +1,193 @@
+"""Portals: the tenants and their token pairs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from zaptrix.core.errors import Scope, Unauthorized
+from zaptrix.core.ids import PortalId, connector_id
+from zaptrix.core.portal import Locale, Portal
+from zaptrix.core.ports import TokenPair
+from zaptrix.store.database import Connection, Database, Record
+from zaptrix.store.secrets import SecretBox
+
+_COLUMNS = "id, portal_url, member_id, client_endpoint, locale, enterprise, paused_at, paused_reason"
+_SEALED = ("client_secret", "access_token", "refresh_token", "application_token")
+
+
+class Taken(Exception):
+    """Another row has this unique value. `field` names it."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+class PortalFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a portal is made or changed with; what is UNSET stays as it is."""
+
+    portal_url: str | msgspec.UnsetType = msgspec.UNSET
+    member_id: str | msgspec.UnsetType = msgspec.UNSET
+    client_id: str | msgspec.UnsetType = msgspec.UNSET
+    client_secret: str | msgspec.UnsetType = msgspec.UNSET
+    client_endpoint: str | msgspec.UnsetType = msgspec.UNSET
+    oauth_host: str | msgspec.UnsetType | None = msgspec.UNSET
+    access_token: str | msgspec.UnsetType = msgspec.UNSET
+    refresh_token: str | msgspec.UnsetType = msgspec.UNSET
+    token_expiration_time: datetime | msgspec.UnsetType = msgspec.UNSET
+    application_token: str | msgspec.UnsetType = msgspec.UNSET
+    locale: Locale | msgspec.UnsetType = msgspec.UNSET
+    enterprise: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def portal_of(row: Record) -> Portal:
+    """A portal from a row that holds at least its columns."""
+    portal_id = PortalId(row["id"])
+    return Portal(
+        id=portal_id,
+        portal_url=row["portal_url"],
+        member_id=row["member_id"],
+        client_endpoint=row["client_endpoint"],
+        connector_id=connector_id(portal_id),
+        locale=Locale(row["locale"]),
+        enterprise=row["enterprise"],
+        paused_at=row["paused_at"],
+        paused_reason=row["paused_reason"],
+    )
+
+
+def _assignments(fields: PortalFields, box: SecretBox) -> dict[str, object]:
+    values: dict[str, object] = {
+        name: v for name, v in msgspec.structs.asdict(fields).items() if v is not msgspec.UNSET
+    }
+    return {name: box.seal(v) if name in _SEALED and isinstance(v, str) else v for name, v in values.items()}
+
+
+async def add(connection: Connection, fields: PortalFields, box: SecretBox) -> Portal:
+    """A new portal. Raises Taken."""
+    values = _assignments(fields, box)
+    names, marks = ", ".join(values), ", ".join(f"${n}" for n in range(1, len(values) + 1))
+    sql = f"INSERT INTO portal_config ({names}) VALUES ({marks}) RETURNING {_COLUMNS}"  # noqa: S608  # our own names
+    row = await _unique(connection, sql, *values.values())
+    assert row is not None
+    return portal_of(row)
+
+
+async def change(connection: Connection, portal_id: PortalId, fields: PortalFields, box: SecretBox) -> Portal | None:
+    """Overwrite what `fields` sets, and take the portal out of its pause; None when there is no such portal.
+
+    Raises Taken.
+    """
+    values = _assignments(fields, box)
+    sets = "".join(f"{name} = ${n}, " for n, name in enumerate(values, 2))
+    sql = f"""
+    UPDATE portal_config SET {sets} paused_at = NULL, paused_reason = NULL, updated_at = now()
+    WHERE id = $1 RETURNING {_COLUMNS}"""  # noqa: S608  # our own names
+    row = await _unique(connection, sql, portal_id, *values.values())
+    return portal_of(row) if row else None
+
+
+async def _unique(connection: Connection, sql: str, *values: object) -> asyncpg.Record | None:
+    try:
+        return await connection.fetchrow(sql, *values)
+    except asyncpg.UniqueViolationError as exc:
+        constraint = exc.constraint_name or ""
+        raise Taken(next((f for f in ("portal_url", "member_id", "phone_number_id") if f in constraint), "")) from exc
+
+
+_GET = f"SELECT {_COLUMNS} FROM portal_config WHERE id = $1"  # noqa: S608
+_BY_MEMBER = f"SELECT {_COLUMNS}, application_token FROM portal_config WHERE member_id = $1"  # noqa: S608
+_LIST = f"""
+SELECT {_COLUMNS}, created_at FROM portal_config
+WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR id = $2) ORDER BY id LIMIT $3"""  # noqa: S608
+_DELETE = "DELETE FROM portal_config WHERE id = $1"
+_PAUSE = """
+UPDATE portal_config SET paused_at = now(), paused_reason = $2, updated_at = now() WHERE id = $1 AND paused_at IS NULL
+"""
+
+
+async def get(connection: Connection, portal_id: PortalId) -> Portal | None:
+    row = await connection.fetchrow(_GET, portal_id)
+    return portal_of(row) if row else None
+
+
+async def by_member_id(connection: Connection, member_id: str, box: SecretBox) -> tuple[Portal, str] | None:
+    """A portal and its application token, by its immutable key."""
+    row = await connection.fetchrow(_BY_MEMBER, member_id)
+    return (portal_of(row), box.open(row["application_token"])) if row else None
+
+
+async def listed(connection: Connection, after: PortalId | None, only: PortalId | None, limit: int) -> list[Portal]:
+    """Portals in the order of their ids, after `after`; `only` narrows to one."""
+    return [portal_of(row) for row in await connection.fetch(_LIST, after, only, limit)]
+
+
+async def delete(connection: Connection, portal_id: PortalId) -> bool:
+    """Delete a portal and all that is its own; False when there is none."""
+    return await connection.execute(_DELETE, portal_id) == "DELETE 1"
+
+
+async def pause(connection: Connection, portal_id: PortalId, reason: str) -> bool:
+    """Hold everything that goes to this portal; False when it was held already."""
+    return await connection.execute(_PAUSE, portal_id, reason) == "UPDATE 1"
+
+
+_PAIR = """
+SELECT client_id, client_secret, access_token, refresh_token, token_expiration_time, oauth_host
+FROM portal_config WHERE id = $1
+"""
+_SAVE = """
+UPDATE portal_config SET access_token = $2, refresh_token = $3, token_expiration_time = $4, updated_at = now()
+WHERE id = $1
+"""
+_MOVED = "UPDATE portal_config SET client_endpoint = $2, updated_at = now() WHERE id = $1"
+_LOCK = "SELECT pg_advisory_lock(hashtextextended($1, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
+
+
+class StoredTokens:
+    """`core.ports.TokenVault` on PostgreSQL."""
+
+    def __init__(self, database: Database, box: SecretBox) -> None:
+        self._database = database
+        self._box = box
+
+    async def pair(self, portal_id: PortalId) -> TokenPair:
+        """Raises Unauthorized when the portal is gone or was never given tokens."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_PAIR, portal_id)
+        if row is None or not row["refresh_token"] or not row["access_token"]:
+            raise Unauthorized("no_tokens", "the portal has no tokens yet", scope=Scope.PORTAL)
+        return TokenPair(
+            client_id=row["client_id"],
+            client_secret=self._box.open(row["client_secret"]),
+            access_token=self._box.open(row["access_token"]),
+            refresh_token=self._box.open(row["refresh_token"]),
+            expires_at=row["token_expiration_time"],
+            oauth_host=row["oauth_host"],
+        )
+
+    async def save(self, portal_id: PortalId, *, access_token: str, refresh_token: str, expires_at: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                _SAVE, portal_id, self._box.seal(access_token), self._box.seal(refresh_token), expires_at
+            )
+
+    async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(_MOVED, portal_id, client_endpoint)
+
+    @asynccontextmanager
+    async def refreshing(self, portal_id: PortalId) -> AsyncIterator[None]:
+        """A lock of the session, not of a transaction: no transaction may span the call to the OAuth server."""
+        async with self._database.connection() as connection:
+            await connection.execute(_LOCK, f"refresh/{portal_id}")
+            try:
+                yield
+            finally:
+                await connection.execute(_UNLOCK, f"refresh/{portal_id}")

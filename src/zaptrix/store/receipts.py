@@ -1,0 +1,154 @@
+"""Receipts: what WhatsApp told of our messages moves them forward only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from zaptrix.core.event import Receipt
+from zaptrix.core.ids import ChannelId, ConversationId, MessageId
+from zaptrix.core.message import Origin, State
+from zaptrix.core.states import RANK
+from zaptrix.store.database import Connection
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a message stands when a receipt comes for it."""
+
+    id: MessageId
+    state: State
+    whatsapp_id: str | None
+    conversation_id: ConversationId
+    origin: Origin
+
+
+# By our own callback data, which every send carries; by the WhatsApp id for whatever else.
+_STANDINGS = """
+SELECT id, state, whatsapp_id, conversation_id, origin FROM message
+WHERE channel_id = $1 AND direction = 'outbound' AND (id = ANY($2) OR whatsapp_id = ANY($3))
+FOR UPDATE
+"""
+
+
+async def standings(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> list[Standing]:
+    """The messages that `receipts` speak of, locked until the transaction ends."""
+    rows = await connection.fetch(
+        _STANDINGS,
+        channel_id,
+        [r.message_id for r in receipts if r.message_id],
+        [r.whatsapp_id for r in receipts],
+    )
+    return [
+        Standing(
+            id=row["id"],
+            state=State(row["state"]),
+            whatsapp_id=row["whatsapp_id"],
+            conversation_id=row["conversation_id"],
+            origin=Origin(row["origin"]),
+        )
+        for row in rows
+    ]
+
+
+class Advance(msgspec.Struct, frozen=True, kw_only=True):
+    """A message's step forward."""
+
+    id: MessageId
+    state: State
+    at: datetime
+    whatsapp_id: str
+    code: str | None = None
+    detail: str | None = None
+
+
+# A receipt proves the send, so the operator's side is to be told of it, should the runner never come back to say so.
+_ADVANCE = """
+UPDATE message m SET
+    state = a.state, attempt_id = NULL, whatsapp_id = coalesce(m.whatsapp_id, a.whatsapp_id),
+    sent_at = CASE WHEN a.state = 'dead' THEN m.sent_at ELSE coalesce(m.sent_at, a.at) END,
+    delivered_at = CASE WHEN a.state IN ('delivered', 'read') THEN coalesce(m.delivered_at, a.at)
+        ELSE m.delivered_at END,
+    read_at = CASE a.state WHEN 'read' THEN coalesce(m.read_at, a.at) ELSE m.read_at END,
+    dead_at = CASE a.state WHEN 'dead' THEN a.at ELSE m.dead_at END,
+    error_code = CASE a.state WHEN 'dead' THEN a.code END,
+    error_detail = CASE a.state WHEN 'dead' THEN a.detail END,
+    confirm_due_at = CASE WHEN m.sent_at IS NULL AND m.origin = 'operator' AND a.state <> 'dead' THEN now()
+        ELSE m.confirm_due_at END
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
+    AS a(id, state, at, whatsapp_id, code, detail)
+WHERE m.id = a.id
+"""
+
+
+async def advance(connection: Connection, advances: Sequence[Advance]) -> None:
+    """Move messages forward; the caller has locked them and judged each step, one a message."""
+    await connection.execute(
+        _ADVANCE,
+        [a.id for a in advances],
+        [a.state.value for a in advances],
+        [a.at for a in advances],
+        [a.whatsapp_id for a in advances],
+        [a.code for a in advances],
+        [a.detail for a in advances],
+    )
+
+
+_PARK = """
+INSERT INTO parked_receipt (channel_id, whatsapp_id, status, at, code, detail)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+ON CONFLICT DO NOTHING
+"""
+_UNPARK = """
+DELETE FROM parked_receipt p USING message m
+WHERE m.channel_id = p.channel_id AND m.whatsapp_id = p.whatsapp_id AND m.direction = 'outbound'
+RETURNING p.channel_id, p.whatsapp_id, p.status, p.at, p.code, p.detail
+"""
+_FORGET = "DELETE FROM parked_receipt WHERE parked_at < now() - make_interval(hours => $1)"
+
+
+async def park(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> None:
+    """Keep receipts whose message is not known yet."""
+    await connection.execute(
+        _PARK,
+        channel_id,
+        [r.whatsapp_id for r in receipts],
+        [r.status.value for r in receipts],
+        [r.at for r in receipts],
+        [r.code for r in receipts],
+        [r.detail for r in receipts],
+    )
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """A parked receipt whose message is known now."""
+
+    channel_id: ChannelId
+    receipt: Receipt
+
+
+async def unpark(connection: Connection) -> list[Parked]:
+    """Take out the parked receipts whose message has its WhatsApp id by now."""
+    rows = await connection.fetch(_UNPARK)
+    return [
+        Parked(
+            ChannelId(UUID(str(row["channel_id"]))),
+            Receipt(
+                phone_number_id="",
+                whatsapp_id=row["whatsapp_id"],
+                message_id=None,
+                status=State(row["status"]),
+                at=row["at"],
+                code=row["code"],
+                detail=row["detail"],
+            ),
+        )
+        for row in sorted(rows, key=lambda row: RANK.get(State(row["status"]), len(RANK)))
+    ]
+
+
+async def forget_parked(connection: Connection, hours: int) -> None:
+    """Drop receipts that nobody came for."""
+    await connection.execute(_FORGET, hours)

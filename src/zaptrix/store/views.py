@@ -1,0 +1,131 @@
+"""Messages as the API and the metrics show them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from zaptrix.core.ids import MessageId, PortalId
+from zaptrix.core.lanes import Queue
+from zaptrix.store.database import Connection
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """A failed attempt."""
+
+    number: int
+    verdict: str
+    code: str
+    detail: str
+    ended_at: datetime
+
+
+class MessageView(msgspec.Struct, frozen=True, kw_only=True):
+    """A message without its words; those are in `content`, for a single message only."""
+
+    id: int
+    portal_id: UUID
+    channel_id: UUID
+    conversation_id: UUID
+    direction: str
+    kind: str
+    origin: str
+    state: str
+    attempts: int
+    due_at: datetime
+    whatsapp_id: str | None
+    bitrix_chat_id: int | None
+    bitrix_message_id: int | None
+    error_code: str | None
+    error_detail: str | None
+    request_id: str
+    written_at: datetime
+    created_at: datetime
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    read_at: datetime | None
+    dead_at: datetime | None
+
+
+class MessageDetail(msgspec.Struct, frozen=True, kw_only=True):
+    """One message with its words and its failed attempts."""
+
+    message: MessageView
+    content: Any
+    attempts: list[AttemptView]
+
+
+_NAMES = ", ".join(MessageView.__struct_fields__)
+_GET = f"""
+SELECT {_NAMES}, content FROM message WHERE id = $1 AND ($2::uuid IS NULL OR portal_id = $2)"""  # noqa: S608
+_ATTEMPTS = "SELECT number, verdict, code, detail, ended_at FROM attempt WHERE message_id = $1 ORDER BY id"
+_DEAD = f"""
+SELECT {_NAMES} FROM message
+WHERE state = 'dead' AND ($1::uuid IS NULL OR portal_id = $1) AND ($2::bigint IS NULL OR id < $2)
+ORDER BY id DESC LIMIT $3"""  # noqa: S608
+_OF_CONVERSATION = f"""
+SELECT {_NAMES} FROM message
+WHERE conversation_id = $1 AND ($2::uuid IS NULL OR portal_id = $2) AND ($3::bigint IS NULL OR id < $3)
+ORDER BY id DESC LIMIT $4"""  # noqa: S608
+
+
+async def get(connection: Connection, message_id: MessageId, only: PortalId | None) -> MessageDetail | None:
+    """One message; None when there is none, or when it is not `only`'s."""
+    row = await connection.fetchrow(_GET, message_id, only)
+    if row is None:
+        return None
+    fields = dict(row)
+    content = msgspec.json.decode(fields.pop("content"))
+    attempts = [AttemptView(**attempt) for attempt in await connection.fetch(_ATTEMPTS, message_id)]
+    return MessageDetail(message=MessageView(**fields), content=content, attempts=attempts)
+
+
+async def dead_letters(
+    connection: Connection, only: PortalId | None, before: int | None, limit: int
+) -> list[MessageView]:
+    """Dead letters, the newest first, with ids below `before`."""
+    return [MessageView(**row) for row in await connection.fetch(_DEAD, only, before, limit)]
+
+
+async def of_conversation(
+    connection: Connection, conversation_id: UUID, only: PortalId | None, before: int | None, limit: int
+) -> list[MessageView]:
+    """A conversation's messages, the newest first, with ids below `before`."""
+    rows = await connection.fetch(_OF_CONVERSATION, conversation_id, only, before, limit)
+    return [MessageView(**row) for row in rows]
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the ledger for one queue."""
+
+    waiting: int = 0
+    active: int = 0
+    failed: int = 0  # unroutable events, dead letters
+    oldest_age_s: float = 0.0  # of what is waiting or active
+
+
+_SIZES = """
+SELECT CASE source WHEN 'whatsapp' THEN 'incoming-messages' ELSE 'outbound-messages' END AS queue,
+    count(*) FILTER (WHERE state = 'new') AS waiting, 0::bigint AS active,
+    count(*) FILTER (WHERE state = 'unroutable') AS failed,
+    coalesce(extract(epoch FROM now() - min(received_at) FILTER (WHERE state = 'new')), 0)::float8 AS oldest_age_s
+FROM event WHERE state = 'new' OR state = 'unroutable' GROUP BY source
+UNION ALL
+SELECT CASE direction WHEN 'inbound' THEN 'bitrix24-messages' ELSE 'meta-messages' END,
+    count(*) FILTER (WHERE state IN ('pending', 'verifying')), count(*) FILTER (WHERE state = 'sending'),
+    count(*) FILTER (WHERE state = 'dead'),
+    coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE state <> 'dead')), 0)::float8
+FROM message WHERE state IN ('pending', 'verifying', 'sending') OR state = 'dead' GROUP BY direction
+"""
+
+
+async def queue_sizes(connection: Connection) -> dict[Queue, QueueView]:
+    """What each queue holds, by the ledger."""
+    sizes = {queue: QueueView() for queue in Queue}
+    for row in await connection.fetch(_SIZES):
+        fields = dict(row)
+        sizes[Queue(fields.pop("queue"))] = QueueView(**fields)
+    return sizes
