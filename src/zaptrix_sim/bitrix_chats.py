@@ -1,0 +1,245 @@
+"""A portal's chats: guests, sessions, messages of clients, operators and the system, and the CRM tracker.
+
+https://apidocs.bitrix24.com/api-reference/imopenlines/index.html
+"""
+
+from typing import Any, Final
+
+from zaptrix_sim import bitrix_crm_book as book
+from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.facts import Noticed, OperatorWrote, PutInChat, ToldDelivered
+from zaptrix_sim.phonebook import digits_of, phone_of
+from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session
+
+TEXT_MAX: Final = 20_000
+CODE_MAX: Final = 255
+CLOSE_TERM_MIN: Final = 10
+FIRST_OPERATOR_ID: Final = 27
+NOT_ALL_DATA: Final = "Not all the required data has been transferred"
+
+
+class Chats:
+    def __init__(self, engine: Engine, events: BitrixEvents) -> None:
+        self._engine = engine
+        self._events = events
+
+    # --- a client's text -----------------------------------------------------------------------------------------
+
+    def put(self, portal: Portal, connector: str, line: int, element: dict[str, Any]) -> dict[str, Any]:
+        """One element of send.messages: in the chat, or an item that tells why not. `message.date` is ignored, and a
+        `message.id` that is there already is not noticed."""
+        user, message, chat_block = element["user"], element["message"], element["chat"]
+        external, text = str(chat_block.get("id") or ""), str(message.get("text") or "")
+        if not user.get("id") or not external or not (text or message.get("files")):
+            return {"SUCCESS": False, "ERRORS": [NOT_ALL_DATA]}
+        guest = self._guest(portal, connector, user)
+        chat = self._chat(portal, connector, line, external, guest)
+        if chat is None:
+            return {"SUCCESS": False, "ERRORS": ["The dialog code is not correct"]}
+        session = self._session(portal, chat, track=message.get("disable_crm") != "Y")
+        mid = str(message.get("id") or "")
+        if len(text) > TEXT_MAX:
+            text = text[:TEXT_MAX] + " (...)"
+        self._append(portal, chat, "customer", guest.id, guest.name, text, mids=[mid] if mid else [])
+        self._engine.record(PutInChat(mid, (portal.key, chat.id), f"{connector}|{line}"))
+        self._engine.chat_changed(chat)
+        return {
+            "user": str(guest.id),
+            "message": {"id": mid, "date": {}, "text": text},
+            "chat": {"id": external},
+            "extra": {},
+            "SUCCESS": True,
+            "session": {"ID": str(session.id), "CHAT_ID": str(chat.id)},
+        }
+
+    def _guest(self, portal: Portal, connector: str, user: dict[str, Any]) -> Guest:
+        key = (connector, str(user["id"]))
+        guest = portal.guests.get(key)
+        name = (
+            " ".join(part for part in (user.get("name"), user.get("last_name")) if part) or user.get("title") or "Guest"
+        )
+        phone = phone_of(digits_of(str(user.get("phone") or "")))
+        if guest is None:
+            guest = Guest(id=portal.guest_ids.take(), connector=connector, external_id=key[1], name=str(name))
+            portal.guests[key] = guest
+        guest.name, guest.phone = str(name), phone or guest.phone
+        return guest
+
+    def _chat(self, portal: Portal, connector: str, line: int, external: str, guest: Guest) -> Chat | None:
+        code = f"{connector}|{line}|{external}|{guest.id}"
+        chat = portal.chat_by_code.get(code)
+        if chat is None:
+            if "|" in external or "|" in guest.external_id or len(code) > CODE_MAX:
+                return None
+            chat = Chat(
+                id=portal.chat_ids.take(),
+                portal=portal.key,
+                connector=connector,
+                line=line,
+                external_id=external,
+                guest=guest,
+                title=f"{guest.name} - {portal.lines[line].name}",
+            )
+            portal.chats[chat.id] = portal.chat_by_code[code] = portal.chat_by_external[external] = chat
+        return chat
+
+    # --- sessions ------------------------------------------------------------------------------------------------
+
+    def _session(self, portal: Portal, chat: Chat, *, track: bool) -> Session:
+        """The open session of a chat, or a new one in the same chat."""
+        if chat.session is not None and not chat.session.closed:
+            return chat.session
+        parent = chat.session.id if chat.session else 0
+        session = Session(
+            id=portal.session_ids.take(),
+            chat_id=chat.id,
+            parent_id=parent,
+            at=self._engine.now(),
+            first=len(chat.messages),
+        )
+        portal.sessions[session.id] = chat.session = session
+        if track:
+            self._track(portal, chat)
+        self._dialog_event(portal, chat, "ONIMCONNECTORDIALOGSTART")
+        return session
+
+    def finish(self, portal: Portal, chat: Chat) -> None:
+        """An operator closes the conversation; the customer's next text opens a new session in the same chat."""
+        if chat.session is None or chat.session.closed:
+            return
+        chat.session.closed = True
+        self._dialog_event(portal, chat, "ONIMCONNECTORDIALOGFINISH")
+
+    def _dialog_event(self, portal: Portal, chat: Chat, event: str) -> None:
+        session = chat.session
+        assert session is not None
+        item = {
+            "connector": {
+                "connector_id": chat.connector,
+                "line_id": chat.line,
+                "chat_id": chat.external_id,
+                "user_id": chat.guest.id,
+            },
+            "session": {
+                "id": session.id,
+                "closed": "Y" if session.closed else "N",
+                "parent_id": session.parent_id,
+                "close_term": CLOSE_TERM_MIN,
+            },
+            "chat": {"id": chat.external_id},
+            "user": {"id": chat.guest.id},
+        }
+        data = {"CONNECTOR": chat.connector, "LINE": chat.line, "DATA": [item]}
+        self._events.emit(portal, event, data, chat=chat.external_id)
+
+    def _track(self, portal: Portal, chat: Chat) -> None:
+        """The CRM tracker: bind who has this phone already, else create what the line says for unknown clients."""
+        guest, line = chat.guest, portal.lines[chat.line]
+        if line.crm != "Y" or guest.contact_id or guest.lead_id:
+            return
+        found = book.find_by_phone(portal, [guest.phone]) if guest.phone else {}
+        guest.contact_id = next(iter(found.get(book.CONTACT, ())), 0)
+        guest.lead_id = next(iter(found.get(book.LEAD, ())), 0)
+        if not guest.contact_id and not guest.lead_id and line.crm_create == "lead":
+            self._create_lead(portal, guest, chat)
+        self._bind(portal, chat)
+
+    def _create_lead(self, portal: Portal, guest: Guest, chat: Chat) -> None:
+        phones = [{"value": f"+{guest.phone}", "valueType": "MOBILE"}] if guest.phone else []
+        contact = book.add(portal, book.CONTACT, {"name": guest.name, "sourceId": "WEB"}, phones)
+        lead = book.add(
+            portal, book.LEAD, {"title": chat.title, "name": guest.name, "contactId": contact["id"]}, phones
+        )
+        guest.contact_id, guest.lead_id = contact["id"], lead["id"]
+
+    @staticmethod
+    def _bind(portal: Portal, chat: Chat) -> None:
+        for kind, number in ((book.CONTACT, chat.guest.contact_id), (book.LEAD, chat.guest.lead_id)):
+            if number:
+                portal.chat_by_crm.setdefault((kind, number), []).append(chat)
+                card = book.get(portal, kind, number)
+                if card is not None:
+                    card.setdefault("im", []).append(f"imol|{chat.user_code}")
+
+    # --- texts of operators and of the system --------------------------------------------------------------------
+
+    def operator_id(self, portal: Portal, name: str) -> int:
+        return portal.operators.setdefault(name, FIRST_OPERATOR_ID + len(portal.operators))
+
+    def operator_writes(
+        self, portal: Portal, chat: Chat, text: str, operator: str, *, tell: bool = True
+    ) -> ChatMessage:
+        """An operator's text goes to the client: told once to whoever is bound, with the name in front unless the
+        connector wants none. Nobody is told when `tell` is false, as when the portal's queue loses the event."""
+        user_id = self.operator_id(portal, operator)
+        message = self._append(portal, chat, "operator", user_id, operator, text, status="sending")
+        note = (portal.key, message.id)
+        connector = portal.connectors.get(chat.connector)
+        signed = connector is None or connector.signature
+        self._engine.record(OperatorWrote(note, (portal.key, chat.id), operator, text))
+        item = {
+            "im": {"chat_id": chat.id, "message_id": message.id},
+            "message": {"user_id": user_id, "text": f"[b]{operator}:[/b] [br]{text}" if signed else text},
+            "chat": {"id": chat.external_id},
+        }
+        data = {"CONNECTOR": chat.connector, "LINE": chat.line, "MESSAGES": [item]}
+        if tell and (chat.connector, chat.line) in portal.active:
+            self._events.emit(
+                portal, "ONIMCONNECTORMESSAGEADD", data, chat=chat.external_id, user_id=user_id, note=note
+            )
+        self._engine.chat_changed(chat)
+        return message
+
+    def note(self, portal: Portal, chat: Chat, text: str, user_id: int) -> ChatMessage:
+        """A text for the operators' eyes only."""
+        message = self._append(portal, chat, "system", user_id, "", text)
+        self._engine.record(Noticed((portal.key, chat.id)))
+        self._engine.chat_changed(chat)
+        return message
+
+    def delivered(self, portal: Portal, message_id: int, mids: list[str]) -> None:
+        """The first confirmation ends "sending" and stores the ids; later ones, and unknown messages, have no effect."""
+        found = portal.messages.get(message_id)
+        if found is None or found[1].author != "operator":
+            return
+        chat, message = found
+        self._engine.record(ToldDelivered((portal.key, message_id)))
+        if message.status == "sending":
+            message.status, message.mids = "delivered", mids
+            self._engine.chat_changed(chat)
+
+    def find(self, portal: Portal, chat_id: str) -> Chat | None:
+        """A chat by its Bitrix24 id (`1767`, `chat1767`) or by the id that the gateway gave it."""
+        digits = chat_id.removeprefix("chat")
+        if digits.isdigit() and int(digits) in portal.chats:
+            return portal.chats[int(digits)]
+        return portal.chat_by_external.get(chat_id)
+
+    def _append(
+        self,
+        portal: Portal,
+        chat: Chat,
+        author: str,
+        author_id: int,
+        name: str,
+        text: str,
+        *,
+        mids: list[str] | None = None,
+        status: str | None = None,
+    ) -> ChatMessage:
+        message = ChatMessage(
+            id=portal.message_ids.take(),
+            author=author,
+            author_id=author_id,
+            name=name,
+            text=text,
+            at=self._engine.now(),
+            session_id=chat.session.id if chat.session else 0,
+            mids=mids or [],
+            status=status,
+        )
+        chat.messages.append(message)
+        portal.messages[message.id] = (chat, message)
+        self._engine.world.changes += 1
+        return message

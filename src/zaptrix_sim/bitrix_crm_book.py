@@ -1,0 +1,43 @@
+"""A portal's contacts and leads, with an index by phone. Pure data: no call, no clock."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from zaptrix_sim.phonebook import digits_of
+from zaptrix_sim.world import Portal
+
+CONTACT: Final = "CONTACT"
+LEAD: Final = "LEAD"
+COMPANY: Final = "COMPANY"
+DEAL: Final = "DEAL"
+TYPE_OF: Final = {1: LEAD, 2: DEAL, 3: CONTACT, 4: COMPANY}
+FOUND_MAX: Final = 20
+
+Card = dict[str, Any]
+
+
+def add(portal: Portal, kind: str, fields: Card, phones: Iterable[Card]) -> Card:
+    """`phones` are rows with `value` and `valueType`."""
+    number = portal.crm_ids.take()
+    rows = [{"id": portal.other_ids.take(), **row} for row in phones if row.get("value")]
+    card = {**fields, "id": number, "phones": rows}
+    portal.crm.setdefault(kind, {})[number] = card
+    for row in rows:
+        by_kind = portal.crm_by_phone.setdefault(digits_of(str(row["value"])), {})
+        by_kind.setdefault(kind, []).append(number)
+    return card
+
+
+def get(portal: Portal, kind: str, number: int) -> Card | None:
+    return portal.crm.get(kind, {}).get(number)
+
+
+def find_by_phone(portal: Portal, values: Iterable[str], kind: str = "") -> dict[str, list[int]]:
+    """Numbers compare by their digits alone; at most 20 of a kind are named."""
+    found: dict[str, list[int]] = {}
+    for value in values:
+        for one, numbers in portal.crm_by_phone.get(digits_of(value), {}).items():
+            if kind in {"", one}:
+                mine = found.setdefault(one, [])
+                mine += [number for number in numbers if number not in mine][: FOUND_MAX - len(mine)]
+    return found

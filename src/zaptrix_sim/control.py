@@ -1,0 +1,284 @@
+"""/control: the hands of a test or of the page. JSON in, JSON out; a mistake is answered 4xx with {"error": "..."}."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from zaptrix_sim import portals
+from zaptrix_sim.answers import Answer
+from zaptrix_sim.bitrix_chats import Chats
+from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix_oauth import OAuth
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.phonebook import digits_of, wa_id_of
+from zaptrix_sim.phones import Phones
+from zaptrix_sim.state_view import state
+from zaptrix_sim.world import Chat, Number, Phone, Portal
+
+DEMO_NUMBER: Final = "210987654321098"
+DEMO_DISPLAY: Final = "551140041234"
+DEMO_WABA: Final = "108866333444555"
+DEFAULT_MPS: Final = 80
+
+Wanted = dict[str, Any]
+
+
+class Mistake(Exception):
+    """What was asked for cannot be done; the text says why."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Control:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        phones: Phones,
+        webhooks: MetaWebhooks,
+        chats: Chats,
+        events: BitrixEvents,
+        oauth: OAuth,
+    ) -> None:
+        self._engine = engine
+        self._phones = phones
+        self._webhooks = webhooks
+        self._chats = chats
+        self._events = events
+        self._oauth = oauth
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        name = f"{request.method} {request.match_info['tail'].strip('/')}"
+        try:
+            act = _ACTS.get(name)
+            if act is not None:
+                return Answer(await act(self, await _body(request), dict(request.query))).response()
+            return Answer(await self._on_one(request)).response()
+        except Mistake as mistake:
+            return Answer({"error": str(mistake)}, mistake.status).response()
+        except (ValueError, KeyError, TypeError) as exc:
+            return Answer({"error": f"{type(exc).__name__}: {exc}"}, 400).response()
+
+    async def _on_one(self, request: web.Request) -> Any:
+        """Paths that name one portal or number: /control/portals/{portal}/expire."""
+        parts = request.match_info["tail"].strip("/").split("/")
+        act = _ACTS_ON_ONE.get((request.method, parts[0], parts[-1])) if len(parts) == 3 else None
+        if act is None:
+            raise Mistake("there is no such control", 404)
+        return act(self, parts[1], await _body(request))
+
+    # --- the whole -----------------------------------------------------------------------------------------------
+
+    async def health(self, _wanted: Wanted, _query: Wanted) -> Any:
+        return {"status": "ok", "webhooks_waiting": len(self._engine.world.updates)}
+
+    async def reset(self, _wanted: Wanted, _query: Wanted) -> Any:
+        """Forget everything. What is still under way speaks of a world that is gone, and changes nothing in the new."""
+        self._webhooks.reset()
+        self._engine.forget()
+        return {"status": "ok"}
+
+    async def demo(self, _wanted: Wanted, _query: Wanted) -> Any:
+        portal = portals.add_portal(self._engine, self._oauth, {"portal": "demo"})
+        number = self._engine.world.numbers.get(DEMO_NUMBER) or self._phones.add_number(
+            DEMO_NUMBER, display=DEMO_DISPLAY, waba_id=DEMO_WABA, mps=DEFAULT_MPS, access_token=""
+        )
+        return {"portal": portals.record(self._engine, portal), "number": self._number_record(number)}
+
+    async def options(self, _wanted: Wanted, _query: Wanted) -> Any:
+        return self._engine.options.as_dict()
+
+    async def change_options(self, wanted: Wanted, _query: Wanted) -> Any:
+        self._engine.options.change(wanted)
+        return self._engine.options.as_dict()
+
+    async def ledger(self, _wanted: Wanted, query: Wanted) -> Any:
+        verdict = self._engine.world.ledger.verdict(drained=query.get("drained") in {"1", "true"})
+        return verdict | {"webhooks_waiting": len(self._engine.world.updates)}
+
+    async def state(self, _wanted: Wanted, query: Wanted) -> Any:
+        return state(self._engine.world, query)
+
+    # --- faults --------------------------------------------------------------------------------------------------
+
+    async def faults(self, _wanted: Wanted, _query: Wanted) -> Any:
+        return {"seed": self._engine.faults.seed, "faults": self._engine.faults.as_list()}
+
+    async def put_faults(self, wanted: Wanted, query: Wanted) -> Any:
+        self._engine.faults.replace(list(wanted.get("faults") or []), int(wanted.get("seed") or 0))
+        self._engine.stream.tell("fault")
+        return await self.faults({}, query)
+
+    async def clear_faults(self, _wanted: Wanted, query: Wanted) -> Any:
+        return await self.put_faults({}, query)
+
+    # --- numbers and customers -----------------------------------------------------------------------------------
+
+    async def add_number(self, wanted: Wanted, _query: Wanted) -> Any:
+        number = self._phones.add_number(
+            str(wanted["phone_number_id"]),
+            display=str(wanted.get("display_phone_number") or DEMO_DISPLAY),
+            waba_id=str(wanted.get("waba_id") or DEMO_WABA),
+            mps=int(wanted.get("mps") or DEFAULT_MPS),
+            access_token=str(wanted.get("access_token") or ""),
+        )
+        return self._number_record(number)
+
+    async def customer_writes(self, wanted: Wanted, _query: Wanted) -> Any:
+        count = int(wanted.get("count") or 1)
+        phone = self._phones.writer(self._number(wanted), wanted)
+        text = str(wanted["text"])
+        texts = [text] if count == 1 else [f"{text} {index}" for index in range(1, count + 1)]
+        return {"wamids": [self._phones.write(phone, one) for one in texts], "customer": phone.customer.key}
+
+    async def customers_write(self, wanted: Wanted, _query: Wanted) -> Any:
+        """Many customers in one call: {"writes": [{...}, ...]}."""
+        wamids = []
+        for one in wanted["writes"]:
+            wamids.append(self._phones.write(self._phones.writer(self._number(one), one), str(one["text"])))
+        return {"wamids": wamids}
+
+    async def customer_reads(self, wanted: Wanted, _query: Wanted) -> Any:
+        return {"read": self._phones.read(self._phone(wanted))}
+
+    async def customer_ages(self, wanted: Wanted, _query: Wanted) -> Any:
+        """Let hours pass since the customer's last text: past 24 the window is closed."""
+        self._phones.grow_older(self._phone(wanted), float(wanted.get("hours") or 25))
+        return {"status": "ok"}
+
+    def revoke_number(self, number_id: str, _wanted: Wanted) -> Any:
+        self._phones.revoke_token(self._number({"phone_number_id": number_id}))
+        return {"status": "ok"}
+
+    def renew_number(self, number_id: str, _wanted: Wanted) -> Any:
+        number = self._number({"phone_number_id": number_id})
+        self._phones.renew_token(number)
+        return self._number_record(number)
+
+    # --- portals and operators -----------------------------------------------------------------------------------
+
+    async def add_portal(self, wanted: Wanted, _query: Wanted) -> Any:
+        return portals.record(self._engine, portals.add_portal(self._engine, self._oauth, wanted))
+
+    async def operator_writes(self, wanted: Wanted, _query: Wanted) -> Any:
+        portal, chat = self._chat(wanted)
+        message = self._chats.operator_writes(portal, chat, str(wanted["text"]), str(wanted.get("operator") or "Bia"))
+        return {"message_id": message.id, "chat_id": chat.id}
+
+    async def operator_finishes(self, wanted: Wanted, _query: Wanted) -> Any:
+        self._chats.finish(*self._chat(wanted))
+        return {"status": "ok"}
+
+    async def expect(self, wanted: Wanted, _query: Wanted) -> Any:
+        """Say beforehand which portal a number belongs to; otherwise its first text in a portal settles that."""
+        number, portal = str(wanted["phone_number_id"]), str(wanted["portal"])
+        self._engine.world.ledger.portal_of_number[number] = portal
+        return {"status": "ok"}
+
+    def revoke(self, key: str, wanted: Wanted) -> Any:
+        self._oauth.revoke(self._portal(key), str(wanted.get("what") or "refresh_token"))
+        return {"status": "ok"}
+
+    def expire(self, key: str, _wanted: Wanted) -> Any:
+        self._oauth.expire_access(self._portal(key))
+        return {"status": "ok"}
+
+    def new_tokens(self, key: str, _wanted: Wanted) -> Any:
+        portal = self._portal(key)
+        self._oauth.new_pair(portal)
+        return portals.record(self._engine, portal)
+
+    def new_code(self, key: str, _wanted: Wanted) -> Any:
+        return {"code": self._oauth.new_code(self._portal(key))}
+
+    # --- what is meant -------------------------------------------------------------------------------------------
+
+    def _number(self, wanted: Wanted) -> Number:
+        number = self._engine.world.numbers.get(str(wanted.get("phone_number_id") or ""))
+        if number is None:
+            raise Mistake("no number has this phone_number_id", 404)
+        return number
+
+    def _phone(self, wanted: Wanted) -> Phone:
+        number = self._number(wanted)
+        name = str(wanted.get("from") or wanted.get("user_id") or "")
+        customer = self._engine.world.wabas[number.waba_id].by_user_id.get(name)
+        phone = number.phones.get(customer.key if customer else wa_id_of(digits_of(name)))
+        if phone is None:
+            raise Mistake("this customer has never met this number", 404)
+        return phone
+
+    def _portal(self, key: str) -> Portal:
+        portal = self._engine.world.portals.get(key)
+        if portal is None:
+            raise Mistake("there is no such portal", 404)
+        return portal
+
+    def _chat(self, wanted: Wanted) -> tuple[Portal, Chat]:
+        portal = self._portal(str(wanted.get("portal") or ""))
+        chat = self._chats.find(portal, str(wanted.get("chat_id") or ""))
+        if chat is None:
+            raise Mistake("this portal has no such chat", 404)
+        return portal, chat
+
+    def _number_record(self, number: Number) -> Wanted:
+        return {
+            "phone_number_id": number.id,
+            "display_phone_number": number.display,
+            "waba_id": number.waba_id,
+            "mps": number.mps,
+            "access_token": number.access_token,
+            "app_secret": self._engine.options.app_secret,
+            "verify_token": self._engine.options.verify_token,
+        }
+
+
+async def _body(request: web.Request) -> Wanted:
+    raw = await request.read()
+    if not raw:
+        return {}
+    try:
+        body = msgspec.json.decode(raw)
+    except msgspec.DecodeError as exc:
+        raise Mistake("the body is not JSON") from exc
+    if isinstance(body, list):
+        return {"faults": body}
+    if not isinstance(body, dict):
+        raise Mistake("the body must be a JSON object")
+    return body
+
+
+_ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
+    "GET health": Control.health,
+    "POST reset": Control.reset,
+    "GET demo": Control.demo,
+    "GET options": Control.options,
+    "PUT options": Control.change_options,
+    "GET ledger": Control.ledger,
+    "GET state": Control.state,
+    "GET faults": Control.faults,
+    "PUT faults": Control.put_faults,
+    "DELETE faults": Control.clear_faults,
+    "POST numbers": Control.add_number,
+    "POST customers/write": Control.customer_writes,
+    "POST customers/write_many": Control.customers_write,
+    "POST customers/read": Control.customer_reads,
+    "POST customers/age": Control.customer_ages,
+    "POST portals": Control.add_portal,
+    "POST operators/write": Control.operator_writes,
+    "POST operators/finish": Control.operator_finishes,
+    "POST expect": Control.expect,
+}
+_ACTS_ON_ONE: Final[dict[tuple[str, str, str], Callable[[Control, str, Wanted], Any]]] = {
+    ("POST", "portals", "revoke"): Control.revoke,
+    ("POST", "portals", "expire"): Control.expire,
+    ("POST", "portals", "tokens"): Control.new_tokens,
+    ("POST", "portals", "code"): Control.new_code,
+    ("POST", "numbers", "revoke"): Control.revoke_number,
+    ("POST", "numbers", "tokens"): Control.renew_number,
+}

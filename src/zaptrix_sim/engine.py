@@ -1,0 +1,39 @@
+"""What every part of the simulator is handed: the world, the knobs, the faults, the time, the ledger."""
+
+import time
+from dataclasses import dataclass, field
+
+from zaptrix_sim.facts import Fact
+from zaptrix_sim.faults import Faults
+from zaptrix_sim.settings import Options, Settings
+from zaptrix_sim.stream import Stream
+from zaptrix_sim.world import Chat, Phone, World
+
+
+@dataclass(kw_only=True)
+class Engine:
+    settings: Settings
+    options: Options
+    world: World = field(default_factory=World)
+    faults: Faults = field(default_factory=Faults)
+    stream: Stream = field(default_factory=Stream)
+    url: str = ""
+
+    def now(self) -> float:
+        return time.time()
+
+    def record(self, fact: Fact) -> None:
+        self.world.changes += 1
+        self.world.ledger.record(fact)
+
+    def forget(self) -> None:
+        """An empty world; the faults go too, the options stay."""
+        self.world = World(changes=self.world.changes + 1)
+        self.faults.replace([], 0)
+        self.stream.tell("fault")
+
+    def phone_changed(self, phone: Phone) -> None:
+        self.stream.tell("phone", phone_number_id=phone.number.id, customer=phone.customer.key)
+
+    def chat_changed(self, chat: Chat) -> None:
+        self.stream.tell("chat", portal=chat.portal, chat_id=str(chat.id))

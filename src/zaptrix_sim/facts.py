@@ -1,0 +1,135 @@
+"""What can happen in the two worlds, told to the ledger in the order in which it happened. Values only."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+Thread: TypeAlias = tuple[str, str]
+"""One customer on one business number: (phone_number_id, the customer's key)."""
+
+Room: TypeAlias = tuple[str, int]
+"""One chat of one portal: (portal, chat id)."""
+
+Note: TypeAlias = tuple[str, int]
+"""One message of one portal: (portal, message id)."""
+
+
+class Rank(IntEnum):
+    """How far a message has come; it never goes back. A failure ends a message that was not delivered."""
+
+    PENDING = 0
+    ACCEPTED = 1
+    SENT = 2
+    FAILED = 3
+    DELIVERED = 4
+    READ = 5
+
+
+@dataclass(slots=True, frozen=True)
+class CustomerWrote:
+    wamid: str
+    thread: Thread
+
+
+@dataclass(slots=True, frozen=True)
+class WebhookPosted:
+    wamid: str
+
+
+@dataclass(slots=True, frozen=True)
+class WebhookAcknowledged:
+    wamid: str
+
+
+@dataclass(slots=True, frozen=True)
+class PutInChat:
+    """`external` is the chat's id as the gateway named it; `place` the connector and line it was put through."""
+
+    wamid: str
+    room: Room
+    place: str
+
+
+@dataclass(slots=True, frozen=True)
+class MarkedRead:
+    wamid: str
+
+
+@dataclass(slots=True, frozen=True)
+class OperatorWrote:
+    note: Note
+    room: Room
+    operator: str
+    text: str
+
+
+@dataclass(slots=True, frozen=True)
+class EventPosted:
+    note: Note
+
+
+@dataclass(slots=True, frozen=True)
+class EventEnded:
+    note: Note
+    delivered: bool
+
+
+@dataclass(slots=True, frozen=True)
+class ReachedPhone:
+    wamid: str
+    thread: Thread
+    text: str
+    mark: str
+
+
+@dataclass(slots=True, frozen=True)
+class Refused:
+    """The platform will never take this text; nobody can call it lost."""
+
+    thread: Thread
+    text: str
+    code: int
+
+
+@dataclass(slots=True, frozen=True)
+class ToldDelivered:
+    note: Note
+
+
+@dataclass(slots=True, frozen=True)
+class Noticed:
+    """A system notice was put into a chat, for the operators' eyes only."""
+
+    room: Room
+
+
+@dataclass(slots=True, frozen=True)
+class StateMoved:
+    message: str
+    was: Rank
+    now: Rank
+
+
+@dataclass(slots=True, frozen=True)
+class LimitExceeded:
+    side: str
+    limit: str
+    scope: str
+
+
+Fact: TypeAlias = (
+    CustomerWrote
+    | WebhookPosted
+    | WebhookAcknowledged
+    | PutInChat
+    | MarkedRead
+    | OperatorWrote
+    | EventPosted
+    | EventEnded
+    | ReachedPhone
+    | Refused
+    | ToldDelivered
+    | Noticed
+    | StateMoved
+    | LimitExceeded
+)

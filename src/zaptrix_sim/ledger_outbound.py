@@ -1,0 +1,193 @@
+"""The judge's half for operators: which text on a phone is which operator's message. Pure.
+
+A gateway may dress a text anew (markup, the operator's name in front) and cut a long one, so a message is known again by
+its undressed text, among those that are expected on that phone; tests therefore use texts that differ.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from zaptrix_sim.facts import EventEnded, EventPosted, Note, OperatorWrote, ReachedPhone, Refused, Room, Thread
+from zaptrix_sim.ledger_parts import Books, Passage, undressed, words
+
+SEARCHED_MAX: Final = 50
+# A shorter text fits into one message of either platform, so nobody cuts it.
+CUT_FROM: Final = 1000
+
+
+@dataclass(slots=True)
+class Answer(Passage):
+    """An operator's text on its way to a phone. `left` is what of it has not arrived yet."""
+
+    note: Note = ("", 0)
+    room: Room = ("", 0)
+    text: str = ""
+    name: str = ""
+    left: str = ""
+    begun: bool = False
+    settled: bool = False
+    in_flight: int = 0
+
+
+@dataclass(slots=True)
+class Outbound:
+    open: dict[Note, Answer] = field(default_factory=dict)
+    expected: dict[str, deque[Answer]] = field(default_factory=dict)
+    waiting_in: dict[Room, dict[Note, Answer]] = field(default_factory=dict)
+    landed: set[tuple[Thread, str]] = field(default_factory=set)
+    refused: set[tuple[Thread, str]] = field(default_factory=set)
+    foreign: set[tuple[Thread, str, str]] = field(default_factory=set)
+    latest_post: dict[Thread, tuple[int, Note]] = field(default_factory=dict)
+
+    def record(self, fact: Any, books: Books) -> None:
+        match fact:
+            case OperatorWrote():
+                self._wrote(fact, books)
+            case EventPosted():
+                self._posted(fact, books)
+            case EventEnded():
+                self._ended(fact, books)
+            case ReachedPhone():
+                self._reached(fact, books)
+            case Refused():
+                self._refused(fact, books)
+            case _:
+                raise TypeError(f"the ledger knows no fact {type(fact).__name__}")
+
+    def is_open(self, note: Note) -> bool:
+        return note in self.open
+
+    def acknowledged_open(self) -> list[Note]:
+        return [note for note, answer in self.open.items() if answer.acknowledged is not None]
+
+    def underway(self) -> list[Note]:
+        return [note for note, answer in self.open.items() if answer.acknowledged is None and answer.in_flight]
+
+    # --- an operator writes --------------------------------------------------------------------------------------
+
+    def _wrote(self, fact: OperatorWrote, books: Books) -> None:
+        key, name = undressed(fact.text), undressed(fact.operator)
+        answer = Answer(note=fact.note, room=fact.room, text=fact.text, name=name, left=key)
+        self.open[fact.note] = answer
+        for known_as in (key, name + key) if name else (key,):
+            self.expected.setdefault(known_as, deque()).append(answer)
+        self.waiting_in.setdefault(fact.room, {})[fact.note] = answer
+        books.counts["operators_wrote"] += 1
+
+    def _posted(self, fact: EventPosted, books: Books) -> None:
+        answer = self.open.get(fact.note)
+        if answer is not None:
+            answer.in_flight += 1
+            answer.posted = answer.posted or books.clock
+
+    def _ended(self, fact: EventEnded, books: Books) -> None:
+        books.counts["events_delivered" if fact.delivered else "events_lost"] += 1
+        answer = self.open.get(fact.note)
+        if answer is not None:
+            answer.in_flight -= 1
+            if fact.delivered:
+                answer.acknowledged = answer.acknowledged or books.clock
+
+    # --- a text arrives ------------------------------------------------------------------------------------------
+
+    def _reached(self, fact: ReachedPhone, books: Books) -> None:
+        key = undressed(fact.text)
+        answer = self._known(fact.text, fact.thread, books)
+        if answer is None:
+            self._unexpected(fact, key, books)
+            return
+        if books.owner(answer.room, fact.thread) != fact.thread:
+            books.violations.add("strange_conversation", "an answer is on another phone", answer.note, fact.wamid)
+        first = not answer.begun
+        self._shorten(answer, key)
+        self.landed.add((fact.thread, key))
+        if first:
+            self._judge_order(answer, fact.thread, books)
+        if answer.settled:
+            self._settle(answer)
+            books.counts["on_phones"] += 1
+
+    def _unexpected(self, fact: ReachedPhone, key: str, books: Books) -> None:
+        """A text that no operator wrote was sent through the gateway's own API, or it is here a second time."""
+        mark = (fact.thread, fact.mark, key)
+        if (fact.thread, key) in self.landed:
+            books.violations.add("doubled", "an operator's text is on the phone twice", fact.wamid)
+        elif fact.mark and mark in self.foreign:
+            books.violations.add("doubled", "a text with the same callback data is on the phone twice", fact.wamid)
+        else:
+            self.foreign.add(mark)
+            books.counts["foreign_on_phones"] += 1
+
+    def _known(self, text: str, thread: Thread, books: Books) -> Answer | None:
+        key = undressed(text)
+        candidates = list(self._candidates(key))
+        for answer in candidates:
+            if books.thread_of_room.get(answer.room, thread) == thread:
+                return answer
+        return candidates[0] if candidates else self._resembling(text, thread, books)
+
+    def _candidates(self, key: str) -> Iterator[Answer]:
+        queue = self.expected.get(key)
+        if queue is None:
+            return
+        while queue and queue[0].settled:
+            queue.popleft()
+        if not queue:
+            del self.expected[key]
+            return
+        yield from (answer for answer in list(queue)[:SEARCHED_MAX] if not answer.settled)
+
+    def _resembling(self, text: str, thread: Thread, books: Books) -> Answer | None:
+        """A part of a long text, or a text whose links were written anew. Only this phone's chats are searched."""
+        key = undressed(text)
+        if (thread, key) in self.landed or (thread, key) in self.refused:
+            return None
+        key_words = words(text)
+        for room in books.rooms_of_thread.get(thread, ()):
+            for answer in list(self.waiting_in.get(room, {}).values())[:SEARCHED_MAX]:
+                if _is_part(key, answer) or _is_rewritten(key_words, answer):
+                    return answer
+        return None
+
+    def _shorten(self, answer: Answer, key: str) -> None:
+        answer.begun = True
+        bare = key.removeprefix(answer.name) if answer.name else key
+        for part in (key, bare):
+            if part and answer.left.startswith(part):
+                answer.left = answer.left[len(part) :]
+                answer.settled = not answer.left
+                return
+        answer.settled = True
+
+    def _settle(self, answer: Answer) -> None:
+        answer.settled = True
+        self.open.pop(answer.note, None)
+        self.waiting_in.get(answer.room, {}).pop(answer.note, None)
+
+    def _judge_order(self, answer: Answer, thread: Thread, books: Books) -> None:
+        posted, note = self.latest_post.get(thread, (0, ("", 0)))
+        if answer.acknowledged is not None and answer.acknowledged < posted:
+            books.violations.add("disordered", "an answer stands after one that was written later", answer.note, note)
+        if answer.posted is not None and answer.posted > posted:
+            self.latest_post[thread] = (answer.posted, answer.note)
+
+    def _refused(self, fact: Refused, books: Books) -> None:
+        books.counts["refused"] += 1
+        answer = self._known(fact.text, fact.thread, books)
+        self.refused.add((fact.thread, undressed(fact.text)))
+        if answer is not None and books.thread_of_room.get(answer.room, fact.thread) == fact.thread:
+            self._settle(answer)
+
+
+def _is_part(key: str, answer: Answer) -> bool:
+    if len(answer.text) < CUT_FROM:
+        return False
+    bare = key.removeprefix(answer.name) if answer.name and not answer.begun else key
+    return bool(bare) and answer.left.startswith(bare)
+
+
+def _is_rewritten(key_words: frozenset[str], answer: Answer) -> bool:
+    mine = words(answer.text)
+    return bool(mine) and mine <= key_words

@@ -1,0 +1,240 @@
+"""The Graph API's face: who may call, which edge is meant, and the small edges.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from zaptrix_sim.answers import Answer, under_faults
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.faults import Fault
+from zaptrix_sim.meta_errors import (
+    GraphError,
+    bad_parameter,
+    bad_token,
+    expired_token,
+    no_token,
+    refusal,
+    unknown_object,
+)
+from zaptrix_sim.meta_send import MetaSend
+from zaptrix_sim.world import Number, Waba
+
+APP_ID: Final = "990011223344556"
+DEFAULT_FIELDS: Final = ("verified_name", "display_phone_number", "quality_rating", "id")
+_VERSION = re.compile(r"v[0-9]+\.[0-9]+")
+
+Edge = Callable[["MetaFace", web.Request, str, str], Awaitable[Answer]]
+
+
+class MetaFace:
+    def __init__(self, engine: Engine, send: MetaSend) -> None:
+        self._engine = engine
+        self._send = send
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        parts = [part for part in request.match_info["tail"].split("/") if part]
+        if parts and _VERSION.fullmatch(parts[0]):
+            parts = parts[1:]
+        try:
+            if request.method == "POST" and len(parts) == 2 and parts[1] == "messages":
+                return await self._messages(request, parts[0])
+            return await self._edge(request, parts)
+        except GraphError as error:
+            return Answer(error.as_dict(), error.status).response()
+
+    # --- sending and marking as read -----------------------------------------------------------------------------
+
+    async def _messages(self, request: web.Request, number_id: str) -> web.StreamResponse:
+        raw = await request.read()
+        number = self._number(request, number_id)
+        body = _parsed(raw)
+        marks = body.get("status") == "read"
+        facts = {"phone_number_id": number_id, "method": "read" if marks else "messages"}
+        if self._engine.faults and not marks:
+            facts["customer"] = self._send.addressed(number, body)
+
+        async def act(fault: Fault | None) -> Answer:
+            try:
+                if marks:
+                    return await self._send.mark_read(number, body)
+                return await self._send.message(number, body, fault)
+            except GraphError as error:
+                return Answer(error.as_dict(), error.status)
+
+        return await under_faults(self._engine, request, side="meta", facts=facts, refuse=_refuse, act=act)
+
+    # --- small edges ---------------------------------------------------------------------------------------------
+
+    async def _edge(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
+        name = "/".join(["*", *parts[1:]]) if len(parts) != 1 or parts[0] != "debug_token" else "debug_token"
+        edge = _EDGES.get((request.method, name))
+        if edge is None:
+            path = "/".join(parts)
+            raise GraphError(2500, f"Unknown path components: /{path}")
+        object_id = parts[0]
+        facts = {"phone_number_id": object_id, "method": parts[-1] if len(parts) > 1 else "get"}
+
+        async def act(_fault: Fault | None) -> Answer:
+            try:
+                return await edge(self, request, object_id, self._token(request))
+            except GraphError as error:
+                return Answer(error.as_dict(), error.status)
+
+        return await under_faults(self._engine, request, side="meta", facts=facts, refuse=_refuse, act=act)
+
+    async def number_fields(self, request: web.Request, object_id: str, token: str) -> Answer:
+        number = self._owned(object_id, token)
+        wanted = request.query.get("fields", "")
+        names = [name.strip() for name in wanted.split(",") if name.strip()] or list(DEFAULT_FIELDS)
+        known = _number_card(number)
+        card = {name: known[name] for name in names if name in known}
+        return Answer(card | {"id": number.id})
+
+    async def phone_numbers(self, request: web.Request, object_id: str, token: str) -> Answer:
+        waba = self._waba(object_id, token)
+        cards = [_number_card(self._engine.world.numbers[one]) for one in waba.numbers]
+        return Answer({"data": [{name: card[name] for name in DEFAULT_FIELDS} for card in cards]})
+
+    async def subscriptions(self, request: web.Request, object_id: str, token: str) -> Answer:
+        waba = self._waba(object_id, token)
+        if not waba.subscribed:
+            return Answer({"data": []})
+        app = {"id": APP_ID, "link": "https://apps.example.com/", "name": "Simulated app"}
+        override = {"override_callback_uri": waba.override_url} if waba.override_url else {}
+        return Answer({"data": [{"whatsapp_business_api_data": app, **override}]})
+
+    async def subscribe(self, request: web.Request, object_id: str, token: str) -> Answer:
+        waba = self._waba(object_id, token)
+        body = _parsed(await request.read() or b"{}")
+        url = str(body.get("override_callback_uri") or "")
+        if url and not await self._answers_challenge(url, str(body.get("verify_token") or "")):
+            raise bad_parameter("Callback verification failed: the challenge was not answered.")
+        waba.subscribed, waba.override_url = True, url
+        self._engine.world.changes += 1
+        return Answer({"success": True})
+
+    async def unsubscribe(self, request: web.Request, object_id: str, token: str) -> Answer:
+        self._waba(object_id, token).subscribed = False
+        self._engine.world.changes += 1
+        return Answer({"success": True})
+
+    async def debug_token(self, request: web.Request, object_id: str, token: str) -> Answer:
+        number_id = self._engine.world.number_of_token.get(request.query.get("input_token", ""))
+        if number_id is None:
+            error = {"code": 190, "message": "Invalid OAuth access token.", "subcode": 467}
+            return Answer({"data": {"is_valid": False, "scopes": [], "error": error}})
+        waba = self._engine.world.numbers[number_id].waba_id
+        scopes = ["whatsapp_business_management", "whatsapp_business_messaging"]
+        data = {
+            "app_id": APP_ID,
+            "type": "SYSTEM_USER",
+            "is_valid": True,
+            "expires_at": 0,
+            "scopes": scopes,
+            "granular_scopes": [{"scope": scope, "target_ids": [waba]} for scope in scopes],
+        }
+        return Answer({"data": data})
+
+    async def message_history(self, request: web.Request, object_id: str, token: str) -> Answer:
+        number = self._owned(object_id, token)
+        return Answer({"data": self._send.history(number, request.query.get("message_id", ""))})
+
+    # --- who may -------------------------------------------------------------------------------------------------
+
+    def _token(self, request: web.Request) -> str:
+        header = request.headers.get("Authorization", "")
+        token = header[7:].strip() if header[:7].lower() == "bearer " else request.query.get("access_token", "")
+        if not token:
+            raise no_token()
+        if token not in self._engine.world.number_of_token:
+            raise bad_token()
+        return token
+
+    def _number(self, request: web.Request, number_id: str) -> Number:
+        return self._owned(number_id, self._token(request))
+
+    def _owned(self, number_id: str, token: str) -> Number:
+        """A token opens the account of its number, and every number of that account."""
+        world = self._engine.world
+        number = world.numbers.get(number_id)
+        if number is None or world.numbers[world.number_of_token[token]].waba_id != number.waba_id:
+            raise unknown_object(number_id)
+        return number
+
+    def _waba(self, waba_id: str, token: str) -> Waba:
+        world = self._engine.world
+        waba = world.wabas.get(waba_id)
+        if waba is None or world.numbers[world.number_of_token[token]].waba_id != waba_id:
+            raise unknown_object(waba_id)
+        return waba
+
+    async def _answers_challenge(self, url: str, verify_token: str) -> bool:
+        challenge = "1158201444"
+        query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+                async with session.get(url, params=query) as response:
+                    return response.status == 200 and await response.text() == challenge
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+
+_EDGES: Final[dict[tuple[str, str], Edge]] = {
+    ("GET", "*"): MetaFace.number_fields,
+    ("GET", "*/phone_numbers"): MetaFace.phone_numbers,
+    ("GET", "*/subscribed_apps"): MetaFace.subscriptions,
+    ("POST", "*/subscribed_apps"): MetaFace.subscribe,
+    ("DELETE", "*/subscribed_apps"): MetaFace.unsubscribe,
+    ("GET", "*/message_history"): MetaFace.message_history,
+    ("GET", "debug_token"): MetaFace.debug_token,
+}
+
+
+def _refuse(fault: Fault) -> Answer:
+    if fault.kind == "expired_token":
+        error = expired_token()
+    elif fault.kind == "throttle":
+        error = refusal(int(fault.code or 130429))
+    elif not fault.code:
+        return Answer({}, fault.status)
+    else:
+        error = refusal(int(fault.code), status=fault.status)
+    return Answer(error.as_dict(), error.status)
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        body = msgspec.json.decode(raw)
+    except msgspec.DecodeError as exc:
+        raise bad_parameter("The request body is not valid JSON.") from exc
+    if not isinstance(body, dict):
+        raise bad_parameter("The request body must be an object.")
+    return body
+
+
+def _number_card(number: Number) -> dict[str, Any]:
+    return {
+        "id": number.id,
+        "display_phone_number": "+" + number.display,
+        "verified_name": "Loja Azul",
+        "quality_rating": "GREEN",
+        "status": "CONNECTED",
+        "code_verification_status": "VERIFIED",
+        "name_status": "APPROVED",
+        "platform_type": "CLOUD_API",
+        "account_mode": "LIVE",
+        "is_on_biz_app": False,
+        "throughput": {"level": "HIGH" if number.mps > 80 else "STANDARD"},
+        "whatsapp_business_manager_messaging_limit": "TIER_2K",
+        "health_status": {
+            "can_send_message": "AVAILABLE",
+            "entities": [{"entity_type": "PHONE_NUMBER", "id": number.id, "can_send_message": "AVAILABLE"}],
+        },
+    }

@@ -1,0 +1,84 @@
+"""The Graph API's refusals, in its own envelope.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(slots=True)
+class GraphError(Exception):
+    code: int
+    message: str
+    status: int = 400
+    subcode: int | None = None
+    details: str = ""
+    transient: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        error: dict[str, Any] = {
+            "message": f"(#{self.code}) {self.message}",
+            "type": "OAuthException",
+            "code": self.code,
+        }
+        if self.subcode is not None:
+            error["error_subcode"] = self.subcode
+        if self.details:
+            error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
+        if self.transient:
+            error["is_transient"] = True
+        return {"error": error | {"fbtrace_id": "A" + secrets.token_urlsafe(16)}}
+
+
+TITLES: Final = {
+    130429: ("Rate limit hit", "Message failed to send because there were too many messages sent from this phone number"
+             " in a short period of time."),
+    131000: ("Something went wrong", "Message failed to send due to an unknown error."),
+    131008: ("Required parameter is missing", "The request is missing a required parameter."),
+    131009: ("Parameter value is not valid", "One or more parameter values are invalid."),
+    131016: ("Service unavailable", "Service is temporarily unavailable."),
+    131021: ("Recipient cannot be sender", "Sender and recipient phone number is the same."),
+    131026: ("Message undeliverable", "Message Undeliverable."),
+    131030: ("Recipient phone number not in allowed list", "Recipient phone number not in allowed list."),
+    131047: ("Re-engagement message", "Message failed to send because more than 24 hours have passed since the customer"
+             " last replied to this number."),
+    131048: ("Spam rate limit hit", "Message failed to send because there are restrictions on how many messages can be"
+             " sent from this phone number."),
+    131049: ("Message not delivered", "This message was not delivered to maintain healthy ecosystem engagement."),
+    131051: ("Unsupported message type", "Message type is not supported."),
+    131056: ("(Business Account, Consumer Account) pair rate limit hit", "Message failed to send because there were too"
+             " many messages sent from this phone number to the same phone number in a short period of time."),
+    131057: ("Account in maintenance mode", "Business Account is in maintenance mode."),
+}  # fmt: skip
+
+
+def refusal(code: int, details: str = "", status: int = 400) -> GraphError:
+    title, known = TITLES.get(code, ("An unknown error occurred", ""))
+    return GraphError(code, title, status=status, details=details or known)
+
+
+def no_token() -> GraphError:
+    return GraphError(104, "An access token is required to request this resource.", status=401)
+
+
+def bad_token() -> GraphError:
+    return GraphError(190, "Invalid OAuth access token - Cannot parse access token", status=401)
+
+
+def expired_token() -> GraphError:
+    return GraphError(190, "Error validating access token: Session has expired.", status=401, subcode=463)
+
+
+def unknown_object(object_id: str) -> GraphError:
+    return GraphError(
+        100,
+        f"Unsupported request. Object with ID '{object_id}' does not exist, cannot be loaded due to missing permissions,"
+        " or does not support this operation",
+        subcode=33,
+    )
+
+
+def bad_parameter(text: str) -> GraphError:
+    return GraphError(100, text, details=text)

@@ -1,0 +1,158 @@
+"""Sending on a number: what Meta checks, in which order, and what it then lets happen.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from zaptrix_sim.answers import Answer
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank, Refused
+from zaptrix_sim.faults import Fault
+from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal
+from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.phonebook import dialled, wa_id_of
+from zaptrix_sim.phones import Phones
+from zaptrix_sim.world import Number, Phone, PhoneMessage
+
+TEXT_MAX: Final = 4096
+MARK_MAX: Final = 512
+READ_WITHIN_S: Final = 30 * 86_400.0
+STATUS_FIRST_WAIT_S: Final = 10.0
+TYPES: Final = frozenset({
+    "audio", "contacts", "document", "image", "interactive", "location", "reaction", "sticker", "template", "text", "video",
+})  # fmt: skip
+
+
+class MetaSend:
+    def __init__(self, engine: Engine, phones: Phones, webhooks: MetaWebhooks) -> None:
+        self._engine = engine
+        self._phones = phones
+        self._webhooks = webhooks
+
+    async def message(self, number: Number, body: dict[str, Any], fault: Fault | None) -> Answer:
+        """Accept a text, or raise the refusal. The answer means accepted, nothing more."""
+        text = _text_of(body)
+        phone, contact = self._recipient(number, body)
+        self._judge(number, phone, text)
+        mark = str(body.get("biz_opaque_callback_data") or "")
+        message = self._phones.accept(phone, text, mark=mark, to_user_id="user_id" in contact)
+        await self._let_go(phone, message, silent=fault is not None and fault.kind == "silence")
+        if self._engine.options.meta_latency_s:
+            await asyncio.sleep(self._engine.options.meta_latency_s)
+        return Answer({"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message.id}]})
+
+    async def mark_read(self, number: Number, body: dict[str, Any]) -> Answer:
+        if body.get("messaging_product") != "whatsapp":
+            raise bad_parameter("The parameter messaging_product is required.")
+        found = self._engine.world.wamids.get(str(body.get("message_id") or ""))
+        if found is None or found[0].number is not number or not found[1].by_customer:
+            raise refusal(131009, "The message_id is not that of a received message.")
+        phone, message = found
+        if self._engine.now() - message.at > READ_WITHIN_S:
+            raise refusal(131009, "The message is older than 30 days.")
+        if not message.read_by_business:
+            self._engine.record(MarkedRead(message.id))
+        self._phones.mark_read(phone, message)
+        return Answer({"success": True})
+
+    def history(self, number: Number, wamid: str) -> list[dict[str, Any]]:
+        found = self._engine.world.wamids.get(wamid)
+        if found is None or found[0].number is not number or found[1].by_customer:
+            return []
+        reached = [rank for rank in (Rank.ACCEPTED, Rank.SENT, Rank.DELIVERED, Rank.READ) if rank <= found[1].rank]
+        events = [{"id": f"{wamid}.{rank}", "delivery_status": rank.name} for rank in reached]
+        return [{"id": f"history.{wamid}", "message_id": wamid, "events": {"data": events}}]
+
+    def addressed(self, number: Number, body: dict[str, Any]) -> str:
+        """Whom a send is for, as far as it can be read: only to match faults."""
+        try:
+            return self._recipient(number, body)[0].customer.key
+        except GraphError:
+            return ""
+
+    # --- checks --------------------------------------------------------------------------------------------------
+
+    def _recipient(self, number: Number, body: dict[str, Any]) -> tuple[Phone, dict[str, str]]:
+        """`to` wins over `recipient`. The answer names the id under which WhatsApp knows that phone."""
+        to, recipient = str(body.get("to") or ""), str(body.get("recipient") or "")
+        if not to:
+            if not recipient:
+                raise bad_parameter("The parameter to is required.")
+            phone = self._phones.phone_by_user_id(number, recipient)
+            if phone is None:
+                raise refusal(131009, "The recipient is not a user of this business.")
+            return phone, {"input": recipient, "user_id": recipient}
+        digits = dialled(to, number.country_code)
+        if digits is None:
+            raise refusal(131009, "The parameter to is not a phone number.")
+        wa_id = wa_id_of(digits)
+        if wa_id == wa_id_of(number.display):
+            raise refusal(131021)
+        return self._phones.phone(number, wa_id), {"input": to, "wa_id": wa_id}
+
+    def _judge(self, number: Number, phone: Phone, text: str) -> None:
+        now = self._engine.now()
+        if not self._phones.window_is_open(phone, now):
+            self._engine.record(Refused(phone.thread, text, 131047))
+            raise refusal(131047)
+        if not number.pace.take(now):
+            self._engine.record(LimitExceeded("meta", "130429", number.id))
+            raise refusal(130429)
+        if not phone.pair.take(now):
+            self._engine.record(LimitExceeded("meta", "131056", f"{number.id}/{phone.customer.key}"))
+            raise refusal(131056)
+
+    # --- and then ------------------------------------------------------------------------------------------------
+
+    async def _let_go(self, phone: Phone, message: PhoneMessage, *, silent: bool) -> None:
+        facts = {"phone_number_id": phone.number.id, "customer": phone.customer.key, "method": "statuses"}
+        fault = self._engine.faults.pick("meta", "webhook", facts, _STATUS_KINDS)
+        if fault is not None and fault.kind == "fail":
+            code = int(fault.code or 131026)
+            self._phones.fail(phone, message, code, refusal(code).message)
+            return
+        self._phones.arrive(phone, message)
+        if silent:
+            return
+        if fault is None:
+            self._phones.deliver_soon(phone, message)
+            return
+        for update in self._phones.deliver_now(phone, message):
+            await self._webhooks.wait_acknowledged(update, STATUS_FIRST_WAIT_S)
+
+
+_STATUS_KINDS: Final = frozenset({"status_first", "fail"})
+
+
+def _text_of(body: dict[str, Any]) -> str:
+    if body.get("messaging_product") != "whatsapp":
+        raise bad_parameter("The parameter messaging_product is required.")
+    kind = body.get("type", "text")
+    if kind not in TYPES:
+        raise bad_parameter(f"Param type must be one of {{{', '.join(sorted(TYPES)).upper()}}}")
+    if kind != "text":
+        raise refusal(131051, "The simulator takes text only.")
+    if len(str(body.get("biz_opaque_callback_data") or "")) > MARK_MAX:
+        raise bad_parameter(f"Param biz_opaque_callback_data must be at most {MARK_MAX} characters long.")
+    return _body_text(body.get("text"))
+
+
+def _body_text(text: Any) -> str:
+    if not isinstance(text, dict) or "body" not in text:
+        raise refusal(131008, "Parameter of type text is missing: text['body'].")
+    words = text["body"]
+    for wrong, complaint in _TEXT_RULES:
+        if wrong(words):
+            raise bad_parameter(complaint)
+    assert isinstance(words, str)
+    return words
+
+
+_TEXT_RULES: Final[tuple[tuple[Callable[[Any], bool], str], ...]] = (
+    (lambda words: not isinstance(words, str), "Param text['body'] must be a string."),
+    (lambda words: not words.strip(), "Param text['body'] must be a non-empty string."),
+    (lambda words: len(words) > TEXT_MAX, f"Param text['body'] must be at most {TEXT_MAX} characters long."),
+)

@@ -1,0 +1,212 @@
+"""What customers do on their phones, and what becomes of a business message there."""
+
+import asyncio
+import base64
+import secrets
+from typing import Any, Final
+
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.facts import CustomerWrote, Rank, ReachedPhone, Refused, StateMoved
+from zaptrix_sim.limits import Bucket
+from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.meta_wire import Update, contact, message_item, status_item
+from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
+from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, Waba
+
+DAY_S: Final = 86_400.0
+
+
+class Phones:
+    def __init__(self, engine: Engine, webhooks: MetaWebhooks) -> None:
+        self._engine = engine
+        self._webhooks = webhooks
+
+    # --- who there is --------------------------------------------------------------------------------------------
+
+    def add_number(self, number_id: str, *, display: str, waba_id: str, mps: int, access_token: str) -> Number:
+        """Create a number, or change its pace when it is there already."""
+        world = self._engine.world
+        number = world.numbers.get(number_id)
+        if number is not None:
+            number.mps, number.pace = mps, Bucket(mps, mps)
+            return number
+        waba = world.wabas.setdefault(waba_id, Waba(id=waba_id))
+        token = access_token or f"EAASIM{secrets.token_hex(24)}"
+        number = Number(
+            id=number_id,
+            display=digits_of(display),
+            waba_id=waba_id,
+            country_code=country_code_of(display),
+            access_token=token,
+            mps=mps,
+            pace=Bucket(mps, mps),
+        )
+        world.numbers[number_id] = number
+        waba.numbers.append(number_id)
+        world.number_of_token[token] = number_id
+        world.changes += 1
+        return number
+
+    def renew_token(self, number: Number) -> None:
+        """The old token is dead at once."""
+        self.revoke_token(number)
+        number.access_token = f"EAASIM{secrets.token_hex(24)}"
+        self._engine.world.number_of_token[number.access_token] = number.id
+
+    def revoke_token(self, number: Number) -> None:
+        self._engine.world.number_of_token.pop(number.access_token, None)
+        self._engine.world.changes += 1
+
+    def phone(self, number: Number, wa_id: str) -> Phone:
+        """The thread of a number with a phone, made when it is new."""
+        return self._phone_of(number, self._customer(number, wa_id))
+
+    def phone_by_user_id(self, number: Number, user_id: str) -> Phone | None:
+        customer = self._engine.world.wabas[number.waba_id].by_user_id.get(user_id)
+        return self._phone_of(number, customer) if customer else None
+
+    def writer(self, number: Number, wanted: dict[str, Any]) -> Phone:
+        """The phone of somebody who writes; what is told of her replaces what was known."""
+        digits = digits_of(str(wanted.get("from") or ""))
+        user_id = str(wanted.get("user_id") or "")
+        waba = self._engine.world.wabas[number.waba_id]
+        customer = waba.by_user_id.get(user_id) if user_id else None
+        if customer is None:
+            customer = self._customer(number, wa_id_of(digits) or user_id)
+        if user_id and user_id != customer.user_id:
+            waba.by_user_id.pop(customer.user_id, None)
+            customer.user_id = user_id
+            waba.by_user_id[user_id] = customer
+        customer.name = str(wanted.get("name") or customer.name)
+        customer.username = str(wanted.get("username") or customer.username)
+        customer.hide_phone = bool(wanted.get("hide_phone", customer.hide_phone)) or not digits
+        return self._phone_of(number, customer)
+
+    def _customer(self, number: Number, key: str) -> Customer:
+        waba = self._engine.world.wabas[number.waba_id]
+        customer = waba.customers.get(key)
+        if customer is None:
+            wa_id = key if key.isdigit() else ""
+            user_id = bsuid_of(number.waba_id, key) if wa_id else key
+            customer = Customer(key=key, wa_id=wa_id, user_id=user_id, name="Ana Souza", hide_phone=not wa_id)
+            waba.customers[key] = waba.by_user_id[user_id] = customer
+        return customer
+
+    def _phone_of(self, number: Number, customer: Customer) -> Phone:
+        phone = number.phones.get(customer.key)
+        if phone is None:
+            phone = number.phones[customer.key] = Phone(number=number, customer=customer)
+            self._engine.world.changes += 1
+        return phone
+
+    # --- what customers do ---------------------------------------------------------------------------------------
+
+    def write(self, phone: Phone, text: str) -> str:
+        """A customer's text: it is on her phone at once, and its webhook goes out in the background."""
+        now = self._engine.now()
+        message = PhoneMessage(id=new_wamid(), by_customer=True, text=text, at=now, rank=Rank.SENT)
+        phone.messages.append(message)
+        phone.wrote_at = now
+        self._engine.world.wamids[message.id] = (phone, message)
+        self._engine.record(CustomerWrote(message.id, phone.thread))
+        if self._engine.options.count_inbound:
+            phone.number.pace.pour(now)
+        update = self._webhooks.push(phone, "messages", message_item(phone, message), contact(phone.customer))
+        if update is None:
+            message.rank = Rank.PENDING
+        self._engine.phone_changed(phone)
+        return message.id
+
+    def read(self, phone: Phone) -> int:
+        """The phone shows what it has got: a `read` status for each text that was not read yet."""
+        unread = [message for message in phone.messages[phone.unread_from :] if self._readable(message)]
+        phone.unread_from = len(phone.messages)
+        for message in unread:
+            self._state(phone, message, Rank.READ)
+        return len(unread)
+
+    @staticmethod
+    def _readable(message: PhoneMessage) -> bool:
+        return not message.by_customer and message.rank not in {Rank.FAILED, Rank.READ}
+
+    @staticmethod
+    def grow_older(phone: Phone, hours: float) -> None:
+        """Let time pass for this thread, so that a test can close its 24-hour window."""
+        if phone.wrote_at is not None:
+            phone.wrote_at -= hours * 3600.0
+
+    @staticmethod
+    def window_is_open(phone: Phone, now: float) -> bool:
+        return phone.wrote_at is not None and now - phone.wrote_at < DAY_S
+
+    def mark_read(self, phone: Phone, message: PhoneMessage) -> None:
+        """The business has read a text, and with it all earlier ones of the thread: her ticks turn blue."""
+        if message.read_by_business:
+            return
+        place = phone.unseen_from
+        while place < len(phone.messages):
+            other = phone.messages[place]
+            other.read_by_business = other.read_by_business or other.by_customer
+            place += 1
+            if other is message:
+                break
+        phone.unseen_from = place
+        self._engine.world.changes += 1
+        self._engine.phone_changed(phone)
+
+    # --- what becomes of a business message ----------------------------------------------------------------------
+
+    def accept(self, phone: Phone, text: str, *, mark: str, to_user_id: bool) -> PhoneMessage:
+        message = PhoneMessage(
+            id=new_wamid(),
+            by_customer=False,
+            text=text,
+            at=self._engine.now(),
+            rank=Rank.ACCEPTED,
+            mark=mark,
+            to_user_id=to_user_id,
+        )
+        phone.messages.append(message)
+        self._engine.world.wamids[message.id] = (phone, message)
+        return message
+
+    def arrive(self, phone: Phone, message: PhoneMessage) -> None:
+        self._engine.record(ReachedPhone(message.id, phone.thread, message.text, message.mark))
+        self._engine.phone_changed(phone)
+
+    def fail(self, phone: Phone, message: PhoneMessage, code: int, title: str) -> None:
+        """Accepted, and then never delivered: a `failed` status tells why."""
+        self._engine.record(Refused(phone.thread, message.text, code))
+        self._state(phone, message, Rank.FAILED, {"code": code, "title": title, "message": title})
+
+    def deliver_soon(self, phone: Phone, message: PhoneMessage) -> None:
+        loop, options = asyncio.get_running_loop(), self._engine.options
+        loop.call_later(options.status_sent_s, self._state, phone, message, Rank.SENT)
+        loop.call_later(options.status_delivered_s, self._state, phone, message, Rank.DELIVERED)
+
+    def deliver_now(self, phone: Phone, message: PhoneMessage) -> list[Update]:
+        """Both statuses go out at once; the caller may wait until they are acknowledged."""
+        updates = [self._state(phone, message, rank) for rank in (Rank.SENT, Rank.DELIVERED)]
+        return [update for update in updates if update is not None]
+
+    def resume(self) -> None:
+        """After a restart: what was accepted is still to be delivered."""
+        for phone, message in self._engine.world.wamids.values():
+            if not message.by_customer and message.rank in {Rank.ACCEPTED, Rank.SENT}:
+                self.deliver_soon(phone, message)
+
+    def _state(
+        self, phone: Phone, message: PhoneMessage, rank: Rank, error: dict[str, Any] | None = None
+    ) -> Update | None:
+        if message.rank >= rank:
+            return None
+        self._engine.record(StateMoved(message.id, message.rank, rank))
+        message.rank = rank
+        item = status_item(phone, message, rank, self._engine.now(), error)
+        known = None if rank is Rank.FAILED else contact(phone.customer, with_username=rank is not Rank.SENT)
+        self._engine.phone_changed(phone)
+        return self._webhooks.push(phone, "statuses", item, known)
+
+
+def new_wamid() -> str:
+    return "wamid." + base64.b64encode(b"\x1d\x03" + secrets.token_bytes(29)).decode()

@@ -1,0 +1,95 @@
+"""The simulator as one web application: the platform faces, /control, and the page."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from zaptrix_sim import persistence
+from zaptrix_sim.bitrix_api import PortalFace
+from zaptrix_sim.bitrix_chats import Chats
+from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix_oauth import OAuth
+from zaptrix_sim.control import Control
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.meta_api import MetaFace
+from zaptrix_sim.meta_send import MetaSend
+from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.phones import Phones
+from zaptrix_sim.settings import Options, Settings
+from zaptrix_sim.world import World
+
+BODY_MAX: Final = 16 * 1024 * 1024
+PAGE: Final = Path(__file__).parent / "page"
+SAFE_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def application(settings: Settings, options: Options) -> web.Application:
+    """The whole simulator. It listens on one address only, so that its own address is known from the settings."""
+    world = persistence.load(settings.data_dir) if settings.data_dir else None
+    engine = Engine(settings=settings, options=options, world=world or World())
+    engine.url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    webhooks, events, oauth = MetaWebhooks(engine), BitrixEvents(engine), OAuth(engine)
+    phones, chats = Phones(engine, webhooks), Chats(engine, events)
+    meta = MetaFace(engine, MetaSend(engine, phones, webhooks))
+    portal = PortalFace(engine, events, chats)
+    control = Control(engine, phones=phones, webhooks=webhooks, chats=chats, events=events, oauth=oauth)
+
+    async def living(app: web.Application) -> AsyncIterator[None]:
+        await webhooks.start()
+        await events.start()
+        phones.resume()
+        snapshots = asyncio.ensure_future(_snapshots(engine))
+        yield
+        snapshots.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await snapshots
+        await webhooks.stop()
+        await events.stop()
+        if settings.data_dir:
+            persistence.save(settings.data_dir, engine.world)
+
+    async def closing(app: web.Application) -> None:
+        engine.stream.close()
+
+    app = web.Application(client_max_size=BODY_MAX)
+    app.cleanup_ctx.append(living)
+    app.on_shutdown.append(closing)
+    app.router.add_route("*", "/meta/{tail:.*}", meta.serve)
+    app.router.add_route("*", "/bitrix24/oauth/token/", oauth.token)
+    app.router.add_route("*", "/bitrix24/oauth/token", oauth.token)
+    app.router.add_route("*", "/bitrix24/oauth/rest/app.info", oauth.app_info)
+    app.router.add_route("*", "/bitrix24/{portal}/rest/{method:.+}", portal.serve)
+    app.router.add_get("/control/stream", engine.stream.serve)
+    app.router.add_route("*", "/control/{tail:.*}", control.serve)
+    app.router.add_get("/", _index)
+    app.router.add_get("/page/{tail:.+}", _page_file)
+    return app
+
+
+async def _snapshots(engine: Engine) -> None:
+    if engine.settings.data_dir:
+        await persistence.Snapshots(engine.settings.data_dir).run(lambda: engine.world)
+
+
+async def _index(request: web.Request) -> web.StreamResponse:
+    return _file(PAGE / "index.html")
+
+
+async def _page_file(request: web.Request) -> web.StreamResponse:
+    path = (PAGE / request.match_info["tail"]).resolve()
+    return _file(path) if path.is_relative_to(PAGE) else web.Response(status=404)
+
+
+def _file(path: Path) -> web.StreamResponse:
+    if not path.is_file():
+        return web.Response(status=404, text="not found")
+    return web.FileResponse(path, headers=SAFE_HEADERS)

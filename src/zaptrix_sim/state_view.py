@@ -1,0 +1,125 @@
+"""What can be seen on the phones and in the chats, for the page and for tests. Reads only."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from zaptrix_sim import bitrix_crm_book as book
+from zaptrix_sim.facts import Rank
+from zaptrix_sim.world import Chat, ChatMessage, Phone, PhoneMessage, Portal, World
+
+MESSAGES_DEFAULT: Final = 1000
+THREADS_DEFAULT: Final = 500
+
+
+def state(world: World, query: Mapping[str, str]) -> dict[str, Any]:
+    """Filters: portal, phone_number_id, customer, chat_id; `messages` and `threads` say how many of the latest to show."""
+    most = _number(query, "messages", MESSAGES_DEFAULT)
+    threads = _number(query, "threads", THREADS_DEFAULT)
+    portals = [one for one in world.portals.values() if query.get("portal", one.key) == one.key]
+    return {
+        "numbers": [{"phone_number_id": one.id, "display_phone_number": one.display} for one in world.numbers.values()],
+        "portals": [_portal(one) for one in portals],
+        "phones": [_phone(phone, most) for phone in list(_phones(world, query))[-threads:]],
+        "chats": [_chat(chat, most) for chat in list(_chats(portals, query))[-threads:]],
+        "contacts": [_contact(one, card) for one in portals for card in one.crm.get(book.CONTACT, {}).values()],
+    }
+
+
+def _phones(world: World, query: Mapping[str, str]) -> Iterable[Phone]:
+    for number in world.numbers.values():
+        if query.get("phone_number_id", number.id) != number.id:
+            continue
+        for phone in number.phones.values():
+            customer = phone.customer
+            names = (customer.key, customer.wa_id, customer.user_id)
+            if phone.messages and query.get("customer", customer.key) in names:
+                yield phone
+
+
+def _chats(portals: list[Portal], query: Mapping[str, str]) -> Iterable[Chat]:
+    for portal in portals:
+        for chat in portal.chats.values():
+            wanted = query.get("chat_id")
+            number, customer = query.get("phone_number_id", ""), query.get("customer", "")
+            if wanted in {None, str(chat.id), chat.external_id} and (not number or not customer or chat.portal):
+                yield chat
+
+
+def _phone(phone: Phone, most: int) -> dict[str, Any]:
+    customer = phone.customer
+    return {
+        "phone_number_id": phone.number.id,
+        "customer": {
+            "key": customer.key,
+            "wa_id": customer.wa_id,
+            "user_id": customer.user_id,
+            "name": customer.name,
+            "username": customer.username,
+            "hide_phone": customer.hide_phone,
+        },
+        "messages": [_phone_message(message) for message in phone.messages[-most:] if message.rank is not Rank.FAILED],
+        "failed": [_phone_message(message) for message in phone.messages[-most:] if message.rank is Rank.FAILED],
+    }
+
+
+def _phone_message(message: PhoneMessage) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "from": "customer" if message.by_customer else "business",
+        "text": message.text,
+        "at": message.at,
+        "status": message.rank.name.lower(),
+        "read_by_business": message.read_by_business,
+        "biz_opaque_callback_data": message.mark,
+    }
+
+
+def _portal(portal: Portal) -> dict[str, Any]:
+    lines = [
+        {"id": line.id, "name": line.name, "connectors": _active(portal, line.id)} for line in portal.lines.values()
+    ]
+    bindings = [
+        {"event": one.event, "handler": one.handler, "offline": one.offline}
+        for bound in portal.bindings.values()
+        for one in bound
+    ]
+    return {"portal": portal.key, "lines": lines, "bindings": bindings, "connectors": list(portal.connectors)}
+
+
+def _active(portal: Portal, line: int) -> list[str]:
+    return [connector for connector, place in portal.active if place == line]
+
+
+def _chat(chat: Chat, most: int) -> dict[str, Any]:
+    return {
+        "portal": chat.portal,
+        "line": chat.line,
+        "connector": chat.connector,
+        "chat_id": chat.id,
+        "external_chat_id": chat.external_id,
+        "title": chat.title,
+        "session": {"id": chat.session.id, "closed": chat.session.closed} if chat.session else None,
+        "messages": [_chat_message(message) for message in chat.messages[-most:]],
+    }
+
+
+def _chat_message(message: ChatMessage) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "author": message.author,
+        "name": message.name,
+        "text": message.text,
+        "at": message.at,
+        "status": message.status,
+        "connector_mids": message.mids,
+    }
+
+
+def _contact(portal: Portal, card: book.Card) -> dict[str, Any]:
+    phones = [row["value"] for row in card["phones"]]
+    return {"portal": portal.key, "id": card["id"], "name": card.get("name", ""), "phones": phones}
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, "")
+    return int(text) if text.isdigit() else default
