@@ -93,6 +93,17 @@ def test_a_secret_is_never_told() -> None:
     assert len(secrets) >= 7
 
 
+def test_the_log_is_told_what_to_hide() -> None:
+    settings = Settings.from_env(
+        {
+            "META_APP_SECRET": "newer-secret,older-secret",
+            "DATABASE_URL": "postgresql://zaptrix:db-password@db/zaptrix",
+            "REDIS_URL": "redis://redis:6379/0",
+        }
+    )
+    assert set(settings.secrets) == {"newer-secret", "older-secret", "db-password"}
+
+
 def test_the_gateway_and_the_simulators_need_different_ports() -> None:
     assert "SIM_PORT" in refusal(PORT="3900")
 

@@ -267,6 +267,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Whether somebody gave any real platform account: without, `zaptrix up` shows itself on the simulators."""
         return bool(self.meta_app_secret or self.meta_access_token or self.bitrix_portal_url or self.bitrix_client_id)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown, for the log's redaction."""
+        values = [getattr(self, name.lower()) for name, kind in KINDS.items() if kind.secret]
+        texts = [text for value in values for text in ((value,) if isinstance(value, str) else value)]
+        # Of an address only the password is secret: the rest is what an error must name.
+        passwords = [urlsplit(text).password for text in texts if "://" in text]
+        return tuple(text for text in (*texts, *passwords) if text and "://" not in text)
+
     def __repr__(self) -> str:
         """Settings end up in tracebacks; secrets must not."""
         shown = (f"{name.lower()}={getattr(self, name.lower())!r}" for name, kind in KINDS.items() if not kind.secret)

@@ -100,19 +100,26 @@ class Child:
             return False
         return True
 
-    def stop(self) -> None:
-        """Stop it as it wishes, then by force; nothing that it started stays behind."""
+    def ask(self) -> None:
+        """Ask it to stop, as it wishes to be asked, and do not wait."""
         if self.exit_code() is None:
             self._process.send_signal(self.program.stop_signal)
-            if not self.wait(self.program.stop_wait_s):
-                self._process.kill()
+
+    def stop(self) -> None:
+        """Ask, wait, then force; nothing that it started stays behind."""
+        self.ask()
+        self.wait(self.program.stop_wait_s)
         self.kill()
 
     def kill(self) -> None:
         """End it and everything in its session, now."""
+        self.force()
+        self._process.wait(KILL_WAIT_S)
+
+    def force(self) -> None:
+        """The same without waiting, so that a signal handler may do it."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait(KILL_WAIT_S)
 
     def last_words(self, lines: int = 12) -> str:
         """The end of its log, for an error's text."""

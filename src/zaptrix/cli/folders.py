@@ -40,12 +40,19 @@ def private(folder: Path) -> Path:
     return folder
 
 
-def socket_folder(folder: Path, name: str, *, owner: tuple[int, int] | None = None) -> Path:
-    """A private folder for the socket `name`: `folder`, or a temporary one if that path is too long for a socket."""
+def socket_folder(folder: Path, name: str) -> Path:
+    """Where the socket `name` is: in `folder`, or in a temporary one if that path is too long for a socket."""
     if len(os.fsencode(folder / name)) <= SOCKET_PATH_MAX:
         return folder
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    short = Path(tempfile.gettempdir()) / f"zaptrix-{digest}"
+    return Path(tempfile.gettempdir()) / f"zaptrix-{digest}"
+
+
+def make_socket_folder(folder: Path, name: str, *, owner: tuple[int, int] | None = None) -> Path:
+    """The same, made and closed to everybody else; raises StartError when it is somebody else's."""
+    short = socket_folder(folder, name)
+    if short == folder:
+        return folder
     short.mkdir(mode=0o700, exist_ok=True)
     if owner is not None:
         os.chown(short, *owner)

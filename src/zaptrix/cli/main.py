@@ -1,18 +1,161 @@
-"""`zaptrix`: the command line."""
+"""`zaptrix`: the command line. Each command reads the settings, says what is wrong with them, and hands over."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from uuid import UUID
 
 import typer
+from cryptography.fernet import Fernet
+from rich.console import Console
 
 import zaptrix
+from zaptrix.cli.errors import StartError
+from zaptrix.cli.up import up as run_everything
+from zaptrix.cli.up import with_local_servers
+from zaptrix.core.ids import PortalId
+from zaptrix.core.lanes import Queue
+from zaptrix.settings import Settings, SettingsError, slips
+from zaptrix.telemetry import log
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="WhatsApp <-> Bitrix24 Open Channels gateway.")
+USAGE_ERROR = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Zaptrix joins WhatsApp numbers to Bitrix24 Open Channels. Settings come from the environment.",
+)
+api_key = typer.Typer(no_args_is_help=True, help="Keys for the management API.")
+app.add_typer(api_key, name="api-key")
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-@app.callback()
-def _root() -> None:
-    """Only holds the commands together."""
+@app.command()
+def up(
+    *, logs: Annotated[bool, typer.Option(help="Show the logs here instead of writing them to files.")] = False
+) -> None:
+    """Run everything on this machine: servers, gateway, workers and, without a real account, the simulators."""
+    with _told():
+        settings = _settings()
+        run_everything(settings, os.environ, console=Console(highlight=False, soft_wrap=True), show_logs=logs)
+
+
+@app.command()
+def serve() -> None:
+    """Run the gateway: webhooks, management API, health and metrics."""
+    with _told():
+        settings = _production_settings()
+        from zaptrix.web.server import serve as run
+
+        run(settings)
+
+
+@app.command()
+def worker(
+    queues: Annotated[str, typer.Option(help=f"Only these, with commas: {', '.join(Queue)}")] = "",
+) -> None:
+    """Run a worker: it routes and delivers what the gateway took in."""
+    with _told():
+        chosen = _queues(queues)
+        settings = _production_settings()
+        from zaptrix.worker.worker import work
+
+        work(settings, chosen)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    with _told():
+        settings = with_local_servers(_settings())
+        settings.need("DATABASE_URL")
+        from zaptrix.store.migrate import upgrade
+
+        asyncio.run(upgrade(settings.database_url))
+        print("the database has the newest schema")
+
+
+@app.command()
+def doctor() -> None:
+    """Examine settings, servers, keys and both platforms; the exit code is 1 when something is wrong."""
+    from zaptrix.cli import doctor as examination
+
+    with _told():
+        settings = with_local_servers(_settings())
+        findings = asyncio.run(examination.examine(settings))
+    Console(soft_wrap=True).print(examination.table(findings))
+    raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
+
+
+@api_key.command("create")
+def create_api_key(
+    name: Annotated[str, typer.Option(help="What the key is for, as the list of keys will show it.")],
+    portal: Annotated[
+        UUID | None, typer.Option(help="Only for this portal; without, the key may do everything.")
+    ] = None,
+) -> None:
+    """Make a key and print it, once."""
+    with _told():
+        settings = with_local_servers(_settings())
+        settings.need("DATABASE_URL")
+        from zaptrix.app import create_api_key as create
+
+        key = asyncio.run(create(settings, name=name, portal_id=PortalId(portal) if portal else None))
+    errors.print("Keep it: it cannot be shown again. Send it as 'Authorization: Bearer <key>'.")
+    print(key)
+
+
+@app.command("new-encryption-key")
+def new_encryption_key() -> None:
+    """Print a new key for ENCRYPTION_KEYS. Put it before the old ones: the first encrypts, all decrypt."""
+    print(Fernet.generate_key().decode("ascii"))
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
     print(zaptrix.__version__)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a person can mend is said in a sentence, without a traceback."""
+    try:
+        yield
+    except (SettingsError, StartError) as exc:
+        told = str(exc)
+    except OSError as exc:
+        # Of an address that does not answer only the kind of error is told: its text may quote a password.
+        told = f"a server does not answer ({type(exc).__name__}); `zaptrix doctor` tells which"
+    else:
+        return
+    for line in told.splitlines():
+        errors.print(f"zaptrix: {line}", markup=False)
+    raise typer.Exit(USAGE_ERROR)
+
+
+def _settings() -> Settings:
+    for slip in slips(os.environ):
+        errors.print(f"zaptrix: warning: {slip}", markup=False)
+    return Settings.from_env(os.environ)
+
+
+def _production_settings() -> Settings:
+    """For a process that serves: all it stands on must be given, and its logs are set up."""
+    settings = _settings()
+    settings.need("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
+    log.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
+    return settings
+
+
+def _queues(names: str) -> tuple[Queue, ...]:
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in set(Queue)]
+    if unknown:
+        raise StartError(f"--queues: there is no {', '.join(unknown)}; there are {', '.join(Queue)}")
+    return tuple(Queue(name) for name in chosen) or tuple(Queue)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zaptrix.cli.children import Account, Child, Program, account_for, run
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import pid_in, private, socket_folder, works_in
+from zaptrix.cli.folders import make_socket_folder, pid_in, private, socket_folder, works_in
 from zaptrix.cli.waiting import wait_until
 
 SOCKET = ".s.PGSQL.5432"
@@ -36,12 +36,14 @@ SETTINGS = {
 class EmbeddedPostgres:
     """A PostgreSQL of our own. `url` is where it is reached."""
 
+    name = "PostgreSQL"
+
     def __init__(self, folder: Path, *, log: Path) -> None:
         self._data = folder.resolve()
         self._log = log
         self._programs = _programs()
         self._child: Child | None = None
-        self._sockets = self._data
+        self._sockets = socket_folder(self._data, SOCKET)
 
     @property
     def url(self) -> str:
@@ -50,6 +52,11 @@ class EmbeddedPostgres:
     def url_of(self, database: str) -> str:
         """The address of another database on this server."""
         return f"postgresql://{ROLE}@/{database}?host={self._sockets}"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server, ours or another process's, offers this folder's data."""
+        return (self._sockets / SOCKET).exists()
 
     @property
     def pid(self) -> int | None:
@@ -61,11 +68,15 @@ class EmbeddedPostgres:
         owner = (account.uid, account.gid) if account is not None else None
         if not self._data.exists():
             self._initialise(account)
-        self._sockets = socket_folder(self._data, SOCKET, owner=owner)
+        make_socket_folder(self._data, SOCKET, owner=owner)
         self._stop_leftover()
         self._child = Child(self._program("postgres", self._server_arguments(), account))
         self._wait_ready(self._child)
         self._create_database(account)
+
+    def ask(self) -> None:
+        if self._child is not None:
+            self._child.ask()
 
     def stop(self) -> None:
         if self._child is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import pid_in, private, socket_folder, works_in
+from zaptrix.cli.folders import make_socket_folder, pid_in, private, socket_folder, works_in
 from zaptrix.cli.waiting import wait_until
 
 SOCKET = "redis.sock"
@@ -37,15 +37,22 @@ SETTINGS = {
 class EmbeddedRedis:
     """A Redis of our own. `url` is where it is reached."""
 
+    name = "Redis"
+
     def __init__(self, folder: Path, *, log: Path) -> None:
         self._data = folder.resolve()
         self._log = log
         self._child: Child | None = None
-        self._sockets = self._data
+        self._sockets = socket_folder(self._data, SOCKET)
 
     @property
     def url(self) -> str:
         return f"unix://{self._sockets / SOCKET}"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server, ours or another process's, offers this folder's data."""
+        return self._answers()
 
     @property
     def pid(self) -> int | None:
@@ -54,7 +61,7 @@ class EmbeddedRedis:
     def start(self) -> None:
         """Serve the data folder, an old one or a new one; raises StartError."""
         private(self._data)
-        self._sockets = socket_folder(self._data, SOCKET)
+        make_socket_folder(self._data, SOCKET)
         self._stop_leftover()
         settings = {**SETTINGS, "dir": str(self._data), "unixsocket": str(self._sockets / SOCKET)}
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
@@ -62,6 +69,10 @@ class EmbeddedRedis:
             Program(name="redis", argv=[server_program(), *arguments], log=self._log, stop_wait_s=STOP_WAIT_S)
         )
         self._wait_ready(self._child)
+
+    def ask(self) -> None:
+        if self._child is not None:
+            self._child.ask()
 
     def stop(self) -> None:
         if self._child is not None:

@@ -1,0 +1,5 @@
+"""`python -m zaptrix`: the command line, by this very interpreter."""
+
+from zaptrix.cli.main import app
+
+app()
