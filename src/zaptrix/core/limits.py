@@ -45,6 +45,13 @@ ROUTE_BATCH = 500
 CONFIRM_BATCH = 50
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
 
+LANDING_S_MAX = 120.0  # longer than any platform's timeout
+
+# Sweeping.
+SWEEP_LANES = 10_000
+PARTITION_DAYS_AHEAD = 3
+PARKED_HOURS = 24 * 8  # Meta repeats a webhook for seven days
+
 # API.
 PAGE_DEFAULT = 50
 PAGE_MAX = 200

@@ -14,6 +14,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     wa_id: str | None = None  # the customer's WhatsApp id as Meta canonicalised it
     bitrix_chat_id: int | None = None
     bitrix_session_id: int | None = None
+    bitrix_contact_id: int | None = None
     bitrix_message_id: int | None = None
 
 

@@ -20,7 +20,7 @@ class Sent(msgspec.Struct, frozen=True):
 class Snooze(msgspec.Struct, frozen=True):
     """Wait; it costs no attempt."""
 
-    until: datetime
+    at: datetime
     code: str
 
 

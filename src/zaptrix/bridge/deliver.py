@@ -1,0 +1,195 @@
+"""Deliver: claim, send, judge, settle; several conversations at once, never two calls for one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID, uuid4
+
+import structlog
+
+from zaptrix.bridge.confirm import Confirmer
+from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.receive import Ringer
+from zaptrix.bridge.settle import Judged, Settler
+from zaptrix.core import limits
+from zaptrix.core.errors import TooFast, Unauthorized, Unavailable
+from zaptrix.core.ids import AttemptId, ChannelId
+from zaptrix.core.lanes import Lane
+from zaptrix.core.message import Direction, Side
+from zaptrix.core.outcome import Outcome, Proof
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.ports import Call, Platform
+from zaptrix.core.retry import Case, Verdict, decide, decide_proof
+from zaptrix.store import claims
+from zaptrix.store.claims import ClaimedRow, Way
+from zaptrix.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
+_START = UUID(int=0)
+
+
+class Bells(Ringer, Protocol):
+    """The bells, with those that ring later."""
+
+    async def later(self, lane: Lane, at: datetime) -> None:
+        """Ring at a time; a bell that is lost is rung again by the sweep."""
+        ...
+
+
+class Delivery:
+    """Drains the delivery lanes of one side."""
+
+    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
+        self,
+        platform: Platform,
+        database: Database,
+        directory: Directory,
+        settler: Settler,
+        confirmer: Confirmer,
+        bells: Bells,
+        *,
+        now: Callable[[], datetime],
+        slice_s: float,
+        lease_s: float,
+    ) -> None:
+        self.platform = platform
+        self.direction = DIRECTIONS[platform.side]
+        self.database = database
+        self.directory = directory
+        self.settler = settler
+        self.confirmer = confirmer
+        self.bells = bells
+        self.now = now
+        self.slice_s = slice_s
+        self.lease_s = lease_s
+
+    async def drain(self, lane: Lane) -> None:
+        """Deliver what is due in `lane`, for a slice of time. Raises StoreUnavailable."""
+        run = _Slice(self, lane)
+        await run.prove()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run.deliver())
+            tasks.create_task(self.confirmer.drain(lane, run.ends))
+        if run.again_at is not None:
+            await self.bells.later(lane, run.again_at)
+        elif time.monotonic() >= run.ends:
+            self.bells.ring_soon([lane])
+        else:
+            async with self.database.connection() as connection:
+                due_at = await claims.next_due(connection, lane.owner)
+            if due_at is not None:
+                await self.bells.later(lane, due_at)
+
+    def judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
+        return self._judged(parcel, decide(outcome, self._case(parcel)), proving=False)
+
+    def judge_proof(self, parcel: Parcel, proof: Proof) -> Judged:
+        return self._judged(parcel, decide_proof(proof, self._case(parcel)), proving=True)
+
+    def _judged(self, parcel: Parcel, verdict: Verdict, *, proving: bool) -> Judged:
+        return Judged(parcel=parcel, direction=self.direction, verdict=verdict, proving=proving)
+
+    def _case(self, parcel: Parcel) -> Case:
+        return Case(
+            attempts=parcel.attempts,
+            created_at=parcel.created_at,
+            now=self.now(),
+            jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing
+            patience=self.platform.patience,
+        )
+
+
+class _Slice:
+    """One runner's time with one lane."""
+
+    def __init__(self, delivery: Delivery, lane: Lane) -> None:
+        self._delivery = delivery
+        self._platform = delivery.platform
+        self._way = Way(delivery.direction, lane.owner)
+        self._after = uuid4()  # anywhere: no conversation is always the last to be served
+        self.ends = time.monotonic() + delivery.slice_s
+        self.again_at: datetime | None = None  # the whole lane has to wait until then
+
+    async def deliver(self) -> None:
+        """Keep calls in flight until nothing is due, time is up, or the platform as a whole has to be left alone."""
+        flying: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                for call in await self._next_calls(self._platform.calls_at_once - len(flying)):
+                    flying.add(asyncio.create_task(self._carry(call)))
+                if not flying:
+                    return
+                done, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            await _land(flying)
+
+    async def prove(self) -> None:
+        """Look for the proof of calls that had no clear answer, before anything else is sent."""
+        rows = await self._claim(lambda attempt_id: self._claim_to_prove(attempt_id, self._platform.calls_at_once * 4))
+        proofs = await asyncio.gather(*(self._platform.prove(parcel) for parcel in rows))
+        judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(rows, proofs, strict=True)]
+        await self._delivery.settler.settle(judged)
+
+    async def _next_calls(self, room: int) -> list[Call]:
+        if room <= 0 or self.again_at is not None or time.monotonic() >= self.ends:
+            return []
+        limit = room * self._platform.parcels_per_call
+        parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
+        return self._platform.calls(parcels)
+
+    async def _carry(self, call: Call) -> None:
+        outcomes = await self._platform.send(call)
+        judged = [self._delivery.judge(parcel, outcome) for parcel, outcome in zip(call, outcomes, strict=True)]
+        self._mind(zip(outcomes, judged, strict=True))
+        await self._delivery.settler.settle(judged)
+
+    def _mind(self, ended: Iterable[tuple[Outcome, Judged]]) -> None:
+        """When it is the platform that has to be left alone, and not one conversation, stop claiming."""
+        for outcome, judged in ended:
+            if isinstance(outcome, Unauthorized):
+                self.again_at = self.again_at or self._delivery.now()
+            elif isinstance(outcome, Unavailable) or (isinstance(outcome, TooFast) and not outcome.one_conversation):
+                at: datetime | None = getattr(judged.verdict, "at", None)
+                if at is not None and (self.again_at is None or at < self.again_at):
+                    self.again_at = at
+
+    async def _claim_to_send(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
+        async with self._delivery.database.transaction() as connection:
+            rows = await claims.claim_to_send(connection, self._way, attempt_id, after=self._after, limit=limit)
+            if len(rows) < limit and self._after != _START:
+                room = limit - len(rows)
+                rows += await claims.claim_to_send(connection, self._way, attempt_id, after=_START, limit=room)
+        self._after = max((row.conversation_id for row in rows), default=_START) if len(rows) == limit else _START
+        return rows
+
+    async def _claim_to_prove(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
+        async with self._delivery.database.transaction() as connection:
+            return await claims.claim_to_prove(
+                connection, self._way, attempt_id, limit=limit, lease_s=self._delivery.lease_s
+            )
+
+    async def _claim(self, claim: Callable[[AttemptId], Awaitable[list[ClaimedRow]]]) -> list[Parcel]:
+        rows = await claim(AttemptId(uuid4()))
+        return await with_tenants(self._delivery.directory, rows)
+
+
+async def with_tenants(directory: Directory, rows: Sequence[ClaimedRow]) -> list[Parcel]:
+    """Claimed messages with their channel and portal beside them."""
+    tenants = {key: await directory.channel(ChannelId(key)) for key in {row.channel_id for row in rows}}
+    # A channel that was deleted a moment ago took its messages with it.
+    return [row.parcel(t.channel, t.portal) for row in rows if (t := tenants[row.channel_id])]
+
+
+async def _land(flying: set[asyncio.Task[None]]) -> None:
+    """Calls in flight are not dropped when the slice fails: their outcome is wanted all the same."""
+    if flying:
+        await asyncio.wait(flying, timeout=limits.LANDING_S_MAX)

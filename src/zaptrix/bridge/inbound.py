@@ -1,0 +1,151 @@
+"""Route inbound: customers' messages into the ledger, receipts onto the messages that they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+import msgspec
+
+from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.receipts import apply_receipts
+from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.core import limits
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.event import CustomerMessage, EventState, Receipt
+from zaptrix.core.identity import bereft, choose, merged
+from zaptrix.core.ids import ChannelId
+from zaptrix.core.lanes import Lane, bitrix24_lane
+from zaptrix.core.message import Direction, Origin
+from zaptrix.store import conversations, messages
+from zaptrix.store.conversations import Heard
+from zaptrix.store.database import Connection
+from zaptrix.store.events import Mark
+from zaptrix.store.messages import NewMessage
+
+
+class CustomerCache(Protocol):
+    """Conversations by customer, at hand for an hour. Losing it costs a read."""
+
+    async def by_customers(self, channel_id: ChannelId, keys: Sequence[str]) -> dict[str, Conversation]: ...
+
+    async def put(self, known: Iterable[Conversation]) -> None: ...
+
+
+class Spoken(msgspec.Struct, frozen=True):
+    """A customer's message and the request that brought it."""
+
+    message: CustomerMessage
+    request_id: str
+
+
+class InboundStep:
+    """One batch of events of one number."""
+
+    def __init__(self, lane: Lane, items: Sequence[Item], directory: Directory, cache: CustomerCache) -> None:
+        self._number = lane.name.rpartition(".")[0]
+        self._items = items
+        self._directory = directory
+        self._cache = cache
+        self._tenant: Tenant | None = None
+        self._cached: dict[str, Conversation] = {}
+        self._talks: dict[str, Conversation] = {}  # by the customer's key
+        self._spoken = _in_order(items)
+
+    async def prepare(self) -> None:
+        self._tenant = await self._directory.number(self._number)
+        if self._tenant and self._spoken:
+            keys = [said.message.customer.key for said in self._spoken]
+            self._cached = await self._cache.by_customers(self._tenant.channel.id, keys)
+
+    async def write(self, connection: Connection) -> list[Mark]:
+        if self._tenant is None:
+            return [_nobody(item) for item in self._items]
+        if self._spoken:
+            await self._resolve(connection, self._tenant)
+            await messages.insert(connection, [self._ledger_row(said) for said in self._spoken])
+            await conversations.hear(connection, self._heard())
+        receipts = [item.routed for item in self._items if isinstance(item.routed, Receipt)]
+        if receipts:
+            await apply_receipts(connection, self._tenant.channel.id, receipts)
+        return [plain_mark(item) for item in self._items]
+
+    async def committed(self) -> Iterable[Lane]:
+        await self._cache.put(self._talks.values())
+        # Receipts may have left a confirmation or a notice for the portal, so it is rung for them too.
+        return [bitrix24_lane(self._tenant.portal.id)] if self._tenant else []
+
+    async def _resolve(self, connection: Connection, tenant: Tenant) -> None:
+        """Find or create the conversation of every customer who spoke."""
+        customers = _customers(self._spoken)
+        asked = [c for key, c in customers.items() if not _says_it_all(self._cached.get(key), c)]
+        known = await conversations.known(connection, tenant.channel.id, asked) if asked else []
+        for key, customer in customers.items():
+            cached = self._cached.get(key)
+            talk = cached if _says_it_all(cached, customer) else choose(customer, known)
+            if talk is None:
+                await conversations.detach_numbers(connection, [row.id for row in bereft(customer, known)])
+                talk = await conversations.add(connection, tenant.channel, customer)
+                known.append(talk)
+            self._talks[key] = msgspec.structs.replace(talk, customer=merged(talk.customer, customer))
+
+    def _ledger_row(self, said: Spoken) -> NewMessage:
+        return NewMessage(
+            conversation=self._talks[said.message.customer.key],
+            direction=Direction.INBOUND,
+            origin=Origin.CUSTOMER,
+            content=said.message.content,
+            request_id=said.request_id,
+            written_at=said.message.written_at,
+            whatsapp_id=said.message.whatsapp_id,
+        )
+
+    def _heard(self) -> list[Heard]:
+        # The window is counted from Meta's clock: a webhook can be days late.
+        last = {said.message.customer.key: said.message.written_at for said in self._spoken}
+        ends = {key: at + timedelta(hours=limits.WINDOW_HOURS) for key, at in last.items()}
+        self._talks = {key: _with_window(talk, ends[key]) for key, talk in self._talks.items()}
+        by_id = {
+            talk.id: Heard(id=talk.id, customer=talk.customer, last_written_at=last[key], window_expires_at=ends[key])
+            for key, talk in self._talks.items()
+        }
+        return list(by_id.values())
+
+
+def inbound_steps(directory: Directory, cache: CustomerCache) -> Callable[[Lane, Sequence[Item]], InboundStep]:
+    """What `Route` makes its steps with."""
+    return lambda lane, items: InboundStep(lane, items, directory, cache)
+
+
+def _in_order(items: Sequence[Item]) -> list[Spoken]:
+    """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
+    spoken = [Spoken(i.routed, i.event.request_id) for i in items if isinstance(i.routed, CustomerMessage)]
+    return sorted(spoken, key=lambda said: said.message.written_at)
+
+
+def _customers(spoken: Sequence[Spoken]) -> dict[str, Customer]:
+    customers: dict[str, Customer] = {}
+    for said in spoken:
+        customer = said.message.customer
+        old = customers.get(customer.key)
+        customers[customer.key] = merged(old, customer) if old else customer
+    return customers
+
+
+def _says_it_all(cached: Conversation | None, customer: Customer) -> bool:
+    """Whether the cache's word is enough: it knows this customer, and the webhook tells no new number."""
+    return (
+        cached is not None
+        and (customer.bsuid is None or cached.customer.bsuid == customer.bsuid)
+        and (customer.wa_id is None or cached.customer.wa_id == customer.wa_id)
+    )
+
+
+def _with_window(talk: Conversation, ends: object) -> Conversation:
+    return msgspec.structs.replace(talk, window_expires_at=ends)
+
+
+def _nobody(item: Item) -> Mark:
+    return Mark(item.event, EventState.UNROUTABLE, "no channel has this number")

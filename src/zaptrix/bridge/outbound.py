@@ -1,0 +1,148 @@
+"""Route outbound: operators' messages into the ledger, and what else an open line tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorMessage
+from zaptrix.core.ids import ChannelId, ConversationId, PortalId, connector_id, parse_external_chat_id
+from zaptrix.core.lanes import Lane, meta_lane
+from zaptrix.core.message import Direction, Origin, Side
+from zaptrix.store import audit, channels, conversations, messages
+from zaptrix.store.conversations import Placed
+from zaptrix.store.database import Connection
+from zaptrix.store.events import Mark
+from zaptrix.store.messages import NewMessage
+
+log = structlog.get_logger(__name__)
+
+
+class ChatCache(Protocol):
+    """Conversations by Bitrix24 chat, at hand for an hour. Losing it costs a read."""
+
+    async def by_chats(self, portal_id: PortalId, chat_ids: Sequence[int]) -> dict[int, Conversation]: ...
+
+    async def put(self, known: Iterable[Conversation]) -> None: ...
+
+
+class OutboundStep:
+    """One batch of events of one portal."""
+
+    def __init__(self, lane: Lane, items: Sequence[Item], cache: ChatCache, alarm: Callable[[str], None]) -> None:
+        self._portal_id = PortalId(UUID(lane.name.rpartition(".")[0]))
+        self._items = items
+        self._cache = cache
+        self._alarm = alarm
+        self._cached: dict[int, Conversation] = {}
+        self._talks: dict[ConversationId, Conversation] = {}
+        self._rung: set[ChannelId] = set()
+
+    async def prepare(self) -> None:
+        chat_ids = [i.routed.bitrix_chat_id for i in self._items if isinstance(i.routed, OperatorMessage)]
+        if chat_ids:
+            self._cached = await self._cache.by_chats(self._portal_id, chat_ids)
+
+    async def write(self, connection: Connection) -> list[Mark]:
+        await self._resolve(connection)
+        written = [item for item in self._items if isinstance(item.routed, OperatorMessage)]
+        # Bitrix24 promises no order of events; its message ids count up.
+        written.sort(key=lambda item: _operator_message(item).bitrix_message_id)
+        rows = [row for item in written if (row := self._ledger_row(item))]
+        if rows:
+            await messages.insert(connection, rows)
+            await conversations.touch(connection, [row.conversation.id for row in rows])
+            self._rung = {row.conversation.channel_id for row in rows}
+        if placed := list(self._placed()):
+            await conversations.place(connection, placed)
+        for item in self._items:
+            if isinstance(item.routed, ConnectorLost):
+                await self._hold(connection, item.routed)
+        return [self._mark(item) for item in self._items]
+
+    async def committed(self) -> Iterable[Lane]:
+        await self._cache.put(self._talks.values())
+        return [meta_lane(channel_id) for channel_id in self._rung]
+
+    async def _resolve(self, connection: Connection) -> None:
+        """The conversations that the events name. Those of another portal are nobody's."""
+        asked = {i for item in self._items if (i := _conversation_id(item))}
+        cached = {talk.id: talk for talk in self._cached.values() if talk.id in asked}
+        missing = list(asked - cached.keys())
+        found = await conversations.by_ids(connection, missing) if missing else []
+        known = [*cached.values(), *found]
+        self._talks = {talk.id: talk for talk in known if talk.portal_id == self._portal_id}
+
+    def _ledger_row(self, item: Item) -> NewMessage | None:
+        message = _operator_message(item)
+        talk = self._talk(item)
+        if talk is None:
+            return None
+        return NewMessage(
+            conversation=talk,
+            direction=Direction.OUTBOUND,
+            origin=Origin.OPERATOR,
+            content=message.content,
+            request_id=item.event.request_id,
+            written_at=item.event.received_at,
+            bitrix_chat_id=message.bitrix_chat_id,
+            bitrix_message_id=message.bitrix_message_id,
+        )
+
+    def _placed(self) -> Iterable[Placed]:
+        """What the events tell of chats and sessions that the ledger does not know yet."""
+        for item in self._items:
+            talk = self._talk(item)
+            if talk is None:
+                continue
+            match item.routed:
+                case OperatorMessage(bitrix_chat_id=chat_id) if talk.bitrix_chat_id != chat_id:
+                    self._talks[talk.id] = msgspec.structs.replace(talk, bitrix_chat_id=chat_id)
+                    yield Placed(id=talk.id, bitrix_chat_id=chat_id)
+                case DialogStarted(bitrix_session_id=session_id):
+                    self._talks[talk.id] = msgspec.structs.replace(talk, bitrix_session_id=session_id)
+                    yield Placed(id=talk.id, bitrix_session_id=session_id)
+                case _:
+                    pass
+
+    async def _hold(self, connection: Connection, lost: ConnectorLost) -> None:
+        """Somebody switched the connector off or deleted the line: hold the channel, and say so."""
+        if lost.connector_id is not None and lost.connector_id != connector_id(self._portal_id):
+            return
+        for channel in await channels.of_line(connection, self._portal_id, lost.line_id):
+            if await channels.pause(connection, channel.id, Side.BITRIX24, lost.reason):
+                await audit.write(connection, "bitrix24", "channel.pause", str(channel.id), reason=lost.reason)
+                log.error("paused", channel_id=str(channel.id), side="bitrix24", reason=lost.reason, alarm=True)
+                self._alarm("channel")
+
+    def _talk(self, item: Item) -> Conversation | None:
+        conversation_id = _conversation_id(item)
+        return self._talks.get(conversation_id) if conversation_id else None
+
+    def _mark(self, item: Item) -> Mark:
+        if isinstance(item.routed, OperatorMessage | DialogStarted) and self._talk(item) is None:
+            return Mark(item.event, EventState.UNROUTABLE, "no conversation of this portal has this chat id")
+        return plain_mark(item)
+
+
+def outbound_steps(cache: ChatCache, alarm: Callable[[str], None]) -> Callable[[Lane, Sequence[Item]], OutboundStep]:
+    """What `Route` makes its steps with."""
+    return lambda lane, items: OutboundStep(lane, items, cache, alarm)
+
+
+def _operator_message(item: Item) -> OperatorMessage:
+    assert isinstance(item.routed, OperatorMessage)
+    return item.routed
+
+
+def _conversation_id(item: Item) -> ConversationId | None:
+    if not isinstance(item.routed, OperatorMessage | DialogStarted):
+        return None
+    ids = parse_external_chat_id(item.routed.external_chat_id)
+    return ids[1] if ids else None

@@ -1,0 +1,121 @@
+"""Route: events -> messages. What both directions share: batches, fences, and the isolation of what is poisonous."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from zaptrix.bridge.receive import Ringer
+from zaptrix.core import limits
+from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
+from zaptrix.core.lanes import Lane
+from zaptrix.store import events as journal
+from zaptrix.store.database import Connection, Database, StoreRefused
+from zaptrix.store.events import Mark
+
+log = structlog.get_logger(__name__)
+
+
+class Item(msgspec.Struct, frozen=True):
+    """An event and what translation made of it."""
+
+    event: Event
+    routed: Routed
+
+
+class Overtaken(Exception):
+    """Another runner routed these events first: nothing of this batch may be kept."""
+
+
+class Step(Protocol):
+    """One batch of one lane on its way into the ledger."""
+
+    async def prepare(self) -> None:
+        """Look up, before the transaction opens, what may take a moment."""
+        ...
+
+    async def write(self, connection: Connection) -> list[Mark]:
+        """Write what the events say; what became of each of them."""
+        ...
+
+    async def committed(self) -> Iterable[Lane]:
+        """It is on disk: the lanes to ring."""
+        ...
+
+
+class Route:
+    """Drains the routing lanes of one direction."""
+
+    def __init__(
+        self,
+        database: Database,
+        ringer: Ringer,
+        translate: Callable[[Event], Routed],
+        step_of: Callable[[Lane, Sequence[Item]], Step],
+        slice_s: float,
+    ) -> None:
+        self._database = database
+        self._ringer = ringer
+        self._translate = translate
+        self._step_of = step_of
+        self._slice_s = slice_s
+
+    async def drain(self, lane: Lane) -> None:
+        """Route what waits in `lane`, for a slice of time. Raises StoreUnavailable."""
+        ends = time.monotonic() + self._slice_s
+        while True:
+            async with self._database.connection() as connection:
+                events = await journal.waiting(connection, lane, limits.ROUTE_BATCH)
+            if not events:
+                return
+            await self._batch(lane, [Item(event, self._translate(event)) for event in events])
+            if time.monotonic() > ends:
+                self._ringer.ring_soon([lane])
+                return
+
+    async def _batch(self, lane: Lane, items: Sequence[Item]) -> None:
+        try:
+            await self._step(lane, items)
+        except Overtaken:
+            return
+        except StoreRefused as exc:
+            if len(items) > 1:
+                # Something in here is poisonous. One by one it harms nobody but itself.
+                for item in items:
+                    await self._batch(lane, [item])
+            else:
+                await self._set_aside(lane, items[0], str(exc))
+
+    async def _step(self, lane: Lane, items: Sequence[Item]) -> None:
+        step = self._step_of(lane, items)
+        await step.prepare()
+        async with self._database.transaction() as connection:
+            await journal.lock_lane(connection, lane)
+            if not await journal.mark(connection, await step.write(connection)):
+                raise Overtaken
+        self._ringer.ring_soon(await step.committed())
+        log.info("routed", lane=lane.name, queue=lane.queue.value, events=len(items), request_id=_one_id(items))
+
+    async def _set_aside(self, lane: Lane, item: Item, reason: str) -> None:
+        async with self._database.transaction() as connection:
+            await journal.mark(connection, [Mark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")])
+        log.warning("set aside", lane=lane.name, event_id=item.event.id, reason=reason)
+
+
+def plain_mark(item: Item) -> Mark:
+    """The mark of an event by its translation alone."""
+    match item.routed:
+        case Ignored(reason):
+            return Mark(item.event, EventState.IGNORED, reason)
+        case Unroutable(reason):
+            return Mark(item.event, EventState.UNROUTABLE, reason)
+        case _:
+            return Mark(item.event, EventState.ROUTED)
+
+
+def _one_id(items: Sequence[Item]) -> str | None:
+    return items[0].event.request_id if len(items) == 1 else None

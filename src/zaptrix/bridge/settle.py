@@ -1,0 +1,238 @@
+"""Settle: verdicts into the ledger, many at once, each fenced by its attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.receive import Ringer
+from zaptrix.core.errors import Scope
+from zaptrix.core.ids import ConversationId
+from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.message import Direction, Notice, Origin, Side, State, Words
+from zaptrix.core.outcome import Accepted
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
+from zaptrix.store import audit, channels, claims, conversations, messages, portals
+from zaptrix.store.claims import Failure, Settlement
+from zaptrix.store.conversations import Placed
+from zaptrix.store.database import Connection, Database
+from zaptrix.store.group import GroupCommit
+
+log = structlog.get_logger(__name__)
+
+_GROUP_MAX = 500
+_GROUPS_AT_ONCE = 2
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """A parcel and the verdict on it. `proving`: it was a search for proof, not a send."""
+
+    parcel: Parcel
+    direction: Direction
+    verdict: Verdict
+    proving: bool = False
+
+
+class Tally(Protocol):
+    """Counts outcomes where they are decided."""
+
+    def verdict(self, direction: Direction, verdict: str) -> None: ...
+
+    def processed(self, direction: Direction, *, success: bool) -> None: ...
+
+    def alarm(self, kind: str) -> None: ...
+
+
+class Settler:
+    """Writes verdicts: one transaction for all that are waiting."""
+
+    def __init__(self, database: Database, ringer: Ringer, tally: Tally, changed: Callable[[], None]) -> None:
+        self._database = database
+        self._ringer = ringer
+        self._tally = tally
+        self._changed = changed  # something was paused: the directory has to look again
+        self._group: GroupCommit[Judged, bool] = GroupCommit(
+            self._commit, items_max=_GROUP_MAX, groups_at_once=_GROUPS_AT_ONCE
+        )
+
+    async def settle(self, judged: Sequence[Judged]) -> None:
+        """Returns when the verdicts are on disk. Raises StoreUnavailable: then they were not."""
+        await self._group.add(judged)
+
+    async def _commit(self, judged: list[Judged]) -> Sequence[bool]:
+        async with self._database.transaction() as connection:
+            settled = await claims.settle(connection, [_settlement(j) for j in judged])
+            ours = [j for j in judged if j.parcel.message_id in settled]
+            await _place(connection, judged)
+            if failures := [f for j in ours if (f := _failure(j))]:
+                await claims.record_failures(connection, failures)
+            if said := [line for j in ours if (line := _notice(j))]:
+                await messages.insert(connection, await notices_for(connection, said))
+            paused = await self._pause(connection, ours)
+        self._after(ours)
+        if paused:
+            self._changed()
+        return [j.parcel.message_id in settled for j in judged]
+
+    async def _pause(self, connection: Connection, judged: Iterable[Judged]) -> bool:
+        paused = False
+        for j in judged:
+            if isinstance(j.verdict, Pause):
+                paused |= await pause(connection, j.parcel, j.direction, j.verdict)
+        return paused
+
+    def _after(self, judged: Iterable[Judged]) -> None:
+        lanes: set[Lane] = set()
+        for j in judged:
+            self._count(j)
+            _log(j)
+            lanes.update(_lanes_to_ring(j))
+        self._ringer.ring_soon(lanes)
+
+    def _count(self, judged: Judged) -> None:
+        verdict = judged.verdict
+        self._tally.verdict(judged.direction, type(verdict).__name__.lower())
+        if isinstance(verdict, Sent | Bury):
+            self._tally.processed(judged.direction, success=isinstance(verdict, Sent))
+        if isinstance(verdict, Pause):
+            self._tally.alarm(verdict.scope.value)
+        elif getattr(verdict, "alarm", False):
+            self._tally.alarm("unexpected")
+
+
+async def pause(connection: Connection, parcel: Parcel, direction: Direction, verdict: Pause) -> bool:
+    """Hold all that stands behind a bad key; False when it is held already."""
+    reason = f"{verdict.code}: {verdict.detail}" if verdict.detail else verdict.code
+    if verdict.scope is Scope.PORTAL:
+        subject, new = f"portal {parcel.portal.id}", await portals.pause(connection, parcel.portal.id, reason)
+    else:
+        side = Side.BITRIX24 if direction is Direction.INBOUND else Side.WHATSAPP
+        subject, new = f"channel {parcel.channel.id}", await channels.pause(connection, parcel.channel.id, side, reason)
+    if new:
+        await audit.write(connection, "gateway", f"{verdict.scope}.pause", subject, reason=reason)
+        log.error("paused", subject=subject, reason=reason, alarm=True)
+    return new
+
+
+_STATES = {
+    Sent: State.SENT,
+    Snooze: State.PENDING,
+    Retry: State.PENDING,
+    Verify: State.VERIFYING,
+    Bury: State.DEAD,
+    Pause: State.PENDING,  # held until an admin repairs the key
+}
+
+
+def _settlement(judged: Judged) -> Settlement:
+    parcel, verdict = judged.parcel, judged.verdict
+    state = _STATES[type(verdict)]
+    if judged.proving and isinstance(verdict, Pause):
+        state = State.VERIFYING  # a search for proof goes on being one
+    return Settlement(
+        message_id=parcel.message_id,
+        attempt_id=parcel.attempt_id,
+        state=state,
+        costs_an_attempt=isinstance(verdict, COSTS_AN_ATTEMPT) and not judged.proving,
+        due_at=getattr(verdict, "at", None),
+        whatsapp_id=verdict.accepted.whatsapp_id if isinstance(verdict, Sent) else None,
+        error_code=getattr(verdict, "code", None),
+        error_detail=getattr(verdict, "detail", None),
+        confirm=isinstance(verdict, Sent) and _is_to_be_confirmed(judged),
+    )
+
+
+def _is_to_be_confirmed(judged: Judged) -> bool:
+    if judged.direction is Direction.OUTBOUND:
+        return judged.parcel.origin is Origin.OPERATOR
+    return judged.parcel.origin is Origin.CUSTOMER and judged.parcel.channel.mark_read
+
+
+async def _place(connection: Connection, judged: Iterable[Judged]) -> None:
+    """Keep the ids that a platform gave to a conversation, also when the message was settled by somebody else."""
+    placed = [
+        _placed(j.parcel.conversation.id, j.verdict.accepted)
+        for j in judged
+        if isinstance(j.verdict, Sent) and _tells_news(j.verdict.accepted, j.parcel)
+    ]
+    if placed:
+        await conversations.place(connection, placed)
+
+
+def _tells_news(accepted: Accepted, parcel: Parcel) -> bool:
+    talk = parcel.conversation
+    told = (
+        (accepted.bitrix_chat_id, talk.bitrix_chat_id),
+        (accepted.bitrix_session_id, talk.bitrix_session_id),
+        (accepted.bitrix_contact_id, talk.bitrix_contact_id),
+        (accepted.wa_id, talk.customer.wa_id),
+    )
+    return any(new is not None and new != old for new, old in told)
+
+
+def _placed(conversation_id: ConversationId, accepted: Accepted) -> Placed:
+    return Placed(
+        id=conversation_id,
+        bitrix_chat_id=accepted.bitrix_chat_id,
+        bitrix_session_id=accepted.bitrix_session_id,
+        bitrix_contact_id=accepted.bitrix_contact_id,
+        wa_id=accepted.wa_id,
+    )
+
+
+def _failure(judged: Judged) -> Failure | None:
+    verdict = judged.verdict
+    if isinstance(verdict, Sent) or (isinstance(verdict, Snooze) and not judged.proving):
+        return None  # pace is not a failure
+    return Failure(
+        message_id=judged.parcel.message_id,
+        verdict=type(verdict).__name__.lower(),
+        code=verdict.code,
+        detail=getattr(verdict, "detail", ""),
+    )
+
+
+def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
+    """What the operator is to be told in the chat. Not of notices: one that cannot be shown tells nobody anything."""
+    parcel, verdict = judged.parcel, judged.verdict
+    if isinstance(verdict, Sent) and parcel.origin is Origin.API and isinstance(parcel.content, Words):
+        notice = Notice("sent_by_api", {"text": parcel.content.text.plain})
+    elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
+        code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
+        notice = Notice(code, {"code": verdict.code, "limit": verdict.detail})
+    else:
+        return None
+    return parcel.conversation.id, notice, parcel.created_at
+
+
+def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
+    """Who has something to do now: the side to be told of an arrival, or the portal for a notice."""
+    parcel = judged.parcel
+    if isinstance(judged.verdict, Sent) and _is_to_be_confirmed(judged):
+        outbound = judged.direction is Direction.OUTBOUND
+        yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
+    if _notice(judged):
+        yield bitrix24_lane(parcel.portal.id)
+
+
+def _log(judged: Judged) -> None:
+    parcel, verdict = judged.parcel, judged.verdict
+    said = {
+        "message_id": parcel.message_id,
+        "request_id": parcel.request_id,
+        "direction": judged.direction.value,
+        "attempts": parcel.attempts,
+    }
+    match verdict:
+        case Sent():
+            log.info("delivered", **said)
+        case Bury(code, detail):
+            log.error("buried", code=code, detail=detail, alarm=verdict.alarm, **said)
+        case _:
+            log.info(type(verdict).__name__.lower(), code=verdict.code, **said)

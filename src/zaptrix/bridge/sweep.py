@@ -1,0 +1,113 @@
+"""Sweep: bells that were lost, runners that died, receipts that were early, days that are over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from zaptrix.bridge.receipts import apply_receipts
+from zaptrix.bridge.receive import Ringer
+from zaptrix.core import limits
+from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.message import Direction
+from zaptrix.store import claims, events, idempotency, receipts
+from zaptrix.store.claims import Way
+from zaptrix.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things may lie before the sweep looks at them."""
+
+    late_s: float  # a due thing whose bell should have been answered long ago
+    lease_s: float  # a claim whose runner has not come back
+    bitrix_verify_wait_s: float
+    whatsapp_verify_wait_s: float
+    retention_days: int
+
+
+class Sweep:
+    """Every chore is safe to do twice, and by several processes."""
+
+    def __init__(
+        self, database: Database, ringer: Ringer, patience: SweepPatience, now: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._ringer = ringer
+        self._patience = patience
+        self._now = now
+
+    async def run(self) -> None:
+        """Often: what keeps messages moving. Raises StoreUnavailable."""
+        lanes: set[Lane] = set()
+        for chore in (self._expired, self._unrouted, self._due, self._unconfirmed):
+            lanes.update(await chore())
+        await self._parked()
+        self._ringer.ring_soon(lanes)
+        if lanes:
+            log.info("swept", lanes=len(lanes))
+
+    async def keep_house(self) -> None:
+        """Seldom: tomorrow's partitions, and what may be forgotten. Raises StoreUnavailable."""
+        today = self._now().date()
+        async with self._database.connection() as connection:
+            for ahead in range(limits.PARTITION_DAYS_AHEAD):
+                day = today + timedelta(days=ahead)
+                await events.add_partition(connection, day, day + timedelta(days=1))
+            oldest = f"event_{today - timedelta(days=self._patience.retention_days):%Y%m%d}"
+            for name in await events.partitions(connection):
+                if name < oldest:
+                    await events.drop_partition(connection, name)
+                    log.info("forgot a day of events", partition=name)
+            await idempotency.forget(connection, limits.IDEMPOTENCY_HOURS)
+            await receipts.forget_parked(connection, limits.PARKED_HOURS)
+
+    async def _expired(self) -> Iterable[Lane]:
+        """Messages whose runner died while sending: perhaps they went out, so they are verified."""
+        patience = self._patience
+        async with self._database.transaction() as connection:
+            ways = await claims.expire(
+                connection, patience.lease_s, patience.bitrix_verify_wait_s, patience.whatsapp_verify_wait_s
+            )
+        if ways:
+            log.warning("runners died while sending", messages=len(ways))
+        return map(delivery_lane, ways)
+
+    async def _unrouted(self) -> Iterable[Lane]:
+        before = self._now() - timedelta(seconds=self._patience.late_s)
+        async with self._database.connection() as connection:
+            return await events.lanes_waiting(connection, before, limits.SWEEP_LANES)
+
+    async def _due(self) -> Iterable[Lane]:
+        async with self._database.connection() as connection:
+            return map(delivery_lane, await claims.lanes_due(connection, self._patience.late_s, limits.SWEEP_LANES))
+
+    async def _unconfirmed(self) -> Iterable[Lane]:
+        async with self._database.connection() as connection:
+            ways = await claims.lanes_to_confirm(connection, self._patience.late_s, limits.SWEEP_LANES)
+        return [confirm_lane(way) for way in ways]
+
+    async def _parked(self) -> None:
+        """Receipts that came between a send and its record find their message now."""
+        async with self._database.transaction() as connection:
+            for parked in await receipts.unpark(connection):
+                await apply_receipts(connection, parked.channel_id, [parked.receipt])
+
+
+def delivery_lane(way: Way) -> Lane:
+    """The lane that delivers messages of this way."""
+    if way.direction is Direction.INBOUND:
+        return bitrix24_lane(PortalId(way.lane_id))
+    return meta_lane(ChannelId(way.lane_id))
+
+
+def confirm_lane(way: Way) -> Lane:
+    """The lane that confirms messages of this way: that of the side which they came from."""
+    if way.direction is Direction.INBOUND:
+        return meta_lane(ChannelId(way.lane_id))
+    return bitrix24_lane(PortalId(way.lane_id))
