@@ -1,0 +1,236 @@
+"""All HTTP that goes to a portal.
+
+https://apidocs.bitrix24.com/settings/how-to-call-rest-api/general-principles.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import msgspec
+
+import zaptrix
+from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer
+from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.bitrix24.wire import dig
+from zaptrix.core import limits
+from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable, Unexpected
+from zaptrix.core.pace import Operating, operating_wait_s, portal_bucket
+from zaptrix.core.portal import Portal
+from zaptrix.core.ports import MethodTime, Pace, TokenVault
+
+# Where a portal of the cloud may move to; a token follows to no other host.
+# https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
+_CLOUD_ENDINGS = {
+    "by", "cn", "co", "com", "com.br", "com.tr", "de", "es", "eu", "fr", "id", "in", "it", "jp", "kz", "mx", "net",
+    "pl", "ru", "site", "tech", "ua", "uk", "vn",
+}  # fmt: skip
+_MOVED = (301, 302, 307, 308)
+
+_OPERATING_LIMIT = "operation_time_limit"
+
+_CONNECT_S = 10.0
+_ANSWER_BYTES_MAX = 16 * 1024 * 1024
+_ENDPOINTS_MAX = 10_000
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back, undigested."""
+
+    status: int
+    location: str
+    body: bytes
+    operating: Operating | None  # as it was known before the call
+
+
+class PortalClient:
+    """Calls of one portal's REST API: paced, with a token, and with errors that mean something."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        tokens: Tokens,
+        vault: TokenVault,
+        pace: Pace,
+        method_time: MethodTime,
+        now: Callable[[], datetime],
+        timeout_s: float,
+    ) -> None:
+        self._session = session
+        self._tokens = tokens
+        self._vault = vault
+        self._pace = pace
+        self._method_time = method_time
+        self._now = now
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout_s, connect=min(_CONNECT_S, timeout_s), sock_connect=min(_CONNECT_S, timeout_s)
+        )
+        self._moved: dict[str, str] = {}
+
+    async def call(self, portal: Portal, method: str, params: dict[str, object], *, request_id: str = "") -> object:
+        """The `result` of `method`. Raises PlatformError.
+
+        A refused token is renewed once, and a portal that has moved is followed once, both inside of the call.
+        """
+        token = await self._tokens.token(portal)
+        body = msgspec.json.encode(params)
+        answer = await self._ask(portal, method, body, token, request_id)
+        if answer.status in _MOVED:
+            await self._follow(portal, method, answer.location)
+            answer = await self._ask(portal, method, body, token, request_id)
+        failure, result = await self._read(portal, method, answer)
+        if failure and failure.code.casefold() in STALE_TOKEN:
+            token = await self._tokens.refused(portal, token)
+            answer = await self._ask(portal, method, body, token, request_id)
+            failure, result = await self._read(portal, method, answer)
+        if failure:
+            raise judge(failure)
+        return result
+
+    async def _ask(self, portal: Portal, method: str, body: bytes, token: str, request_id: str) -> Answer:
+        known = await self._take_time(portal, method)
+        await self._pace.take(portal_bucket(portal))
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+            "User-Agent": f"zaptrix/{zaptrix.__version__}",
+        }
+        if request_id:
+            headers["X-Request-Id"] = request_id
+        url = self._endpoint(portal) + method
+        try:
+            async with self._session.post(
+                url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            ) as response:
+                return Answer(
+                    status=response.status,
+                    location=response.headers.get("Location", ""),
+                    body=await _read_body(response),
+                    operating=known,
+                )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
+            raise Unavailable("no_connection", method) from exc
+        except aiohttp.InvalidURL as exc:
+            raise Unexpected("bad_endpoint", "the portal's address is no URL") from exc
+        except TimeoutError as exc:
+            raise no_answer(method, "timeout") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise no_answer(method, "connection_lost") from exc
+
+    async def _take_time(self, portal: Portal, method: str) -> Operating | None:
+        """Wait until the method may be called without running out of its time; what was known of it."""
+        known = await self._method_time.known(portal.id, method)
+        wait_s = operating_wait_s(known, self._now())
+        if wait_s > limits.PACE_WAIT_S_MAX:
+            raise TooFast("operating", method, wait_s=wait_s)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        return known
+
+    async def _read(self, portal: Portal, method: str, answer: Answer) -> tuple[Failure | None, object]:
+        try:
+            body = msgspec.json.decode(answer.body)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise _no_json(method, answer.status) from None
+        told = _operating(body)
+        failure = self._failure(method, answer.status, body, told)
+        if failure and failure.code.casefold() == _OPERATING_LIMIT:
+            told = self._used_up(failure)
+        # A method that is far from its limit, as most are, costs no write.
+        if told and (answer.operating or told.used_s >= limits.OPERATING_S_SLOW):
+            await self._method_time.learn(portal.id, method, told)
+        if failure is None and not (isinstance(body, dict) and "result" in body):
+            raise no_answer(method, f"http_{answer.status}", "an answer without a result")
+        return failure, dig(body, "result")
+
+    def _failure(self, method: str, status: int, body: object, operating: Operating | None) -> Failure | None:
+        # An error may stand on top, whatever the status, or inside of the result of a registration.
+        for place in (body, dig(body, "result")):
+            if not isinstance(place, dict) or place.get("error") is None:
+                continue
+            if place is body or place.get("result") is False:
+                return Failure(
+                    method=method,
+                    status=status,
+                    code=str(place["error"]),
+                    description=str(place.get("error_description") or ""),
+                    reset_at=operating.reset_at if operating else None,
+                    now=self._now(),
+                )
+        if status < 400:
+            return None
+        return Failure(method=method, status=status, code="", description="", reset_at=None, now=self._now())
+
+    def _used_up(self, failure: Failure) -> Operating:
+        error = judge(failure)
+        wait_s = error.wait_s if isinstance(error, TooFast) and error.wait_s else 0.0
+        return Operating(used_s=limits.OPERATING_S_MAX, reset_at=self._now().timestamp() + wait_s)
+
+    def _endpoint(self, portal: Portal) -> str:
+        return self._moved.get(portal.client_endpoint, portal.client_endpoint)
+
+    async def _follow(self, portal: Portal, method: str, location: str) -> None:
+        """Remember where the portal has moved to. Raises when the redirect is no move, or to a strange host."""
+        old = self._endpoint(portal)
+        endpoint = _endpoint_of(urljoin(old + method, location), method)
+        if endpoint is None:
+            raise Unavailable("redirected", f"{method}: to something that is no REST address")
+        if endpoint == old:
+            raise Unavailable("redirected", f"{method}: in a circle")
+        if not is_move(old, endpoint):
+            raise Unauthorized(
+                "moved", "the portal redirects to a strange host; correct its address", scope=Scope.PORTAL
+            )
+        if len(self._moved) >= _ENDPOINTS_MAX:
+            self._moved.clear()
+        self._moved[portal.client_endpoint] = endpoint
+        await self._vault.moved(portal.id, endpoint)
+
+
+def _endpoint_of(url: str, method: str) -> str | None:
+    url = url.partition("?")[0].removesuffix(".json")
+    return url.removesuffix(method) if url.endswith(f"/rest/{method}") else None
+
+
+def is_move(old: str, new: str) -> bool:
+    """Whether a token may follow from `old` to `new`: inside of the cloud or of one host, and never out of TLS."""
+    before, after = urlsplit(old), urlsplit(new)
+    if after.scheme not in {"http", "https"} or (before.scheme == "https" and after.scheme == "http"):
+        return False
+    if after.username or after.password or not before.hostname or not after.hostname:
+        return False
+    return before.hostname == after.hostname or (_in_cloud(before.hostname) and _in_cloud(after.hostname))
+
+
+def _in_cloud(host: str) -> bool:
+    portal, _, rest = host.partition(".")
+    cloud, _, ending = rest.partition(".")
+    return bool(portal) and cloud == "bitrix24" and ending in _CLOUD_ENDINGS
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_chunked(64 * 1024):
+        body += part
+        if len(body) > _ANSWER_BYTES_MAX:
+            raise aiohttp.ClientPayloadError(f"more than {_ANSWER_BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def _no_json(method: str, status: int) -> PlatformError:
+    """A page for people: a proxy, maintenance, a portal that is no more."""
+    if status == 503 or 300 <= status < 500:
+        return Unavailable(f"http_{status}", f"{method}: the answer is not JSON")
+    return no_answer(method, f"http_{status}", "the answer is not JSON")
+
+
+def _operating(body: object) -> Operating | None:
+    used_s, reset_at = dig(body, "time", "operating"), dig(body, "time", "operating_reset_at")
+    if isinstance(used_s, int | float) and isinstance(reset_at, int | float) and reset_at > 0:
+        return Operating(used_s=float(used_s), reset_at=float(reset_at))
+    return None

@@ -1,0 +1,94 @@
+"""PHP-style forms, as Bitrix24 posts its events: `data[MESSAGES][0][im][chat_id]=1767`. Pure.
+
+https://apidocs.bitrix24.com/api-reference/events/index.html
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+from zaptrix.core import limits
+
+Value = str | list["Value"] | dict[str, "Value"]
+Form = dict[str, Value]
+
+# An index longer than this is a name: no list is that long, and int() refuses very long digits.
+_INDEX_DIGITS_MAX = 9
+
+
+class BadForm(Exception):
+    """The body is no form that we take. The text says why and holds nothing of the body."""
+
+
+def parse_form(body: bytes) -> Form:
+    """The nested values of `body`; maps whose keys are all indexes become lists in the order of the indexes.
+
+    Raises BadForm. A broken character inside a value becomes U+FFFD: a message with a scar beats a lost message, as
+    Bitrix24 never posts an event again. NUL characters are dropped: no text column can hold them.
+    """
+    if len(body) > limits.BITRIX_BODY_BYTES_MAX:
+        raise BadForm(f"the body is larger than {limits.BITRIX_BODY_BYTES_MAX} bytes")
+    if body.count(b"&") >= limits.FORM_KEYS_MAX:
+        raise BadForm(f"the form has more than {limits.FORM_KEYS_MAX} fields")
+    tree: Form = {}
+    for field in body.split(b"&"):
+        if field:
+            name, _, value = field.partition(b"=")
+            _plant(tree, _path(_name(name)), _text(value))
+    return {name: _with_lists(value) for name, value in tree.items()}
+
+
+def _name(raw: bytes) -> str:
+    try:
+        name = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        raise BadForm("a field's name is not UTF-8") from None
+    if not name or "\0" in name:
+        raise BadForm("a field has no usable name")
+    return name
+
+
+def _text(raw: bytes) -> str:
+    return unquote_to_bytes(raw.replace(b"+", b" ")).decode(errors="replace").replace("\0", "")
+
+
+def _path(name: str) -> list[str]:
+    """`a[b][0]` -> a, b, 0. Brackets that do not nest are part of the name."""
+    head, bracket, rest = name.partition("[")
+    if not bracket or not head or not rest.endswith("]"):
+        return [name]
+    path = [head, *rest[:-1].split("][")]
+    if len(path) > limits.FORM_DEPTH_MAX:
+        raise BadForm(f"a field is nested deeper than {limits.FORM_DEPTH_MAX}")
+    return path
+
+
+def _plant(tree: Form, path: list[str], value: str) -> None:
+    node = tree
+    for step in path[:-1]:
+        below = node.get(step)
+        if not isinstance(below, dict):
+            # PHP's rule where a name is used both ways: the later one wins.
+            below = node[step] = {}
+        node = below
+    node[path[-1] or _next_index(node)] = value
+
+
+def _next_index(node: Form) -> str:
+    index = len(node)
+    while str(index) in node:
+        index += 1
+    return str(index)
+
+
+def _with_lists(value: Value) -> Value:
+    if not isinstance(value, dict):
+        return value
+    below = {name: _with_lists(child) for name, child in value.items()}
+    if not all(_is_index(name) for name in below):
+        return below
+    return [below[name] for name in sorted(below, key=int)]
+
+
+def _is_index(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) <= _INDEX_DIGITS_MAX and (name == "0" or name[0] != "0")

@@ -1,0 +1,193 @@
+"""Bitrix24 as delivery sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.codes import safe_detail
+from zaptrix.bitrix24.contacts import Contacts
+from zaptrix.bitrix24.proof import Proofs
+from zaptrix.bitrix24.translate import chat_of, to_delivery, to_element, to_notice
+from zaptrix.core import limits
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.message import Notice, Side, Words
+from zaptrix.core.outcome import Accepted, Outcome, Proof
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import CrmMode
+from zaptrix.core.ports import Call
+from zaptrix.core.retry import Patience
+from zaptrix.telemetry.log import logger
+
+# A parcel that has failed this often goes alone: one that makes whole calls fail must not take others with it.
+_ATTEMPTS_TOGETHER = 2
+
+
+class Bitrix24:
+    """Implements `core.ports.Platform`."""
+
+    side = Side.BITRIX24
+    parcels_per_call = limits.BITRIX_TEXTS_PER_CALL
+
+    def __init__(self, client: PortalClient, *, patience: Patience, calls_at_once: int) -> None:
+        self.patience = patience
+        self.calls_at_once = calls_at_once
+        self._client = client
+        self._contacts = Contacts(client)
+        self._proofs = Proofs(client, self._contacts)
+
+    def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
+        """Words of one line together, in order; a notice is a call of its own."""
+        calls: list[list[Parcel]] = []
+        filling: dict[tuple[str, int], list[Parcel]] = {}
+        for parcel in parcels:
+            if isinstance(parcel.content, Notice) or parcel.attempts >= _ATTEMPTS_TOGETHER:
+                calls.append([parcel])
+                continue
+            line = _line(parcel)
+            call = filling.get(line)
+            if call is None or len(call) >= self.parcels_per_call:
+                call = filling[line] = []
+                calls.append(call)
+            call.append(parcel)
+        return [tuple(call) for call in calls]
+
+    async def send(self, call: Call) -> list[Outcome]:
+        """One outcome a parcel, in order."""
+        first = call[0]
+        if isinstance(first.content, Notice):
+            return [await self._tell(first, first.content)]
+        contacts = await asyncio.gather(*map(self._contact, call))
+        ready = [parcel for parcel, contact in zip(call, contacts, strict=True) if _may_go(contact)]
+        sent = iter(await self._post(ready) if ready else [])
+        return [
+            contact if isinstance(contact, PlatformError) else _with_contact(next(sent), contact)
+            for contact in contacts
+        ]
+
+    async def prove(self, parcel: Parcel) -> Proof:
+        """Accepted when the portal's history holds the message, Absent when it does not."""
+        try:
+            return await self._proofs.find(parcel)
+        except PlatformError as error:
+            return error
+
+    async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+        """Tell the portal that operators' messages reached WhatsApp; one outcome each.
+
+        The first call of a message counts and later ones change nothing, so it may be repeated.
+        """
+        outcomes: dict[int, Outcome] = {}
+        for group in _deliveries(parcels):
+            outcome = await self._confirm_group([parcels[index] for index in group])
+            outcomes |= dict.fromkeys(group, outcome)
+        # What no operator wrote (the API did) waits for no confirmation.
+        return [outcomes.get(index, Accepted()) for index in range(len(parcels))]
+
+    async def _contact(self, parcel: Parcel) -> int | PlatformError | None:
+        """The contact to remember; an error when the message has to wait."""
+        conversation = parcel.conversation
+        if parcel.channel.crm_mode is not CrmMode.GATEWAY or conversation.bitrix_contact_id is not None:
+            return None
+        try:
+            return await self._contacts.find_or_create(
+                parcel.portal, conversation.customer, request_id=parcel.request_id
+            )
+        except (TooFast, Unauthorized, Unavailable) as error:
+            return error
+        except PlatformError as error:
+            # A CRM that refuses a contact must not keep the customer's words from the operator.
+            logger().warning(
+                "contact_not_made",
+                portal_id=str(parcel.portal.id),
+                conversation_id=str(conversation.id),
+                code=error.code,
+                detail=error.detail,
+            )
+            return None
+
+    async def _post(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+        first = parcels[0]
+        params: dict[str, object] = {
+            "CONNECTOR": first.portal.connector_id,
+            "LINE": first.channel.line_id,
+            "MESSAGES": [to_element(parcel, parcel.content) for parcel in parcels if isinstance(parcel.content, Words)],
+        }
+        try:
+            result = await self._client.call(
+                first.portal, "imconnector.send.messages", params, request_id=first.request_id
+            )
+        except Refused as error:
+            return [Refused(error.code, error.detail, notice="inbound_lost")] * len(parcels)
+        except PlatformError as error:
+            return [error] * len(parcels)
+        items = wire.sent_items(result)
+        # Results carry no id of ours that can be trusted: their place in the list is what names them.
+        return [_outcome(items[index] if index < len(items) else None) for index in range(len(parcels))]
+
+    async def _tell(self, parcel: Parcel, notice: Notice) -> Outcome:
+        chat_id = chat_of(parcel)
+        if chat_id is None:
+            return Refused("no_chat", "the conversation has no chat yet")
+        try:
+            result = await self._client.call(
+                parcel.portal, "im.message.add", to_notice(parcel, notice, chat_id), request_id=parcel.request_id
+            )
+        except PlatformError as error:
+            return error
+        return Accepted(bitrix_chat_id=chat_id, bitrix_message_id=wire.number(result))
+
+    async def _confirm_group(self, parcels: Sequence[Parcel]) -> Outcome:
+        first = parcels[0]
+        params: dict[str, object] = {
+            "CONNECTOR": first.portal.connector_id,
+            "LINE": first.channel.line_id,
+            "MESSAGES": list(map(to_delivery, parcels)),
+        }
+        try:
+            await self._client.call(
+                first.portal, "imconnector.send.status.delivery", params, request_id=first.request_id
+            )
+        except PlatformError as error:
+            return error
+        return Accepted()
+
+
+def _line(parcel: Parcel) -> tuple[str, int]:
+    return parcel.portal.connector_id, parcel.channel.line_id
+
+
+def _may_go(contact: int | PlatformError | None) -> bool:
+    return not isinstance(contact, PlatformError)
+
+
+def _with_contact(outcome: Outcome, contact_id: int | None) -> Outcome:
+    if contact_id is None or not isinstance(outcome, Accepted):
+        return outcome
+    return msgspec.structs.replace(outcome, bitrix_contact_id=contact_id)
+
+
+def _outcome(item: wire.SentItem | None) -> Outcome:
+    """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html"""
+    if item is None:
+        return Unclear("no_result", "the answer does not speak of this message")
+    if item.success and item.chat_id:
+        return Accepted(bitrix_chat_id=item.chat_id, bitrix_session_id=item.session_id)
+    if item.success:
+        return Unclear("no_session", "accepted, but into no chat")
+    return Refused("item_refused", safe_detail(item.errors), notice="inbound_lost")
+
+
+def _deliveries(parcels: Sequence[Parcel]) -> Iterator[list[int]]:
+    """Places of the parcels that an operator waits for, by line, as many as one call takes."""
+    lines: dict[tuple[str, int], list[int]] = {}
+    for index, parcel in enumerate(parcels):
+        if parcel.bitrix_message_id and parcel.whatsapp_id and chat_of(parcel):
+            lines.setdefault(_line(parcel), []).append(index)
+    for line in lines.values():
+        for start in range(0, len(line), limits.BITRIX_CONFIRMS_PER_CALL):
+            yield line[start : start + limits.BITRIX_CONFIRMS_PER_CALL]

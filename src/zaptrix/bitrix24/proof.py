@@ -1,0 +1,85 @@
+"""Whether a portal has a message after all: what nothing is sent twice by.
+
+A portal does not drop doubles, so after an unclear send its history is asked for the id that went with the message.
+https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/sessions/imopenlines-session-history-get.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.contacts import Contacts
+from zaptrix.bitrix24.markup import ZWSP, from_bbcode
+from zaptrix.bitrix24.translate import chat_of, message_key, notice_line
+from zaptrix.core.message import Notice
+from zaptrix.core.outcome import Absent, Accepted
+from zaptrix.core.parcel import Parcel
+
+_CHATS_MAX = 5
+# The portal's clock is not ours. A line of the same words that is older than this was another notice.
+_CLOCKS_APART = timedelta(minutes=1)
+
+
+class Proofs:
+    """Searches the history of a parcel's chat."""
+
+    def __init__(self, client: PortalClient, contacts: Contacts) -> None:
+        self._client = client
+        self._contacts = contacts
+
+    async def find(self, parcel: Parcel) -> Accepted | Absent:
+        """Accepted with the ids of the chat when the message is there. Raises PlatformError."""
+        if isinstance(parcel.content, Notice):
+            return await self._find_notice(parcel, parcel.content)
+        wanted = message_key(parcel)
+        async for history in self._histories(parcel):
+            if any(wanted in message.external_ids for message in history.messages):
+                return Accepted(bitrix_chat_id=history.chat_id or chat_of(parcel), bitrix_session_id=history.session_id)
+        return Absent()
+
+    async def _find_notice(self, parcel: Parcel, notice: Notice) -> Accepted | Absent:
+        chat_id = chat_of(parcel)
+        if chat_id is None:
+            return Absent()
+        history = await self._history(parcel, CHAT_ID=chat_id)
+        wanted = _bare(notice_line(parcel, notice))
+        earliest = parcel.created_at - _CLOCKS_APART
+        for message in history.messages:
+            # The portal may set the app's name above the line.
+            if wanted in _bare(message.text) and (message.written_at is None or message.written_at >= earliest):
+                return Accepted(bitrix_chat_id=chat_id, bitrix_session_id=history.session_id)
+        return Absent()
+
+    async def _histories(self, parcel: Parcel) -> AsyncIterator[wire.History]:
+        """Where the message would stand: in its chat, else in the session that it opened, else with its contact."""
+        chat_id, session_id = chat_of(parcel), parcel.conversation.bitrix_session_id
+        if chat_id is not None:
+            yield await self._history(parcel, CHAT_ID=chat_id)
+        elif session_id is not None:
+            yield await self._history(parcel, SESSION_ID=session_id)
+        else:
+            for found in await self._chats(parcel):
+                yield await self._history(parcel, CHAT_ID=found)
+
+    async def _chats(self, parcel: Parcel) -> list[int]:
+        contact_id, phone = parcel.conversation.bitrix_contact_id, parcel.conversation.customer.phone
+        if contact_id is None and phone:
+            contact_id = await self._contacts.find(parcel.portal, phone, request_id=parcel.request_id)
+        if contact_id is None:
+            return []
+        chats = await self._contacts.find_chats(parcel.portal, contact_id, request_id=parcel.request_id)
+        return chats[:_CHATS_MAX]
+
+    async def _history(self, parcel: Parcel, **where: object) -> wire.History:
+        result = await self._client.call(
+            parcel.portal, "imopenlines.session.history.get", where, request_id=parcel.request_id
+        )
+        return wire.history(result)
+
+
+def _bare(text: str) -> str:
+    """Words alone: a portal may add marks and change white space."""
+    return " ".join(from_bbcode(text).plain.replace(ZWSP, "").split())

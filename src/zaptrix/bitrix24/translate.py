@@ -1,0 +1,194 @@
+"""Bitrix24's wire format <-> neutral messages. Pure: tables of small functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+import phonenumbers
+
+from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.markup import from_bbcode, split_signature, to_bbcode
+from zaptrix.bitrix24.webhook import Name
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, OperatorMessage, Routed, Unroutable
+from zaptrix.core.ids import callback_data
+from zaptrix.core.message import Notice, Words
+from zaptrix.core.names import clean_name
+from zaptrix.core.notices import notice_text
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.text import Span, Text, plain_text, rich_text
+
+# --- from Bitrix24 ---------------------------------------------------------------------------------------------------
+
+
+def translate(event: Event) -> Routed:
+    """What `event` means. Never raises: what is not understood is Unroutable."""
+    reader = _READERS.get(event.name)
+    if reader is None:
+        return Unroutable("unknown event")
+    try:
+        return reader(msgspec.json.decode(event.body, type=wire.EventBody).data)
+    except msgspec.MsgspecError:
+        # The library's own text may quote what it could not read.
+        return Unroutable(f"{event.name} is not built as documented")
+
+
+def _message_added(data: object) -> Routed:
+    item = msgspec.convert(_first(data, "MESSAGES"), wire.OperatorItem, strict=False)
+    author, source = split_signature(item.message.text)
+    files = wire.sent_files(item.message.files)
+    text = _with_files(from_bbcode(source), files)
+    if not text:
+        if item.message.attachments or item.attachments_old:
+            return Unroutable("only attachments that cannot be carried yet")
+        return Ignored("no text and no files")
+    return OperatorMessage(
+        external_chat_id=item.chat.id,
+        bitrix_chat_id=item.im.chat_id,
+        bitrix_message_id=item.im.message_id,
+        content=Words(text, author),
+    )
+
+
+def _with_files(text: Text, files: list[wire.SentFile]) -> Text:
+    """Until files themselves are carried: a line a file, so that nothing vanishes."""
+    lines = [f"{file.name}: {file.link}" if file.name and file.link else file.name or file.link for file in files]
+    shown = "\n".join(line for line in lines if line)
+    if not shown:
+        return text
+    return rich_text([*text.spans, Span("\n" if text else ""), Span(shown)])
+
+
+def _message_changed(_data: object) -> Routed:
+    return Ignored("whatsapp cannot edit/delete")
+
+
+def _dialog_started(data: object) -> Routed:
+    item = msgspec.convert(_first(data, "DATA"), wire.DialogItem, strict=False)
+    chat_id = item.connector.chat_id or (item.chat.id if item.chat else "")
+    if not chat_id:
+        return Unroutable("a dialog without a chat")
+    return DialogStarted(external_chat_id=chat_id, bitrix_session_id=item.session.id)
+
+
+def _dialog_finished(_data: object) -> Routed:
+    return Ignored("a session was closed")
+
+
+def _switched_off(data: object) -> Routed:
+    # The keys of this one event are lower-case.
+    connector, line = wire.dig(data, "connector"), wire.number(wire.dig(data, "line"))
+    if not isinstance(connector, str) or not connector or line is None:
+        return Unroutable("a switched-off connector without its line")
+    return ConnectorLost(connector_id=connector, line_id=line, reason="the connector was switched off on the line")
+
+
+def _line_deleted(data: object) -> Routed:
+    # `data` is the line's number itself.
+    line = wire.number(data)
+    if line is None:
+        return Unroutable("a deleted line without its number")
+    return ConnectorLost(connector_id=None, line_id=line, reason="the open line was deleted")
+
+
+def _first(data: object, items: str) -> object:
+    return next(iter(wire.listed(wire.dig(data, items))), None)
+
+
+_READERS: dict[str, Callable[[object], Routed]] = {
+    Name.MESSAGE_ADD: _message_added,
+    Name.MESSAGE_UPDATE: _message_changed,
+    Name.MESSAGE_DELETE: _message_changed,
+    Name.DIALOG_START: _dialog_started,
+    Name.DIALOG_FINISH: _dialog_finished,
+    Name.STATUS_DELETE: _switched_off,
+    Name.LINE_DELETE: _line_deleted,
+}
+
+
+# --- to Bitrix24 -----------------------------------------------------------------------------------------------------
+
+
+def to_element(parcel: Parcel, words: Words) -> dict[str, object]:
+    """A customer's message as an element of `imconnector.send.messages`.
+
+    https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
+    """
+    return {
+        "user": _user(parcel.conversation),
+        "message": {
+            "id": message_key(parcel),
+            "date": int(parcel.created_at.timestamp()),
+            "text": to_bbcode(words.text),
+        },
+        "chat": {"id": parcel.conversation.external_chat_id},
+    }
+
+
+def message_key(parcel: Parcel) -> str:
+    """The id that the portal keeps beside the message, and by which a send is proven."""
+    return parcel.whatsapp_id or callback_data(parcel.message_id)
+
+
+def to_delivery(parcel: Parcel) -> dict[str, object]:
+    """An operator's message that reached WhatsApp, as an element of `imconnector.send.status.delivery`.
+
+    https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-status-delivery.html
+    """
+    return {
+        "im": {"chat_id": chat_of(parcel), "message_id": parcel.bitrix_message_id},
+        "message": {"id": [parcel.whatsapp_id], "date": int(parcel.created_at.timestamp())},
+        "chat": {"id": parcel.conversation.external_chat_id},
+    }
+
+
+def to_notice(parcel: Parcel, notice: Notice, chat_id: int) -> dict[str, object]:
+    """A line to the operator, kept out of WhatsApp twice: a portal may drop either flag.
+
+    https://apidocs.bitrix24.com/api-reference/chats/messages/im-message-add.html
+    """
+    return {
+        "DIALOG_ID": f"chat{chat_id}",
+        "MESSAGE": notice_line(parcel, notice),
+        "SYSTEM": "Y",
+        "SKIP_CONNECTOR": "Y",
+    }
+
+
+def notice_line(parcel: Parcel, notice: Notice) -> str:
+    """The notice in the portal's language."""
+    return to_bbcode(plain_text(notice_text(notice.code, notice.params, parcel.portal.locale)))
+
+
+def chat_of(parcel: Parcel) -> int | None:
+    """The Bitrix24 chat of a message, when it is known."""
+    return parcel.bitrix_chat_id or parcel.conversation.bitrix_chat_id
+
+
+def _user(conversation: Conversation) -> dict[str, str]:
+    # The same customer has to give the same bytes: any change makes the portal update its guest.
+    customer = conversation.customer
+    first, last = clean_name(customer.name)
+    user = {"id": conversation.id.hex}
+    if first:
+        user["name"] = first
+    if last:
+        user["last_name"] = last
+    if not first and (customer.phone or customer.username):
+        user["title"] = customer.phone or customer.username or ""
+    if customer.phone:
+        user["phone"] = customer.phone
+        if not _is_valid(customer.phone):
+            # Else the portal drops a number that its own tables do not know, and finds no one in the CRM.
+            user["skip_phone_validate"] = "Y"
+    return user
+
+
+@lru_cache(maxsize=10_000)
+def _is_valid(phone: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(phone))
+    except phonenumbers.NumberParseException:
+        return False

@@ -1,0 +1,219 @@
+"""The shapes of Bitrix24's events and answers, read leniently: foreign data ends here. Pure.
+
+Every scalar of an event is a string, nulls and empty lists vanish, an empty map of an answer arrives as `[]`.
+https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/index.html
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+ID_MAX = 2**63 - 1
+Id = Annotated[int, msgspec.Meta(ge=1, le=ID_MAX)]
+
+
+class EventBody(msgspec.Struct, frozen=True):
+    """A journal item of this room."""
+
+    event: str
+    data: object = None
+
+
+class ImRef(msgspec.Struct, frozen=True):
+    chat_id: Id
+    message_id: Id
+
+
+class ChatRef(msgspec.Struct, frozen=True):
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What an operator wrote. `text` is absent for files alone."""
+
+    text: str = ""
+    files: object = None
+    attachments: object = None
+
+
+class OperatorItem(msgspec.Struct, frozen=True):
+    im: ImRef
+    chat: ChatRef
+    message: Said = msgspec.field(default_factory=Said)
+    attachments_old: object = None
+
+
+class SessionRef(msgspec.Struct, frozen=True):
+    id: Id
+
+
+class DialogConnector(msgspec.Struct, frozen=True):
+    chat_id: str = ""
+
+
+class DialogItem(msgspec.Struct, frozen=True):
+    session: SessionRef
+    connector: DialogConnector = msgspec.field(default_factory=DialogConnector)
+    chat: ChatRef | None = None
+
+
+class SentFile(msgspec.Struct, frozen=True):
+    """A file of an operator's message."""
+
+    name: str
+    link: str
+
+
+class SentItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one element of `imconnector.send.messages`."""
+
+    success: bool
+    errors: str
+    chat_id: int | None
+    session_id: int | None
+
+
+class HistoryMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of `imopenlines.session.history.get`."""
+
+    sender_id: int | None
+    text: str
+    external_ids: tuple[str, ...]
+    written_at: datetime | None
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """A session with its messages."""
+
+    chat_id: int | None
+    session_id: int | None
+    messages: tuple[HistoryMessage, ...]
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """An online handler, as `event.get` tells it."""
+
+    event: str
+    handler: str
+
+
+def sent_files(value: object) -> list[SentFile]:
+    """The files of an operator's message; `link` is the short public one, without the hint that images carry."""
+    return [
+        SentFile(_text(entry, "name"), (_text(entry, "link") or _text(entry, "downloadLink")).partition("#")[0])
+        for entry in listed(value)
+        if isinstance(entry, dict)
+    ]
+
+
+def sent_items(result: object) -> list[SentItem]:
+    """One entry an element, in the order of the request: entries are matched by nothing but their index.
+
+    https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
+    """
+    return [
+        SentItem(
+            success=truth(dig(entry, "SUCCESS")),
+            errors="; ".join(error for error in listed(dig(entry, "ERRORS")) if isinstance(error, str)),
+            chat_id=number(dig(entry, "session", "CHAT_ID")),
+            session_id=number(dig(entry, "session", "ID")),
+        )
+        for entry in listed(dig(result, "DATA", "RESULT"))
+    ]
+
+
+def history(result: object) -> History:
+    """https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/sessions/imopenlines-session-history-get.html"""
+    return History(
+        chat_id=number(dig(result, "chatId")),
+        session_id=number(dig(result, "sessionId")),
+        messages=tuple(
+            HistoryMessage(
+                sender_id=number(dig(entry, "senderid")),
+                text=_text(entry, "textlegacy") or _text(entry, "text"),
+                external_ids=_external_ids(dig(entry, "params")),
+                written_at=_moment(_text(entry, "date")),
+            )
+            for entry in listed(dig(result, "message"))
+        ),
+    )
+
+
+def bindings(result: object) -> list[Binding]:
+    """The online handlers of `event.get`; offline ones have none."""
+    return [
+        Binding(event=_text(entry, "event").upper(), handler=_text(entry, "handler"))
+        for entry in listed(result)
+        if _text(entry, "handler")
+    ]
+
+
+def contact_ids(result: object) -> list[int]:
+    """The contacts of `crm.duplicate.findbycomm`."""
+    return [found for found in map(number, listed(dig(result, "CONTACT"))) if found]
+
+
+def chat_ids(result: object, connector_id: str) -> list[int]:
+    """The chats of one connector out of `imopenlines.crm.chat.get`, the newest first."""
+    found = {
+        number(dig(entry, "CHAT_ID"))
+        for entry in listed(result)
+        if _text(entry, "CONNECTOR_ID").casefold() == connector_id.casefold()
+    }
+    return sorted((chat_id for chat_id in found if chat_id), reverse=True)
+
+
+def dig(value: object, *path: str) -> object:
+    """What stands under `path`, whatever the case of the keys; None when nothing does."""
+    for step in path:
+        if not isinstance(value, dict):
+            return None
+        wanted = step.casefold()
+        value = next((below for key, below in value.items() if str(key).casefold() == wanted), None)
+    return value
+
+
+def listed(value: object) -> list[object]:
+    """The entries of a list, or of a map that PHP made of one; a lone scalar is a list of itself."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        return list(value.values())
+    return [] if value is None or value == "" else [value]
+
+
+def number(value: object) -> int | None:
+    """A positive integer, also when it comes as text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value <= ID_MAX else None
+
+
+def truth(value: object) -> bool:
+    """PHP's and Bitrix24's ways to say yes."""
+    return value is True or (isinstance(value, int) and value == 1) or str(value).upper() in {"1", "Y", "TRUE"}
+
+
+def _text(entry: object, name: str) -> str:
+    value = dig(entry, name)
+    return value if isinstance(value, str) else ""
+
+
+def _external_ids(params: object) -> tuple[str, ...]:
+    ids = dig(params, "connectorMid")
+    if ids is None:
+        ids = dig(params, "CONNECTOR_MID")
+    return tuple(str(entry) for entry in listed(ids))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
