@@ -1,9 +1,50 @@
 """The embedded servers: real ones, kept between runs, alone on their folder, gone at the end."""
 
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
 import asyncpg
+import pytest
 import redis.asyncio
 
-from zaptrix.cli.embedded import Servers
+from tests.processes import is_alive, wait_for
+from zaptrix.cli.embedded import Servers, encryption_key, servers_in
+from zaptrix.cli.errors import StartError
+from zaptrix.cli.folders import data_folder
+from zaptrix.cli.redis_server import server_program
+
+HOLDER = """
+import sys
+from pathlib import Path
+from zaptrix.cli.embedded import servers_in
+from zaptrix.cli.folders import data_folder
+
+with data_folder(Path(sys.argv[1])) as folder:
+    servers = servers_in(folder)
+    servers.start()
+    print(servers.postgres.pid, servers.redis.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+async def write(servers: Servers) -> None:
+    connection = await asyncpg.connect(servers.postgres.url)
+    await connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    await connection.close()
+    async with redis.asyncio.from_url(servers.redis.url) as client:
+        await client.set("kept", "1")
+
+
+async def kept(servers: Servers) -> tuple[int, bytes | str | None]:
+    connection = await asyncpg.connect(servers.postgres.url)
+    one: int = await connection.fetchval("SELECT one FROM kept")
+    await connection.close()
+    async with redis.asyncio.from_url(servers.redis.url) as client:
+        return one, await client.get("kept")
 
 
 async def test_a_test_has_a_database_and_a_redis(database_url: str, redis_url: str) -> None:
@@ -18,11 +59,101 @@ async def test_a_test_has_a_database_and_a_redis(database_url: str, redis_url: s
 
 
 async def test_a_second_start_finds_its_data(own_servers: Servers) -> None:
-    connection = await asyncpg.connect(own_servers.postgres.url)
-    await connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
-    await connection.close()
+    await write(own_servers)
     own_servers.stop()
     own_servers.start()
-    connection = await asyncpg.connect(own_servers.postgres.url)
-    assert await connection.fetchval("SELECT one FROM kept") == 1
-    await connection.close()
+    assert await kept(own_servers) == (1, b"1")
+
+
+async def test_after_a_crash_of_postgresql_committed_data_are_there(own_servers: Servers) -> None:
+    await write(own_servers)
+    own_servers.postgres.kill()
+    own_servers.postgres.start()
+    assert (await kept(own_servers))[0] == 1
+
+
+async def test_a_server_that_outlived_an_earlier_run_is_stopped_and_its_data_are_kept(own_servers: Servers) -> None:
+    await write(own_servers)
+    leftovers = [own_servers.postgres.pid, own_servers.redis.pid]
+    again = servers_in(own_servers.folder)
+    again.start()
+    try:
+        assert await kept(again) == (1, b"1")
+        assert not any(pid is not None and is_alive(pid) for pid in leftovers)
+    finally:
+        again.stop()
+
+
+def test_a_pid_file_whose_number_another_program_has_now_is_no_hindrance(own_servers: Servers) -> None:
+    own_servers.stop()
+    pid_file = own_servers.folder / "postgres" / "postmaster.pid"
+    pid_file.write_text(
+        f"{os.getpid()}\n{own_servers.folder / 'postgres'}\n1\n5432\n\n\n0 0\nready\n", encoding="ascii"
+    )
+    (own_servers.folder / "redis" / "redis.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
+    own_servers.start()
+    assert own_servers.postgres.pid != os.getpid()
+
+
+def test_when_the_parent_is_killed_its_servers_end(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "data")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        pids = [int(pid) for pid in holder.stdout.readline().split()]
+        assert len(pids) == 2
+        assert all(map(is_alive, pids))
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(10)
+        wait_for(lambda: not any(map(is_alive, pids)), 20, "the servers to end with their parent")
+
+
+def test_a_folder_in_use_is_refused_and_says_by_whom(tmp_path: Path) -> None:
+    told = f"in use by another zaptrix .process {os.getpid()}"
+    with data_folder(tmp_path), pytest.raises(StartError, match=told), data_folder(tmp_path):
+        pass
+
+
+def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 12) / ("deeper" * 8)
+    folder.mkdir(parents=True)
+    servers = servers_in(folder)
+    servers.start()
+    try:
+        assert str(folder) not in servers.postgres.url
+        assert servers.postgres.is_served
+        assert servers.redis.is_served
+    finally:
+        servers.stop()
+    assert not servers.redis.is_served
+
+
+def test_a_server_that_cannot_start_says_why(own_servers: Servers) -> None:
+    own_servers.stop()
+    (own_servers.folder / "postgres" / "PG_VERSION").write_text("9.6\n", encoding="ascii")
+    with pytest.raises(StartError, match=r"(?s)PostgreSQL did not start.*not compatible"):
+        own_servers.start()
+
+
+def test_the_encryption_key_is_made_once_and_is_nobody_elses(tmp_path: Path) -> None:
+    key = encryption_key(tmp_path)
+    assert encryption_key(tmp_path) == key
+    file = tmp_path / "keys" / "encryption.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("name", "told", "taken"), [
+    ("valkey-server", "Server v=8.0.1 sha=0", True),
+    ("redis-server", "Redis server v=7.4.0 sha=0", True),
+    ("redis-server", "Redis server v=5.0.3 sha=0", False),
+])  # fmt: skip
+def test_the_machines_own_redis_is_used_when_it_is_young_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str, taken: bool
+) -> None:
+    program = tmp_path / name
+    program.write_text(f"#!/bin/sh\necho '{told}'\n", encoding="ascii")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (server_program() == program) is taken
