@@ -25,7 +25,9 @@ export class Faults {
     this.#onTrouble = onTrouble;
     $("faults-open").addEventListener("click", () => this.#toggle($("faults").hidden));
     $("faults-close").addEventListener("click", () => this.#toggle(false));
-    $("faults").addEventListener("keydown", (event) => event.key === "Escape" && this.#toggle(false));
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !$("faults").hidden) this.#toggle(false);
+    });
     $("fault-form").addEventListener("change", () => this.#showForm());
     $("fault-form").addEventListener("submit", (event) => this.#add(event));
     $("faults-clear").addEventListener("click", () => this.#change(() => ask("faults", "DELETE")));
@@ -86,6 +88,8 @@ export class Faults {
     return this.#onTrouble(async () => {
       await act();
       await this.refresh();
+      // The button that was pressed may be gone with its fault: the keyboard's place stays in the drawer.
+      if (document.activeElement === document.body) $("fault-side").focus();
     });
   }
 

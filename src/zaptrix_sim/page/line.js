@@ -63,6 +63,11 @@ export class Line {
     return here.sort((a, b) => lastAt(b) - lastAt(a));
   }
 
+  #lineName(chat) {
+    const portal = (this.#state.portals ?? []).find((one) => one.portal === chat.portal);
+    return portal?.lines?.find((line) => line.id === chat.line)?.name ?? chat.line;
+  }
+
   #enter(portal) {
     this.#portal = portal;
     this.#pick(this.#chats()[0] ?? null);
@@ -81,13 +86,14 @@ export class Line {
 
   #showChats() {
     const chats = this.#chats();
+    const list = $("chat-list");
     const kept = new Set();
     chats.forEach((chat, at) => {
       const key = chatKey(chat);
       kept.add(key);
       if (!this.#rows.has(key)) this.#rows.set(key, this.#makeRow(key));
       const row = this.#rows.get(key);
-      if ($("chat-list").children[at] !== row.item) $("chat-list").insertBefore(row.item, $("chat-list").children[at] ?? null);
+      if (list.children[at] !== row.item) list.insertBefore(row.item, list.children[at] ?? null);
       this.#updateRow(row, chat, key);
     });
     for (const [key, row] of this.#rows) {
@@ -103,7 +109,8 @@ export class Line {
     const button = build("button", "chat-row");
     button.type = "button";
     button.dataset.testid = "chat-row";
-    const parts = { avatar: build("span", "avatar"), name: build("strong"), time: build("time"), last: build("span", "last") };
+    const [avatar, last] = [build("span", "avatar"), build("span", "last")];
+    const parts = { avatar, name: build("strong"), time: build("time"), last };
     parts.avatar.setAttribute("aria-hidden", "true");
     button.append(...Object.values(parts));
     button.addEventListener("click", () => this.#pick(this.#state.chats.find((chat) => chatKey(chat) === key) ?? null));
@@ -132,7 +139,7 @@ export class Line {
     if (!chat) return;
     dress($("chat-avatar"), chat.title);
     $("chat-title").textContent = chat.title;
-    $("chat-place").textContent = say("chatPlace", { line: chat.line?.name ?? chat.line, chat: chat.chat_id });
+    $("chat-place").textContent = say("chatPlace", { line: this.#lineName(chat), chat: chat.chat_id });
   }
 
   #showMessages() {

@@ -96,11 +96,15 @@ function marks(nodes, line, depth) {
 
 // A mark binds only from outside a word to a non-space, and the other way round at its end: 2*3*4 stays arithmetic.
 const WORD = /[\p{L}\p{N}]/u;
-const opens = (line, at) => !WORD.test(line[at - 1] ?? " ") && /[^\s]/.test(line[at + 1] ?? " ") && line[at + 1] !== line[at];
+
+function opens(line, at) {
+  const next = line[at + 1] ?? " ";
+  return !WORD.test(line[at - 1] ?? " ") && /\S/.test(next) && next !== line[at];
+}
 
 function closing(line, start) {
   for (let at = line.indexOf(line[start], start + 2); at > 0; at = line.indexOf(line[start], at + 1)) {
-    if (/[^\s]/.test(line[at - 1]) && !WORD.test(line[at + 1] ?? " ")) return at;
+    if (/\S/.test(line[at - 1]) && !WORD.test(line[at + 1] ?? " ")) return at;
   }
   return -1;
 }

@@ -20,6 +20,7 @@ export class Phone {
   #chosen = false;
   #strangers = [];
   #unreadSeen = "";
+  #firstWords = null; // The id of the first message of somebody the simulator did not know yet.
   #thread = new Thread($("phone-messages"), $("phone-jump"));
   #onTrouble;
   #onPick;
@@ -39,12 +40,12 @@ export class Phone {
 
   /** The phone of the current number and customer; null as long as nothing was written on it. */
   get current() {
-    const { phones } = this.#state;
-    return phones.find((phone) => phone.phone_number_id === this.#number && customerId(phone) === this.#customer) ?? null;
+    return this.#phones().find((phone) => customerId(phone) === this.#customer) ?? null;
   }
 
   show(state) {
     this.#state = state;
+    this.#recognise();
     this.#settle();
     this.#showPickers();
     this.#showMessages();
@@ -58,12 +59,26 @@ export class Phone {
     this.show(this.#state);
   }
 
+  /** WhatsApp may know a new customer by another number than was typed (Brazil's ninth digit): follow the message. */
+  #recognise() {
+    const words = this.#firstWords;
+    const phone = words && this.#state.phones.find((one) => one.messages.some((message) => message.id === words));
+    if (!phone) return;
+    this.#strangers = this.#strangers.filter((one) => one.wa_id !== this.#customer);
+    this.#customer = customerId(phone);
+    this.#firstWords = null;
+  }
+
   /** Until someone chooses, the phone in hand is the one that was used last. */
   #settle() {
     if (this.#chosen || this.current) return;
     const latest = [...this.#state.phones].sort((a, b) => lastAt(b) - lastAt(a))[0];
     this.#number = latest?.phone_number_id ?? this.#numbers()[0].phone_number_id;
     this.#customer = latest ? customerId(latest) : FIRST_CUSTOMER.wa_id;
+  }
+
+  #phones() {
+    return this.#state.phones.filter((phone) => phone.phone_number_id === this.#number);
   }
 
   #numbers() {
@@ -76,7 +91,7 @@ export class Phone {
   }
 
   #customers() {
-    const known = this.#state.phones.filter((phone) => phone.phone_number_id === this.#number).map((one) => one.customer);
+    const known = this.#phones().map((phone) => phone.customer);
     const ids = new Set(known.map((customer) => customer.wa_id || customer.user_id));
     const others = this.#strangers.concat(known.length ? [] : [FIRST_CUSTOMER]);
     return known.concat(others.filter((customer) => !ids.has(customer.wa_id)));
@@ -111,7 +126,11 @@ export class Phone {
     const letter = { phone_number_id: this.#number, from: idOf(customer), text, name: customer.name };
     if (customer.user_id) letter.user_id = customer.user_id;
     this.#chosen = true;
-    return this.#onTrouble(() => ask("customers/write", "POST", letter));
+    return this.#onTrouble(async () => {
+      const { wamids } = await ask("customers/write", "POST", letter);
+      if (!this.current) this.#firstWords = wamids?.[0] ?? null;
+      this.show(this.#state);
+    });
   }
 
   /** What is on the screen is read: once for each new set of unread messages, and never while nobody looks. */
@@ -154,14 +173,14 @@ const idOf = (customer) => customer.wa_id || customer.user_id;
 const seenAs = (message) => `${message.id} ${message.status}`;
 const isOnPhone = (message) => message.from === "customer" || message.status !== "failed";
 
-// A customer sees two grey ticks once the business's webhook took the message, two blue ones once it was marked as read.
+// Two grey ticks once the business's webhook took the message, two blue ones once the business marked it as read.
 function phoneItem(message) {
   const own = message.from === "customer";
   const tick = message.read_by_business ? "read" : message.status === "pending" ? "sent" : "delivered";
   return { id: message.id, side: own ? "out" : "in", text: message.text, at: message.at, tick: own ? tick : null };
 }
 
-const customerName = (customer) => [customer.name, pretty(customer.wa_id)].filter(Boolean).join(" · ") || customer.user_id;
+const customerName = (one) => [one.name, pretty(one.wa_id)].filter(Boolean).join(" · ") || one.user_id;
 const numberName = (number) => pretty(number.display_phone_number) || number.phone_number_id;
 
 /** 554188887777 -> +55 41 8888-7777; other countries are left as they are. */

@@ -155,7 +155,9 @@ export function moment(at) {
   return Number.isNaN(read.getTime()) ? new Date(0) : read;
 }
 
-export const clock = (at) => moment(at).toLocaleTimeString(currentLanguage(), { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const HOURS = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+export const clock = (at) => moment(at).toLocaleTimeString(currentLanguage(), HOURS);
 
 function dayName(at) {
   const day = moment(at);
