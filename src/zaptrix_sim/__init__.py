@@ -1,4 +1,5 @@
-"""Simulators of both platforms: a Graph API, Bitrix24 portals with their OAuth server, and the ledger of what truly happened.
+"""Simulators of both platforms, and the ledger of what truly happened.
 
-They speak HTTP only and share no code with the gateway: a judge that reuses the parser it judges agrees with its mistakes.
+They speak HTTP only and share no code with the gateway: a judge that reuses the parser it judges agrees with its
+mistakes.
 """

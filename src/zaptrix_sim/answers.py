@@ -18,11 +18,16 @@ _API_KINDS: Final = KINDS["api"]
 
 @dataclass(slots=True, frozen=True)
 class Answer:
+    """What a platform says; a text instead of a document stands for an HTML page."""
+
     payload: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
 
     def response(self) -> web.Response:
+        """Text is sent as a page, as a gateway in front of a platform answers; everything else as JSON."""
+        if isinstance(self.payload, str):
+            return web.Response(text=self.payload, status=self.status, content_type="text/html")
         body = msgspec.json.encode(self.payload)
         return web.Response(body=body, status=self.status, content_type="application/json", headers=self.headers)
 

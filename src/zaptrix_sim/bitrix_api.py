@@ -3,6 +3,7 @@
 https://apidocs.bitrix24.com/limits.html, https://apidocs.bitrix24.com/settings/how-to-call-rest-api/index.html
 """
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -63,6 +64,8 @@ class PortalFace:
             self._engine.record(LimitExceeded("bitrix24", "QUERY_LIMIT_EXCEEDED", portal.key))
             raise refusal("QUERY_LIMIT_EXCEEDED")
         token = self._token(portal, bearer)
+        if self._engine.options.bitrix_latency_s:
+            await asyncio.sleep(self._engine.options.bitrix_latency_s)
         call = Call(
             engine=self._engine,
             events=self._events,
@@ -169,7 +172,7 @@ class PortalFace:
         }
 
 
-async def _method_names(call: Call) -> Any:
+async def _method_names(_call: Call) -> Any:
     return sorted(METHODS)
 
 
@@ -202,7 +205,7 @@ def _refuse(fault: Fault) -> Answer:
     codes = {"throttle": fault.code or "QUERY_LIMIT_EXCEEDED", "expired_token": "expired_token"}
     code = codes.get(fault.kind, fault.code)
     if not code:
-        return Answer({}, fault.status)
+        return Answer(f"<html><body>{fault.status}</body></html>", fault.status)
     error = refusal(code, fault.status if fault.kind == "status" else None)
     return Answer(error.as_dict(), error.status)
 

@@ -57,11 +57,11 @@ async def server_time(call: Call) -> Any:
     return datetime.fromtimestamp(call.engine.now(), UTC).isoformat(timespec="seconds")
 
 
-async def scope(call: Call) -> Any:
+async def scope(_call: Call) -> Any:
     return list(SCOPE)
 
 
-async def event_names(call: Call) -> Any:
+async def event_names(_call: Call) -> Any:
     return sorted(EVENTS)
 
 

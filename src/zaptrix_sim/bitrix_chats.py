@@ -41,7 +41,8 @@ class Chats:
         mid = str(message.get("id") or "")
         if len(text) > TEXT_MAX:
             text = text[:TEXT_MAX] + " (...)"
-        self._append(portal, chat, "customer", guest.id, guest.name, text, mids=[mid] if mid else [])
+        mids = [mid] if mid else []
+        self._append(portal, chat, text, author="customer", author_id=guest.id, name=guest.name, mids=mids)
         self._engine.record(PutInChat(mid, (portal.key, chat.id), f"{connector}|{line}"))
         self._engine.chat_changed(chat)
         return {
@@ -173,7 +174,9 @@ class Chats:
         """An operator's text goes to the client: told once to whoever is bound, with the name in front unless the
         connector wants none. Nobody is told when `tell` is false, as when the portal's queue loses the event."""
         user_id = self.operator_id(portal, operator)
-        message = self._append(portal, chat, "operator", user_id, operator, text, status="sending")
+        message = self._append(
+            portal, chat, text, author="operator", author_id=user_id, name=operator, status="sending"
+        )
         note = (portal.key, message.id)
         connector = portal.connectors.get(chat.connector)
         signed = connector is None or connector.signature
@@ -193,13 +196,13 @@ class Chats:
 
     def note(self, portal: Portal, chat: Chat, text: str, user_id: int) -> ChatMessage:
         """A text for the operators' eyes only."""
-        message = self._append(portal, chat, "system", user_id, "", text)
+        message = self._append(portal, chat, text, author="system", author_id=user_id, name="")
         self._engine.record(Noticed((portal.key, chat.id)))
         self._engine.chat_changed(chat)
         return message
 
     def delivered(self, portal: Portal, message_id: int, mids: list[str]) -> None:
-        """The first confirmation ends "sending" and stores the ids; later ones, and unknown messages, have no effect."""
+        """The first confirmation ends "sending" and stores the ids; later ones, and unknown ones, have no effect."""
         found = portal.messages.get(message_id)
         if found is None or found[1].author != "operator":
             return
@@ -220,11 +223,11 @@ class Chats:
         self,
         portal: Portal,
         chat: Chat,
+        text: str,
+        *,
         author: str,
         author_id: int,
         name: str,
-        text: str,
-        *,
         mids: list[str] | None = None,
         status: str | None = None,
     ) -> ChatMessage:

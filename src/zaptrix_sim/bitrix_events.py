@@ -59,6 +59,12 @@ class BitrixEvents:
         if self._session is not None:
             await self._session.close()
 
+    def reset(self) -> None:
+        """Forget what waits; a post that is under way ends, and means nothing to the new world."""
+        for lane in self._lanes.values():
+            lane.clear()
+        self._held.clear()
+
     def emit(
         self,
         portal: Portal,
@@ -73,23 +79,21 @@ class BitrixEvents:
         for binding in portal.bindings.get(event, ()):
             if binding.offline:
                 self._keep_offline(portal, event, data, user_id)
-            else:
-                self._enqueue(self._post_of(portal, binding, event, data, chat, user_id, note))
+                continue
+            if note is not None:
+                self._engine.record(EventPosted(note))
+            lane, body = (portal.key, chat or event), self._form(portal, binding, data, user_id)
+            post = EventPost(portal=portal, lane=lane, binding=binding, body=body, note=note, customer=chat)
+            self._enqueue(post)
 
-    def _post_of(
-        self, portal: Portal, binding: Binding, event: str, data: Any, chat: str, user_id: int, note: Note | None
-    ) -> EventPost:
-        if note is not None:
-            self._engine.record(EventPosted(note))
-        form = {
-            "event": event,
+    def _form(self, portal: Portal, binding: Binding, data: Any, user_id: int) -> bytes:
+        return phpform.encode({
+            "event": binding.event,
             "event_handler_id": binding.id,
             "data": data,
             "ts": int(self._engine.now()),
             "auth": self._auth(portal, user_id),
-        }
-        lane = (portal.key, chat or event)
-        return EventPost(portal=portal, lane=lane, binding=binding, body=phpform.encode(form), note=note, customer=chat)
+        })  # fmt: skip
 
     def _auth(self, portal: Portal, user_id: int) -> dict[str, Any]:
         url = self._engine.url
@@ -200,7 +204,7 @@ class BitrixEvents:
             return False
 
     def _ended(self, post: EventPost, *, delivered: bool) -> None:
-        if post.note is not None:
+        if post.note is not None and self._engine.world.portals.get(post.portal.key) is post.portal:
             self._engine.record(EventEnded(post.note, delivered))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -80,6 +80,7 @@ class Control:
     async def reset(self, _wanted: Wanted, _query: Wanted) -> Any:
         """Forget everything. What is still under way speaks of a world that is gone, and changes nothing in the new."""
         self._webhooks.reset()
+        self._events.reset()
         self._engine.forget()
         return {"status": "ok"}
 
@@ -130,17 +131,15 @@ class Control:
         return self._number_record(number)
 
     async def customer_writes(self, wanted: Wanted, _query: Wanted) -> Any:
-        count = int(wanted.get("count") or 1)
+        """`count` texts, numbered when there are several: the ledger knows a text by its words."""
         phone = self._phones.writer(self._number(wanted), wanted)
-        text = str(wanted["text"])
-        texts = [text] if count == 1 else [f"{text} {index}" for index in range(1, count + 1)]
-        return {"wamids": [self._phones.write(phone, one) for one in texts], "customer": phone.customer.key}
+        return {"wamids": [self._phones.write(phone, text) for text in _texts(wanted)], "customer": phone.customer.key}
 
     async def customers_write(self, wanted: Wanted, _query: Wanted) -> Any:
         """Many customers in one call: {"writes": [{...}, ...]}."""
-        wamids = []
-        for one in wanted["writes"]:
-            wamids.append(self._phones.write(self._phones.writer(self._number(one), one), str(one["text"])))
+        writes: list[Wanted] = wanted["writes"]
+        phones = (self._phones.writer(self._number(one), one) for one in writes)
+        wamids = [self._phones.write(phone, str(one["text"])) for phone, one in zip(phones, writes, strict=True)]
         return {"wamids": wamids}
 
     async def customer_reads(self, wanted: Wanted, _query: Wanted) -> Any:
@@ -166,9 +165,11 @@ class Control:
         return portals.record(self._engine, portals.add_portal(self._engine, self._oauth, wanted))
 
     async def operator_writes(self, wanted: Wanted, _query: Wanted) -> Any:
+        """`count` texts, numbered when there are several."""
         portal, chat = self._chat(wanted)
-        message = self._chats.operator_writes(portal, chat, str(wanted["text"]), str(wanted.get("operator") or "Bia"))
-        return {"message_id": message.id, "chat_id": chat.id}
+        operator = str(wanted.get("operator") or "Bia")
+        notes = [self._chats.operator_writes(portal, chat, text, operator).id for text in _texts(wanted)]
+        return {"message_id": notes[0], "message_ids": notes, "chat_id": chat.id}
 
     async def operator_finishes(self, wanted: Wanted, _query: Wanted) -> Any:
         self._chats.finish(*self._chat(wanted))
@@ -251,6 +252,11 @@ async def _body(request: web.Request) -> Wanted:
     if not isinstance(body, dict):
         raise Mistake("the body must be a JSON object")
     return body
+
+
+def _texts(wanted: Wanted) -> list[str]:
+    text, count = str(wanted["text"]), int(wanted.get("count") or 1)
+    return [text] if count == 1 else [f"{text} {index}" for index in range(1, count + 1)]
 
 
 _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {

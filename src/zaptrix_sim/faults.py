@@ -47,15 +47,16 @@ class Faults:
         self._dice = random.Random(seed)
         self._faults = faults
 
-    def pick(self, side: str, where: str, facts: dict[str, str], kinds: frozenset[str] | None = None) -> Fault | None:
+    def pick(self, side: str, where: str, facts: dict[str, str], kinds: frozenset[str]) -> Fault | None:
         """The first fault that touches this call and whose dice says so; it counts as fired."""
         if not self._faults:
             return None
         for fault in self._faults:
-            if fault.side == side and fault.where == where and (kinds is None or fault.kind in kinds):
-                if self._fires(fault, facts):
-                    fault.fired += 1
-                    return fault
+            if (fault.side, fault.where) != (side, where) or fault.kind not in kinds:
+                continue
+            if self._fires(fault, facts):
+                fault.fired += 1
+                return fault
         return None
 
     def __bool__(self) -> bool:
@@ -84,5 +85,5 @@ def _fault_from(item: dict[str, Any]) -> Fault:
         raise ValueError(f"no fault {fault.kind!r} at {fault.where!r}; there are {sorted(KINDS[fault.where])}")
     if unknown := set(fault.match) - MATCHED_BY:
         raise ValueError(f"a fault matches by {sorted(MATCHED_BY)}, not by {sorted(unknown)}")
-    fault.match = {name: str(value) for name, value in fault.match.items() if value is not None}
+    fault.match = {name: str(value) for name, value in fault.match.items()}
     return fault

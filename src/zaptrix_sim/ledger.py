@@ -1,7 +1,7 @@
 """The judge: folds facts, in the order in which they happened, into counts and violations. Pure.
 
-What it holds both sides to: every text that was acknowledged arrives once, in its own conversation, in an order that its
-senders could expect; nobody is told of a state that is not so; no limit is run into.
+What it holds both sides to: every text that was acknowledged arrives once, in its own conversation, in an order that
+its senders could expect; nobody is told of a state that is not so; no limit is run into.
 """
 
 from collections import Counter
@@ -123,7 +123,7 @@ class Ledger:
         if self.outbound.is_open(fact.note):
             self.books.violations.add("state_ahead", "the line was told delivered before the phone had it", fact.note)
 
-    def noticed(self, fact: Noticed) -> None:
+    def noticed(self, _fact: Noticed) -> None:
         self.books.counts["notices"] += 1
 
     def state_moved(self, fact: StateMoved) -> None:
@@ -133,6 +133,11 @@ class Ledger:
     def limit_exceeded(self, fact: LimitExceeded) -> None:
         self.limits[fact] += 1
         self.books.counts["limits_exceeded"] += 1
+
+    def forget_underway(self) -> None:
+        """The platforms were restarted: an event that was under way is gone."""
+        for answer in self.outbound.open.values():
+            answer.in_flight = 0
 
     # --- the verdict ---------------------------------------------------------------------------------------------
 

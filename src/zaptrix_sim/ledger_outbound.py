@@ -1,7 +1,7 @@
 """The judge's half for operators: which text on a phone is which operator's message. Pure.
 
-A gateway may dress a text anew (markup, the operator's name in front) and cut a long one, so a message is known again by
-its undressed text, among those that are expected on that phone; tests therefore use texts that differ.
+A gateway may dress a text anew (markup, the operator's name in front) and cut a long one, so a message is known again
+by its undressed text, among those that are expected on that phone; tests therefore use texts that differ.
 """
 
 from collections import deque

@@ -27,6 +27,7 @@ from zaptrix_sim.meta_send import MetaSend
 from zaptrix_sim.world import Number, Waba
 
 APP_ID: Final = "990011223344556"
+CHALLENGE_S: Final = 10.0
 DEFAULT_FIELDS: Final = ("verified_name", "display_phone_number", "quality_rating", "id")
 _VERSION = re.compile(r"v[0-9]+\.[0-9]+")
 
@@ -97,12 +98,12 @@ class MetaFace:
         card = {name: known[name] for name in names if name in known}
         return Answer(card | {"id": number.id})
 
-    async def phone_numbers(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def phone_numbers(self, _request: web.Request, object_id: str, token: str) -> Answer:
         waba = self._waba(object_id, token)
         cards = [_number_card(self._engine.world.numbers[one]) for one in waba.numbers]
         return Answer({"data": [{name: card[name] for name in DEFAULT_FIELDS} for card in cards]})
 
-    async def subscriptions(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def subscriptions(self, _request: web.Request, object_id: str, token: str) -> Answer:
         waba = self._waba(object_id, token)
         if not waba.subscribed:
             return Answer({"data": []})
@@ -120,12 +121,12 @@ class MetaFace:
         self._engine.world.changes += 1
         return Answer({"success": True})
 
-    async def unsubscribe(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def unsubscribe(self, _request: web.Request, object_id: str, token: str) -> Answer:
         self._waba(object_id, token).subscribed = False
         self._engine.world.changes += 1
         return Answer({"success": True})
 
-    async def debug_token(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def debug_token(self, request: web.Request, _object_id: str, _token: str) -> Answer:
         number_id = self._engine.world.number_of_token.get(request.query.get("input_token", ""))
         if number_id is None:
             error = {"code": 190, "message": "Invalid OAuth access token.", "subcode": 467}
@@ -179,9 +180,9 @@ class MetaFace:
         challenge = "1158201444"
         query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-                async with session.get(url, params=query) as response:
-                    return response.status == 200 and await response.text() == challenge
+            timeout = aiohttp.ClientTimeout(total=CHALLENGE_S)
+            async with aiohttp.request("GET", url, params=query, timeout=timeout) as response:
+                return response.status == 200 and await response.text() == challenge
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
@@ -203,7 +204,7 @@ def _refuse(fault: Fault) -> Answer:
     elif fault.kind == "throttle":
         error = refusal(int(fault.code or 130429))
     elif not fault.code:
-        return Answer({}, fault.status)
+        return Answer(f"<html><body>{fault.status}</body></html>", fault.status)
     else:
         error = refusal(int(fault.code), status=fault.status)
     return Answer(error.as_dict(), error.status)

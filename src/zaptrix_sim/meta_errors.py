@@ -33,30 +33,34 @@ class GraphError(Exception):
 
 
 TITLES: Final = {
-    130429: ("Rate limit hit", "Message failed to send because there were too many messages sent from this phone number"
-             " in a short period of time."),
-    131000: ("Something went wrong", "Message failed to send due to an unknown error."),
-    131008: ("Required parameter is missing", "The request is missing a required parameter."),
-    131009: ("Parameter value is not valid", "One or more parameter values are invalid."),
-    131016: ("Service unavailable", "Service is temporarily unavailable."),
-    131021: ("Recipient cannot be sender", "Sender and recipient phone number is the same."),
-    131026: ("Message undeliverable", "Message Undeliverable."),
-    131030: ("Recipient phone number not in allowed list", "Recipient phone number not in allowed list."),
-    131047: ("Re-engagement message", "Message failed to send because more than 24 hours have passed since the customer"
-             " last replied to this number."),
-    131048: ("Spam rate limit hit", "Message failed to send because there are restrictions on how many messages can be"
-             " sent from this phone number."),
-    131049: ("Message not delivered", "This message was not delivered to maintain healthy ecosystem engagement."),
-    131051: ("Unsupported message type", "Message type is not supported."),
-    131056: ("(Business Account, Consumer Account) pair rate limit hit", "Message failed to send because there were too"
-             " many messages sent from this phone number to the same phone number in a short period of time."),
-    131057: ("Account in maintenance mode", "Business Account is in maintenance mode."),
-}  # fmt: skip
+    130429: "Rate limit hit",
+    131000: "Something went wrong",
+    131008: "Required parameter is missing",
+    131009: "Parameter value is not valid",
+    131016: "Service unavailable",
+    131021: "Recipient cannot be sender",
+    131026: "Message undeliverable",
+    131030: "Recipient phone number not in allowed list",
+    131047: "Re-engagement message",
+    131048: "Spam rate limit hit",
+    131049: "Message not delivered to maintain healthy ecosystem engagement",
+    131051: "Unsupported message type",
+    131056: "(Business Account, Consumer Account) pair rate limit hit",
+    131057: "Account in maintenance mode",
+}
+DETAILS: Final = {
+    130429: "Message failed to send because there were too many messages sent from this phone number in a short period"
+    " of time.",
+    131047: "Message failed to send because more than 24 hours have passed since the customer last replied to this"
+    " number.",
+    131056: "Message failed to send because there were too many messages sent from this phone number to the same phone"
+    " number in a short period of time.",
+}
 
 
 def refusal(code: int, details: str = "", status: int = 400) -> GraphError:
-    title, known = TITLES.get(code, ("An unknown error occurred", ""))
-    return GraphError(code, title, status=status, details=details or known)
+    title = TITLES.get(code, "An unknown error occurred")
+    return GraphError(code, title, status=status, details=details or DETAILS.get(code, title))
 
 
 def no_token() -> GraphError:
@@ -74,8 +78,8 @@ def expired_token() -> GraphError:
 def unknown_object(object_id: str) -> GraphError:
     return GraphError(
         100,
-        f"Unsupported request. Object with ID '{object_id}' does not exist, cannot be loaded due to missing permissions,"
-        " or does not support this operation",
+        f"Unsupported request. Object with ID '{object_id}' does not exist, cannot be loaded due to missing"
+        " permissions, or does not support this operation",
         subcode=33,
     )
 

@@ -22,7 +22,8 @@ MARK_MAX: Final = 512
 READ_WITHIN_S: Final = 30 * 86_400.0
 STATUS_FIRST_WAIT_S: Final = 10.0
 TYPES: Final = frozenset({
-    "audio", "contacts", "document", "image", "interactive", "location", "reaction", "sticker", "template", "text", "video",
+    "audio", "contacts", "document", "image", "interactive", "location", "reaction", "sticker", "template", "text",
+    "video",
 })  # fmt: skip
 
 
@@ -114,9 +115,8 @@ class MetaSend:
             code = int(fault.code or 131026)
             self._phones.fail(phone, message, code, refusal(code).message)
             return
+        message.silent = silent
         self._phones.arrive(phone, message)
-        if silent:
-            return
         if fault is None:
             self._phones.deliver_soon(phone, message)
             return

@@ -30,6 +30,7 @@ class MetaWebhooks:
         self._ready: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._acknowledged: dict[int, asyncio.Event] = {}
+        self._worlds = 0
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -47,6 +48,8 @@ class MetaWebhooks:
             await self._session.close()
 
     def reset(self) -> None:
+        """Forget what waits. A post that is under way ends, and means nothing to the new world."""
+        self._worlds += 1
         self._lanes.clear()
         self._held.clear()
         while not self._ready.empty():
@@ -55,7 +58,8 @@ class MetaWebhooks:
     def push(self, phone: Phone, kind: str, item: Json, contact: Json | None) -> Update | None:
         """Let an update go out. None when nobody is subscribed to the number's account."""
         world = self._engine.world
-        if not world.wabas[phone.number.waba_id].subscribed:
+        waba = world.wabas.get(phone.number.waba_id)
+        if waba is None or not waba.subscribed:
             return None
         update = Update(
             id=world.update_ids.take(), kind=kind, phone=phone, item=item, contact=contact, wamid=item["id"]
@@ -67,7 +71,7 @@ class MetaWebhooks:
 
     async def wait_acknowledged(self, update: Update, timeout_s: float) -> None:
         """Return when the update was answered 200, or when the time is up."""
-        if update.id not in self._engine.world.updates:
+        if not self._waits(update):
             return
         event = self._acknowledged.setdefault(update.id, asyncio.Event())
         try:
@@ -89,12 +93,13 @@ class MetaWebhooks:
     async def _post_lanes(self) -> None:
         while True:
             lanes = [await self._ready.get()]
+            worlds = self._worlds
             batch = self._take(lanes[0], self._engine.options.webhook_batch_max)
             while len(batch) < self._engine.options.webhook_batch_max and not self._ready.empty():
                 lanes.append(self._ready.get_nowait())
                 batch += self._take(lanes[-1], self._engine.options.webhook_batch_max - len(batch))
             await self._try(batch)
-            for lane in lanes:
+            for lane in lanes if worlds == self._worlds else ():
                 self._release(lane)
 
     def _take(self, lane: tuple[str, str], most: int) -> list[Update]:
@@ -190,19 +195,24 @@ class MetaWebhooks:
             return False
 
     def _url(self, update: Update) -> str:
-        override = self._engine.world.wabas[update.phone.number.waba_id].override_url
-        return override or f"{self._engine.settings.gateway_url}/webhooks/meta"
+        waba = self._engine.world.wabas.get(update.phone.number.waba_id)
+        return (waba.override_url if waba else "") or f"{self._engine.settings.gateway_url}/webhooks/meta"
 
     def _settle(self, update: Update) -> None:
-        if self._engine.world.updates.pop(update.id, None) is None:
+        if not self._waits(update):
             return
+        del self._engine.world.updates[update.id]
         if update.kind == "messages":
             self._engine.record(WebhookAcknowledged(update.wamid))
         self._wake(update)
 
     def _forget(self, update: Update) -> None:
-        self._engine.world.updates.pop(update.id, None)
+        if self._waits(update):
+            del self._engine.world.updates[update.id]
         self._wake(update)
+
+    def _waits(self, update: Update) -> bool:
+        return self._engine.world.updates.get(update.id) is update
 
     def _wake(self, update: Update) -> None:
         if event := self._acknowledged.get(update.id):
@@ -211,13 +221,13 @@ class MetaWebhooks:
     def _try_again(self, batch: list[Update]) -> None:
         """Seven days of patience, in which the pause doubles up to its longest."""
         options = self._engine.options
-        tries = max(1, max(update.tries for update in batch))
+        tries = max(1, *(update.tries for update in batch))
         pause = min(options.retry_longest_s, options.retry_first_s * 2 ** min(tries - 1, 20))
         self._spawn(self._post_again(batch, pause))
 
     async def _post_again(self, batch: list[Update], pause_s: float) -> None:
         await asyncio.sleep(pause_s)
-        still = [update for update in batch if update.id in self._engine.world.updates]
+        still = [update for update in batch if self._waits(update)]
         if still:
             await self._try(still)
 

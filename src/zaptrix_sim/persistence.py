@@ -1,21 +1,26 @@
 """The world on disk: a snapshot every few seconds, written by a forked child so that nobody waits for it."""
 
 import asyncio
+import logging
 import os
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from zaptrix_sim.world import World
 
 EVERY_S: Final = 2.0
 PATIENCE: Final = 10.0
+LOOK_S: Final = 0.05
 NAME: Final = "world.pickle"
+
+log = logging.getLogger(__name__)
 
 
 def load(folder: Path) -> World | None:
-    """The world of the last run; None when there is none, or when an older simulator wrote it (then it is set aside)."""
+    """The world of the last run; None when there is none, or when an older simulator wrote it: it is set aside."""
     path = folder / NAME
     if not path.exists():
         return None
@@ -57,11 +62,22 @@ class Snapshots:
 
 
 async def _saved_by_child(folder: Path, world: World) -> None:
-    child = os.fork()
+    with warnings.catch_warnings():
+        # The child only writes a file and ends, so it does not care which locks other threads hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
-        try:
-            save(folder, world)
-        finally:
-            os._exit(0)
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
-        await asyncio.sleep(0.05)
+        _save_and_end(folder, world)
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):  # noqa: ASYNC222 it does not wait: WNOHANG
+        await asyncio.sleep(LOOK_S)
+    if ended[1]:
+        log.warning("the world could not be written to %s", folder)
+
+
+def _save_and_end(folder: Path, world: World) -> NoReturn:
+    code = 1
+    try:
+        save(folder, world)
+        code = 0
+    finally:
+        os._exit(code)

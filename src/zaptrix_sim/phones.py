@@ -88,7 +88,8 @@ class Phones:
         if customer is None:
             wa_id = key if key.isdigit() else ""
             user_id = bsuid_of(number.waba_id, key) if wa_id else key
-            customer = Customer(key=key, wa_id=wa_id, user_id=user_id, name="Ana Souza", hide_phone=not wa_id)
+            name = f"Cliente {key[-4:]}"
+            customer = Customer(key=key, wa_id=wa_id, user_id=user_id, name=name, hide_phone=not wa_id)
             waba.customers[key] = waba.by_user_id[user_id] = customer
         return customer
 
@@ -122,7 +123,8 @@ class Phones:
         unread = [message for message in phone.messages[phone.unread_from :] if self._readable(message)]
         phone.unread_from = len(phone.messages)
         for message in unread:
-            self._state(phone, message, Rank.READ)
+            for rank in (Rank.SENT, Rank.DELIVERED, Rank.READ):
+                self._state(phone, message, rank)
         return len(unread)
 
     @staticmethod
@@ -198,13 +200,15 @@ class Phones:
     def _state(
         self, phone: Phone, message: PhoneMessage, rank: Rank, error: dict[str, Any] | None = None
     ) -> Update | None:
-        if message.rank >= rank:
+        if message.rank >= rank or self._engine.world.numbers.get(phone.number.id) is not phone.number:
             return None
         self._engine.record(StateMoved(message.id, message.rank, rank))
         message.rank = rank
+        self._engine.phone_changed(phone)
+        if message.silent:
+            return None
         item = status_item(phone, message, rank, self._engine.now(), error)
         known = None if rank is Rank.FAILED else contact(phone.customer, with_username=rank is not Rank.SENT)
-        self._engine.phone_changed(phone)
         return self._webhooks.push(phone, "statuses", item, known)
 
 

@@ -1,4 +1,4 @@
-"""PHP's form nesting, `data[MESSAGES][0][im][chat_id]=1767`: written as `http_build_query` does, read as `$_POST` is."""
+"""PHP's form nesting, `data[MESSAGES][0][im][chat_id]=1767`, written and read as PHP does."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _path(name: str) -> list[str]:
 
 def _put(document: dict[str, Any], path: list[str], value: str) -> None:
     place: dict[str, Any] = document
-    for part, following in zip(path, path[1:] + [None], strict=True):
+    for part, following in zip(path, [*path[1:], None], strict=True):
         key = part or str(len(place))
         if following is None:
             place[key] = value

@@ -36,6 +36,7 @@ def application(settings: Settings, options: Options) -> web.Application:
     """The whole simulator. It listens on one address only, so that its own address is known from the settings."""
     world = persistence.load(settings.data_dir) if settings.data_dir else None
     engine = Engine(settings=settings, options=options, world=world or World())
+    engine.world.wake()
     engine.url = settings.public_url or f"http://{settings.host}:{settings.port}"
     webhooks, events, oauth = MetaWebhooks(engine), BitrixEvents(engine), OAuth(engine)
     phones, chats = Phones(engine, webhooks), Chats(engine, events)
@@ -43,7 +44,7 @@ def application(settings: Settings, options: Options) -> web.Application:
     portal = PortalFace(engine, events, chats)
     control = Control(engine, phones=phones, webhooks=webhooks, chats=chats, events=events, oauth=oauth)
 
-    async def living(app: web.Application) -> AsyncIterator[None]:
+    async def living(_app: web.Application) -> AsyncIterator[None]:
         await webhooks.start()
         await events.start()
         phones.resume()
@@ -57,7 +58,7 @@ def application(settings: Settings, options: Options) -> web.Application:
         if settings.data_dir:
             persistence.save(settings.data_dir, engine.world)
 
-    async def closing(app: web.Application) -> None:
+    async def closing(_app: web.Application) -> None:
         engine.stream.close()
 
     app = web.Application(client_max_size=BODY_MAX)
@@ -80,7 +81,7 @@ async def _snapshots(engine: Engine) -> None:
         await persistence.Snapshots(engine.settings.data_dir).run(lambda: engine.world)
 
 
-async def _index(request: web.Request) -> web.StreamResponse:
+async def _index(_request: web.Request) -> web.StreamResponse:
     return _file(PAGE / "index.html")
 
 

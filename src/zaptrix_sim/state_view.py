@@ -12,7 +12,8 @@ THREADS_DEFAULT: Final = 500
 
 
 def state(world: World, query: Mapping[str, str]) -> dict[str, Any]:
-    """Filters: portal, phone_number_id, customer, chat_id; `messages` and `threads` say how many of the latest to show."""
+    """Filters: portal, phone_number_id, customer, chat_id; `messages` and `threads` say how many of the latest there
+    are to be."""
     most = _number(query, "messages", MESSAGES_DEFAULT)
     threads = _number(query, "threads", THREADS_DEFAULT)
     portals = [one for one in world.portals.values() if query.get("portal", one.key) == one.key]
@@ -20,7 +21,7 @@ def state(world: World, query: Mapping[str, str]) -> dict[str, Any]:
         "numbers": [{"phone_number_id": one.id, "display_phone_number": one.display} for one in world.numbers.values()],
         "portals": [_portal(one) for one in portals],
         "phones": [_phone(phone, most) for phone in list(_phones(world, query))[-threads:]],
-        "chats": [_chat(chat, most) for chat in list(_chats(portals, query))[-threads:]],
+        "chats": [_chat(chat, most) for chat in list(_chats(world, portals, query))[-threads:]],
         "contacts": [_contact(one, card) for one in portals for card in one.crm.get(book.CONTACT, {}).values()],
     }
 
@@ -36,12 +37,15 @@ def _phones(world: World, query: Mapping[str, str]) -> Iterable[Phone]:
                 yield phone
 
 
-def _chats(portals: list[Portal], query: Mapping[str, str]) -> Iterable[Chat]:
+def _chats(world: World, portals: list[Portal], query: Mapping[str, str]) -> Iterable[Chat]:
+    """A chat belongs to the phone whose text was the first in it."""
+    threads = world.ledger.books.thread_of_room
+    wanted, by_phone = query.get("chat_id"), bool({"phone_number_id", "customer"} & set(query))
+    known = {phone.thread for phone in _phones(world, query)} if by_phone else set()
     for portal in portals:
         for chat in portal.chats.values():
-            wanted = query.get("chat_id")
-            number, customer = query.get("phone_number_id", ""), query.get("customer", "")
-            if wanted in {None, str(chat.id), chat.external_id} and (not number or not customer or chat.portal):
+            mine = not by_phone or threads.get((portal.key, chat.id)) in known
+            if mine and wanted in {None, str(chat.id), chat.external_id}:
                 yield chat
 
 

@@ -44,6 +44,7 @@ class PhoneMessage:
     rank: Rank
     mark: str = ""
     to_user_id: bool = False
+    silent: bool = False
     read_by_business: bool = False
 
 
@@ -215,7 +216,7 @@ class Portal:
 
 @dataclass(slots=True)
 class World:
-    """Everything that survives a restart. `changes` grows with each change, so that a snapshot knows when to be made."""
+    """Everything that survives a restart. `changes` grows with each change: a snapshot is due when it has."""
 
     numbers: dict[str, Number] = field(default_factory=dict)
     wabas: dict[str, Waba] = field(default_factory=dict)
@@ -230,9 +231,12 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     changes: int = 0
 
-    def move(self, message: PhoneMessage, rank: Rank) -> None:
-        message.rank = rank
-        self.changes += 1
+    def wake(self) -> None:
+        """After a restart nothing is under way any more: calls have ended, and events are not sent again."""
+        self.ledger.forget_underway()
+        for portal in self.portals.values():
+            for chat in portal.chats.values():
+                chat.calls = 0
 
 
 def opaque(length: int = 32) -> str:

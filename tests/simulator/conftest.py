@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from tests.simulator.stage import Stage
 from zaptrix_sim.settings import Options
 

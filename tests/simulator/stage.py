@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
+
 from zaptrix_sim.phpform import decode
 from zaptrix_sim.server import application
 from zaptrix_sim.settings import Options, Settings
