@@ -258,6 +258,17 @@ async def test_faults_are_turned_on_and_off(page: Page, simulator: Simulator) ->
     await expect(page.get_by_test_id("faults")).to_be_hidden()
 
 
+async def test_a_fault_that_is_used_up_leaves_the_list(page: Page, simulator: Simulator) -> None:
+    once = {"side": "bitrix24", "where": "api", "kind": "delay", "delay_s": 0.01, "times": 1}
+    await simulator.control("PUT", "faults", {"seed": 1, "faults": [once]})
+    await page.get_by_test_id("faults-open").click()
+    await expect(page.get_by_test_id("fault-list").locator("li")).to_have_count(1)
+
+    await a_chat_with_ana(simulator)
+
+    await expect(page.get_by_test_id("fault-list").locator("li")).to_have_count(0)
+
+
 async def test_the_ledger_is_green_and_turns_red(page: Page, simulator: Simulator) -> None:
     await expect(page.get_by_test_id("ledger")).to_have_attribute("data-ok", "true")
 

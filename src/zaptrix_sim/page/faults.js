@@ -34,9 +34,14 @@ export class Faults {
     this.#showForm();
   }
 
+  /** While one is on, every change may have used one of its times up. */
+  get someOn() {
+    return this.#faults.length > 0;
+  }
+
   async refresh() {
     const answer = await ask("faults");
-    this.#faults = answer.faults ?? [];
+    this.#faults = (answer.faults ?? []).map(remaining).filter((fault) => fault.times !== 0);
     this.#seed = answer.seed ?? 1;
     this.show();
   }
@@ -98,11 +103,16 @@ export class Faults {
     const what = build("span");
     what.append(build("strong", "", say(`kind_${fault.kind}`)));
     what.append(build("small", "", `${say(`side_${fault.side}`)}, ${say(`where_${fault.where}`)}`));
-    const times = fault.times == null ? say("always") : say("timesLeft", { n: fault.left ?? fault.times });
+    const times = fault.times == null ? say("always") : say("timesLeft", { n: fault.times });
     const off = build("button", "quiet", say("faultOff"));
     off.type = "button";
     off.addEventListener("click", () => this.#put(this.#faults.filter((_, other) => other !== at)));
     row.append(what, build("span", "times", times), off);
     return row;
   }
+}
+
+/** A list that is put anew counts from nothing, so what a fault did already is taken off its times here. */
+function remaining({ fired, ...fault }) {
+  return fault.times == null ? fault : { ...fault, times: Math.max(0, fault.times - (fired ?? 0)) };
 }

@@ -33,7 +33,7 @@ for (const button of document.querySelectorAll("[data-lang]")) {
 }
 
 function onChange(change) {
-  if (change.type === "fault" || change.type === "connected") refreshFaults();
+  if (change.type === "fault" || change.type === "connected" || faults.someOn) refreshFaults();
   if (change.type !== "fault") refreshState();
   refreshLedger();
 }
