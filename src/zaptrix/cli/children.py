@@ -67,6 +67,7 @@ class Child:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._asked = False
         argv = [str(part) for part in program.argv]
         before_exec = _before_exec(program, parent=os.getpid())
         with contextlib.ExitStack() as files:
@@ -101,8 +102,9 @@ class Child:
         return True
 
     def ask(self) -> None:
-        """Ask it to stop, as it wishes to be asked, and do not wait."""
-        if self.exit_code() is None:
+        """Ask it to stop, as it wishes to be asked, and do not wait. Once: to many programs twice means at once."""
+        if not self._asked and self.exit_code() is None:
+            self._asked = True
             self._process.send_signal(self.program.stop_signal)
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ simulators of both platforms and joins their first number to their first portal.
 import http.client
 import json
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.panel import Panel
+from rich.table import Table
 
 from zaptrix.cli.children import Program, run
 from zaptrix.cli.embedded import encryption_key, log_file, servers_in
@@ -63,6 +65,7 @@ def up(settings: Settings, environ: Mapping[str, str], *, console: Console, show
             house.open(lambda text: console.print(f"zaptrix: {text}", highlight=False))
             if not signals.stop_requested:
                 console.print(house.addresses())
+                console.print(f"A key for the API, from another terminal:\n  {house.key_command()}", soft_wrap=True)
                 supervisor.keep()
             console.print("zaptrix: stopping (Ctrl-C again ends running calls at once)", highlight=False)
         finally:
@@ -107,10 +110,16 @@ class House:
             lines.append(("Simulators", f"http://{LOCAL}:{self._settings.sim_port}/  (a phone and an open line)"))
         if not self._show_logs:
             lines.append(("Logs", str(self._folder / "log")))
-        lines.append(("API key", f"DATA_DIR={self._folder} {sys.executable} -m zaptrix api-key create --name mine"))
-        width = max(len(name) for name, _ in lines)
-        text = "\n".join(f"{name:<{width}}  {value}" for name, value in lines)
-        return Panel.fit(text, title="Zaptrix is up", subtitle="Ctrl-C stops everything", highlight=False)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in lines:
+            grid.add_row(name, value)
+        return Panel.fit(grid, title="Zaptrix is up", subtitle="Ctrl-C stops everything")
+
+    def key_command(self) -> str:
+        """How to make a key for the management API, from another terminal."""
+        return f"DATA_DIR={shlex.quote(str(self._folder))} {sys.executable} -m zaptrix api-key create --name mine"
 
     def _check_ports(self) -> None:
         wanted = {"PORT": (self._settings.host, self._settings.port)}
