@@ -7,14 +7,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID, uuid4
 
 import structlog
 
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.receive import Ringer
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast, Unauthorized, Unavailable
@@ -25,6 +23,7 @@ from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform
 from zaptrix.core.retry import Case, Verdict, decide, decide_proof
+from zaptrix.queues.bells import Bells
 from zaptrix.store import claims
 from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.database import Database
@@ -33,14 +32,6 @@ log = structlog.get_logger(__name__)
 
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
 _START = UUID(int=0)
-
-
-class Bells(Ringer, Protocol):
-    """The bells, with those that ring later."""
-
-    async def later(self, lane: Lane, at: datetime) -> None:
-        """Ring at a time; a bell that is lost is rung again by the sweep."""
-        ...
 
 
 class Delivery:

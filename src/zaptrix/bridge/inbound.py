@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Protocol
 
 import msgspec
 
@@ -14,11 +13,12 @@ from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMessage, EventState, Receipt
+from zaptrix.core.event import CustomerMessage, Event, EventState, Receipt
 from zaptrix.core.identity import bereft, choose, merged
-from zaptrix.core.ids import ChannelId
+from zaptrix.core.ids import ChannelId, EventId
 from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message import Direction, Origin
+from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.store import conversations, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
@@ -26,29 +26,26 @@ from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage
 
 
-class CustomerCache(Protocol):
-    """Conversations by customer, at hand for an hour. Losing it costs a read."""
-
-    async def by_customers(self, channel_id: ChannelId, keys: Sequence[str]) -> dict[str, Conversation]: ...
-
-    async def put(self, known: Iterable[Conversation]) -> None: ...
-
-
 class Spoken(msgspec.Struct, frozen=True):
     """A customer's message and the request that brought it."""
 
     message: CustomerMessage
-    request_id: str
+    event: Event
 
 
 class InboundStep:
     """One batch of events of one number."""
 
-    def __init__(self, lane: Lane, items: Sequence[Item], directory: Directory, cache: CustomerCache) -> None:
+    def __init__(
+        self, lane: Lane, items: Sequence[Item], directory: Directory, cache: ConversationCache, seen: SeenCache
+    ) -> None:
         self._number = lane.name.rpartition(".")[0]
         self._items = items
         self._directory = directory
         self._cache = cache
+        self._seen = seen
+        self._perhaps_seen: list[str] = []
+        self._twice: set[EventId] = set()
         self._tenant: Tenant | None = None
         self._cached: dict[str, Conversation] = {}
         self._talks: dict[str, Conversation] = {}  # by the customer's key
@@ -57,12 +54,17 @@ class InboundStep:
     async def prepare(self) -> None:
         self._tenant = await self._directory.number(self._number)
         if self._tenant and self._spoken:
-            keys = [said.message.customer.key for said in self._spoken]
-            self._cached = await self._cache.by_customers(self._tenant.channel.id, keys)
+            channel_id = self._tenant.channel.id
+            keys = [(channel_id, said.message.customer.key) for said in self._spoken]
+            self._cached = {key[1]: talk for key, talk in (await self._cache.get_many_by_customer(keys)).items()}
+            ids = [said.message.whatsapp_id for said in self._spoken]
+            hints = await self._seen.probably_seen([f"{channel_id}/{one}".encode() for one in ids])
+            self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
         if self._tenant is None:
             return [_nobody(item) for item in self._items]
+        await self._drop_known(connection, self._tenant.channel.id)
         if self._spoken:
             await self._resolve(connection, self._tenant)
             await messages.insert(connection, [self._ledger_row(said) for said in self._spoken])
@@ -70,12 +72,25 @@ class InboundStep:
         receipts = [item.routed for item in self._items if isinstance(item.routed, Receipt)]
         if receipts:
             await apply_receipts(connection, self._tenant.channel.id, receipts)
-        return [plain_mark(item) for item in self._items]
+        return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
-        await self._cache.put(self._talks.values())
+        await self._cache.put_many(self._talks.values())
         # Receipts may have left a confirmation or a notice for the portal, so it is rung for them too.
         return [bitrix24_lane(self._tenant.portal.id)] if self._tenant else []
+
+    async def _drop_known(self, connection: Connection, channel_id: ChannelId) -> None:
+        """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
+        if not self._perhaps_seen:
+            return
+        known = await messages.known(connection, channel_id, self._perhaps_seen)
+        self._twice = {said.event.id for said in self._spoken if said.message.whatsapp_id in known}
+        self._spoken = [said for said in self._spoken if said.event.id not in self._twice]
+
+    def _mark(self, item: Item) -> Mark:
+        if item.event.id in self._twice:
+            return Mark(item.event, EventState.IGNORED, "delivered again: the ledger has it")
+        return plain_mark(item)
 
     async def _resolve(self, connection: Connection, tenant: Tenant) -> None:
         """Find or create the conversation of every customer who spoke."""
@@ -97,7 +112,7 @@ class InboundStep:
             direction=Direction.INBOUND,
             origin=Origin.CUSTOMER,
             content=said.message.content,
-            request_id=said.request_id,
+            request_id=said.event.request_id,
             written_at=said.message.written_at,
             whatsapp_id=said.message.whatsapp_id,
         )
@@ -114,14 +129,16 @@ class InboundStep:
         return list(by_id.values())
 
 
-def inbound_steps(directory: Directory, cache: CustomerCache) -> Callable[[Lane, Sequence[Item]], InboundStep]:
+def inbound_steps(
+    directory: Directory, cache: ConversationCache, seen: SeenCache
+) -> Callable[[Lane, Sequence[Item]], InboundStep]:
     """What `Route` makes its steps with."""
-    return lambda lane, items: InboundStep(lane, items, directory, cache)
+    return lambda lane, items: InboundStep(lane, items, directory, cache, seen)
 
 
 def _in_order(items: Sequence[Item]) -> list[Spoken]:
     """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
-    spoken = [Spoken(i.routed, i.event.request_id) for i in items if isinstance(i.routed, CustomerMessage)]
+    spoken = [Spoken(i.routed, i.event) for i in items if isinstance(i.routed, CustomerMessage)]
     return sorted(spoken, key=lambda said: said.message.written_at)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -15,39 +14,34 @@ from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, Operato
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId, connector_id, parse_external_chat_id
 from zaptrix.core.lanes import Lane, meta_lane
 from zaptrix.core.message import Direction, Origin, Side
+from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import audit, channels, conversations, messages
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
-
-
-class ChatCache(Protocol):
-    """Conversations by Bitrix24 chat, at hand for an hour. Losing it costs a read."""
-
-    async def by_chats(self, portal_id: PortalId, chat_ids: Sequence[int]) -> dict[int, Conversation]: ...
-
-    async def put(self, known: Iterable[Conversation]) -> None: ...
 
 
 class OutboundStep:
     """One batch of events of one portal."""
 
-    def __init__(self, lane: Lane, items: Sequence[Item], cache: ChatCache, alarm: Callable[[str], None]) -> None:
+    def __init__(self, lane: Lane, items: Sequence[Item], cache: ConversationCache) -> None:
         self._portal_id = PortalId(UUID(lane.name.rpartition(".")[0]))
         self._items = items
         self._cache = cache
-        self._alarm = alarm
-        self._cached: dict[int, Conversation] = {}
+        self._cached: list[Conversation] = []
         self._talks: dict[ConversationId, Conversation] = {}
         self._rung: set[ChannelId] = set()
 
     async def prepare(self) -> None:
         chat_ids = [i.routed.bitrix_chat_id for i in self._items if isinstance(i.routed, OperatorMessage)]
         if chat_ids:
-            self._cached = await self._cache.by_chats(self._portal_id, chat_ids)
+            found = await self._cache.get_many_by_chat([(self._portal_id, chat_id) for chat_id in chat_ids])
+            self._cached = list(found.values())
 
     async def write(self, connection: Connection) -> list[Mark]:
         await self._resolve(connection)
@@ -67,13 +61,13 @@ class OutboundStep:
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
-        await self._cache.put(self._talks.values())
+        await self._cache.put_many(self._talks.values())
         return [meta_lane(channel_id) for channel_id in self._rung]
 
     async def _resolve(self, connection: Connection) -> None:
         """The conversations that the events name. Those of another portal are nobody's."""
         asked = {i for item in self._items if (i := _conversation_id(item))}
-        cached = {talk.id: talk for talk in self._cached.values() if talk.id in asked}
+        cached = {talk.id: talk for talk in self._cached if talk.id in asked}
         missing = list(asked - cached.keys())
         found = await conversations.by_ids(connection, missing) if missing else []
         known = [*cached.values(), *found]
@@ -119,7 +113,7 @@ class OutboundStep:
             if await channels.pause(connection, channel.id, Side.BITRIX24, lost.reason):
                 await audit.write(connection, "bitrix24", "channel.pause", str(channel.id), reason=lost.reason)
                 log.error("paused", channel_id=str(channel.id), side="bitrix24", reason=lost.reason, alarm=True)
-                self._alarm("channel")
+                metrics.alarmed(AlarmKind.CONNECTOR_LOST)
 
     def _talk(self, item: Item) -> Conversation | None:
         conversation_id = _conversation_id(item)
@@ -131,9 +125,9 @@ class OutboundStep:
         return plain_mark(item)
 
 
-def outbound_steps(cache: ChatCache, alarm: Callable[[str], None]) -> Callable[[Lane, Sequence[Item]], OutboundStep]:
+def outbound_steps(cache: ConversationCache) -> Callable[[Lane, Sequence[Item]], OutboundStep]:
     """What `Route` makes its steps with."""
-    return lambda lane, items: OutboundStep(lane, items, cache, alarm)
+    return lambda lane, items: OutboundStep(lane, items, cache)
 
 
 def _operator_message(item: Item) -> OperatorMessage:

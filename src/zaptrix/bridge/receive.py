@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from zaptrix.core.event import EventState, NewEvent
-from zaptrix.core.lanes import Lane
+from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
 from zaptrix.store.database import Database
 from zaptrix.store.group import GroupCommit
@@ -15,21 +14,12 @@ _GROUP_ITEMS_MAX = 2_000
 _GROUPS_AT_ONCE = 2
 
 
-class Ringer(Protocol):
-    """The bells, as the bridge rings them."""
-
-    def ring_soon(self, lanes: Iterable[Lane]) -> None:
-        """Ring without waiting; a bell that is lost is rung again by the sweep."""
-        ...
-
-
 class Receiver:
     """Commits the webhook items of all requests that are waiting, together, and rings their lanes."""
 
-    def __init__(self, database: Database, ringer: Ringer, accepted: Callable[[NewEvent], None]) -> None:
+    def __init__(self, database: Database, bells: Bells) -> None:
         self._database = database
-        self._ringer = ringer
-        self._accepted = accepted
+        self._bells = bells
         self._group: GroupCommit[NewEvent, None] = GroupCommit(
             self._commit, items_max=_GROUP_ITEMS_MAX, groups_at_once=_GROUPS_AT_ONCE
         )
@@ -41,7 +31,5 @@ class Receiver:
     async def _commit(self, events: list[NewEvent]) -> Sequence[None]:
         async with self._database.transaction() as connection:
             await journal.append(connection, events)
-        self._ringer.ring_soon({event.lane for event in events if event.state is EventState.NEW})
-        for event in events:
-            self._accepted(event)
+        self._bells.ring_soon({event.lane for event in events if event.state is EventState.NEW})
         return [None] * len(events)

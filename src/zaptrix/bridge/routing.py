@@ -9,10 +9,10 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from zaptrix.bridge.receive import Ringer
 from zaptrix.core import limits
 from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
 from zaptrix.core.lanes import Lane
+from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
 from zaptrix.store.database import Connection, Database, StoreRefused
 from zaptrix.store.events import Mark
@@ -53,13 +53,13 @@ class Route:
     def __init__(
         self,
         database: Database,
-        ringer: Ringer,
+        bells: Bells,
         translate: Callable[[Event], Routed],
         step_of: Callable[[Lane, Sequence[Item]], Step],
         slice_s: float,
     ) -> None:
         self._database = database
-        self._ringer = ringer
+        self._bells = bells
         self._translate = translate
         self._step_of = step_of
         self._slice_s = slice_s
@@ -74,7 +74,7 @@ class Route:
                 return
             await self._batch(lane, [Item(event, self._translate(event)) for event in events])
             if time.monotonic() > ends:
-                self._ringer.ring_soon([lane])
+                self._bells.ring_soon([lane])
                 return
 
     async def _batch(self, lane: Lane, items: Sequence[Item]) -> None:
@@ -97,7 +97,7 @@ class Route:
             await journal.lock_lane(connection, lane)
             if not await journal.mark(connection, await step.write(connection)):
                 raise Overtaken
-        self._ringer.ring_soon(await step.committed())
+        self._bells.ring_soon(await step.committed())
         log.info("routed", lane=lane.name, queue=lane.queue.value, events=len(items), request_id=_one_id(items))
 
     async def _set_aside(self, lane: Lane, item: Item, reason: str) -> None:

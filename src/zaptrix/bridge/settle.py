@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Protocol
 
 import msgspec
 import structlog
 
 from zaptrix.bridge.notices import notices_for
-from zaptrix.bridge.receive import Ringer
+from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
@@ -18,11 +17,14 @@ from zaptrix.core.message import Direction, Notice, Origin, Side, State, Words
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
+from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, channels, claims, conversations, messages, portals
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.group import GroupCommit
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind, Result
 
 log = structlog.get_logger(__name__)
 
@@ -39,23 +41,12 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     proving: bool = False
 
 
-class Tally(Protocol):
-    """Counts outcomes where they are decided."""
-
-    def verdict(self, direction: Direction, verdict: str) -> None: ...
-
-    def processed(self, direction: Direction, *, success: bool) -> None: ...
-
-    def alarm(self, kind: str) -> None: ...
-
-
 class Settler:
     """Writes verdicts: one transaction for all that are waiting."""
 
-    def __init__(self, database: Database, ringer: Ringer, tally: Tally, changed: Callable[[], None]) -> None:
+    def __init__(self, database: Database, bells: Bells, changed: Callable[[], None]) -> None:
         self._database = database
-        self._ringer = ringer
-        self._tally = tally
+        self._bells = bells
         self._changed = changed  # something was paused: the directory has to look again
         self._group: GroupCommit[Judged, bool] = GroupCommit(
             self._commit, items_max=_GROUP_MAX, groups_at_once=_GROUPS_AT_ONCE
@@ -90,20 +81,10 @@ class Settler:
     def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
         for j in judged:
-            self._count(j)
+            _count(j)
             _log(j)
             lanes.update(_lanes_to_ring(j))
-        self._ringer.ring_soon(lanes)
-
-    def _count(self, judged: Judged) -> None:
-        verdict = judged.verdict
-        self._tally.verdict(judged.direction, type(verdict).__name__.lower())
-        if isinstance(verdict, Sent | Bury):
-            self._tally.processed(judged.direction, success=isinstance(verdict, Sent))
-        if isinstance(verdict, Pause):
-            self._tally.alarm(verdict.scope.value)
-        elif getattr(verdict, "alarm", False):
-            self._tally.alarm("unexpected")
+        self._bells.ring_soon(lanes)
 
 
 async def pause(connection: Connection, parcel: Parcel, direction: Direction, verdict: Pause) -> bool:
@@ -116,6 +97,7 @@ async def pause(connection: Connection, parcel: Parcel, direction: Direction, ve
         subject, new = f"channel {parcel.channel.id}", await channels.pause(connection, parcel.channel.id, side, reason)
     if new:
         await audit.write(connection, "gateway", f"{verdict.scope}.pause", subject, reason=reason)
+        metrics.alarmed(AlarmKind.PAUSED)
         log.error("paused", subject=subject, reason=reason, alarm=True)
     return new
 
@@ -205,7 +187,7 @@ def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
         notice = Notice("sent_by_api", {"text": parcel.content.text.plain})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
-        notice = Notice(code, {"code": verdict.code, "limit": verdict.detail})
+        notice = Notice(code, {"code": verdict.code, "limit": str(limits.WHATSAPP_TEXT_MAX)})
     else:
         return None
     return parcel.conversation.id, notice, parcel.created_at
@@ -219,6 +201,18 @@ def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
         yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
     if _notice(judged):
         yield bitrix24_lane(parcel.portal.id)
+
+
+_BOUND_FOR = {Direction.INBOUND: Side.BITRIX24, Direction.OUTBOUND: Side.WHATSAPP}
+
+
+def _count(judged: Judged) -> None:
+    verdict = judged.verdict
+    metrics.verdict_given(_BOUND_FOR[judged.direction], verdict)
+    if isinstance(verdict, Sent | Bury):
+        metrics.messages_processed(judged.direction, Result.SUCCESS if isinstance(verdict, Sent) else Result.FAILURE)
+    if getattr(verdict, "alarm", False):
+        metrics.alarmed(AlarmKind.UNEXPECTED)
 
 
 def _log(judged: Judged) -> None:

@@ -9,11 +9,11 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.receipts import apply_receipts
-from zaptrix.bridge.receive import Ringer
 from zaptrix.core import limits
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction
+from zaptrix.queues.bells import Bells
 from zaptrix.store import claims, events, idempotency, receipts
 from zaptrix.store.claims import Way
 from zaptrix.store.database import Database
@@ -34,11 +34,9 @@ class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """Every chore is safe to do twice, and by several processes."""
 
-    def __init__(
-        self, database: Database, ringer: Ringer, patience: SweepPatience, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, bells: Bells, patience: SweepPatience, now: Callable[[], datetime]) -> None:
         self._database = database
-        self._ringer = ringer
+        self._bells = bells
         self._patience = patience
         self._now = now
 
@@ -48,7 +46,7 @@ class Sweep:
         for chore in (self._expired, self._unrouted, self._due, self._unconfirmed):
             lanes.update(await chore())
         await self._parked()
-        self._ringer.ring_soon(lanes)
+        self._bells.ring_soon(lanes)
         if lanes:
             log.info("swept", lanes=len(lanes))
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.ids import MessageId, PortalId
+from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.message import Content, Direction, Origin, kind_of
 from zaptrix.store.database import Connection, Record
 
@@ -73,6 +73,14 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
         [m.bitrix_message_id for m in messages],
     )
     return [MessageId(row["id"]) for row in rows]
+
+
+_KNOWN = "SELECT whatsapp_id FROM message WHERE channel_id = $1 AND whatsapp_id = ANY($2)"
+
+
+async def known(connection: Connection, channel_id: ChannelId, whatsapp_ids: Sequence[str]) -> set[str]:
+    """Those of `whatsapp_ids` that are in the ledger."""
+    return {row["whatsapp_id"] for row in await connection.fetch(_KNOWN, channel_id, whatsapp_ids)}
 
 
 _REVIVE = """

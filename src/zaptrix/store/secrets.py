@@ -18,6 +18,13 @@ class SecretBox:
         """Raises ValueError when a key is no Fernet key."""
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
+    def encrypt(self, plain: bytes) -> bytes:
+        return self._fernet.encrypt(plain)
+
+    def decrypt(self, sealed: bytes) -> bytes:
+        """Raises cryptography's InvalidToken."""
+        return self._fernet.decrypt(sealed)
+
     def seal(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode()
 

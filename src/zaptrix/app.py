@@ -1,0 +1,257 @@
+"""The composition root: every room is opened here, and handed to who needs it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+from redis.asyncio import Redis
+
+from zaptrix.bitrix24 import registration
+from zaptrix.bitrix24 import translate as bitrix24_translate
+from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.oauth import OAuth
+from zaptrix.bitrix24.platform import Bitrix24
+from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.bridge.admit import Admission
+from zaptrix.bridge.confirm import Confirmer
+from zaptrix.bridge.deliver import Delivery
+from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.inbound import inbound_steps
+from zaptrix.bridge.outbound import outbound_steps
+from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.registration import Registrar
+from zaptrix.bridge.replay import Replay
+from zaptrix.bridge.routing import Route
+from zaptrix.bridge.settle import Settler
+from zaptrix.bridge.sweep import Sweep, SweepPatience
+from zaptrix.core.errors import PlatformError
+from zaptrix.core.ids import PortalId
+from zaptrix.core.lanes import Queue
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.ports import Platform
+from zaptrix.core.retry import Patience
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
+from zaptrix.queues.connection import connect
+from zaptrix.queues.hits import Hits
+from zaptrix.queues.pace import RedisMethodTime, RedisPace, Throttle
+from zaptrix.queues.workers import Drain
+from zaptrix.settings import Settings
+from zaptrix.store import api_keys, audit, channels, portals
+from zaptrix.store.channels import StoredNumberTokens
+from zaptrix.store.database import Database, open_database
+from zaptrix.store.portals import StoredTokens
+from zaptrix.store.secrets import SecretBox
+from zaptrix.store.spool import Spool
+from zaptrix.whatsapp import translate as whatsapp_translate
+from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.platform import WhatsApp
+
+_CONNECTIONS_A_HOST = 100
+_CHECKED_MAX = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """What one process stands on. Every process has all of it: it is small, and dials nothing before it is used."""
+
+    settings: Settings
+    database: Database
+    redis: Redis
+    box: SecretBox
+    hits: Hits
+    cache: ConversationCache
+    throttle: Throttle
+    bells: Bells
+    directory: Directory
+    receiver: Receiver
+    admission: Admission
+    spool: Spool
+    replay: Replay
+    registrar: Registrar
+    sweep: Sweep
+    drains: dict[Queue, Drain]
+    graph: GraphClient
+    portal_client: PortalClient
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """Everything a gateway or worker process needs, closed again at the end."""
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings.database_url, pool_max=settings.database_pool_max)
+        stack.push_async_callback(database.close)
+        redis = connect(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_A_HOST),
+                cookie_jar=aiohttp.DummyCookieJar(),  # a portal's cookie is never another's
+            )
+        )
+        app = _compose(settings, database, redis, session)
+        stack.push_async_callback(app.bells.close)
+        yield app
+
+
+def _compose(settings: Settings, database: Database, redis: Redis, session: aiohttp.ClientSession) -> App:
+    box = SecretBox(settings.encryption_keys)
+    hits = Hits(redis)
+    cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
+    bells = Bells(redis)
+    directory = Directory(database, box)
+    pace = RedisPace(redis)
+    vault = StoredTokens(database, box)
+    token_cache = RedisTokenCache(
+        redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s
+    )
+    tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=_now), _now)
+    portal_client = PortalClient(
+        session,
+        tokens=tokens,
+        vault=vault,
+        pace=pace,
+        method_time=RedisMethodTime(redis),
+        now=_now,
+        timeout_s=settings.bitrix_timeout_s,
+    )
+    graph = GraphClient(
+        session,
+        graph_url=settings.meta_graph_url,
+        version=settings.meta_api_version,
+        tokens=StoredNumberTokens(database, box),
+        pace=pace,
+        timeout_s=settings.meta_timeout_s,
+    )
+
+    async def register(portal: Portal, channel: Channel) -> None:
+        await registration.register(portal_client, portal, channel, settings.public_url)
+
+    receiver = Receiver(database, bells)
+    admission = Admission(directory)
+    spool = Spool(settings.data_dir / "spool")
+    return App(
+        settings=settings,
+        database=database,
+        redis=redis,
+        box=box,
+        hits=hits,
+        cache=cache,
+        throttle=Throttle(redis),
+        bells=bells,
+        directory=directory,
+        receiver=receiver,
+        spool=spool,
+        admission=admission,
+        replay=Replay(spool, admission, receiver),
+        registrar=Registrar(database, directory, register),
+        sweep=Sweep(database, bells, _sweep_patience(settings), _now),
+        drains=_drains(settings, database, directory, bells, cache, SeenCache(redis, hits), graph, portal_client),
+        graph=graph,
+        portal_client=portal_client,
+    )
+
+
+def _drains(  # noqa: PLR0917  # this is where everything meets
+    settings: Settings,
+    database: Database,
+    directory: Directory,
+    bells: Bells,
+    cache: ConversationCache,
+    seen: SeenCache,
+    graph: GraphClient,
+    portal_client: PortalClient,
+) -> dict[Queue, Drain]:
+    """Who answers the bells of each queue."""
+    settler = Settler(database, bells, directory.clear)
+
+    def delivery(platform: Platform) -> Delivery:
+        return Delivery(
+            platform,
+            database,
+            directory,
+            settler,
+            Confirmer(platform, database, directory, _now, settings.claim_lease_s),
+            bells,
+            now=_now,
+            slice_s=settings.slice_s,
+            lease_s=settings.claim_lease_s,
+        )
+
+    to_bitrix24 = Bitrix24(
+        portal_client,
+        patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.bitrix_verify_wait_s),
+        calls_at_once=settings.bitrix_parallel_calls,
+    )
+    to_whatsapp = WhatsApp(
+        graph, patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s)
+    )
+    inbound = Route(
+        database, bells, whatsapp_translate.translate, inbound_steps(directory, cache, seen), settings.slice_s
+    )
+    outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache), settings.slice_s)
+    return {
+        Queue.INCOMING: inbound.drain,
+        Queue.BITRIX24: delivery(to_bitrix24).drain,
+        Queue.OUTBOUND: outbound.drain,
+        Queue.META: delivery(to_whatsapp).drain,
+    }
+
+
+def _sweep_patience(settings: Settings) -> SweepPatience:
+    return SweepPatience(
+        late_s=settings.sweep_interval_s,
+        lease_s=settings.claim_lease_s,
+        bitrix_verify_wait_s=settings.bitrix_verify_wait_s,
+        whatsapp_verify_wait_s=settings.meta_verify_wait_s,
+        retention_days=settings.event_retention_days,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def create_api_key(settings: Settings, *, name: str, portal_id: PortalId | None) -> str:
+    """A new API key, to be shown once. Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.transaction() as connection:
+        await audit.write(connection, "cli", "api_key.create", name, portal_id=str(portal_id) if portal_id else None)
+        return await api_keys.create(connection, name, portal_id)
+
+
+async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
+    """Each channel's number and each portal, and what is wrong with it (None: it answers)."""
+    async with open_app(settings) as app:
+        async with app.database.connection() as connection:
+            known = await portals.listed(connection, None, None, _CHECKED_MAX)
+            numbers = await channels.listed(connection, None, None, _CHECKED_MAX)
+        checks = [(f"portal {portal.portal_url}", _portal_trouble(app, portal)) for portal in known]
+        checks += [(f"channel {channel.name}", _number_trouble(app, channel)) for channel in numbers]
+        return [(what, await trouble) for what, trouble in checks]
+
+
+async def _portal_trouble(app: App, portal: Portal) -> str | None:
+    if portal.paused_at:
+        return f"paused: {portal.paused_reason}"
+    try:
+        await app.portal_client.call(portal, "app.info", {})
+    except PlatformError as exc:
+        return str(exc)
+    return None
+
+
+async def _number_trouble(app: App, channel: Channel) -> str | None:
+    held = channel.whatsapp_paused_reason or channel.line_paused_reason
+    if held:
+        return f"paused: {held}"
+    if channel.registered_at is None:
+        return "its connector does not stand on its open line yet"
+    try:
+        await app.graph.phone_number(channel)
+    except PlatformError as exc:
+        return str(exc)
+    return None

@@ -1,0 +1,27 @@
+"""Admit: which portal an event truly comes from, at the door and once more when the spool is replayed."""
+
+from __future__ import annotations
+
+from zaptrix.bitrix24 import webhook
+from zaptrix.bridge.directory import Directory
+from zaptrix.core.event import NewEvent
+
+
+class NotAdmitted(Exception):
+    """The event does not carry the application token of the portal that it names."""
+
+
+class Admission:
+    """Checks Bitrix24's events: there is no signature, so the installation's constant token has to vouch for them."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def admit(self, body: bytes, request_id: str) -> list[NewEvent]:
+        """The items of a posted form. Raises webhook.BadForm, NotAdmitted or StoreUnavailable."""
+        form = webhook.parse_form(body)
+        member_id, token = webhook.claimed_sender(form)
+        sender = await self._directory.sender(member_id) if member_id and token else None
+        if sender is None or not webhook.same_token(sender.application_token, token):
+            raise NotAdmitted("unknown portal or wrong application token")
+        return webhook.to_event(form, sender.portal.id, request_id)

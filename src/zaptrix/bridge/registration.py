@@ -1,0 +1,54 @@
+"""Registration: the connector on its line, and the events bound to our door; tried at once, and again until done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from zaptrix.bridge.directory import Directory
+from zaptrix.core.errors import PlatformError
+from zaptrix.core.ids import ChannelId
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.store import channels
+from zaptrix.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+_CHANNELS_AT_ONCE = 20
+
+
+class Registrar:
+    """Makes channels able to receive and send."""
+
+    def __init__(
+        self, database: Database, directory: Directory, register: Callable[[Portal, Channel], Awaitable[None]]
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._register = register
+
+    async def register(self, channel_id: ChannelId) -> str | None:
+        """Register one channel; None when it is done, else why not, in words for the admin. Idempotent."""
+        self._directory.clear()
+        tenant = await self._directory.channel(channel_id)
+        if tenant is None:
+            return "the channel is gone"
+        error: str | None = None
+        try:
+            await self._register(tenant.portal, tenant.channel)
+        except PlatformError as exc:
+            error = str(exc)
+            log.warning("not registered", channel_id=str(channel_id), code=exc.code, detail=exc.detail)
+        else:
+            log.info("registered", channel_id=str(channel_id), line_id=tenant.channel.line_id)
+        async with self._database.transaction() as connection:
+            await channels.registered(connection, channel_id, error)
+        return error
+
+    async def retry(self) -> None:
+        """Try the channels again that are not registered yet. Raises StoreUnavailable."""
+        async with self._database.connection() as connection:
+            waiting = await channels.unregistered(connection, _CHANNELS_AT_ONCE)
+        for channel in waiting:
+            await self.register(channel.id)

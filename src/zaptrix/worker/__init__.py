@@ -1,0 +1,1 @@
+"""The worker's door: bells in, work done, nothing lost when it goes wrong."""

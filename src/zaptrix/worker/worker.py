@@ -1,0 +1,71 @@
+"""A worker process: answers the bells of its queues until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+import uvloop
+
+from zaptrix.app import App, open_app
+from zaptrix.core.lanes import Lane, Queue
+from zaptrix.queues.workers import LaneWorkers
+from zaptrix.settings import Settings
+from zaptrix.store.database import StoreUnavailable
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+from zaptrix.worker.chores import chores_of
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_S = 5.0
+
+
+def work(settings: Settings, queues: Sequence[Queue] = tuple(Queue)) -> None:
+    """Run until SIGTERM or SIGINT, then finish what is under way. Blocks."""
+    metrics.start(settings.metrics_dir)
+    uvloop.run(_work(settings, queues))
+
+
+async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    async with open_app(settings) as app:
+        workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
+        await workers.start()
+        chores = chores_of(app)
+        log.info("worker ready", queues=[queue.value for queue in queues])
+        await told_to_stop.wait()
+        log.info("worker stopping")
+        for chore in chores:
+            chore.cancel()
+        await asyncio.wait(chores)
+        await workers.stop()
+
+
+class Runner:
+    """Drains lanes, and is the last guard: whatever a drain raises is told and judged here, never hidden."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def drain(self, lane: Lane) -> None:
+        """Raises what the drain raised, for the queue's own count, after the lane was given another bell."""
+        structlog.contextvars.clear_contextvars()
+        try:
+            await self._app.drains[lane.queue](lane)
+        except StoreUnavailable as exc:
+            log.warning("lane put off", queue=lane.queue.value, lane=lane.name, reason=str(exc))
+            await self._again(lane)
+        except Exception:
+            metrics.alarmed(AlarmKind.DRAIN_FAILED)
+            log.exception("drain failed", queue=lane.queue.value, lane=lane.name, alarm=True)
+            await self._again(lane)
+            raise
+
+    async def _again(self, lane: Lane) -> None:
+        await self._app.bells.later(lane, datetime.now(UTC) + timedelta(seconds=_AGAIN_S))
