@@ -104,8 +104,14 @@ def create_api_key(
         settings = with_local_servers(_settings())
         settings.need("DATABASE_URL")
         from zaptrix.app import create_api_key as create
+        from zaptrix.store.database import StoreRefused, StoreUnavailable
 
-        key = asyncio.run(create(settings, name=name, portal_id=PortalId(portal) if portal else None))
+        try:
+            key = asyncio.run(create(settings, name=name, portal_id=PortalId(portal) if portal else None))
+        except StoreRefused as exc:
+            raise StartError(f"there is no portal {portal}") from exc
+        except StoreUnavailable as exc:
+            raise StartError("PostgreSQL does not answer; `zaptrix doctor` tells more") from exc
     errors.print("Keep it: it cannot be shown again. Send it as 'Authorization: Bearer <key>'.")
     print(key)
 

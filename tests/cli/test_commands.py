@@ -1,0 +1,113 @@
+"""What an administrator types, and what she reads back."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import redis
+from cryptography.fernet import Fernet
+from typer.testing import CliRunner, Result
+
+import zaptrix
+from zaptrix.cli.embedded import Servers
+from zaptrix.cli.main import app
+from zaptrix.settings import KINDS, PREFIXES
+
+Type = Callable[..., Result]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Type:
+    """Types a command, with nothing in the environment but what is given."""
+
+    def run(*words: str, **environ: str) -> Result:
+        for name in (*KINDS, *PREFIXES):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {"DATA_DIR": str(tmp_path / "none"), "COLUMNS": "200", **environ}.items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(app, words)
+
+    return run
+
+
+def test_version(typed: Type) -> None:
+    assert typed("version").output == f"{zaptrix.__version__}\n"
+
+
+def test_a_new_encryption_key_can_be_used(typed: Type) -> None:
+    Fernet(typed("new-encryption-key").output.strip())
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "migrate", "doctor", "up"])
+def test_a_setting_that_cannot_be_used_stops_every_command_with_a_sentence(typed: Type, command: str) -> None:
+    result = typed(command, PORT="abc")
+    assert result.exit_code == 2
+    assert result.output == "zaptrix: PORT: 'abc' is not a whole number from 1 to 65535; for example PORT=3000\n"
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_production_says_what_it_needs(typed: Type, command: str) -> None:
+    result = typed(command)
+    assert result.exit_code == 2
+    assert re.findall(r"zaptrix: (\w+) is not set", result.output) == ["DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS"]
+
+
+def test_a_slip_is_pointed_out(typed: Type) -> None:
+    assert "warning: ZAPTRIX_PORT is set but not read; did you mean PORT?" in typed("worker", ZAPTRIX_PORT="1").output
+
+
+def test_an_unknown_queue_is_refused_with_the_known_ones(typed: Type) -> None:
+    result = typed("worker", "--queues", "meta-messages,mail")
+    assert result.exit_code == 2
+    assert "--queues: there is no mail; there are incoming-messages" in result.output
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password(typed: Type) -> None:
+    result = typed("migrate", DATABASE_URL="postgresql://zaptrix:hunter2@127.0.0.1:1/zaptrix")
+    assert result.exit_code == 2
+    assert "does not answer" in result.output
+    assert "hunter2" not in result.output
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(typed: Type) -> None:
+    result = typed("doctor", DATABASE_URL="postgresql://zaptrix:hunter2@127.0.0.1:1/zaptrix", META_APP_SECRET="x")
+    assert result.exit_code == 1
+    assert "hunter2" not in result.output
+    for told in ("DATABASE_URL right", "set REDIS_URL", "new-encryption-key", "set PUBLIC_URL to the https address"):
+        assert told in result.output
+
+
+def test_a_folder_from_nothing_to_a_key(typed: Type, own_servers: Servers) -> None:
+    """Commands find the servers that `zaptrix up` runs on the same data folder."""
+    folder = str(own_servers.folder)
+    before = typed("doctor", DATA_DIR=folder)
+    assert before.exit_code == 1
+    assert "never migrated" in before.output
+
+    assert typed("migrate", DATA_DIR=folder).exit_code == 0
+    after = typed("doctor", DATA_DIR=folder)
+    assert after.exit_code == 0, after.output
+    assert "fsync on, synchronous_commit on" in after.output
+
+    made = typed("api-key", "create", "--name", "mine", DATA_DIR=folder)
+    assert made.exit_code == 0, made.output
+    assert re.search(r"^zx_\w+", made.stdout, re.MULTILINE)
+
+
+def test_a_key_for_a_portal_that_is_not_there_is_refused(typed: Type, own_servers: Servers) -> None:
+    folder = str(own_servers.folder)
+    assert typed("migrate", DATA_DIR=folder).exit_code == 0
+    nowhere = "0198f2b4-1111-7abc-8123-123456789012"
+    made = typed("api-key", "create", "--name", "theirs", "--portal", nowhere, DATA_DIR=folder)
+    assert made.exit_code == 2
+    assert made.stdout == ""
+
+
+def test_doctor_sees_a_redis_that_may_forget(typed: Type, own_servers: Servers) -> None:
+    with redis.Redis.from_url(own_servers.redis.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("appendonly", "no")
+    told = typed("doctor", DATA_DIR=str(own_servers.folder)).output
+    assert "set maxmemory-policy to noeviction" in told
+    assert "set appendonly to yes" in told
