@@ -42,7 +42,6 @@ from zaptrix.queues.pace import RedisMethodTime, RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys, audit, channels, portals
-from zaptrix.store.channels import StoredNumberTokens
 from zaptrix.store.database import Database, open_database
 from zaptrix.store.portals import StoredTokens
 from zaptrix.store.secrets import SecretBox
@@ -123,7 +122,7 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         session,
         graph_url=settings.meta_graph_url,
         version=settings.meta_api_version,
-        tokens=StoredNumberTokens(database, box),
+        tokens=directory,
         pace=pace,
         timeout_s=settings.meta_timeout_s,
     )

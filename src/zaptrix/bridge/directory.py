@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from zaptrix.core.errors import Scope, Unauthorized
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels, portals
@@ -71,6 +72,7 @@ class Directory:
         self._by_channel: _Book[ChannelId, Tenant] = _Book(self._channel)
         self._by_member: _Book[str, Sender] = _Book(self._member)
         self._by_portal: _Book[PortalId, Portal] = _Book(self._portal)
+        self._tokens: _Book[ChannelId, str] = _Book(self._token)
 
     async def number(self, phone_number_id: str) -> Tenant | None:
         """The tenant that a WhatsApp number belongs to. Raises StoreUnavailable, as all here."""
@@ -86,9 +88,16 @@ class Directory:
     async def portal(self, portal_id: PortalId) -> Portal | None:
         return await self._by_portal.get(portal_id)
 
+    async def number_token(self, channel_id: ChannelId) -> str:
+        """`core.ports.NumberTokens`."""
+        token = await self._tokens.get(channel_id)
+        if token is None:
+            raise Unauthorized("no_channel", "the channel is gone", scope=Scope.CHANNEL)
+        return token
+
     def clear(self) -> None:
         """Something was changed by this process: look again."""
-        for book in (self._by_number, self._by_channel, self._by_member, self._by_portal):
+        for book in (self._by_number, self._by_channel, self._by_member, self._by_portal, self._tokens):
             book.clear()
 
     async def _number(self, phone_number_id: str) -> Tenant | None:
@@ -107,6 +116,10 @@ class Directory:
         async with self._database.connection() as connection:
             found = await portals.by_member_id(connection, member_id, self._box)
         return Sender(*found) if found else None
+
+    async def _token(self, channel_id: ChannelId) -> str | None:
+        async with self._database.connection() as connection:
+            return await channels.access_token(connection, channel_id, self._box)
 
     async def _portal(self, portal_id: PortalId) -> Portal | None:
         async with self._database.connection() as connection:

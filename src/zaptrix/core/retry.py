@@ -54,6 +54,7 @@ class Pause(msgspec.Struct, frozen=True):
     scope: Scope
     code: str
     detail: str
+    at: datetime  # to look again, when the key turns out to have been repaired meanwhile
 
 
 Verdict = Sent | Snooze | Retry | Verify | Bury | Pause
@@ -93,7 +94,7 @@ def decide(outcome: Outcome, case: Case) -> Verdict:
         case Refused():
             return Bury(outcome.code, outcome.detail, outcome.notice)
         case Unauthorized():
-            return Pause(outcome.scope, outcome.code, outcome.detail)
+            return _pause(outcome, case)
         case _:
             return _unexpected(outcome, case)
 
@@ -106,7 +107,7 @@ def decide_proof(outcome: Proof, case: Case) -> Sent | Snooze | Verify | Pause:
         case Absent():
             return Snooze(case.now, "not_found")
         case Unauthorized():
-            return Pause(outcome.scope, outcome.code, outcome.detail)
+            return _pause(outcome, case)
         case _:
             return Verify(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), outcome.code)
 
@@ -121,6 +122,10 @@ def _pause_s(error: TooFast, case: Case) -> float:
     if error.wait_s is not None:
         return error.wait_s * (1 + case.jitter / 10)
     return backoff_s(max(case.attempts, 1), case.jitter, case.patience.base_s)
+
+
+def _pause(error: Unauthorized, case: Case) -> Pause:
+    return Pause(error.scope, error.code, error.detail, _later(case, case.patience.base_s))
 
 
 def _unavailable(error: Unavailable, case: Case) -> Verdict:

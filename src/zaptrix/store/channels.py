@@ -7,11 +7,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from zaptrix.core.errors import Scope, Unauthorized
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, CrmMode
-from zaptrix.store.database import Connection, Database, Record
+from zaptrix.store.database import Connection, Record
 from zaptrix.store.portals import Taken
 from zaptrix.store.secrets import SecretBox
 
@@ -103,10 +102,10 @@ _ERROR = "SELECT registration_error FROM channel WHERE id = $1"
 _PAUSE = {
     Side.WHATSAPP: """
 UPDATE channel SET whatsapp_paused_at = now(), whatsapp_paused_reason = $2, updated_at = now()
-WHERE id = $1 AND whatsapp_paused_at IS NULL""",
+WHERE id = $1 AND whatsapp_paused_at IS NULL AND updated_at < now() - interval '3 seconds'""",
     Side.BITRIX24: """
 UPDATE channel SET line_paused_at = now(), line_paused_reason = $2, updated_at = now()
-WHERE id = $1 AND line_paused_at IS NULL""",
+WHERE id = $1 AND line_paused_at IS NULL AND updated_at < now() - interval '3 seconds'""",
 }
 _TOKEN = "SELECT access_token FROM channel WHERE id = $1"  # noqa: S105
 
@@ -151,20 +150,14 @@ async def registration_error(connection: Connection, channel_id: ChannelId) -> s
 
 
 async def pause(connection: Connection, channel_id: ChannelId, side: Side, reason: str) -> bool:
-    """Hold what this channel sends to one side; False when it was held already."""
+    """Hold what this channel sends to one side; False when it was held already.
+
+    Also False when it was changed a moment ago: the refusal may be about the key that was just replaced.
+    """
     return await connection.execute(_PAUSE[side], channel_id, reason) == "UPDATE 1"
 
 
-class StoredNumberTokens:
-    """`core.ports.NumberTokens` on PostgreSQL."""
-
-    def __init__(self, database: Database, box: SecretBox) -> None:
-        self._database = database
-        self._box = box
-
-    async def number_token(self, channel_id: ChannelId) -> str:
-        async with self._database.connection() as connection:
-            sealed = await connection.fetchval(_TOKEN, channel_id)
-        if sealed is None:
-            raise Unauthorized("no_channel", "the channel is gone", scope=Scope.CHANNEL)
-        return self._box.open(sealed)
+async def access_token(connection: Connection, channel_id: ChannelId, box: SecretBox) -> str | None:
+    """The number's token, or None when the channel is gone. Raises UnreadableSecret."""
+    sealed = await connection.fetchval(_TOKEN, channel_id)
+    return box.open(sealed) if sealed else None

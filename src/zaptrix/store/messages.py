@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -29,7 +30,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_message_id: int | None = None
 
     @property
-    def lane_id(self) -> object:
+    def lane_id(self) -> UUID:
         """Where it goes: the portal when inbound, the channel when outbound."""
         inbound = self.direction is Direction.INBOUND
         return self.conversation.portal_id if inbound else self.conversation.channel_id
@@ -100,7 +101,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
 
     id: MessageId
     direction: Direction
-    lane_id: object
+    lane_id: UUID
 
 
 async def revive(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[Moved]:

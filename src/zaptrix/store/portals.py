@@ -107,7 +107,8 @@ SELECT {_COLUMNS}, created_at FROM portal_config
 WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR id = $2) ORDER BY id LIMIT $3"""  # noqa: S608
 _DELETE = "DELETE FROM portal_config WHERE id = $1"
 _PAUSE = """
-UPDATE portal_config SET paused_at = now(), paused_reason = $2, updated_at = now() WHERE id = $1 AND paused_at IS NULL
+UPDATE portal_config SET paused_at = now(), paused_reason = $2, updated_at = now()
+WHERE id = $1 AND paused_at IS NULL AND updated_at < now() - interval '3 seconds'
 """
 
 
@@ -133,7 +134,10 @@ async def delete(connection: Connection, portal_id: PortalId) -> bool:
 
 
 async def pause(connection: Connection, portal_id: PortalId, reason: str) -> bool:
-    """Hold everything that goes to this portal; False when it was held already."""
+    """Hold everything that goes to this portal; False when it was held already.
+
+    Also False when it was changed a moment ago: the refusal may be about the key that was just replaced.
+    """
     return await connection.execute(_PAUSE, portal_id, reason) == "UPDATE 1"
 
 

@@ -1,0 +1,27 @@
+"""Worlds: one that a file shares, where each test has tenants of its own, and worlds of a test's own to break."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.flows.world import World
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """For tests that break nothing."""
+    world = World(folder=tmp_path_factory.mktemp("world"))
+    await world.start(workers=2)
+    yield world
+    await world.stop()
+
+
+@pytest.fixture
+async def own_world(tmp_path: Path) -> AsyncIterator[World]:
+    """For tests that kill, flush and restart."""
+    world = World(folder=tmp_path)
+    await world.start(workers=2)
+    yield world
+    await world.stop()

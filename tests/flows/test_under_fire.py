@@ -1,0 +1,163 @@
+"""Kills, floods and hangs: by the simulators' own ledger nothing is lost, doubled or out of order."""
+
+import asyncio
+
+from tests.flows.world import Tenant, World, eventually
+
+CUSTOMERS = [f"55119{60000000 + number}" for number in range(6)]
+
+
+async def talk(tenant: Tenant, turns: int) -> None:
+    """Customers and operators writing at the same time, in every conversation."""
+    for turn in range(turns):
+        await asyncio.gather(
+            *(tenant.customer_writes(f"c{turn} {wa_id}", wa_id=wa_id) for wa_id in CUSTOMERS),
+            *(tenant.operator_writes(f"o{turn} {wa_id}", wa_id=wa_id) for wa_id in CUSTOMERS),
+        )
+
+
+async def opened(world: World) -> Tenant:
+    tenant = await world.tenant()
+    await asyncio.gather(*(tenant.opened(wa_id) for wa_id in CUSTOMERS))
+    return tenant
+
+
+async def nothing_went_wrong(world: World) -> None:
+    """What was written has arrived, once, in order; the ledger knows of no violation."""
+    await world.heal()
+    ledger = await world.drained()
+    assert ledger["customers_wrote"] == ledger["in_chats"]
+    assert ledger["operators_wrote"] == ledger["on_phones"]
+
+
+async def test_a_worker_killed_in_the_middle_of_a_delivery_loses_and_doubles_nothing(own_world: World) -> None:
+    tenant = await opened(own_world)
+    slow = {"where": "api", "kind": "delay", "delay_s": 0.5}
+    await own_world.faults({"side": "meta", **slow}, {"side": "bitrix24", **slow})
+    for _ in range(3):
+        talking = asyncio.create_task(talk(tenant, 2))
+
+        async def sending() -> bool:
+            stats = await own_world.api("GET", "/queues/stats")
+            return any(queue["messages"]["active"] > 0 for queue in stats["queues"].values())
+
+        await eventually(sending, 20, "a message under way")
+        own_world.kill_worker()
+        own_world.start_worker()
+        await talking
+    await nothing_went_wrong(own_world)
+
+
+async def test_redis_flushed_with_messages_under_way(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults({"side": "meta", "where": "api", "kind": "delay", "delay_s": 0.1})
+    for _ in range(4):
+        talking = asyncio.create_task(talk(tenant, 2))
+        await own_world.flush_redis()
+        await talking
+        await own_world.flush_redis()
+    await nothing_went_wrong(own_world)
+
+
+async def test_postgres_restarted_with_messages_under_way(own_world: World) -> None:
+    tenant = await opened(own_world)
+    for _ in range(2):
+        state = await own_world.control("GET", f"state?portal={tenant.key}")
+        chats = [chat["chat_id"] for chat in state["chats"]]
+        talking = asyncio.create_task(_talk_blindly(own_world, tenant, chats))
+        await own_world.restart_postgres()
+        await talking
+    await nothing_went_wrong(own_world)
+
+
+async def _talk_blindly(world: World, tenant: Tenant, chats: list[int]) -> None:
+    """Both sides write without asking the gateway anything: it may be unable to answer."""
+    for turn in range(10):
+        for wa_id in CUSTOMERS:
+            await tenant.customer_writes(f"c{turn} {wa_id}", wa_id=wa_id)
+        for chat in chats:
+            letter = {"portal": tenant.key, "chat_id": chat, "text": f"o{turn} {chat}", "operator": "Bia"}
+            await world.control("POST", "operators/write", letter)
+
+
+async def test_a_call_that_meta_took_and_never_answered_is_not_sent_twice(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults({"side": "meta", "where": "api", "kind": "accept_then_hang", "times": 4})
+    await talk(tenant, 2)
+    await nothing_went_wrong(own_world)
+
+
+async def test_a_call_that_bitrix24_took_and_never_answered_is_not_sent_twice(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults(
+        {
+            "side": "bitrix24",
+            "where": "api",
+            "kind": "accept_then_hang",
+            "times": 4,
+            "match": {"method": "imconnector.send.messages"},
+        }
+    )
+    await talk(tenant, 2)
+    await nothing_went_wrong(own_world)
+
+
+async def test_the_very_first_call_of_a_conversation_hangs_and_is_not_sent_twice(own_world: World) -> None:
+    tenant = await own_world.tenant()
+    await own_world.faults(
+        {
+            "side": "bitrix24",
+            "where": "api",
+            "kind": "accept_then_hang",
+            "times": 1,
+            "match": {"method": "imconnector.send.messages"},
+        }
+    )
+    await tenant.customer_writes("primeira", "segunda")
+    await nothing_went_wrong(own_world)
+    assert await tenant.said_in_chat("customer") == ["primeira", "segunda"]
+
+
+async def test_connections_reset_after_the_work_was_done(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults(
+        {"side": "meta", "where": "api", "kind": "accept_then_reset", "times": 3},
+        {
+            "side": "bitrix24",
+            "where": "api",
+            "kind": "accept_then_reset",
+            "times": 3,
+            "match": {"method": "imconnector.send.messages"},
+        },
+    )
+    await talk(tenant, 2)
+    await nothing_went_wrong(own_world)
+
+
+async def test_every_webhook_delivered_five_times(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults({"side": "meta", "where": "webhook", "kind": "double", "copies": 5})
+    await talk(tenant, 2)
+    await nothing_went_wrong(own_world)
+
+
+async def test_statuses_that_come_before_the_send_is_recorded(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults({"side": "meta", "where": "webhook", "kind": "status_first"})
+    await talk(tenant, 2)
+    await nothing_went_wrong(own_world)
+    conversation = await tenant.conversation(CUSTOMERS[0])
+    told = await own_world.api("GET", f"/api/conversations/{conversation['id']}/messages")
+    assert {one["state"] for one in told["items"] if one["direction"] == "outbound"} == {"delivered"}
+
+
+async def test_platforms_that_refuse_by_rate_are_obeyed(own_world: World) -> None:
+    tenant = await opened(own_world)
+    await own_world.faults(
+        {"side": "meta", "where": "api", "kind": "throttle", "times": 5},
+        {"side": "bitrix24", "where": "api", "kind": "throttle", "times": 5},
+    )
+    await talk(tenant, 2)
+    await nothing_went_wrong(own_world)
+    told = await own_world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}")
+    assert told["items"] == []

@@ -1,0 +1,309 @@
+"""A whole Zaptrix with both platforms: real servers, real processes, HTTP between all of them.
+
+Nothing here imports the gateway's inside. Tests speak to the simulators' remote control and to the gateway's own API,
+and kill, stop and flush what they like.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import pytest
+import redis.asyncio
+from cryptography.fernet import Fernet
+
+from tests.processes import free_port
+from zaptrix.app import create_api_key
+from zaptrix.cli.embedded import Servers, servers_in
+from zaptrix.settings import Settings
+from zaptrix.store.migrate import upgrade
+
+START_S_MAX = 60.0
+DRAIN_S_MAX = 90.0
+POLL_S = 0.05
+
+# As in production, only sooner: nobody wants to wait a minute for the proof of a hung call.
+HASTE = {
+    "META_TIMEOUT_S": "2",
+    "BITRIX_TIMEOUT_S": "2",
+    "CLAIM_LEASE_S": "4",
+    "META_VERIFY_WAIT_S": "3",
+    "BITRIX_VERIFY_WAIT_S": "0.5",
+    "SWEEP_INTERVAL_S": "0.5",
+    "LOCK_DURATION_S": "2",
+    "STALLED_INTERVAL_S": "1",
+    "RETRY_BASE_S": "0.2",
+    "SLICE_S": "1",
+    "LOG_LEVEL": "info",
+    "API_RATE_PER_MIN": "100000",
+}
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
+    """Wait until the condition holds; fails the test, saying what did not come, when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s in vain for {what}")
+        await asyncio.sleep(POLL_S)
+
+
+@dataclass(kw_only=True)
+class World:
+    """Servers, simulators, gateways and workers of one test, and the remote controls of all of them."""
+
+    folder: Path
+    extra: dict[str, str] = field(default_factory=dict)
+    servers: Servers = field(init=False)
+    sim_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=free_port)
+    admin_key: str = ""
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    gateway: "subprocess.Popen[bytes] | None" = None
+    simulator: "subprocess.Popen[bytes] | None" = None
+    session: aiohttp.ClientSession = field(init=False)
+    _tenants: int = 0
+
+    async def start(self, *, workers: int = 1) -> None:
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.servers = servers_in(self.folder / "servers")
+        await asyncio.to_thread(self.servers.start)
+        await upgrade(self.servers.postgres.url)
+        self._keys = Fernet.generate_key().decode()
+        self.admin_key = await create_api_key(Settings.from_env(self.environ), name="test", portal_id=None)
+        self.simulator = self._spawn("zaptrix_sim", "simulator")
+        self.start_gateway()
+        for _ in range(workers):
+            self.start_worker()
+        await eventually(lambda: self._answers(f"{self.sim}/control/health"), START_S_MAX, "the simulators")
+        await self.gateway_is_up()
+
+    async def stop(self) -> None:
+        await self.session.close()
+        for process in (*self.workers, self.gateway, self.simulator):
+            if process is not None:
+                _end(process)
+        await asyncio.to_thread(self.servers.stop)
+
+    @property
+    def sim(self) -> str:
+        return f"http://127.0.0.1:{self.sim_port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return (
+            HASTE
+            | {
+                "DATABASE_URL": self.servers.postgres.url,
+                "REDIS_URL": self.servers.redis.url,
+                "DATA_DIR": str(self.folder / "data"),
+                "ENCRYPTION_KEYS": self._keys,
+                "PORT": str(self.port),
+                "PUBLIC_URL": self.url,
+                "META_APP_SECRET": "demo-app-secret",
+                "META_VERIFY_TOKEN": "demo-verify-token",
+                "META_GRAPH_URL": f"{self.sim}/meta",
+                "BITRIX_OAUTH_URL": f"{self.sim}/bitrix24/oauth/token/",
+                "SIM_PORT": str(self.sim_port),
+                "GATEWAY_URL": self.url,
+            }
+            | self.extra
+        )
+
+    # --- processes -------------------------------------------------------------------------------------------------
+
+    def start_worker(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        worker = self._spawn("zaptrix", f"worker{len(self.workers)}", "worker", *arguments)
+        self.workers.append(worker)
+        return worker
+
+    def kill_worker(self, index: int = 0) -> None:
+        """kill -9: nothing is finished, nothing is said."""
+        worker = self.workers.pop(index)
+        worker.kill()
+        worker.wait(10)
+
+    def start_gateway(self) -> None:
+        self.gateway = self._spawn("zaptrix", "gateway", "serve")
+
+    def stop_gateway(self) -> None:
+        assert self.gateway is not None
+        _end(self.gateway)
+        self.gateway = None
+
+    async def gateway_is_up(self) -> None:
+        await eventually(lambda: self._answers(f"{self.url}/health"), START_S_MAX, "the gateway")
+
+    async def restart_postgres(self) -> None:
+        await asyncio.to_thread(self.servers.postgres.stop)
+        await asyncio.to_thread(self.servers.postgres.start)
+
+    async def flush_redis(self) -> None:
+        async with redis.asyncio.from_url(self.servers.redis.url) as client:
+            await client.flushall()
+
+    # --- remote controls -------------------------------------------------------------------------------------------
+
+    async def control(self, method: str, path: str, body: object = None) -> Any:
+        """The simulators' remote control."""
+        async with self.session.request(method, f"{self.sim}/control/{path}", json=body) as answer:
+            told = await answer.json()
+            assert answer.status == 200, told
+            return told
+
+    async def api(self, method: str, path: str, body: object = None, *, status: int | None = None) -> Any:
+        """The gateway's management API, as an admin."""
+        headers = {"Authorization": f"Bearer {self.admin_key}"}
+        async with self.session.request(method, f"{self.url}{path}", json=body, headers=headers) as answer:
+            told = await answer.json() if answer.content_length != 0 and answer.status != 204 else None
+            assert answer.status == status if status else answer.status < 300, (answer.status, told)
+            return told
+
+    async def faults(self, *faults: dict[str, Any], seed: int = 1) -> None:
+        await self.control("PUT", "faults", {"seed": seed, "faults": list(faults)})
+
+    async def portal_is_down(self, tenant: "Tenant") -> None:
+        """One portal answers 503 to everything."""
+        down = {"side": "bitrix24", "where": "api", "kind": "status", "status": 503}
+        await self.faults(down | {"match": {"portal": tenant.key}})
+
+    async def heal(self) -> None:
+        await self.control("DELETE", "faults")
+
+    async def ledger(self) -> dict[str, Any]:
+        told: dict[str, Any] = await self.control("GET", "ledger")
+        return told
+
+    async def drained(self, seconds: float = DRAIN_S_MAX) -> dict[str, Any]:
+        """Wait until everything has arrived; the ledger, which must know of no violation."""
+
+        async def all_arrived() -> bool:
+            return bool((await self.ledger())["drained"])
+
+        await eventually(all_arrived, seconds, "everything to arrive")
+        ledger = await self.ledger()
+        assert ledger["violations"] == []
+        return ledger
+
+    async def tenant(self, **channel: Any) -> "Tenant":
+        """A portal with one line and one number, known to the simulators and to the gateway."""
+        self._tenants += 1
+        key, number = f"p{self._tenants}", f"2109876543{self._tenants:05d}"
+        portal = await self.control("POST", "portals", {"portal": key, "lines": [{"id": 14, "name": "Vendas"}]})
+        phone = await self.control(
+            "POST", "numbers", {"phone_number_id": number, "display_phone_number": f"55114004{self._tenants:04d}"}
+        )
+        tenant = Tenant(world=self, key=key, number=number, portal=portal, phone=phone)
+        await tenant.join(**channel)
+        return tenant
+
+    async def _answers(self, url: str) -> bool:
+        try:
+            async with self.session.get(url) as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    def _spawn(self, module: str, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("META_", "BITRIX_"))}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], env=environ | self.environ, stdout=log, stderr=log
+            )
+
+
+@dataclass(kw_only=True)
+class Tenant:
+    """One portal, its line and its number."""
+
+    world: World
+    key: str
+    number: str
+    portal: dict[str, Any]
+    phone: dict[str, Any]
+    portal_id: UUID = field(default=UUID(int=0))
+    channel_id: UUID = field(default=UUID(int=0))
+
+    async def join(self, **channel: Any) -> None:
+        """Make portal and channel known to the gateway, as an admin would."""
+        fields = ("portal_url", "member_id", "client_id", "client_secret", "access_token", "refresh_token")
+        more = {"application_token": self.portal["application_token"], "expires_at": self.portal["expires"]}
+        body = {name: self.portal[name] for name in (*fields, "client_endpoint")} | more
+        self.portal_id = UUID((await self.world.api("POST", "/api/portals", body))["id"])
+        joined = await self.world.api(
+            "POST",
+            "/api/channels",
+            {
+                "portal_id": str(self.portal_id),
+                "name": "Vendas",
+                "phone_number_id": self.number,
+                "display_phone_number": self.phone["display_phone_number"],
+                "access_token": self.phone["access_token"],
+                "line_id": 14,
+                **channel,
+            },
+        )
+        assert joined["registration"] == {"done": True, "error": None}, joined
+        self.channel_id = UUID(joined["id"])
+
+    async def customer_writes(self, *texts: str, wa_id: str = "554188887777", name: str = "Ana Souza") -> None:
+        """One after another, each webhook on its way before the next is written."""
+        for text in texts:
+            letter = {"phone_number_id": self.number, "from": wa_id, "name": name, "text": text}
+            await self.world.control("POST", "customers/write", letter)
+
+    async def operator_writes(self, *texts: str, wa_id: str = "554188887777") -> None:
+        chat = await self.chat(wa_id)
+        for text in texts:
+            letter = {"portal": self.key, "chat_id": chat["chat_id"], "text": text, "operator": "Bia"}
+            await self.world.control("POST", "operators/write", letter)
+
+    async def customer_reads(self, wa_id: str = "554188887777") -> None:
+        await self.world.control("POST", "customers/read", {"phone_number_id": self.number, "from": wa_id})
+
+    async def chat(self, wa_id: str = "554188887777") -> dict[str, Any]:
+        """The customer's chat on the open line."""
+        conversation = await self.conversation(wa_id)
+        state = await self.world.control("GET", f"state?portal={self.key}")
+        external = f"zx1-{self.channel_id.hex}-{UUID(conversation['id']).hex}"
+        return next(chat for chat in state["chats"] if chat["external_chat_id"] == external)
+
+    async def conversation(self, wa_id: str = "554188887777") -> dict[str, Any]:
+        told = await self.world.api("GET", f"/api/conversations?portal_id={self.portal_id}")
+        return next(one for one in told["items"] if one["meta_whatsapp_id"] == wa_id)
+
+    async def said_in_chat(self, author: str, wa_id: str = "554188887777") -> list[str]:
+        """What one kind of author said in the chat, in order."""
+        return [one["text"] for one in (await self.chat(wa_id))["messages"] if one["author"] == author]
+
+    async def on_phone(self, sender: str = "business", wa_id: str = "554188887777") -> list[dict[str, Any]]:
+        """What the customer's phone shows of `customer` or `business`, in order."""
+        state = await self.world.control("GET", f"state?phone_number_id={self.number}&customer={wa_id}")
+        return [one for phone in state["phones"] for one in phone["messages"] if one["from"] == sender]
+
+    async def opened(self, wa_id: str = "554188887777") -> None:
+        """A chat with one message of the customer's in it."""
+        await self.customer_writes(f"bom dia de {wa_id}", wa_id=wa_id)
+        await self.world.drained()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
