@@ -62,9 +62,7 @@ async def _grew(world: World, queue: str, before: float) -> bool:
 
 async def test_flow_1_the_blue_ticks_come_only_when_the_message_is_in_the_chat(world: World) -> None:
     tenant = await world.tenant()
-    await world.faults(
-        {"side": "bitrix24", "where": "api", "kind": "status", "status": 503, "match": {"portal": tenant.key}}
-    )
+    await world.portal_is_down(tenant)
     await tenant.customer_writes("alguém aí?")
 
     async def tried() -> bool:
@@ -139,9 +137,8 @@ async def test_a_long_talk_of_many_customers_stays_in_order(world: World) -> Non
     assert ledger["customers_wrote"] == ledger["in_chats"]
     assert ledger["operators_wrote"] == ledger["on_phones"]
     for wa_id in customers:
-        assert [one["text"] for one in await tenant.on_phone(wa_id=wa_id)] == [
-            f"resposta {n} a {wa_id}" for n in range(5)
-        ]
+        shown = [one["text"] for one in await tenant.on_phone(wa_id=wa_id)]
+        assert shown == [f"resposta {turn} a {wa_id}" for turn in range(5)]
 
 
 async def test_nothing_that_people_write_and_no_secret_reaches_a_log(world: World) -> None:

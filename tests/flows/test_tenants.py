@@ -11,13 +11,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def test_two_portals_with_the_same_customer_never_see_each_others_messages(world: World) -> None:
     first, second = await world.tenant(), await world.tenant()
-    await asyncio.gather(
-        first.customer_writes("para a primeira", wa_id=ANA), second.customer_writes("para a segunda", wa_id=ANA)
-    )
+    await asyncio.gather(first.customer_writes("para a primeira"), second.customer_writes("para a segunda"))
     await world.drained()
-    await asyncio.gather(
-        first.operator_writes("da primeira", wa_id=ANA), second.operator_writes("da segunda", wa_id=ANA)
-    )
+    await asyncio.gather(first.operator_writes("da primeira"), second.operator_writes("da segunda"))
     await world.drained()
     assert await first.said_in_chat("customer") == ["para a primeira"]
     assert await second.said_in_chat("customer") == ["para a segunda"]
@@ -57,9 +53,7 @@ async def test_an_event_with_another_portals_token_is_refused(world: World) -> N
 
 async def test_a_portal_that_answers_503_delays_only_itself(world: World) -> None:
     ill, well = await world.tenant(), await world.tenant()
-    await world.faults(
-        {"side": "bitrix24", "where": "api", "kind": "status", "status": 503, "match": {"portal": ill.key}}
-    )
+    await world.portal_is_down(ill)
     await ill.customer_writes(*(f"espera {n}" for n in range(5)))
     await well.customer_writes(*(f"passa {n}" for n in range(5)))
 
@@ -113,16 +107,8 @@ async def test_an_expired_token_is_refreshed_once_and_nothing_is_lost(world: Wor
 async def test_a_message_after_24_hours_is_buried_and_the_operator_told_in_portuguese(world: World) -> None:
     tenant = await world.tenant()
     await tenant.opened()
-    await world.faults(
-        {
-            "side": "meta",
-            "where": "api",
-            "kind": "status",
-            "status": 400,
-            "code": "131047",
-            "match": {"phone_number_id": tenant.number},
-        }
-    )
+    closed = {"side": "meta", "where": "api", "kind": "status", "status": 400, "code": "131047"}
+    await world.faults(closed | {"match": {"phone_number_id": tenant.number}})
     await tenant.operator_writes("tarde demais")
 
     async def told() -> bool:
