@@ -9,7 +9,7 @@ from zaptrix_sim.facts import Room, Thread
 
 VIOLATIONS_SHOWN_MAX: Final = 500
 
-_BBCODE = re.compile(r"\[/?[a-zA-Z*]+(?:=[^\]\[]*)?\]")
+_BBCODE = re.compile(r"\[/?[a-zA-Z*]+(?:=([^\]\[]*))?\]")
 _WORD = re.compile(r"\w+")
 # Marks of either platform, blanks and zero-width characters: a translation may add or drop any of them.
 _DRESS: Final = {ord(sign): None for sign in "*_~`>-•\u200b\u200c\u200d\u2060\ufeff \t\r\n\u00a0:"}
@@ -66,4 +66,5 @@ def undressed(text: str) -> str:
 
 
 def words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(re.sub(r"[\[\]=]", " ", text).lower()))
+    """The words of a text, those of its links' addresses too."""
+    return frozenset(_WORD.findall(_BBCODE.sub(r" \1 ", text).lower()))

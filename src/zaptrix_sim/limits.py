@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 OPERATING_PARTS = 10
 OPERATING_PART_S = 60
 OPERATING_FREE_S = 0.1
+# Seconds since 1970 leave a double with less than a microsecond; a drop that is due must not fail for that.
+ROUNDING = 1e-4
 
 
 @dataclass(slots=True)
@@ -20,7 +22,7 @@ class Bucket:
     def take(self, now: float) -> bool:
         """Add one drop if it fits; False leaves the bucket as it was."""
         self._leak(now)
-        if self.level + 1.0 > self.size:
+        if self.level + 1.0 > self.size + ROUNDING:
             return False
         self.level += 1.0
         return True

@@ -48,7 +48,7 @@ class Listener:
 
     heard: list[Heard] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
-    before_answer: Callable[[], Awaitable[None]] | None = None
+    before_answer: Callable[[], Awaitable[object]] | None = None
 
     async def serve(self, request: web.Request) -> web.Response:
         self.heard.append(Heard(request.path, dict(request.headers), await request.read()))
