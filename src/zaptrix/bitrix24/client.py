@@ -177,7 +177,7 @@ class PortalClient:
     async def _follow(self, portal: Portal, method: str, location: str) -> None:
         """Remember where the portal has moved to. Raises when the redirect is no move, or to a strange host."""
         old = self._endpoint(portal)
-        endpoint = _endpoint_of(urljoin(old + method, location), method)
+        endpoint = _endpoint_of(old, method, location)
         if endpoint is None:
             raise Unavailable("redirected", f"{method}: to something that is no REST address")
         if endpoint == old:
@@ -192,8 +192,13 @@ class PortalClient:
         await self._vault.moved(portal.id, endpoint)
 
 
-def _endpoint_of(url: str, method: str) -> str | None:
-    url = url.partition("?")[0].removesuffix(".json")
+def _endpoint_of(old: str, method: str, location: str) -> str | None:
+    """The REST address that a redirect of `method` points to, when it is one."""
+    try:
+        url = urljoin(old + method, location).partition("?")[0].removesuffix(".json")
+        urlsplit(url).port  # noqa: B018 - raises when it cannot be a port
+    except ValueError:
+        return None
     return url.removesuffix(method) if url.endswith(f"/rest/{method}") else None
 
 

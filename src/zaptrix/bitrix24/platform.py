@@ -173,7 +173,7 @@ def _with_contact(outcome: Outcome, contact_id: int | None) -> Outcome:
 
 def _outcome(item: wire.SentItem | None) -> Outcome:
     """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html"""
-    if item is None:
+    if item is None or item.success is None:
         return Unclear("no_result", "the answer does not speak of this message")
     if item.success and item.chat_id:
         return Accepted(bitrix_chat_id=item.chat_id, bitrix_session_id=item.session_id)

@@ -70,7 +70,7 @@ class SentFile(msgspec.Struct, frozen=True):
 class SentItem(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one element of `imconnector.send.messages`."""
 
-    success: bool
+    success: bool | None  # None: it does not say
     errors: str
     chat_id: int | None
     session_id: int | None
@@ -116,7 +116,7 @@ def sent_items(result: object) -> list[SentItem]:
     """
     return [
         SentItem(
-            success=truth(dig(entry, "SUCCESS")),
+            success=None if dig(entry, "SUCCESS") is None else truth(dig(entry, "SUCCESS")),
             errors="; ".join(error for error in listed(dig(entry, "ERRORS")) if isinstance(error, str)),
             chat_id=number(dig(entry, "session", "CHAT_ID")),
             session_id=number(dig(entry, "session", "ID")),

@@ -1,0 +1,199 @@
+"""What the events mean, and what goes to the portal."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from tests.bitrix24.builders import a_customer, a_parcel, an_event, in_chat
+from tests.bitrix24.test_webhook import CHAT, an_item, messages
+from zaptrix.bitrix24.translate import to_delivery, to_element, to_notice, translate
+from zaptrix.bitrix24.webhook import Name
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.event import ConnectorLost, DialogStarted, Ignored, OperatorMessage, Routed, Unroutable
+from zaptrix.core.ids import ChannelId, ConversationId, PortalId
+from zaptrix.core.message import Notice, Words
+from zaptrix.core.text import Mark, Span, Text, plain_text
+
+FILES = [
+    {"name": "Angebot-2026.pdf", "type": "file", "link": "https://acme-demo.bitrix24.com/~Q7xKd", "size": "182734"},
+    {"name": "foto.jpg", "type": "image", "link": "https://acme-demo.bitrix24.com/~Zp0aB#img.jpg"},
+]
+FILE_LINES = "Angebot-2026.pdf: https://acme-demo.bitrix24.com/~Q7xKd\nfoto.jpg: https://acme-demo.bitrix24.com/~Zp0aB"
+
+
+def routed(name: Name, data: Any) -> Routed:
+    return translate(an_event(name, msgspec.json.encode({"event": name, "data": data, "ts": "1"})))
+
+
+def written(message: dict[str, Any], **more: Any) -> Routed:
+    return routed(Name.MESSAGE_ADD, messages({**an_item(), "message": message, **more}))
+
+
+def content(message: dict[str, Any]) -> Words:
+    found = written(message)
+    assert isinstance(found, OperatorMessage)
+    assert isinstance(found.content, Words)
+    return found.content
+
+
+def test_an_operator_wrote() -> None:
+    assert routed(Name.MESSAGE_ADD, messages(an_item(text="Bom [b]dia[/b]"))) == OperatorMessage(
+        external_chat_id=CHAT,
+        bitrix_chat_id=1767,
+        bitrix_message_id=86497,
+        content=Words(Text((Span("Bom "), Span("dia", (Mark.BOLD,)))), "Bia Lima"),
+    )
+
+
+def test_words_without_a_signature_have_no_author() -> None:
+    assert content({"user_id": "0", "text": "Bem-vindo!"}) == Words(plain_text("Bem-vindo!"), None)
+
+
+def test_files_alone_become_a_line_each() -> None:
+    assert content({"text": "[b]Bia:[/b] ", "files": FILES}) == Words(plain_text(FILE_LINES), "Bia")
+    assert content({"files": FILES}) == Words(plain_text(FILE_LINES), None)
+
+
+def test_files_beside_words_do_not_vanish() -> None:
+    assert content({"text": "[b]Bia:[/b] [br]Segue", "files": FILES}) == Words(
+        plain_text(f"Segue\n{FILE_LINES}"), "Bia"
+    )
+
+
+@pytest.mark.parametrize("message", [{"user_id": "27"}, {"text": ""}, {"text": "[b]Bia:[/b] [br] "}, {"text": " \n"}])
+def test_nothing_written_is_ignored(message: dict[str, Any]) -> None:
+    assert written(message) == Ignored("no text and no files")
+
+
+def test_attachments_alone_are_kept_for_an_admin() -> None:
+    assert isinstance(written({"text": ""}, attachments_old=['[{"MESSAGE":"x"}]']), Unroutable)
+    assert isinstance(written({"attachments": {"a": "b"}}), Unroutable)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"im": {"chat_id": "1767"}},
+        {"im": {"chat_id": "0", "message_id": "1"}},
+        {"im": {"chat_id": "1", "message_id": "9" * 30}},
+        {"chat": {"id": ""}},
+        {"chat": {}},
+        {"message": "x"},
+    ],
+)
+def test_a_message_without_its_ids_is_unroutable_and_its_content_untold(broken: dict[str, Any]) -> None:
+    found = routed(Name.MESSAGE_ADD, messages({**an_item(text="segredo"), **broken}))
+    assert isinstance(found, Unroutable)
+    assert "segredo" not in found.reason
+
+
+@pytest.mark.parametrize("name", [Name.MESSAGE_UPDATE, Name.MESSAGE_DELETE])
+def test_a_changed_or_deleted_message_is_ignored(name: Name) -> None:
+    assert routed(name, messages(an_item())) == Ignored("whatsapp cannot edit/delete")
+
+
+def test_a_dialog_started_and_tells_its_session() -> None:
+    item = {"connector": {"chat_id": CHAT, "user_id": "585"}, "session": {"id": "3282"}, "chat": {"id": CHAT}}
+    expected = DialogStarted(external_chat_id=CHAT, bitrix_session_id=3282)
+    assert routed(Name.DIALOG_START, {"DATA": [item]}) == expected
+    assert routed(Name.DIALOG_START, {"DATA": [{**item, "connector": {}}]}) == expected
+    assert isinstance(routed(Name.DIALOG_START, {"DATA": [{"session": {"id": "1"}}]}), Unroutable)
+
+
+def test_a_finished_dialog_is_ignored() -> None:
+    assert isinstance(routed(Name.DIALOG_FINISH, {"DATA": [{}]}), Ignored)
+
+
+def test_a_switched_off_connector_is_lost_on_its_line() -> None:
+    found = routed(Name.STATUS_DELETE, {"connector": "zaptrix_1", "line": "14"})
+    assert isinstance(found, ConnectorLost)
+    assert (found.connector_id, found.line_id) == ("zaptrix_1", 14)
+
+
+def test_a_deleted_line_takes_whatever_stood_there() -> None:
+    found = routed(Name.LINE_DELETE, "14")
+    assert isinstance(found, ConnectorLost)
+    assert (found.connector_id, found.line_id) == (None, 14)
+
+
+@pytest.mark.parametrize(("name", "data"), [(Name.STATUS_DELETE, "14"), (Name.LINE_DELETE, {"line": "14"})])
+def test_a_lost_connector_that_is_not_named_is_unroutable(name: Name, data: Any) -> None:
+    assert isinstance(routed(name, data), Unroutable)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"event":1}', b"\xff"])
+def test_a_body_that_is_not_ours_is_unroutable(body: bytes) -> None:
+    assert isinstance(translate(an_event(Name.MESSAGE_ADD, body)), Unroutable)
+
+
+def a_conversation(customer: Customer) -> Conversation:
+    return Conversation(
+        id=ConversationId(UUID(int=7)),
+        portal_id=PortalId(UUID(int=1)),
+        channel_id=ChannelId(UUID(int=2)),
+        customer=customer,
+        bitrix_chat_id=1767,
+    )
+
+
+def test_a_customers_words_as_an_element() -> None:
+    parcel = a_parcel(
+        "[b]oi[/b]",
+        conversation=a_conversation(a_customer()),
+        whatsapp_id="wamid.X",
+        created_at=datetime(2026, 9, 1, 12, 0, 0, 900, tzinfo=UTC),
+    )
+    assert isinstance(parcel.content, Words)
+    assert to_element(parcel, parcel.content) == {
+        "user": {
+            "id": "00000000000000000000000000000007",
+            "name": "Ana",
+            "last_name": "Maria Silva",
+            "phone": "+5541998765432",
+        },
+        "message": {"id": "wamid.X", "date": 1788264000, "text": "[\u200bb]oi[\u200b/b]"},
+        "chat": {"id": "zx1-00000000000000000000000000000002-00000000000000000000000000000007"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("customer", "user"),
+    [
+        (a_customer(name="😀 123"), {"title": "+5541998765432", "phone": "+5541998765432"}),
+        (
+            a_customer(name="Ana", phone="+999123456"),
+            {"name": "Ana", "phone": "+999123456", "skip_phone_validate": "Y"},
+        ),
+        (Customer(bsuid="BR.1", username="ana.silva"), {"title": "ana.silva"}),
+        (Customer(bsuid="BR.1"), {}),
+    ],
+)
+def test_a_customer_is_shown_by_what_is_known(customer: Customer, user: dict[str, str]) -> None:
+    parcel = a_parcel(conversation=a_conversation(customer))
+    assert isinstance(parcel.content, Words)
+    element = to_element(parcel, parcel.content)
+    assert element["user"] == {"id": "00000000000000000000000000000007", **user}
+    assert msgspec.json.encode(element) == msgspec.json.encode(to_element(parcel, parcel.content))
+
+
+def test_an_arrived_message_as_an_element_has_a_list_of_ids() -> None:
+    parcel = in_chat(
+        a_parcel(whatsapp_id="wamid.Y", bitrix_message_id=86497, conversation=a_conversation(a_customer())), 1767
+    )
+    element = to_delivery(parcel)
+    assert element["im"] == {"chat_id": 1767, "message_id": 86497}
+    assert element["message"] == {"id": ["wamid.Y"], "date": int(parcel.created_at.timestamp())}
+
+
+def test_a_notice_is_kept_out_of_whatsapp_and_no_tag_in_it_acts() -> None:
+    notice = Notice("sent_by_api", {"text": "[user=1]Ana[/user]"})
+    assert to_notice(a_parcel(content=notice), notice, 1767) == {
+        "DIALOG_ID": "chat1767",
+        "MESSAGE": "Enviado ao cliente pela integração: [\u200buser=1]Ana[\u200b/user]",
+        "SYSTEM": "Y",
+        "SKIP_CONNECTOR": "Y",
+    }
