@@ -123,6 +123,15 @@ async def by_member_id(connection: Connection, member_id: str, box: SecretBox) -
     return (portal_of(row), box.open(row["application_token"])) if row else None
 
 
+_ID_OF_MEMBER = "SELECT id FROM portal_config WHERE member_id = $1"
+
+
+async def id_of_member(connection: Connection, member_id: str) -> PortalId | None:
+    """The id of the portal with this immutable key."""
+    portal_id = await connection.fetchval(_ID_OF_MEMBER, member_id)
+    return PortalId(portal_id) if portal_id else None
+
+
 async def listed(connection: Connection, after: PortalId | None, only: PortalId | None, limit: int) -> list[Portal]:
     """Portals in the order of their ids, after `after`; `only` narrows to one."""
     return [portal_of(row) for row in await connection.fetch(_LIST, after, only, limit)]
