@@ -130,6 +130,47 @@ class Child:
         return "\n".join(self.program.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
+class Holder:
+    """Holds one child at a time: what a server and a program of ours have in common."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child is not None else None
+
+    def exit_code(self) -> int | None:
+        """None while it runs, and before it does."""
+        return self._child.exit_code() if self._child is not None else None
+
+    def ask(self) -> None:
+        """Ask it to stop, and do not wait."""
+        if self._child is not None:
+            self._child.ask()
+
+    def stop(self) -> None:
+        """Stop it, by force if it must be; harmless when it does not run."""
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def kill(self) -> None:
+        """End it now, as a crash would."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def force(self) -> None:
+        """End it now, and do not wait."""
+        if self._child is not None:
+            self._child.force()
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self._child.last_words() if self._child is not None else ""
+
+
 def run(program: Program, *, timeout_s: float = 120.0) -> None:
     """Run a program to its end; raises StartError when it fails."""
     child = Child(program)
@@ -188,7 +229,9 @@ def _can_run(account: Account, program: Path) -> bool:
 
 
 def _can_enter(account: Account, folder: Path) -> bool:
-    probe = Program(name="ls", argv=["/bin/ls", "-d", folder], log=Path(os.devnull), account=account)
+    """Whether it gets into `folder`, or as far as there is one."""
+    place = folder if folder.exists() else folder.parent / "."
+    probe = Program(name="ls", argv=["/bin/ls", "-d", place], log=Path(os.devnull), account=account)
     child = Child(probe)
     return child.wait(KILL_WAIT_S) and child.exit_code() == 0
 

@@ -4,11 +4,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from zaptrix.cli.errors import StartError
+from zaptrix.cli.waiting import wait_until
 
 SOCKET_PATH_MAX = 107
 """Linux: sockaddr_un.sun_path holds 108 bytes with its closing zero."""
@@ -31,6 +33,14 @@ def data_folder(path: Path) -> Iterator[Path]:
         lock.flush()
         # The lock is the open file, not its text: it ends with the process, however that ends.
         yield path
+
+
+def forget_socket_folder(folder: Path, name: str) -> None:
+    """Remove the temporary one, if there was need of it."""
+    short = socket_folder(folder, name)
+    if short != folder:
+        with contextlib.suppress(OSError):
+            short.rmdir()
 
 
 def private(folder: Path) -> Path:
@@ -60,6 +70,14 @@ def make_socket_folder(folder: Path, name: str, *, owner: tuple[int, int] | None
     if short.is_symlink() or short.stat().st_uid != wanted:
         raise StartError(f"{short} belongs to somebody else; choose a DATA_DIR with a shorter path")
     return short
+
+
+def stop_leftover(name: str, pid: int, folder: Path, request: signal.Signals, wait_s: float) -> None:
+    """Stop, cleanly, a server of ours that outlived an earlier run: who holds the folder's lock decides about it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, request)
+    if not wait_until(lambda: not works_in(pid, folder), wait_s):
+        raise StartError(f"an earlier {name} (process {pid}) still uses {folder} and does not stop")
 
 
 def works_in(pid: int, folder: Path) -> bool:

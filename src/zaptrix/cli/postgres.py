@@ -1,15 +1,22 @@
 """The embedded PostgreSQL: a real one from a wheel, under the data folder, reached by a private socket."""
 
-import contextlib
 import importlib.util
 import os
 import shutil
 import signal
 from pathlib import Path
 
-from zaptrix.cli.children import Account, Child, Program, account_for, run
+from zaptrix.cli.children import Account, Child, Holder, Program, account_for, run
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import make_socket_folder, pid_in, private, socket_folder, works_in
+from zaptrix.cli.folders import (
+    forget_socket_folder,
+    make_socket_folder,
+    pid_in,
+    private,
+    socket_folder,
+    stop_leftover,
+    works_in,
+)
 from zaptrix.cli.waiting import wait_until
 
 SOCKET = ".s.PGSQL.5432"
@@ -33,16 +40,16 @@ SETTINGS = {
 }
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Holder):
     """A PostgreSQL of our own. `url` is where it is reached."""
 
     name = "PostgreSQL"
 
     def __init__(self, folder: Path, *, log: Path) -> None:
+        super().__init__()
         self._data = folder.resolve()
         self._log = log
         self._programs = _programs()
-        self._child: Child | None = None
         self._sockets = socket_folder(self._data, SOCKET)
 
     @property
@@ -58,10 +65,6 @@ class EmbeddedPostgres:
         """Whether a server, ours or another process's, offers this folder's data."""
         return (self._sockets / SOCKET).exists()
 
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child is not None else None
-
     def start(self) -> None:
         """Make the data folder if there is none, and serve it; raises StartError."""
         account = account_for(self._data, must_run=self._programs / "postgres")
@@ -74,23 +77,9 @@ class EmbeddedPostgres:
         self._wait_ready(self._child)
         self._create_database(account)
 
-    def ask(self) -> None:
-        if self._child is not None:
-            self._child.ask()
-
     def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
-
-    def kill(self) -> None:
-        """As a power cut would: for tests of what survives."""
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
-
-    def exit_code(self) -> int | None:
-        return self._child.exit_code() if self._child is not None else None
+        super().stop()
+        forget_socket_folder(self._data, SOCKET)
 
     def _program(self, name: str, arguments: list[str | Path], account: Account | None) -> Program:
         environ = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
@@ -130,16 +119,12 @@ class EmbeddedPostgres:
         return ["-D", self._data, *(f"--{name}={value}" for name, value in settings.items())]
 
     def _stop_leftover(self) -> None:
-        """Whoever holds the folder's lock decides: a server that outlived an earlier run is stopped, cleanly."""
         pid_file = self._data / "postmaster.pid"
         pid = pid_in(pid_file)
         if pid is None:
             return
         if works_in(pid, self._data):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGINT)
-            if not wait_until(lambda: not works_in(pid, self._data), STOP_WAIT_S):
-                raise StartError(f"an earlier PostgreSQL (process {pid}) still uses {self._data} and does not stop")
+            stop_leftover(self.name, pid, self._data, signal.SIGINT, STOP_WAIT_S)
         else:
             # PostgreSQL would believe a pid that another program of ours has now.
             pid_file.unlink(missing_ok=True)

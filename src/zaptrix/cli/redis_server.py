@@ -1,6 +1,5 @@
 """The embedded Redis: the machine's own server if it has one, else the one in a wheel; append-only, never evicting."""
 
-import contextlib
 import importlib.util
 import os
 import re
@@ -10,9 +9,17 @@ import socket
 import subprocess
 from pathlib import Path
 
-from zaptrix.cli.children import Child, Program
+from zaptrix.cli.children import Child, Holder, Program
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import make_socket_folder, pid_in, private, socket_folder, works_in
+from zaptrix.cli.folders import (
+    forget_socket_folder,
+    make_socket_folder,
+    pid_in,
+    private,
+    socket_folder,
+    stop_leftover,
+    works_in,
+)
 from zaptrix.cli.waiting import wait_until
 
 SOCKET = "redis.sock"
@@ -34,15 +41,15 @@ SETTINGS = {
 }
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Holder):
     """A Redis of our own. `url` is where it is reached."""
 
     name = "Redis"
 
     def __init__(self, folder: Path, *, log: Path) -> None:
+        super().__init__()
         self._data = folder.resolve()
         self._log = log
-        self._child: Child | None = None
         self._sockets = socket_folder(self._data, SOCKET)
 
     @property
@@ -53,10 +60,6 @@ class EmbeddedRedis:
     def is_served(self) -> bool:
         """Whether a server, ours or another process's, offers this folder's data."""
         return self._answers()
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child is not None else None
 
     def start(self) -> None:
         """Serve the data folder, an old one or a new one; raises StartError."""
@@ -70,33 +73,14 @@ class EmbeddedRedis:
         )
         self._wait_ready(self._child)
 
-    def ask(self) -> None:
-        if self._child is not None:
-            self._child.ask()
-
     def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
-
-    def kill(self) -> None:
-        """As a power cut would: for tests of what survives."""
-        if self._child is not None:
-            self._child.kill()
-            self._child = None
-
-    def exit_code(self) -> int | None:
-        return self._child.exit_code() if self._child is not None else None
+        super().stop()
+        forget_socket_folder(self._data, SOCKET)
 
     def _stop_leftover(self) -> None:
-        """Whoever holds the folder's lock decides: a server that outlived an earlier run is stopped, cleanly."""
         pid = pid_in(self._data / "redis.pid")
-        if pid is None or not works_in(pid, self._data):
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        if not wait_until(lambda: not works_in(pid, self._data), STOP_WAIT_S):
-            raise StartError(f"an earlier Redis (process {pid}) still uses {self._data} and does not stop")
+        if pid is not None and works_in(pid, self._data):
+            stop_leftover(self.name, pid, self._data, signal.SIGTERM, STOP_WAIT_S)
 
     def _wait_ready(self, child: Child) -> None:
         wait_until(lambda: self._answers() or child.exit_code() is not None, START_WAIT_S)

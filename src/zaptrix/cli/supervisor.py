@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Protocol
 
-from zaptrix.cli.children import Child, Program
+from zaptrix.cli.children import Child, Holder, Program
 from zaptrix.cli.errors import StartError
 
 RESTART_FIRST_S = 0.5
@@ -39,44 +39,20 @@ class Part(Protocol):
         """None while it runs."""
 
 
-class Process:
-    """A part that is one program."""
+class Process(Holder):
+    """A part that is one program of ours."""
 
     def __init__(self, program: Program) -> None:
+        super().__init__()
         self._program = program
-        self._child: Child | None = None
 
     @property
     def name(self) -> str:
         return self._program.name
 
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid if self._child is not None else None
-
     def start(self) -> None:
-        if self._child is not None:
-            self._child.kill()  # what the one before left in its session
+        self.kill()  # what the one before left in its session
         self._child = Child(self._program)
-
-    def ask(self) -> None:
-        if self._child is not None:
-            self._child.ask()
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
-
-    def force(self) -> None:
-        """End it now, and do not wait."""
-        if self._child is not None:
-            self._child.force()
-
-    def exit_code(self) -> int | None:
-        return self._child.exit_code() if self._child is not None else None
-
-    def last_words(self) -> str:
-        return self._child.last_words() if self._child is not None else ""
 
 
 class Signals:
