@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -17,6 +18,7 @@ from tests.bitrix24.test_client import error, fresh
 from zaptrix.bitrix24.oauth import OFFICIAL_HOSTS, OAuth
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.ids import PortalId
 
 PORTAL = a_portal()
 SECRETS = ("very-secret-of-the-client", "refresh-0", "access-0")
@@ -34,6 +36,23 @@ class Rig:
     def tokens(self, cache: MemoryCache | None = None) -> Tokens:
         """Another process of the cluster: the vault is shared."""
         return Tokens(self.vault, cache or self.cache, self.oauth, utc_now)
+
+
+class Counting(MemoryVault):
+    """Notes how many locks are held whenever one is taken."""
+
+    def __init__(self, vault: MemoryVault, held: list[int]) -> None:
+        super().__init__(vault.pairs)
+        self._held = held
+        self._now_held = 0
+
+    @asynccontextmanager
+    async def refreshing(self, portal_id: PortalId) -> AsyncIterator[None]:
+        async with super().refreshing(portal_id):
+            self._now_held += 1
+            self._held.append(self._now_held)
+            yield
+            self._now_held -= 1
 
 
 @asynccontextmanager
@@ -85,6 +104,17 @@ async def test_two_processes_that_refresh_at_once_ask_once() -> None:
         found = await asyncio.gather(*(tokens.token(PORTAL) for tokens in (one, other) * 5))
         assert set(found) == {"access-1"}
         assert len(rig.server.asked) == 1
+
+
+async def test_many_portals_that_refresh_at_once_leave_connections_of_the_store_for_others() -> None:
+    async with a_rig() as rig:
+        held: list[int] = []
+        portals = [a_portal(portal_id=PortalId(UUID(int=number))) for number in range(100, 130)]
+        rig.vault.pairs |= {portal.id: a_pair(lasts=timedelta(0)) for portal in portals}
+        tokens = Tokens(Counting(rig.vault, held), rig.cache, rig.oauth, utc_now)
+        assert set(await asyncio.gather(*map(tokens.token, portals))) == {"access-1"}
+        assert len(rig.server.asked) == 30
+        assert max(held) == 4
 
 
 async def test_a_refused_token_is_refreshed_although_it_should_be_good() -> None:

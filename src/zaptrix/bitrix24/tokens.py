@@ -19,6 +19,9 @@ from zaptrix.core.ports import TokenCache, TokenPair, TokenVault
 
 _MARGIN = timedelta(minutes=5)
 _CACHED_S_MAX = 50 * 60
+# Each holds a lock of the store, and with it a connection, until the OAuth server has answered: a thousand portals
+# whose tokens end in the same minute must leave some for everybody else.
+_REFRESHES_AT_ONCE = 4
 
 
 class _Unsaved(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ class Tokens:
         self._now = now
         self._unsaved: dict[PortalId, _Unsaved] = {}
         self._refreshing: dict[PortalId, asyncio.Task[str]] = {}
+        self._room = asyncio.Semaphore(_REFRESHES_AT_ONCE)
 
     async def token(self, portal: Portal) -> str:
         """A token that is good for five minutes more. Raises what `OAuth.refresh` raises."""
@@ -77,7 +81,7 @@ class Tokens:
         return await asyncio.shield(task)
 
     async def _refresh_alone(self, portal: Portal, refused: str | None) -> str:
-        async with self._vault.refreshing(portal.id):
+        async with self._room, self._vault.refreshing(portal.id):
             pair = await self._vault.pair(portal.id)
             rescued = self._unsaved.get(portal.id)
             if rescued and rescued.spent == pair.refresh_token:
