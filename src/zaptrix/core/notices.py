@@ -29,6 +29,12 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "Message not delivered on WhatsApp: this number cannot receive WhatsApp messages, or the customer has to "
         "update the app (code {code}).",
     },
+    "test_number": {
+        _PT: "Mensagem não entregue no WhatsApp: este canal usa um número de teste, que só alcança os contatos "
+        "cadastrados na Meta (código {code}). Avise o administrador.",
+        _EN: "Message not delivered on WhatsApp: this channel has a test number, which only reaches contacts listed "
+        "at Meta (code {code}). Tell the administrator.",
+    },
     "blocked": {
         _PT: "Mensagem não entregue no WhatsApp: o contato está bloqueado ou recusou mensagens da empresa "
         "(código {code}).",

@@ -1,0 +1,207 @@
+"""The Graph API: every request to Meta, and what its answers mean.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
+
+from zaptrix import __version__
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable, Unclear, Unexpected
+from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
+from zaptrix.core.portal import Channel
+from zaptrix.core.ports import NumberTokens, Pace
+from zaptrix.whatsapp import codes, wire
+
+CONNECT_S = 5.0
+TIMEOUT_S = 30.0
+REQUEST_ID_MAX = 128
+
+_NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,platform_type,throughput,health_status"
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Wamid(NamedTuple):
+    """A message as Meta took it."""
+
+    whatsapp_id: str
+    wa_id: str | None  # the customer's, as Meta writes it: Brazil's ninth digit may be gone
+
+
+class GraphClient:
+    """Calls of one Graph API. Every method raises `PlatformError`, and takes its tokens of pace before it calls.
+
+    `session` is shared and stays the caller's. aiohttp repeats a request on a fresh connection only when its method is
+    idempotent, so that a send whose kept-alive connection was gone ends as Unclear and never as two messages.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        *,
+        graph_url: str,
+        version: str,
+        tokens: NumberTokens,
+        pace: Pace,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._session = session
+        self._root = f"{graph_url.rstrip('/')}/{version.strip('/')}"
+        self._tokens = tokens
+        self._pace = pace
+        # Connecting ends first, so that an overall timeout always means that the request may have left.
+        self._timeout = ClientTimeout(total=timeout_s, connect=min(CONNECT_S, timeout_s / 2))
+
+    async def send_text(
+        self, channel: Channel, conversation: Conversation, body: str, callback_data: str, request_id: str
+    ) -> Wamid:
+        """Send a text. `callback_data` comes back in every status of it."""
+        answer = await self._call(
+            "POST",
+            channel,
+            f"{channel.phone_number_id}/messages",
+            wire.Sent,
+            buckets=(number_bucket(channel), pair_bucket(conversation)),
+            request_id=request_id,
+            content={
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                **_address(conversation.customer),
+                "type": "text",
+                "text": {"preview_url": "http://" in body or "https://" in body, "body": body},
+                "biz_opaque_callback_data": callback_data,
+            },
+        )
+        if not answer.messages or not answer.messages[0].id:
+            raise Unclear("no_wamid", "the answer names no message")
+        return Wamid(answer.messages[0].id, (answer.contacts[0].wa_id or None) if answer.contacts else None)
+
+    async def mark_read(self, channel: Channel, whatsapp_id: str, request_id: str = "") -> None:
+        """Blue ticks for a customer's message and all before it. Doing it again harms nothing."""
+        await self._call(
+            "POST",
+            channel,
+            f"{channel.phone_number_id}/messages",
+            wire.Done,
+            buckets=(number_bucket(channel),),
+            request_id=request_id,
+            content={"messaging_product": "whatsapp", "status": "read", "message_id": whatsapp_id},
+            repeatable=True,
+        )
+
+    async def phone_number(self, channel: Channel) -> wire.PhoneNumber:
+        """What Meta says of the number, its health included."""
+        path = f"{channel.phone_number_id}?fields={_NUMBER_FIELDS}"
+        return await self._call("GET", channel, path, wire.PhoneNumber, repeatable=True)
+
+    async def subscribed_apps(self, channel: Channel, waba_id: str) -> list[wire.SubscribedApp]:
+        """The apps that get the webhooks of a WhatsApp Business account. Two gateways there answer twice."""
+        found = await self._call("GET", channel, f"{waba_id}/subscribed_apps", wire.SubscribedApps, repeatable=True)
+        return found.data
+
+    async def subscribe(self, channel: Channel, waba_id: str) -> None:
+        """Have the webhooks of a WhatsApp Business account sent to the app that owns the channel's token."""
+        await self._call("POST", channel, f"{waba_id}/subscribed_apps", wire.Done, content={}, repeatable=True)
+
+    async def _call(
+        self,
+        method: str,
+        channel: Channel,
+        path: str,
+        shape: type[T],
+        *,
+        buckets: tuple[Bucket, ...] = (),
+        content: dict[str, object] | None = None,
+        request_id: str = "",
+        repeatable: bool = False,
+    ) -> T:
+        """One request. `repeatable`: doing it twice harms nothing, so that no answer counts as not done."""
+        token = await self._tokens.number_token(channel.id)
+        await self._pace.take(*(buckets or (number_bucket(channel),)))
+        status, body = await self._exchange(method, path, _headers(token, request_id), content, repeatable=repeatable)
+        return _answer(status, body, shape, repeatable=repeatable)
+
+    async def _exchange(
+        self, method: str, path: str, headers: dict[str, str], content: dict[str, object] | None, *, repeatable: bool
+    ) -> tuple[int, bytes]:
+        unclear = Unavailable if repeatable else Unclear
+        try:
+            async with self._session.request(
+                method,
+                f"{self._root}/{path}",
+                data=None if content is None else msgspec.json.encode(content),
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                return response.status, await response.read()
+        except (ClientConnectorError, ConnectionTimeoutError) as error:
+            # Refused, unknown host, TLS, too long to connect: nothing was written yet.
+            raise Unavailable("no_connection", type(error).__name__) from error
+        except TimeoutError as error:
+            raise unclear("timeout") from error
+        except (ClientError, OSError) as error:
+            raise unclear("connection_lost", type(error).__name__) from error
+
+
+def _address(customer: Customer) -> dict[str, object]:
+    """`to` with "+", or Meta puts the business's own country code before it; a hidden number goes by its user id.
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+    """
+    number = customer.wa_id or customer.phone
+    if number:
+        return {"to": f"+{number.lstrip('+')}"}
+    if customer.bsuid:
+        return {"recipient": customer.bsuid}
+    raise Refused("no_address", "neither a number nor a user id is known", notice="unreachable")
+
+
+def _headers(token: str, request_id: str) -> dict[str, str]:
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "User-Agent": f"zaptrix/{__version__}",
+    }
+    if request_id.isascii() and request_id.isprintable() and 0 < len(request_id) <= REQUEST_ID_MAX:
+        headers["X-Request-Id"] = request_id
+    return headers
+
+
+def _answer(status: int, body: bytes, shape: type[T], *, repeatable: bool) -> T:
+    fault = _fault(body)
+    if fault is not None:
+        raise codes.error_of(fault)
+    if status != 200:
+        raise _without_code(status, repeatable=repeatable)
+    try:
+        return wire.read(body, shape)
+    except wire.Unreadable as error:
+        # 200 and no JSON: it may well have been done.
+        raise (Unavailable if repeatable else Unclear)("no_json", "200 without a JSON object") from error
+
+
+def _fault(body: bytes) -> wire.Fault | None:
+    if b'"error"' not in body:
+        return None
+    try:
+        return wire.read(body, wire.Failure).error
+    except wire.Unreadable:
+        return None
+
+
+def _without_code(status: int, *, repeatable: bool) -> PlatformError:
+    """An answer of something that stands before Meta's code: a proxy's page, or nothing."""
+    code = f"http_{status}"
+    if status == 429:
+        return TooFast(code)
+    if status == 503 or (status >= 500 and repeatable):
+        return Unavailable(code)
+    return Unclear(code) if status >= 500 else Unexpected(code)

@@ -1,0 +1,338 @@
+"""Shapes of Meta's webhooks: peeks for the door, whole items for translation. Pure.
+
+The door peeks at what names and sorts an item, and leaves the rest as the bytes that came. Translation reads strictly
+first, which is fast; what does not fit is read again leniently: a field of a wrong type is left out, a number written
+as text (or the other way round) is taken, and so no optional field can cost an item.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+from msgspec.inspect import Field, IntType, ListType, NoneType, StrType, StructType, UnionType, type_info
+from msgspec.inspect import Type as ShapeType
+
+BROKEN = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What reading foreign bytes may raise."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+# --- peeks -----------------------------------------------------------------------------------------------------------
+
+
+class Envelope(msgspec.Struct):
+    entry: list[Raw]
+    object: Raw = Raw(b'"whatsapp_business_account"')
+
+
+class Entry(msgspec.Struct):
+    changes: list[Raw]
+    id: Raw = Raw(b'""')
+    time: Raw = Raw(b"null")
+
+
+class Change(msgspec.Struct):
+    value: Raw
+    field: str = ""
+
+
+class Value(msgspec.Struct):
+    metadata: Raw = Raw(b"{}")
+    contacts: Raw = Raw()
+    messages: Raw = Raw()
+    statuses: Raw = Raw()
+    errors: Raw = Raw()
+    user_actions: Raw = Raw()
+    conversation_context: Raw = Raw()
+
+
+class MetadataPeek(msgspec.Struct):
+    phone_number_id: object = None
+
+
+class ContactPeek(msgspec.Struct):
+    wa_id: object = None
+    user_id: object = None
+
+
+class MessagePeek(msgspec.Struct):
+    id: object = None
+    type: object = None
+    from_: object = msgspec.field(default=None, name="from")
+    from_user_id: object = None
+
+
+class StatusPeek(msgspec.Struct):
+    id: object = None
+    status: object = None
+    type: object = None
+    recipient_id: object = None
+    recipient_user_id: object = None
+    recipient_participant_id: object = None
+    recipient_participant_user_id: object = None
+
+
+# --- whole items -----------------------------------------------------------------------------------------------------
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    phone_number_id: str = ""
+
+
+class Profile(msgspec.Struct, frozen=True):
+    name: str | None = None
+    username: str | None = None
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """Who an item is about. The phone number may be absent."""
+
+    profile: Profile | None = None
+    wa_id: str | None = None
+    user_id: str | None = None
+
+
+class ErrorData(msgspec.Struct, frozen=True):
+    details: str | None = None
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """An error as webhooks and answers carry it."""
+
+    code: int = 0
+    title: str | None = None
+    message: str | None = None
+    error_subcode: int | None = None
+    error_data: ErrorData | None = None
+    fbtrace_id: str | None = None
+
+
+class Text(msgspec.Struct, frozen=True):
+    body: str = ""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What can be shown of a kind of message that is not carried whole yet."""
+
+    caption: str | None = None
+    filename: str | None = None
+    text: str | None = None
+    title: str | None = None
+    emoji: str | None = None
+    name: str | None = None
+    address: str | None = None
+    body: str | None = None
+
+
+class Interactive(msgspec.Struct, frozen=True):
+    type: str | None = None
+    button_reply: Piece | None = None
+    list_reply: Piece | None = None
+    nfm_reply: Piece | None = None
+
+
+class Edited(msgspec.Struct, frozen=True):
+    type: str | None = None
+    text: Text | None = None
+
+
+class Edit(msgspec.Struct, frozen=True):
+    message: Edited | None = None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One of `messages[]`."""
+
+    id: str = ""
+    from_: str | None = msgspec.field(default=None, name="from")
+    from_user_id: str | None = None
+    group_id: str | None = None
+    timestamp: str | None = None
+    type: str = ""
+    text: Text | None = None
+    image: Piece | None = None
+    video: Piece | None = None
+    document: Piece | None = None
+    location: Piece | None = None
+    button: Piece | None = None
+    reaction: Piece | None = None
+    order: Piece | None = None
+    interactive: Interactive | None = None
+    edit: Edit | None = None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """One of `statuses[]`. A payment's has `type` "payment" and words of its own for `status`."""
+
+    id: str = ""
+    status: str = ""
+    type: str | None = None
+    timestamp: str | None = None
+    recipient_id: str | None = None
+    recipient_type: str | None = None
+    biz_opaque_callback_data: str | None = None
+    errors: list[Fault] = []
+
+
+class ItemValue(msgspec.Struct, frozen=True):
+    metadata: Metadata = Metadata()
+    contacts: list[Contact] = []
+    messages: list[Message] = []
+    statuses: list[Status] = []
+
+
+class Item(msgspec.Struct, frozen=True):
+    """An event's body: one change with one item."""
+
+    value: ItemValue = ItemValue()
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+class Failure(msgspec.Struct, frozen=True):
+    error: Fault | None = None
+
+
+class SentMessage(msgspec.Struct, frozen=True):
+    id: str = ""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """The answer to a send. `contacts` has no `wa_id` when it went to a user id."""
+
+    contacts: list[Contact] = []
+    messages: list[SentMessage] = []
+
+
+class Done(msgspec.Struct, frozen=True):
+    success: bool | None = None
+
+
+class Throughput(msgspec.Struct, frozen=True):
+    level: str | None = None
+
+
+class Health(msgspec.Struct, frozen=True):
+    can_send_message: str | None = None
+
+
+class PhoneNumber(msgspec.Struct, frozen=True):
+    """https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/phone-numbers"""
+
+    id: str = ""
+    display_phone_number: str | None = None
+    verified_name: str | None = None
+    quality_rating: str | None = None
+    status: str | None = None
+    platform_type: str | None = None
+    throughput: Throughput | None = None
+    health_status: Health | None = None
+
+
+class App(msgspec.Struct, frozen=True):
+    id: str = ""
+    name: str | None = None
+
+
+class SubscribedApp(msgspec.Struct, frozen=True):
+    whatsapp_business_api_data: App = App()
+    override_callback_uri: str | None = None
+
+
+class SubscribedApps(msgspec.Struct, frozen=True):
+    data: list[SubscribedApp] = []
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+class Unreadable(Exception):
+    """Foreign bytes that are no JSON object."""
+
+
+def read(body: bytes | Raw, shape: type[T]) -> T:
+    """`body` as `shape`; its texts hold no NUL, which PostgreSQL cannot store. Raises Unreadable."""
+    data = bytes(body)
+    if rb"\u0000" not in data:
+        try:
+            return msgspec.json.decode(data, type=shape)
+        except BROKEN:
+            pass
+    try:
+        found = json.loads(data.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("not JSON") from error
+    struct = type_info(shape)
+    if not isinstance(found, dict) or not isinstance(struct, StructType):
+        raise Unreadable("not a JSON object")
+    made: T = _struct(struct, found)
+    return made
+
+
+class _Misfit(Exception):
+    """A value that cannot be what its field asks for."""
+
+
+def _lenient(shape: ShapeType, value: Any) -> Any:
+    match shape:
+        case UnionType():
+            return None if value is None else _lenient(_not_none(shape), value)
+        case StructType() if isinstance(value, dict):
+            return _struct(shape, value)
+        case ListType() if isinstance(value, list):
+            return [made for item in value if (made := _or_none(shape.item_type, item)) is not None]
+        case StrType():
+            return _text(value)
+        case IntType() if isinstance(value, int | float | str):
+            return _whole(value)
+    raise _Misfit
+
+
+def _not_none(shape: UnionType) -> ShapeType:
+    return next(kind for kind in shape.types if not isinstance(kind, NoneType))
+
+
+def _struct(shape: StructType, value: dict[str, Any]) -> Any:
+    fields: dict[str, Any] = {}
+    for field in shape.fields:
+        if field.encode_name in value:
+            _put(fields, field, value[field.encode_name])
+    return shape.cls(**fields)
+
+
+def _put(fields: dict[str, Any], field: Field, value: Any) -> None:
+    try:
+        fields[field.name] = _lenient(field.type, value)
+    except _Misfit:
+        return
+
+
+def _or_none(shape: ShapeType, value: Any) -> Any:
+    try:
+        return _lenient(shape, value)
+    except _Misfit:
+        return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        # Half a surrogate pair is no Unicode: it becomes the replacement character; two halves become their emoji.
+        return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Misfit
+    try:
+        return str(int(value))
+    except (ValueError, OverflowError) as error:
+        raise _Misfit from error
+
+
+def _whole(value: float | str) -> int:
+    try:
+        return int(value)
+    except (ValueError, OverflowError) as error:
+        raise _Misfit from error

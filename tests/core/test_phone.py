@@ -1,0 +1,63 @@
+"""Brazil's ninth digit, and numbers as people type them. Every number here is invented."""
+
+import pytest
+
+from zaptrix.core.phone import candidates, canonical, e164, parse_typed
+
+ANA_8, ANA_9 = "554188887777", "5541988887777"
+
+
+@pytest.mark.parametrize(
+    ("digits", "wanted"),
+    [
+        (ANA_8, ANA_9),
+        (ANA_9, ANA_9),
+        ("5511987654321", "5511987654321"),
+        ("554132221100", "554132221100"),  # a landline
+        ("551140041234", "551140041234"),  # a business's landline
+        ("5541912345678", "5541912345678"),  # 9 followed by 1: never had eight digits
+        ("12025550143", "12025550143"),  # another country
+        ("5520988887777", "5520988887777"),  # an area code that does not exist
+        ("552088887777", "552088887777"),
+    ],
+)
+def test_only_a_brazilian_mobile_gets_its_ninth_digit(digits: str, wanted: str) -> None:
+    assert canonical(digits) == wanted
+
+
+@pytest.mark.parametrize(
+    ("digits", "wanted"),
+    [
+        (ANA_8, (ANA_8, ANA_9)),
+        (ANA_9, (ANA_9, ANA_8)),
+        ("5511987654321", ("5511987654321", "551187654321")),
+        ("554132221100", ("554132221100",)),
+        ("551140041234", ("551140041234",)),
+        ("5541912345678", ("5541912345678",)),
+        ("12025550143", ("12025550143",)),
+        ("5520988887777", ("5520988887777",)),
+    ],
+)
+def test_one_person_is_looked_for_under_every_form_of_the_number(digits: str, wanted: tuple[str, ...]) -> None:
+    assert candidates(digits) == wanted
+
+
+@pytest.mark.parametrize("wa_id", ["", "+", "abc", "12345", "5541 98888 7777", "٥٥٤١٨٨٨٨٧٧٧٧", "1" * 16])
+def test_what_is_no_phone_number_has_no_canonical_form(wa_id: str) -> None:
+    assert e164(wa_id) is None
+
+
+def test_a_whatsapp_id_becomes_a_number_that_the_telephone_network_knows() -> None:
+    assert e164(ANA_8) == e164(f"+{ANA_8}") == f"+{ANA_9}"
+
+
+@pytest.mark.parametrize(
+    "typed", ["+55 41 98888-7777", "(41) 98888-7777", "041 98888-7777", "41 8888-7777", "+55 (41) 8888 7777"]
+)
+def test_a_number_is_understood_as_people_type_it(typed: str) -> None:
+    assert parse_typed(typed) == f"+{ANA_9}"
+
+
+@pytest.mark.parametrize("typed", ["", "Ana", "12", "+", "+99999999999999999999"])
+def test_what_people_type_that_is_no_number_is_told_apart(typed: str) -> None:
+    assert parse_typed(typed) is None

@@ -1,0 +1,161 @@
+"""WhatsApp as delivery sees it: outcomes, never exceptions."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.whatsapp.builders import ANA, FreePace, OneToken, a_channel, a_conversation, a_parcel
+from zaptrix.core.errors import Refused, Unexpected
+from zaptrix.core.message import Content, Notice, Origin, Words
+from zaptrix.core.notices import notice_text
+from zaptrix.core.outcome import Absent, Accepted
+from zaptrix.core.portal import Locale
+from zaptrix.core.ports import Platform
+from zaptrix.core.retry import Patience
+from zaptrix.core.text import Mark, Span, Text, plain_text
+from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.platform import WhatsApp
+
+
+class Meta:
+    """Takes everything, except what names a wamid or a text that it was told to refuse."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.refused: set[str] = set()
+
+    async def serve(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        self.heard.append(body)
+        if body.get("message_id") in self.refused or body.get("text", {}).get("body") in self.refused:
+            return web.json_response({"error": {"code": 999999, "message": "no"}}, status=400)
+        if body.get("status") == "read":
+            return web.json_response({"success": True})
+        number = len(self.heard)
+        return web.json_response({"contacts": [{"wa_id": "554188887777"}], "messages": [{"id": f"wamid.{number}"}]})
+
+
+@pytest.fixture
+def meta() -> Meta:
+    return Meta()
+
+
+@pytest.fixture
+async def whatsapp(meta: Meta) -> AsyncIterator[WhatsApp]:
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", meta.serve)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        url = str(server.make_url("/"))
+        graph = GraphClient(session, graph_url=url, version="v26.0", tokens=OneToken(), pace=FreePace())
+        yield WhatsApp(graph, patience=Patience(verify_wait_s=1.0))
+
+
+def test_the_room_keeps_the_contract_of_a_platform(whatsapp: WhatsApp) -> None:
+    platform: Platform = whatsapp
+    parcels = [a_parcel(message_id=number) for number in range(3)]
+    assert platform.calls(parcels) == [(parcel,) for parcel in parcels]
+    assert platform.parcels_per_call == 1
+
+
+async def test_an_answer_goes_out_with_the_messages_own_mark(meta: Meta, whatsapp: WhatsApp) -> None:
+    assert await whatsapp.send((a_parcel("Bom dia", message_id=4711),)) == [
+        Accepted(whatsapp_id="wamid.1", wa_id="554188887777")
+    ]
+    assert meta.heard[0]["biz_opaque_callback_data"] == "zx:4711"
+    assert meta.heard[0]["text"]["body"] == "Bom dia"
+
+
+@pytest.mark.parametrize(
+    ("author", "prefix", "body"),
+    [
+        ("Bia", True, "*Bia:*\n_oi_"),
+        ("Bia *", True, "*Bia *:*\n_oi_"),
+        ("Bia\nSilva ", True, "*Bia Silva:*\n_oi_"),
+        ("Bia", False, "_oi_"),
+        (None, True, "_oi_"),
+    ],
+)
+async def test_the_operators_name_stands_above_the_text_where_the_channel_wants_it(
+    meta: Meta, whatsapp: WhatsApp, author: str | None, prefix: bool, body: str
+) -> None:
+    content = Words(Text((Span("oi", (Mark.ITALIC,)),)), author=author)
+    await whatsapp.send((a_parcel(content=content, channel=a_channel(operator_prefix=prefix)),))
+    assert meta.heard[0]["text"]["body"].replace("\N{ZERO WIDTH SPACE}", "") == body
+
+
+@pytest.mark.parametrize(
+    ("content", "notice"),
+    [
+        (Words(plain_text("x" * 4097)), "too_long"),
+        (Words(plain_text("x" * 4096), author="Bia"), "too_long"),
+        (Words(plain_text("  ")), "refused"),
+        (Notice("refused"), "unsupported"),
+    ],
+)
+async def test_what_whatsapp_would_never_take_is_refused_before_any_call(
+    meta: Meta, whatsapp: WhatsApp, content: Content, notice: str
+) -> None:
+    (outcome,) = await whatsapp.send((a_parcel(content=content, channel=a_channel(operator_prefix=True)),))
+    assert isinstance(outcome, Refused)
+    assert outcome.notice == notice
+    assert not meta.heard
+
+
+async def test_the_longest_text_still_goes(whatsapp: WhatsApp) -> None:
+    (outcome,) = await whatsapp.send((a_parcel("x" * 4096),))
+    assert isinstance(outcome, Accepted)
+
+
+async def test_the_operator_is_told_the_limit(whatsapp: WhatsApp) -> None:
+    (outcome,) = await whatsapp.send((a_parcel("x" * 5000),))
+    assert isinstance(outcome, Refused)
+    told = notice_text(outcome.notice, {"code": outcome.code, "limit": outcome.detail}, Locale.PT_BR)
+    assert "passa de 4096 caracteres" in told
+
+
+async def test_an_error_is_an_outcome_and_not_an_exception(meta: Meta, whatsapp: WhatsApp) -> None:
+    meta.refused = {"oi"}
+    (outcome,) = await whatsapp.send((a_parcel("oi"),))
+    assert isinstance(outcome, Unexpected)
+
+
+async def test_no_proof_can_be_asked_for_so_it_is_absent(whatsapp: WhatsApp) -> None:
+    assert await whatsapp.prove(a_parcel()) == Absent()
+
+
+# --- blue ticks ------------------------------------------------------------------------------------------------------
+
+
+def an_inbound(number: int, *, conversation: int = 3, **more: Any) -> Any:
+    return a_parcel(
+        message_id=number,
+        whatsapp_id=f"wamid.IN{number}",
+        conversation=a_conversation(ANA, conversation),
+        **({"origin": Origin.CUSTOMER} | more),
+    )
+
+
+async def test_the_newest_message_of_each_conversation_is_marked_for_all(meta: Meta, whatsapp: WhatsApp) -> None:
+    parcels = [an_inbound(1), an_inbound(7), an_inbound(5), an_inbound(6, conversation=4)]
+    assert await whatsapp.confirm(parcels) == [Accepted()] * 4
+    assert sorted(body["message_id"] for body in meta.heard) == ["wamid.IN6", "wamid.IN7"]
+
+
+async def test_one_conversations_trouble_is_its_own(meta: Meta, whatsapp: WhatsApp) -> None:
+    meta.refused = {"wamid.IN2"}
+    outcomes = await whatsapp.confirm([an_inbound(1), an_inbound(2), an_inbound(3, conversation=4)])
+    assert [type(outcome) for outcome in outcomes] == [Unexpected, Unexpected, Accepted]
+
+
+@pytest.mark.parametrize(
+    "parcel",
+    [an_inbound(1, channel=a_channel(mark_read=False)), an_inbound(1, origin=Origin.GATEWAY), a_parcel(message_id=1)],
+)
+async def test_where_there_is_nothing_to_mark_nothing_is_called(meta: Meta, whatsapp: WhatsApp, parcel: Any) -> None:
+    assert await whatsapp.confirm([parcel]) == [Accepted()]
+    assert not meta.heard
