@@ -5,7 +5,6 @@ https://apidocs.bitrix24.com/limits.html, https://apidocs.bitrix24.com/settings/
 
 import asyncio
 import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +16,7 @@ from zaptrix_sim.bitrix_call import Call, Method, Params, is_yes
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_errors import RestError, refusal
 from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix_time import timing
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import LimitExceeded
 from zaptrix_sim.faults import Fault
@@ -158,18 +158,7 @@ class PortalFace:
         return token
 
     def _time(self, portal: Portal, method: str, started: float) -> dict[str, Any]:
-        finish = self._engine.now()
-        operating = portal.operating.get(method) or OperatingTime()
-        return {
-            "start": started,
-            "finish": finish,
-            "duration": finish - started,
-            "processing": finish - started,
-            "date_start": _date(started),
-            "date_finish": _date(finish),
-            "operating_reset_at": operating.reset_at(finish),
-            "operating": round(operating.used(finish), 6),
-        }
+        return timing(started, self._engine.now(), portal.operating.get(method))
 
 
 async def _method_names(_call: Call) -> Any:
@@ -208,10 +197,6 @@ def _refuse(fault: Fault) -> Answer:
         return Answer(f"<html><body>{fault.status}</body></html>", fault.status)
     error = refusal(code, fault.status if fault.kind == "status" else None)
     return Answer(error.as_dict(), error.status)
-
-
-def _date(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
 def _expanded(value: Any, results: dict[str, Any]) -> Any:

@@ -3,12 +3,12 @@
 https://apidocs.bitrix24.com/api-reference/common/index.html, https://apidocs.bitrix24.com/api-reference/events/index.html
 """
 
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from zaptrix_sim.bitrix_call import Call, Method
 from zaptrix_sim.bitrix_errors import RestError, missing, refusal
+from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.phpform import listed
 from zaptrix_sim.world import Binding
 
@@ -54,7 +54,7 @@ async def app_info(call: Call) -> Any:
 
 
 async def server_time(call: Call) -> Any:
-    return datetime.fromtimestamp(call.engine.now(), UTC).isoformat(timespec="seconds")
+    return iso(call.engine.now())
 
 
 async def scope(_call: Call) -> Any:

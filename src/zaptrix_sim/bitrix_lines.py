@@ -3,12 +3,12 @@
 https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/index.html
 """
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from zaptrix_sim.bitrix_call import Call, Method, is_yes
 from zaptrix_sim.bitrix_chats import TEXT_MAX
 from zaptrix_sim.bitrix_errors import refusal
+from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.world import Chat, ChatMessage, Line, Portal, Session
 
 LIST_MAX: Final = 200
@@ -209,7 +209,7 @@ def _history_message(chat: Chat, message: ChatMessage) -> dict[str, Any]:
         "chatid": str(chat.id),
         "senderid": str(message.author_id),
         "recipientid": f"chat{chat.id}",
-        "date": datetime.fromtimestamp(message.at, UTC).isoformat(timespec="seconds"),
+        "date": iso(message.at),
         "text": message.text,
         "textlegacy": message.text,
         "params": {"connectorMid": message.mids} if message.mids else [],

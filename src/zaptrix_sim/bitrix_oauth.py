@@ -9,6 +9,7 @@ from aiohttp import web
 
 from zaptrix_sim import phpform
 from zaptrix_sim.answers import Answer, under_faults
+from zaptrix_sim.bitrix_time import iso, timing
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.faults import Fault
 from zaptrix_sim.world import Portal, Token, opaque
@@ -131,7 +132,8 @@ class OAuth:
                 return _error("invalid_token", 401)
             if token.expires <= self._engine.now():
                 return _error("expired_token", 401)
-            return Answer({"result": self._owner(portal, token)})
+            now = self._engine.now()
+            return Answer({"result": self._owner(portal, token), "time": timing(now, now)})
 
         return await under_faults(self._engine, request, side="oauth", facts=facts, refuse=_refuse, act=act)
 
@@ -142,6 +144,7 @@ class OAuth:
             "status": "L",
             "scope": SCOPE,
             "domain": f"{portal.key}.bitrix24.test",
+            "uri": "https://gw.example.net/",
             "client_endpoint": f"{self._engine.url}/bitrix24/{portal.key}/rest/",
             "member_id": portal.member_id,
             "member_type": "Bitrix24",
@@ -149,7 +152,7 @@ class OAuth:
         return {
             "client_id": portal.client_id,
             "scope": SCOPE,
-            "expires": int(token.expires),
+            "expires": iso(token.expires),
             "user_id": token.user_id,
             "install": install,
         }

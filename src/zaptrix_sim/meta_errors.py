@@ -32,6 +32,7 @@ class GraphError(Exception):
         return {"error": error | {"fbtrace_id": "A" + secrets.token_urlsafe(16)}}
 
 
+UNDELIVERABLE: Final = 131026
 TITLES: Final = {
     130429: "Rate limit hit",
     131000: "Something went wrong",
@@ -61,6 +62,18 @@ DETAILS: Final = {
 def refusal(code: int, details: str = "", status: int = 400) -> GraphError:
     title = TITLES.get(code, "An unknown error occurred")
     return GraphError(code, title, status=status, details=details or DETAILS.get(code, title))
+
+
+def told_later(code: int) -> dict[str, Any]:
+    """The same refusal as a status webhook tells it."""
+    error = refusal(code)
+    return {
+        "code": code,
+        "title": error.message,
+        "message": error.message,
+        "error_data": {"details": error.details},
+        "href": "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes",
+    }
 
 
 def no_token() -> GraphError:

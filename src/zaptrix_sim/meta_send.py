@@ -11,7 +11,7 @@ from zaptrix_sim.answers import Answer
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank, Refused
 from zaptrix_sim.faults import Fault
-from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal
+from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
 from zaptrix_sim.phones import Phones
@@ -112,8 +112,7 @@ class MetaSend:
         facts = {"phone_number_id": phone.number.id, "customer": phone.customer.key, "method": "statuses"}
         fault = self._engine.faults.pick("meta", "webhook", facts, _STATUS_KINDS)
         if fault is not None and fault.kind == "fail":
-            code = int(fault.code or 131026)
-            self._phones.fail(phone, message, code, refusal(code).message)
+            self._phones.fail(phone, message, told_later(int(fault.code or UNDELIVERABLE)))
             return
         message.silent = silent
         self._phones.arrive(phone, message)

@@ -176,10 +176,10 @@ class Phones:
         self._engine.record(ReachedPhone(message.id, phone.thread, message.text, message.mark))
         self._engine.phone_changed(phone)
 
-    def fail(self, phone: Phone, message: PhoneMessage, code: int, title: str) -> None:
+    def fail(self, phone: Phone, message: PhoneMessage, error: dict[str, Any]) -> None:
         """Accepted, and then never delivered: a `failed` status tells why."""
-        self._engine.record(Refused(phone.thread, message.text, code))
-        self._state(phone, message, Rank.FAILED, {"code": code, "title": title, "message": title})
+        self._engine.record(Refused(phone.thread, message.text, error["code"]))
+        self._state(phone, message, Rank.FAILED, error)
 
     def deliver_soon(self, phone: Phone, message: PhoneMessage) -> None:
         loop, options = asyncio.get_running_loop(), self._engine.options
