@@ -13,15 +13,19 @@ from tests.flows.world import World
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """For tests that break nothing."""
     world = World(folder=tmp_path_factory.mktemp("world"))
-    await world.start(workers=2)
-    yield world
-    await world.stop()
+    try:
+        await world.start(workers=2)
+        yield world
+    finally:
+        await world.stop()
 
 
 @pytest.fixture
 async def own_world(tmp_path: Path) -> AsyncIterator[World]:
     """For tests that kill, flush and restart."""
     world = World(folder=tmp_path)
-    await world.start(workers=2)
-    yield world
-    await world.stop()
+    try:
+        await world.start(workers=2)
+        yield world
+    finally:
+        await world.stop()

@@ -73,9 +73,12 @@ class World:
     session: aiohttp.ClientSession = field(init=False)
     _tenants: int = 0
 
-    async def start(self, *, workers: int = 1) -> None:
-        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+    def __post_init__(self) -> None:
         self.servers = servers_in(self.folder / "servers")
+
+    async def start(self, *, workers: int = 1) -> None:
+        """Everything up; call `stop` also when this fails half-way."""
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         await asyncio.to_thread(self.servers.start)
         await upgrade(self.servers.postgres.url)
         self._keys = Fernet.generate_key().decode()
