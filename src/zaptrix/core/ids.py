@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 from uuid import UUID
 
@@ -16,6 +17,7 @@ AttemptId = NewType("AttemptId", UUID)
 # "|" (Bitrix24 joins its dialog code with it) and stay the same when the customer's phone number changes.
 # https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
 _CHAT_PREFIX = "zx1"
+_CHAT = re.compile(rf"{_CHAT_PREFIX}-([0-9a-f]{{32}})-([0-9a-f]{{32}})")
 
 
 def external_chat_id(channel_id: ChannelId, conversation_id: ConversationId) -> str:
@@ -25,13 +27,8 @@ def external_chat_id(channel_id: ChannelId, conversation_id: ConversationId) -> 
 
 def parse_external_chat_id(text: str) -> tuple[ChannelId, ConversationId] | None:
     """Channel and conversation named by an external chat id, or None when the id is not one of ours."""
-    parts = text.split("-")
-    if len(parts) != 3 or parts[0] != _CHAT_PREFIX:
-        return None
-    try:
-        return ChannelId(UUID(hex=parts[1])), ConversationId(UUID(hex=parts[2]))
-    except ValueError:
-        return None
+    found = _CHAT.fullmatch(text)
+    return (ChannelId(UUID(hex=found[1])), ConversationId(UUID(hex=found[2]))) if found else None
 
 
 def connector_id(portal_id: PortalId) -> str:

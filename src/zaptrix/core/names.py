@@ -14,8 +14,8 @@ _KEPT = " -'\N{RIGHT SINGLE QUOTATION MARK}"
 
 def clean_name(name: str | None) -> tuple[str, str]:
     """First and last name of a WhatsApp profile name; two empty strings when nothing of it can be shown."""
-    kept = "".join(_letter(character) for character in unicodedata.normalize("NFC", name or ""))
-    words = [word for word in (part.strip("-'") for part in kept.split()) if word]
+    kept = "".join(map(_letter, unicodedata.normalize("NFC", name or "")))
+    words = [word for part in kept.split() if (word := _word(part))]
     if not words:
         return "", ""
     return _cut(words[0]), _cut(" ".join(words[1:]))
@@ -23,9 +23,19 @@ def clean_name(name: str | None) -> tuple[str, str]:
 
 def _letter(character: str) -> str:
     # Combining marks belong to letters (Indic, Thai); emoji, digits and signs become gaps.
-    if character.isalpha() or unicodedata.category(character).startswith("M"):
+    if character.isalpha() or _is_mark(character):
         return character
     return "'" if character == "\N{RIGHT SINGLE QUOTATION MARK}" else character if character in _KEPT else " "
+
+
+def _word(part: str) -> str:
+    # Marks that follow no letter were an emoji's: its variation selector, its keycap.
+    first = next((place for place, character in enumerate(part) if character.isalpha()), len(part))
+    return part[first:].rstrip("-'")
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
 
 
 def _cut(text: str) -> str:

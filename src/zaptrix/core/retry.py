@@ -99,7 +99,7 @@ def decide(outcome: Outcome, case: Case) -> Verdict:
             return _unexpected(outcome, case)
 
 
-def decide_proof(outcome: Proof, case: Case) -> Sent | Snooze | Verify | Pause:
+def decide_proof(outcome: Proof, case: Case) -> Sent | Snooze | Verify | Bury | Pause:
     """The verdict on a search for proof: only a sure no lets the message be sent again."""
     match outcome:
         case Accepted():
@@ -109,7 +109,7 @@ def decide_proof(outcome: Proof, case: Case) -> Sent | Snooze | Verify | Pause:
         case Unauthorized():
             return _pause(outcome, case)
         case _:
-            return Verify(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), outcome.code)
+            return _unproven(outcome, case)
 
 
 def backoff_s(attempts: int, jitter: float, base_s: float) -> float:
@@ -131,10 +131,7 @@ def _pause(error: Unauthorized, case: Case) -> Pause:
 def _unavailable(error: Unavailable, case: Case) -> Verdict:
     # An outage is not the message's fault: five attempts in two minutes would bury what a portal's maintenance hour
     # only delays. So attempts alone do not bury it, age does too.
-    if (
-        case.attempts + 1 >= limits.ATTEMPTS_MAX
-        and (case.now - case.created_at).total_seconds() > case.patience.outage_s
-    ):
+    if case.attempts + 1 >= limits.ATTEMPTS_MAX and _outlasted(case):
         return Bury(error.code, error.detail, "unavailable")
     return Retry(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code)
 
@@ -143,6 +140,17 @@ def _unclear(error: Unclear, case: Case) -> Verdict:
     if case.attempts + 1 >= limits.ATTEMPTS_MAX:
         return Bury(error.code, error.detail, "unclear")
     return Verify(_later(case, case.patience.verify_wait_s), error.code)
+
+
+def _unproven(error: PlatformError, case: Case) -> Verify | Bury:
+    # A search that is refused day and night would hold its conversation for ever, and nobody would be told.
+    if _outlasted(case) and not isinstance(error, TooFast | Unavailable):
+        return Bury(error.code, error.detail, "unclear", alarm=True)
+    return Verify(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code)
+
+
+def _outlasted(case: Case) -> bool:
+    return (case.now - case.created_at).total_seconds() > case.patience.outage_s
 
 
 def _unexpected(error: PlatformError, case: Case) -> Verdict:
