@@ -26,6 +26,7 @@ _ATOMS = re.compile(
     r"```(?P<block>.+?)```"
     rf"|(?<![^\W_])`(?P<inline>[^\s{_ZERO_WIDTH}`](?:[^`]*[^\s{_ZERO_WIDTH}`])?)`(?![^\W_])"
     rf"|(?P<link>{_LINK})"
+    r"|[^*_~`]+?(?=[*_~`]|https?://|$)"
     r"|."
 )
 
@@ -53,7 +54,7 @@ def to_whatsapp(text: Text) -> str:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 Atom = str | Span
-"""A character, or what is never looked into: code and links."""
+"""Plain characters or one sign; or what is never looked into: code and links."""
 
 
 def _atoms(line: str) -> list[Atom]:
@@ -97,19 +98,26 @@ def _closing(atoms: Sequence[Atom], start: int) -> int | None:
 
 
 def _opens(atoms: Sequence[Atom], at: int) -> bool:
-    return (at == 0 or not _of_word(atoms[at - 1])) and at + 1 < len(atoms) and not _gap(atoms[at + 1])
+    return not _before(atoms, at).isalnum() and at + 1 < len(atoms) and not _gap(_after(atoms, at))
 
 
 def _closes(atoms: Sequence[Atom], at: int) -> bool:
-    return at > 0 and not _gap(atoms[at - 1]) and (at + 1 == len(atoms) or not _of_word(atoms[at + 1]))
+    return at > 0 and not _gap(_before(atoms, at)) and not _after(atoms, at).isalnum()
 
 
-def _of_word(atom: Atom) -> bool:
-    return isinstance(atom, str) and atom.isalnum()
+def _before(atoms: Sequence[Atom], at: int) -> str:
+    """The character before an atom; nothing at the edge of the line and beside code and links."""
+    left = atoms[at - 1] if at else ""
+    return left[-1:] if isinstance(left, str) else ""
 
 
-def _gap(atom: Atom) -> bool:
-    return isinstance(atom, str) and (atom.isspace() or atom == _ZERO_WIDTH)
+def _after(atoms: Sequence[Atom], at: int) -> str:
+    right = atoms[at + 1] if at + 1 < len(atoms) else ""
+    return right[:1] if isinstance(right, str) else ""
+
+
+def _gap(character: str) -> bool:
+    return character.isspace() or character == _ZERO_WIDTH
 
 
 def _sorted(marks: set[Mark] | tuple[Mark, ...]) -> tuple[Mark, ...]:
@@ -231,10 +239,10 @@ def _guarded(atoms: Sequence[Atom]) -> str:
         begins = at in opens and last_close.get(_first(atom), at) > at + 1
         # On both sides: a gap on one side alone would only turn what opens into what closes, or back.
         apart = free and (ends or begins)
-        if at and (_backticks(atoms[at - 1], atom) or (apart and not _gap(atoms[at - 1]))):
+        if at and (_backticks(atoms[at - 1], atom) or (apart and not _gap(_before(atoms, at)))):
             written.append(_ZERO_WIDTH)
         written.append(atom.text if isinstance(atom, Span) else atom)
-        if apart and at + 1 < len(atoms) and not _gap(atoms[at + 1]):
+        if apart and at + 1 < len(atoms) and not _gap(_after(atoms, at)):
             written.append(_ZERO_WIDTH)
     return "".join(written)
 
