@@ -14,7 +14,7 @@ import aiohttp
 
 from zaptrix_sim import phpform
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import EventEnded, EventPosted, Note
+from zaptrix_sim.facts import EventDue, EventEnded, EventPosted, Note
 from zaptrix_sim.faults import Fault
 from zaptrix_sim.world import Binding, Portal, Token, opaque
 
@@ -81,7 +81,7 @@ class BitrixEvents:
                 self._keep_offline(portal, event, data, user_id)
                 continue
             if note is not None:
-                self._engine.record(EventPosted(note))
+                self._engine.record(EventDue(note))
             lane, body = (portal.key, chat or event), self._form(portal, binding, data, user_id)
             post = EventPost(portal=portal, lane=lane, binding=binding, body=body, note=note, customer=chat)
             self._enqueue(post)
@@ -185,6 +185,7 @@ class BitrixEvents:
         self._ended(post, delivered=delivered)
 
     async def _delivered(self, post: EventPost) -> bool:
+        self._posted(post)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "User-Agent": "Bitrix24 Webhook Engine",
@@ -203,9 +204,16 @@ class BitrixEvents:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
+    def _posted(self, post: EventPost) -> None:
+        if post.note is not None and self._is_of_this_world(post):
+            self._engine.record(EventPosted(post.note))
+
     def _ended(self, post: EventPost, *, delivered: bool) -> None:
-        if post.note is not None and self._engine.world.portals.get(post.portal.key) is post.portal:
+        if post.note is not None and self._is_of_this_world(post):
             self._engine.record(EventEnded(post.note, delivered))
+
+    def _is_of_this_world(self, post: EventPost) -> bool:
+        return self._engine.world.portals.get(post.portal.key) is post.portal
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

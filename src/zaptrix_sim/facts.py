@@ -64,6 +64,13 @@ class OperatorWrote:
 
 
 @dataclass(slots=True, frozen=True)
+class EventDue:
+    """An event waits to be posted; it will end, delivered or not."""
+
+    note: Note
+
+
+@dataclass(slots=True, frozen=True)
 class EventPosted:
     note: Note
 
@@ -124,6 +131,7 @@ Fact: TypeAlias = (
     | PutInChat
     | MarkedRead
     | OperatorWrote
+    | EventDue
     | EventPosted
     | EventEnded
     | ReachedPhone

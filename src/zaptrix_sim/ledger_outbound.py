@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim.facts import EventEnded, EventPosted, Note, OperatorWrote, ReachedPhone, Refused, Room, Thread
+from zaptrix_sim.facts import (
+    EventDue,
+    EventEnded,
+    EventPosted,
+    Note,
+    OperatorWrote,
+    ReachedPhone,
+    Refused,
+    Room,
+    Thread,
+)
 from zaptrix_sim.ledger_parts import Books, Passage, undressed, words
 
 SEARCHED_MAX: Final = 50
@@ -45,6 +55,8 @@ class Outbound:
         match fact:
             case OperatorWrote():
                 self._wrote(fact, books)
+            case EventDue():
+                self._due(fact)
             case EventPosted():
                 self._posted(fact, books)
             case EventEnded():
@@ -76,10 +88,12 @@ class Outbound:
         self.waiting_in.setdefault(fact.room, {})[fact.note] = answer
         books.counts["operators_wrote"] += 1
 
-    def _posted(self, fact: EventPosted, books: Books) -> None:
-        answer = self.open.get(fact.note)
-        if answer is not None:
+    def _due(self, fact: EventDue) -> None:
+        if answer := self.open.get(fact.note):
             answer.in_flight += 1
+
+    def _posted(self, fact: EventPosted, books: Books) -> None:
+        if answer := self.open.get(fact.note):
             answer.posted = answer.posted or books.clock
 
     def _ended(self, fact: EventEnded, books: Books) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import pickle
+import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ def save(folder: Path, world: World) -> None:
     """Whole or not at all: written beside the old one, then put in its place."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
-    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh = path.with_suffix(".part")
     fresh.write_bytes(pickle.dumps(world, protocol=pickle.HIGHEST_PROTOCOL))
     fresh.replace(path)
 
@@ -68,8 +69,13 @@ async def _saved_by_child(folder: Path, world: World) -> None:
         child = os.fork()
     if child == 0:
         _save_and_end(folder, world)
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):  # noqa: ASYNC222 it does not wait: WNOHANG
-        await asyncio.sleep(LOOK_S)
+    try:
+        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):  # noqa: ASYNC222 it does not wait: WNOHANG
+            await asyncio.sleep(LOOK_S)
+    except asyncio.CancelledError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)  # noqa: ASYNC222 it has just been killed
+        raise
     if ended[1]:
         log.warning("the world could not be written to %s", folder)
 

@@ -6,6 +6,7 @@ import pytest
 
 from zaptrix_sim.facts import (
     CustomerWrote,
+    EventDue,
     EventEnded,
     EventPosted,
     Fact,
@@ -49,7 +50,7 @@ def inbound(wamid: str, thread: tuple[str, str] = ANA, room: tuple[str, int] = R
 def wrote(note: int, text: str, room: tuple[str, int] = ROOM, *, delivered: bool = True) -> list[Fact]:
     """An operator's text and the one event that told of it."""
     name = (room[0], note)
-    return [OperatorWrote(name, room, "Bia", text), EventPosted(name), EventEnded(name, delivered)]
+    return [OperatorWrote(name, room, "Bia", text), EventDue(name), EventPosted(name), EventEnded(name, delivered)]
 
 
 def reached(text: str, thread: tuple[str, str] = ANA, wamid: str = "out", mark: str = "") -> list[Fact]:
@@ -93,6 +94,19 @@ CLEAN: dict[str, Sequence[Fact]] = {
         WebhookAcknowledged("b"),
         *put("b"),
         *put("a"),
+    ],
+    "two answers that were both under way may change places": [
+        *inbound("x"),
+        OperatorWrote(("p1", 1), ROOM, "Bia", "um"),
+        OperatorWrote(("p1", 2), ROOM, "Bia", "dois"),
+        EventDue(("p1", 1)),
+        EventDue(("p1", 2)),
+        EventPosted(("p1", 1)),
+        EventPosted(("p1", 2)),
+        EventEnded(("p1", 2), True),
+        EventEnded(("p1", 1), True),
+        *reached("dois"),
+        *reached("um"),
     ],
     "two conversations know no order between them": [
         *came("a", ANA),
@@ -152,6 +166,22 @@ BROKEN: dict[str, tuple[str, Sequence[Fact]]] = {
         "strange_conversation",
         [*inbound("a"), *inbound("b", BETO, OTHER_ROOM), *wrote(1, "olá"), *reached("olá", BETO)],
     ),
+    "on the phone after one that had to wait for it": (
+        "disordered",
+        [
+            *inbound("x"),
+            OperatorWrote(("p1", 1), ROOM, "Bia", "um"),
+            EventDue(("p1", 1)),
+            OperatorWrote(("p1", 2), ROOM, "Bia", "dois"),
+            EventDue(("p1", 2)),
+            EventPosted(("p1", 1)),
+            EventEnded(("p1", 1), True),
+            EventPosted(("p1", 2)),
+            EventEnded(("p1", 2), True),
+            *reached("dois"),
+            *reached("um"),
+        ],
+    ),
     "a state goes back": ("state_backward", [StateMoved("m", Rank.READ, Rank.DELIVERED)]),
     "read before it was in the chat": ("state_ahead", [*came("a"), MarkedRead("a"), *put("a")]),
     "told delivered before the phone had it": (
@@ -199,7 +229,7 @@ def test_a_webhook_that_was_never_acknowledged_is_not_lost_for_meta_tries_again(
 
 
 def test_an_event_under_way_is_not_drained() -> None:
-    verdict = judge([*inbound("a"), OperatorWrote(("p1", 1), ROOM, "Bia", "olá"), EventPosted(("p1", 1))])
+    verdict = judge([*inbound("a"), OperatorWrote(("p1", 1), ROOM, "Bia", "olá"), EventDue(("p1", 1))])
 
     assert not verdict["drained"]
 
