@@ -14,7 +14,7 @@ Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
 class StoreUnavailable(Exception):
-    """PostgreSQL cannot be reached, or is going down or coming up."""
+    """PostgreSQL cannot be reached, or cannot do its work just now: what was asked may be asked again."""
 
 
 class StoreRefused(Exception):
@@ -27,11 +27,11 @@ _AWAY = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # going down, coming up, cancelled by a person
+    asyncpg.InsufficientResourcesError,  # disk or memory full, too many connections
+    asyncpg.PostgresSystemError,  # its disk does not answer
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,  # a deadlock: nothing was done, and the next try may do it
 )
 
 

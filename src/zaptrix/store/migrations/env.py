@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -26,8 +26,10 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run(url: str) -> None:
-    scheme, *rest = urlsplit(url)
-    engine = create_async_engine(urlunsplit(("postgresql+asyncpg", *rest)) if scheme else url, poolclass=NullPool)
+    # asyncpg reads the address by itself, as the pool does: one address, one meaning (`sslmode`, sockets, several hosts).
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+    )
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate)
