@@ -50,8 +50,10 @@ def serve() -> None:
     """Run the gateway: webhooks, management API, health and metrics."""
     with _told():
         settings = _production_settings()
+        from zaptrix.cli.seeding import sow
         from zaptrix.web.server import serve as run
 
+        asyncio.run(sow(settings))
         run(settings)
 
 
