@@ -1,13 +1,15 @@
 """The files that the processes of one host count into, so that any one of them can answer for all.
 
 Each process has one file a kind of metric (prometheus_client's multiprocess mode). What a dead process counted is added
-to one `*_past.db`, so totals never go back and files do not pile up. When nobody alive is left, a new run begins at zero.
+to one `*_past.db`, so totals never go back and files do not pile up. Where nobody is alive, a new run begins at zero.
+One folder belongs to one host (or container): whether a process lives is asked of this system's process table.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -94,7 +96,7 @@ def _values(file: Path) -> list[tuple[str, float]]:
             (key, value)
             for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file))  # type: ignore[no-untyped-call]
         ]
-    except (RuntimeError, ValueError) as exc:
+    except (RuntimeError, ValueError, struct.error) as exc:
         _log.warning("metric_file_unreadable", file=file.name, error=type(exc).__name__)
         return []
 

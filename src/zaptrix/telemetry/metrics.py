@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -53,7 +54,7 @@ class CacheName(StrEnum):
     """The caches in Redis."""
 
     CONVERSATION = "conversation"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a label
     SEEN = "seen"
 
 
@@ -156,6 +157,7 @@ _ENUMERATED: tuple[tuple[Counter | Histogram, tuple[Iterable[str], ...]], ...] =
     (ALARMS, (AlarmKind,)),
 )
 
+_Label = TypeVar("_Label", bound=StrEnum)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _folder: Path | None = None
 
@@ -311,12 +313,7 @@ def _by_queue(name: str, told: str, values: Mapping[Queue, Mapping[Waiting, int]
     return family
 
 
-def _by_label(
-    name: str,
-    told: str,
-    label: str,
-    values: Mapping[Queue, float] | Mapping[CacheName, float] | Mapping[Scope, int] | None,
-) -> Metric:
+def _by_label(name: str, told: str, label: str, values: Mapping[_Label, float] | None) -> Metric:
     family = GaugeMetricFamily(name, told, labels=(label,))
     for key, value in (values or {}).items():
         family.add_metric((key,), value)

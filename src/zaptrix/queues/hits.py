@@ -1,0 +1,72 @@
+"""How often the caches had the answer: by process for Prometheus, and over the whole cluster in Redis."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+
+from zaptrix.queues.connection import AWAY, answering
+from zaptrix.queues.quiet import QuietLog
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import CacheName
+
+KEY = "zx:hits"
+WRITE_EVERY_S = 1.0
+
+_log = QuietLog(__name__)
+
+
+class Lookups(NamedTuple):
+    """Look-ups in one cache since Redis began to count."""
+
+    hits: int
+    misses: int
+
+    @property
+    def ratio(self) -> float | None:
+        """None before the first look-up."""
+        total = self.hits + self.misses
+        return self.hits / total if total else None
+
+
+class Hits:
+    """Counts look-ups, and tells the cluster's totals once a second."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._unwritten: Counter[str] = Counter()
+        self._write_at = 0.0
+
+    async def count(self, cache: CacheName, *, hits: int, misses: int) -> None:
+        metrics.cache_looked_up(cache, hits=hits, misses=misses)
+        self._unwritten.update({f"{cache}:hits": hits, f"{cache}:misses": misses})
+        if time.monotonic() >= self._write_at:
+            await self._write()
+
+    async def totals(self) -> dict[CacheName, Lookups] | None:
+        """The cluster's look-ups by cache; None when Redis is away."""
+        await self._write()
+        try:
+            async with answering():
+                kept = await self._redis.hgetall(KEY)
+        except AWAY as exc:
+            _log.warning("hits_unknown", exc)
+            return None
+        return {
+            cache: Lookups(int(kept.get(f"{cache}:hits", 0)), int(kept.get(f"{cache}:misses", 0)))
+            for cache in CacheName
+        }
+
+    async def _write(self) -> None:
+        self._write_at = time.monotonic() + WRITE_EVERY_S
+        counts, self._unwritten = self._unwritten, Counter()
+        try:
+            async with answering(), self._redis.pipeline(transaction=False) as pipe:
+                for field, count in counts.items():
+                    pipe.hincrby(KEY, field, count)
+                await pipe.execute()
+        except AWAY as exc:
+            _log.warning("hits_not_written", exc)

@@ -1,0 +1,151 @@
+"""How fast we may call, shared by all processes: leaky buckets and method time in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from redis.asyncio import Redis
+
+from zaptrix.core import limits
+from zaptrix.core.errors import TooFast
+from zaptrix.core.ids import PortalId
+from zaptrix.core.pace import Bucket, Operating
+from zaptrix.queues.connection import AWAY, answering
+from zaptrix.queues.quiet import QuietLog
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import PaceKind
+
+US = 1_000_000
+UNKNOWN_WAIT_S = 1.0
+# The window of Bitrix24's method time is ten minutes; what is older says nothing.
+OPERATING_KEPT_S = 660
+LOCAL_BUCKETS_MAX = 10_000
+
+_SCRIPT = Path(__file__).with_name("pace.lua").read_text(encoding="utf-8")
+_log = QuietLog(__name__)
+
+
+class Answer(NamedTuple):
+    """What the buckets said. Booked: go after `wait_s`. Not booked: nothing was taken, ask again after `wait_s`."""
+
+    booked: bool
+    wait_s: float
+    bucket: Bucket  # the one that asks for the wait
+
+
+class Buckets:
+    """Leaky buckets in Redis, by Redis's own clock. `wait_s_max` is the longest wait that is worth booking."""
+
+    def __init__(self, redis: Redis, *, wait_s_max: float) -> None:
+        self._script = redis.register_script(_SCRIPT)
+        self._wait_us_max = round(wait_s_max * US)
+
+    async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Answer:
+        """Book one token of each, or none. Raises one of `AWAY`. `now_us` replaces Redis's clock."""
+        arguments: list[int | str] = [self._wait_us_max, "" if now_us is None else now_us]
+        for bucket in buckets:
+            # Rounded up: we may be a millionth too slow, never too fast.
+            arguments += [math.ceil(US / bucket.rate_per_s), bucket.burst]
+        booked, wait_us, place = await self._script(keys=[f"zx:pace:{each.key}" for each in buckets], args=arguments)
+        return Answer(bool(booked), wait_us / US, buckets[place - 1])
+
+
+class RedisPace:
+    """`core.ports.Pace`."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._buckets = Buckets(redis, wait_s_max=limits.PACE_WAIT_S_MAX)
+
+    async def take(self, *buckets: Bucket) -> None:
+        """Take one token of each bucket, waiting up to `limits.PACE_WAIT_S_MAX`.
+
+        Raises TooFast, and nothing is taken: "pace" when it would have to wait longer, "pace_unknown" without Redis.
+        """
+        if not buckets:
+            return
+        try:
+            async with answering():
+                answer = await self._buckets.ask(buckets)
+        except AWAY as exc:
+            _log.warning("pace_unknown", exc)
+            raise TooFast("pace_unknown", "Redis is away", wait_s=UNKNOWN_WAIT_S) from exc
+        kind = PaceKind(answer.bucket.key.partition(":")[0])
+        metrics.pace_waited(kind, answer.wait_s)
+        if not answer.booked:
+            raise TooFast("pace", f"the {kind} has no room yet", wait_s=answer.wait_s)
+        if answer.wait_s:
+            await asyncio.sleep(answer.wait_s)
+
+
+class Throttle:
+    """Limits a minute for who calls us: all at once or spread, whatever each minute's budget allows."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._buckets = Buckets(redis, wait_s_max=0)
+        self._local = LocalBuckets()
+
+    async def allow(self, key: str, per_minute: int) -> float | None:
+        """None: let it in. Else: seconds after which to come back. Without Redis each process counts for itself."""
+        bucket = Bucket(key=f"calls:{key}", rate_per_s=per_minute / 60, burst=per_minute)
+        try:
+            async with answering():
+                answer = await self._buckets.ask((bucket,))
+        except AWAY as exc:
+            _log.warning("throttle_local", exc)
+            return self._local.take(bucket, time.monotonic())
+        return None if answer.booked else answer.wait_s
+
+
+class LocalBuckets:
+    """The same arithmetic in this process alone. Holds the buckets used last."""
+
+    def __init__(self) -> None:
+        self._empty_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, bucket: Bucket, now: float) -> float | None:
+        """None: taken. Else: seconds after which there is room."""
+        interval_s = 1 / bucket.rate_per_s
+        empty_at = max(now, self._empty_at.pop(bucket.key, now))
+        wait_s = empty_at - interval_s * (bucket.burst - 1) - now
+        self._empty_at[bucket.key] = empty_at if wait_s > 0 else empty_at + interval_s
+        if len(self._empty_at) > LOCAL_BUCKETS_MAX:
+            self._empty_at.popitem(last=False)
+        return wait_s if wait_s > 0 else None
+
+
+class RedisMethodTime:
+    """`core.ports.MethodTime`. Without Redis nothing is known, and the platform's own limit speaks."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def learn(self, portal_id: PortalId, method: str, operating: Operating) -> None:
+        try:
+            async with answering():
+                await self._redis.set(_operating_key(portal_id, method), _encode(operating), ex=OPERATING_KEPT_S)
+        except AWAY as exc:
+            _log.warning("method_time_not_learned", exc)
+
+    async def known(self, portal_id: PortalId, method: str) -> Operating | None:
+        try:
+            async with answering():
+                kept = await self._redis.get(_operating_key(portal_id, method))
+        except AWAY as exc:
+            _log.warning("method_time_unknown", exc)
+            return None
+        return None if kept is None else msgspec.json.decode(kept, type=Operating)
+
+
+def _operating_key(portal_id: PortalId, method: str) -> str:
+    return f"zx:operating:{portal_id}:{method}"
+
+
+def _encode(operating: Operating) -> str:
+    return msgspec.json.encode(operating).decode()

@@ -1,0 +1,106 @@
+"""What Redis and the bells look like right now, for `/health`, `/cache/stats`, `/queues/stats` and `zaptrix doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from zaptrix.core.lanes import Queue
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
+from zaptrix.queues.hits import Hits
+from zaptrix.queues.quiet import QuietLog
+from zaptrix.telemetry.metrics import CacheName, Waiting
+
+STATS_S_MAX = 2 * ANSWER_S_MAX
+
+_COUNTED_STATES = (Waiting.WAITING, Waiting.ACTIVE, Waiting.DELAYED)
+_ENDED_STATES = (Waiting.COMPLETED, Waiting.FAILED)
+
+_log = QuietLog(__name__)
+
+
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
+    """`/cache/stats`. `available` False: Redis is away, and nothing else is known."""
+
+    available: bool
+    used_memory_bytes: int | None = None
+    connected_clients: int | None = None
+    total_keys: int | None = None
+    hits: int | None = None
+    misses: int | None = None
+    hit_rate: float | None = None  # 0 to 1; None before the first look-up
+    by_cache: dict[CacheName, float | None] = {}  # the hit rate of each
+
+
+async def bell_counts(bells: Bells) -> dict[Queue, dict[Waiting, int]] | None:
+    """Bells by queue and state; completed and failed are totals since Redis has data. None when Redis is away."""
+    try:
+        async with answering(STATS_S_MAX):
+            counts = await asyncio.gather(*(_counts(bells.queue(queue)) for queue in Queue))
+    except AWAY as exc:
+        _log.warning("bells_unknown", exc)
+        return None
+    return dict(zip(Queue, counts, strict=True))
+
+
+async def cache_stats(redis: Redis, hits: Hits) -> CacheStats:
+    """What `/cache/stats` shows."""
+    try:
+        async with answering(STATS_S_MAX), redis.pipeline(transaction=False) as pipe:
+            pipe.info("memory")
+            pipe.info("clients")
+            pipe.dbsize()
+            memory, clients, keys = await pipe.execute()
+    except AWAY as exc:
+        _log.warning("cache_stats_unknown", exc)
+        return CacheStats(available=False)
+    totals = await hits.totals() or {}
+    hit, missed = sum(each.hits for each in totals.values()), sum(each.misses for each in totals.values())
+    return CacheStats(
+        available=True,
+        used_memory_bytes=int(memory["used_memory"]),
+        connected_clients=int(clients["connected_clients"]),
+        total_keys=int(keys),
+        hits=hit,
+        misses=missed,
+        hit_rate=hit / (hit + missed) if hit + missed else None,
+        by_cache={cache: each.ratio for cache, each in totals.items()},
+    )
+
+
+async def redis_health(redis: Redis) -> dict[str, Any]:
+    """`ok`, and what an admin should know; with `ok` False only `error`, the kind of trouble."""
+    began = time.monotonic()
+    try:
+        async with answering(STATS_S_MAX), redis.pipeline(transaction=False) as pipe:
+            await redis.ping()
+            ping_s = time.monotonic() - began
+            for section in ("server", "memory", "persistence"):  # several at once: only since Redis 7
+                pipe.info(section)
+            server, memory, persistence = await pipe.execute()
+    except AWAY as exc:
+        return {"ok": False, "error": type(exc).__name__}
+    return {
+        "ok": True,
+        "ping_ms": round(ping_s * 1000, 1),
+        "version": str(server["redis_version"]),
+        "used_memory_bytes": int(memory["used_memory"]),
+        # Queues need noeviction: a Redis that drops keys drops bells.
+        "maxmemory_policy": str(memory["maxmemory_policy"]),
+        "append_only": bool(persistence["aof_enabled"]),
+    }
+
+
+async def _counts(queue: Any) -> dict[Waiting, int]:
+    """One queue's bells. Ended jobs are removed at once, so their numbers come from BullMQ's own totals."""
+    present = await queue.getJobCounts(*(state.value for state in _COUNTED_STATES))
+    ended = await asyncio.gather(
+        *(queue.client.hget(queue.toKey(f"metrics:{state}"), "count") for state in _ENDED_STATES)
+    )
+    counts = {state: int(present[state.value]) for state in _COUNTED_STATES}
+    return counts | {state: int(count or 0) for state, count in zip(_ENDED_STATES, ended, strict=True)}

@@ -1,0 +1,252 @@
+"""The caches: both ways to a conversation, hints, tokens; and what a flush, a stranger's value or no Redis does."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import msgspec
+import pytest
+from cryptography.fernet import Fernet
+from redis.asyncio import Redis
+
+from tests.queues.conftest import eventually
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.ids import ChannelId, ConversationId, PortalId
+from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
+from zaptrix.queues.hits import Hits, Lookups
+from zaptrix.queues.stats import cache_stats
+from zaptrix.telemetry.metrics import CacheName
+
+
+@pytest.fixture
+def hits(redis: Redis) -> Hits:
+    return Hits(redis)
+
+
+@pytest.fixture
+def cache(redis: Redis, hits: Hits) -> ConversationCache:
+    return ConversationCache(redis, hits, ttl_s=3600)
+
+
+def a_conversation(**changes: object) -> Conversation:
+    made = Conversation(
+        id=ConversationId(uuid4()),
+        portal_id=PortalId(uuid4()),
+        channel_id=ChannelId(uuid4()),
+        customer=Customer(wa_id="554187654321", phone="+5541987654321", name="Ana Conceição"),
+        bitrix_chat_id=42,
+        window_expires_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def by_customer(conversation: Conversation) -> tuple[ChannelId, str]:
+    return conversation.channel_id, conversation.customer.key
+
+
+def by_chat(conversation: Conversation) -> tuple[PortalId, int]:
+    assert conversation.bitrix_chat_id is not None
+    return conversation.portal_id, conversation.bitrix_chat_id
+
+
+async def test_a_conversation_is_found_both_ways(cache: ConversationCache) -> None:
+    one, other = a_conversation(), a_conversation()
+    await cache.put_many([one, other])
+    assert await cache.get_many_by_customer([by_customer(one), by_customer(other)]) == {
+        by_customer(one): one,
+        by_customer(other): other,
+    }
+    assert await cache.get_many_by_chat([by_chat(one)]) == {by_chat(one): one}
+
+
+async def test_two_channels_with_the_same_customer_stay_apart(cache: ConversationCache) -> None:
+    mine = a_conversation()
+    theirs = a_conversation(customer=mine.customer)
+    await cache.put_many([mine, theirs])
+    assert (await cache.get_many_by_customer([by_customer(mine)]))[by_customer(mine)].id == mine.id
+    assert (await cache.get_many_by_customer([by_customer(theirs)]))[by_customer(theirs)].id == theirs.id
+    assert await cache.get_many_by_chat([(theirs.portal_id, 43)]) == {}
+
+
+async def test_a_conversation_without_a_chat_is_found_by_its_customer_and_later_by_both(
+    cache: ConversationCache,
+) -> None:
+    young = a_conversation(bitrix_chat_id=None)
+    await cache.put_many([young])
+    assert await cache.get_many_by_customer([by_customer(young)]) == {by_customer(young): young}
+    grown = msgspec.structs.replace(young, bitrix_chat_id=7)
+    await cache.put_many([grown])
+    assert await cache.get_many_by_customer([by_customer(young)]) == {by_customer(young): grown}
+    assert await cache.get_many_by_chat([by_chat(grown)]) == {by_chat(grown): grown}
+
+
+async def test_a_way_that_a_conversation_has_left_is_a_miss(cache: ConversationCache) -> None:
+    before = a_conversation()
+    await cache.put_many([before])
+    after = msgspec.structs.replace(before, bitrix_chat_id=43, customer=Customer(bsuid="BR.1", wa_id="554187654321"))
+    await cache.put_many([after])
+    assert await cache.get_many_by_chat([by_chat(before)]) == {}
+    assert await cache.get_many_by_customer([by_customer(before)]) == {}
+    assert await cache.get_many_by_customer([by_customer(after)]) == {by_customer(after): after}
+
+
+async def test_a_forgotten_conversation_is_a_miss_both_ways(cache: ConversationCache) -> None:
+    one, other = a_conversation(), a_conversation()
+    await cache.put_many([one, other])
+    assert await cache.invalidate(conversations=[one.id])
+    assert await cache.get_many_by_customer([by_customer(one)]) == {}
+    assert await cache.get_many_by_chat([by_chat(one)]) == {}
+    assert await cache.get_many_by_chat([by_chat(other)]) == {by_chat(other): other}
+
+
+@pytest.mark.parametrize("owner", ["portal", "channel"])
+async def test_a_forgotten_owner_takes_all_its_conversations_along(cache: ConversationCache, owner: str) -> None:
+    gone, kept = a_conversation(), a_conversation()
+    await cache.put_many([gone, kept])
+    if owner == "portal":
+        await cache.invalidate(portals=[gone.portal_id])
+    else:
+        await cache.invalidate(channels=[gone.channel_id])
+    assert await cache.get_many_by_customer([by_customer(gone), by_customer(kept)]) == {by_customer(kept): kept}
+    assert await cache.get_many_by_chat([by_chat(gone)]) == {}
+    await cache.put_many([gone])
+    assert await cache.get_many_by_chat([by_chat(gone)]) == {by_chat(gone): gone}
+
+
+async def test_conversations_are_kept_for_their_hour(redis: Redis, cache: ConversationCache) -> None:
+    await cache.put_many([a_conversation()])
+    kept = [await redis.ttl(key) for key in await redis.keys("zx:conversation:*")]
+    assert len(kept) == 3
+    assert all(3590 < seconds <= 3600 for seconds in kept)
+
+
+async def test_what_another_version_wrote_is_a_miss(redis: Redis, cache: ConversationCache) -> None:
+    one = a_conversation()
+    await cache.put_many([one])
+    await redis.set(f"zx:conversation:id:{one.id}", '{"another": "form"}')
+    assert await cache.get_many_by_customer([by_customer(one)]) == {}
+
+
+async def test_a_flush_is_a_miss(redis: Redis, cache: ConversationCache) -> None:
+    one = a_conversation()
+    await cache.put_many([one])
+    await redis.flushall()
+    assert await cache.get_many_by_customer([by_customer(one)]) == {}
+
+
+async def test_without_redis_everything_is_a_miss(absent: Redis) -> None:
+    hits = Hits(absent)
+    cache = ConversationCache(absent, hits, ttl_s=60)
+    one = a_conversation()
+    await cache.put_many([one])
+    assert await cache.get_many_by_customer([by_customer(one)]) == {}
+    assert await cache.get_many_by_chat([by_chat(one)]) == {}
+    assert not await cache.invalidate(conversations=[one.id])
+    assert await hits.totals() is None
+    assert await cache_stats(absent, hits) == msgspec.convert({"available": False}, type=type(await stats_of(absent)))
+
+
+async def stats_of(redis: Redis) -> object:
+    return await cache_stats(redis, Hits(redis))
+
+
+async def test_hits_and_misses_are_counted_over_the_cluster(redis: Redis) -> None:
+    one = a_conversation()
+    processes = [Hits(redis), Hits(redis)]
+    for hits in processes:
+        cache = ConversationCache(redis, hits, ttl_s=60)
+        await cache.get_many_by_customer([by_customer(a_conversation())])
+        await cache.put_many([one])
+        for _ in range(3):
+            await cache.get_many_by_chat([by_chat(one)])
+    await processes[0].totals()  # each tells once a second, or when it is asked
+    totals = await processes[1].totals()
+    assert totals is not None
+    assert totals[CacheName.CONVERSATION] == Lookups(6, 2)
+    assert totals[CacheName.CONVERSATION].ratio == 0.75
+    assert totals[CacheName.TOKEN].ratio is None
+
+
+async def test_cache_stats_show_redis_and_the_hit_rate(redis: Redis, hits: Hits, cache: ConversationCache) -> None:
+    one = a_conversation()
+    await cache.put_many([one])
+    await cache.get_many_by_chat([by_chat(one)])
+    stats = await cache_stats(redis, hits)
+    assert stats.available
+    assert stats.used_memory_bytes is not None
+    assert stats.used_memory_bytes > 100_000
+    assert stats.connected_clients is not None
+    assert stats.connected_clients >= 1
+    assert stats.total_keys is not None
+    assert stats.total_keys >= 3
+    assert (stats.hits, stats.misses, stats.hit_rate) == (1, 0, 1.0)
+    assert stats.by_cache[CacheName.SEEN] is None
+
+
+async def test_the_second_time_a_key_is_probably_seen(redis: Redis, hits: Hits) -> None:
+    seen = SeenCache(redis, hits)
+    first, second, third = (bytes([number]) * 16 for number in range(3))
+    assert await seen.probably_seen([first, second]) == [False, False]
+    assert await seen.probably_seen([second, third, third]) == [True, False, True]
+    await seen.forget([second])
+    assert await seen.probably_seen([second]) == [False]
+    assert await seen.probably_seen([]) == []
+
+
+async def test_a_seen_key_is_forgotten_after_a_while(redis: Redis, hits: Hits) -> None:
+    seen = SeenCache(redis, hits, ttl_s=1)
+    assert await seen.probably_seen([b"k"]) == [False]
+    await eventually(lambda: empty(redis))
+    assert await seen.probably_seen([b"k"]) == [False]
+
+
+async def empty(redis: Redis) -> bool:
+    return not await redis.keys("zx:seen:*")
+
+
+async def test_without_redis_nothing_was_seen(absent: Redis) -> None:
+    seen = SeenCache(absent, Hits(absent))
+    assert await seen.probably_seen([b"a", b"b"]) == [False, False]
+    await seen.forget([b"a"])
+
+
+def token_cache(redis: Redis, hits: Hits, fernet: Fernet) -> RedisTokenCache:
+    return RedisTokenCache(redis, hits, encrypt=fernet.encrypt, decrypt=fernet.decrypt)
+
+
+async def test_a_token_is_kept_encrypted_and_for_fifty_minutes_at_most(redis: Redis, hits: Hits) -> None:
+    cache = token_cache(redis, hits, Fernet(Fernet.generate_key()))
+    portal = PortalId(uuid4())
+    await cache.put(portal, "s3cret-token", 3600)
+    assert await cache.get(portal) == "s3cret-token"
+    kept = await redis.get(f"zx:token:{portal}")
+    assert kept is not None
+    assert "s3cret" not in str(kept)
+    assert 2990 < await redis.ttl(f"zx:token:{portal}") <= 3000
+    await cache.put(portal, "other", 60)
+    assert await redis.ttl(f"zx:token:{portal}") <= 60
+    await cache.drop(portal)
+    assert await cache.get(portal) is None
+
+
+async def test_a_token_that_ends_now_is_not_kept(redis: Redis, hits: Hits) -> None:
+    cache = token_cache(redis, hits, Fernet(Fernet.generate_key()))
+    portal = PortalId(uuid4())
+    await cache.put(portal, "token", 0)
+    assert await cache.get(portal) is None
+
+
+async def test_a_token_under_a_key_that_is_gone_is_a_miss(redis: Redis, hits: Hits) -> None:
+    portal = PortalId(uuid4())
+    await token_cache(redis, hits, Fernet(Fernet.generate_key())).put(portal, "token", 60)
+    assert await token_cache(redis, hits, Fernet(Fernet.generate_key())).get(portal) is None
+
+
+async def test_without_redis_there_is_no_token_at_hand(absent: Redis) -> None:
+    cache = token_cache(absent, Hits(absent), Fernet(Fernet.generate_key()))
+    portal = PortalId(uuid4())
+    async with asyncio.timeout(5):
+        await cache.put(portal, "token", 60)
+        assert await cache.get(portal) is None
+        await cache.drop(portal)

@@ -1,0 +1,262 @@
+"""Workers through the worst: Redis killed, flushed or absent, a worker killed, a stop with drains under way."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.core.lanes import Lane, Queue
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.stats import bell_counts
+from zaptrix.telemetry.metrics import Waiting
+
+ROOT = Path(__file__).resolve().parents[2]
+A, B = Lane(Queue.META, "a"), Lane(Queue.META, "b")
+
+
+class Gated:
+    """A drain that waits for its gate."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.begun: Counter[str] = Counter()
+        self.drained: Counter[str] = Counter()
+        self.cut_off = 0
+
+    async def __call__(self, lane: Lane) -> None:
+        self.begun[lane.name] += 1
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cut_off += 1
+            raise
+        self.drained[lane.name] += 1
+
+
+async def ring_until(bells: Bells, lane: Lane, drain: Gated, count: int) -> None:
+    """As the sweep does: ring again until the lane was drained `count` times."""
+
+    async def rung() -> bool:
+        await bells.ring([lane])
+        return drain.drained[lane.name] >= count
+
+    await eventually(rung, within_s=30)
+
+
+@pytest.fixture
+def drain() -> Gated:
+    return Gated()
+
+
+async def test_a_restart_of_redis_is_survived(
+    own_redis: EmbeddedRedis, own_client: Redis, drain: Gated, start_workers: StartWorkers
+) -> None:
+    bells = Bells(own_client)
+    drain.gate.set()
+    await start_workers(own_redis.url, drain, bells)
+    await ring_until(bells, A, drain, 1)
+    own_redis.kill()
+    await bells.ring([A])  # nobody hears it
+    own_redis.start()
+    began = time.monotonic()
+    await ring_until(bells, B, drain, 1)
+    assert time.monotonic() - began < 5
+    await ring_until(bells, A, drain, drain.drained["a"] + 1)
+
+
+async def test_a_drain_under_way_while_redis_restarts_ends_and_its_lane_rings_again(
+    own_redis: EmbeddedRedis, own_client: Redis, drain: Gated, start_workers: StartWorkers
+) -> None:
+    bells = Bells(own_client)
+    await start_workers(own_redis.url, drain, bells)
+    await bells.ring([A])
+    await eventually(lambda: drain.begun["a"] == 1)
+    own_redis.kill()
+    drain.gate.set()
+    await eventually(lambda: drain.drained["a"] == 1)  # what it does in PostgreSQL is done
+    own_redis.start()
+    await ring_until(bells, A, drain, 2)
+
+
+async def test_redis_flushed_under_a_drain_costs_nothing_but_the_bell(
+    redis_url: str, redis: Redis, bells: Bells, drain: Gated, start_workers: StartWorkers
+) -> None:
+    await start_workers(redis_url, drain, bells)
+    await bells.ring([A])
+    await eventually(lambda: drain.begun["a"] == 1)
+    await bells.ring([A])
+    await redis.flushall()
+    drain.gate.set()
+    await eventually(lambda: drain.drained["a"] == 1)
+    await bells.ring([A, B])
+    await eventually(lambda: drain.drained["a"] == 2 and drain.drained["b"] == 1)
+
+
+async def test_workers_that_start_before_redis_begin_when_it_comes(
+    own_redis: EmbeddedRedis, own_client: Redis, drain: Gated, start_workers: StartWorkers
+) -> None:
+    own_redis.stop()
+    bells = Bells(own_client)
+    drain.gate.set()
+    await start_workers(own_redis.url, drain, bells)
+    await asyncio.sleep(0)
+    own_redis.start()
+    await ring_until(bells, A, drain, 1)
+
+
+async def test_a_drain_that_lets_a_cancellation_out_does_not_end_the_worker(
+    redis_url: str, bells: Bells, start_workers: StartWorkers
+) -> None:
+    drained: Counter[str] = Counter()
+
+    async def drain(lane: Lane) -> None:
+        drained[lane.name] += 1
+        if lane == A and drained["a"] == 1:
+            raise asyncio.CancelledError
+
+    await start_workers(redis_url, drain, bells)
+    await bells.ring([A])
+    await eventually(lambda: drained["a"] == 1)
+    await bells.ring([B])
+    await eventually(lambda: drained["b"] == 1)
+    await eventually(lambda: drained["a"] == 2)  # freed when its lock ran out
+
+
+async def test_stopping_waits_for_drains_and_takes_no_more_bells(
+    redis_url: str, bells: Bells, drain: Gated, start_workers: StartWorkers
+) -> None:
+    workers = await start_workers(redis_url, drain, bells)
+    await bells.ring([A])
+    await eventually(lambda: drain.begun["a"] == 1)
+    stopping = asyncio.ensure_future(workers.stop())
+    await eventually(lambda: bool(workers._runners[0]._worker.closing))
+    await bells.ring([B])
+    drain.gate.set()
+    await stopping
+    assert drain.drained == Counter({"a": 1})
+    counts = await bell_counts(bells)
+    assert counts is not None
+    assert counts[Queue.META][Waiting.WAITING] == 1
+
+
+async def test_stopping_cuts_off_a_drain_that_takes_too_long_and_its_lane_is_freed(
+    redis_url: str, bells: Bells, drain: Gated, start_workers: StartWorkers
+) -> None:
+    workers = await start_workers(redis_url, drain, bells)
+    await bells.ring([A])
+    await eventually(lambda: drain.begun["a"] == 1)
+    began = time.monotonic()
+    await workers.stop(grace_s=0.2)
+    assert time.monotonic() - began < 2
+    assert drain.cut_off == 1
+    drain.gate.set()
+    await start_workers(redis_url, drain, bells)
+    await eventually(lambda: drain.drained["a"] == 1)
+
+
+async def test_idle_workers_stop_at_once_even_without_redis(
+    own_redis: EmbeddedRedis, own_client: Redis, drain: Gated, start_workers: StartWorkers
+) -> None:
+    bells = Bells(own_client)
+    workers = await start_workers(own_redis.url, drain, bells, *Queue)
+    drain.gate.set()
+    await ring_until(bells, A, drain, 1)
+    own_redis.kill()
+    began = time.monotonic()
+    await workers.stop()
+    assert time.monotonic() - began < 4
+
+
+WORKER = """
+import asyncio, sys
+from tests.queues.conftest import settings_for
+from zaptrix.core.lanes import Queue
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.connection import connect
+from zaptrix.queues.workers import LaneWorkers
+
+async def drain(lane):
+    print("begun", flush=True)
+    await asyncio.Event().wait()
+
+async def main():
+    workers = LaneWorkers(settings_for(sys.argv[1]), [Queue.META], drain, Bells(connect(sys.argv[1])))
+    await workers.start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def start_worker_process(redis_url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, redis_url],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/src"},
+    )
+
+
+def says_begun(worker: subprocess.Popen[bytes]) -> bool:
+    """False when it ended without a word of it; log lines may come before."""
+    assert worker.stdout is not None
+    return b"begun\n" in iter(worker.stdout.readline, b"")
+
+
+async def test_the_lane_of_a_killed_worker_is_freed(
+    redis_url: str, bells: Bells, drain: Gated, start_workers: StartWorkers
+) -> None:
+    for _ in range(3):  # BullMQ's own default gives a job up after its second stall
+        with start_worker_process(redis_url) as doomed:
+            try:
+                await bells.ring([A])
+                assert await asyncio.to_thread(says_begun, doomed)
+            finally:
+                doomed.send_signal(signal.SIGKILL)
+    drain.gate.set()
+    await start_workers(redis_url, drain, bells)
+    # Once for the bell that died with its worker, once for those that were rung meanwhile.
+    await eventually(lambda: drain.drained["a"] == 2)
+    await bells.ring([A])
+    await eventually(lambda: drain.drained["a"] == 3)
+
+
+async def test_redis_killed_and_flushed_at_random_leaves_no_lane_dead(
+    own_redis: EmbeddedRedis, own_client: Redis, start_workers: StartWorkers
+) -> None:
+    bells = Bells(own_client)
+    drain = Gated()
+    drain.gate.set()
+    await start_workers(own_redis.url, drain, bells, *Queue)
+    lanes = [Lane(queue, f"{queue}{number}") for queue in Queue for number in range(5)]
+
+    async def ring() -> None:
+        while True:
+            bells.ring_soon(lanes)
+            await asyncio.sleep(0.002)
+
+    ringing = asyncio.ensure_future(ring())
+    for _ in range(2):
+        own_redis.kill()
+        own_redis.start()
+        await own_client.flushall()
+    ringing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await ringing
+    drain.drained.clear()
+
+    async def all_drained() -> bool:
+        await bells.ring(lane for lane in lanes if not drain.drained[lane.name])
+        return len(drain.drained) == len(lanes)
+
+    await eventually(all_drained, within_s=30)
