@@ -84,8 +84,8 @@ class Stage:
     async def __aenter__(self) -> Self:
         listening = web.Application()
         listening.router.add_route("*", "/{tail:.*}", self.listener.serve)
-        self.gateway = await self._start(listening, _free_port())
-        port = _free_port()
+        self.gateway = await self._start(listening, free_port())
+        port = free_port()
         settings = Settings(port=port, gateway_url=self.gateway, data_dir=self._data_dir)
         self.url = await self._start(application(settings, self.options), port)
         self.http = aiohttp.ClientSession()
@@ -185,7 +185,7 @@ def an_element(wamid: str, text: str = "oi", *, user: str = ANA_WA_ID, chat: str
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
