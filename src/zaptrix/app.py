@@ -21,13 +21,16 @@ from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.inbound import inbound_steps
+from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.routing import Route
+from zaptrix.bridge.send import TextSender
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
+from zaptrix.bridge.tenants import Tenants
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
@@ -72,6 +75,9 @@ class App:
     spool: Spool
     replay: Replay
     registrar: Registrar
+    tenants: Tenants
+    letters: Letters
+    texts: TextSender
     sweep: Sweep
     drains: dict[Queue, Drain]
     graph: GraphClient
@@ -132,6 +138,7 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
 
     receiver = Receiver(database, bells)
     admission = Admission(directory)
+    registrar = Registrar(database, directory, register)
     spool = Spool(settings.data_dir / "spool")
     return App(
         settings=settings,
@@ -147,7 +154,18 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         spool=spool,
         admission=admission,
         replay=Replay(spool, admission, receiver),
-        registrar=Registrar(database, directory, register),
+        registrar=registrar,
+        tenants=Tenants(
+            database=database,
+            box=box,
+            directory=directory,
+            registrar=registrar,
+            cache=cache,
+            tokens=token_cache,
+            bells=bells,
+        ),
+        letters=Letters(database, bells),
+        texts=TextSender(database, bells, _now),
         sweep=Sweep(database, bells, _sweep_patience(settings), _now),
         drains=_drains(settings, database, directory, bells, cache, SeenCache(redis, hits), graph, portal_client),
         graph=graph,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from zaptrix.core.errors import Scope
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.store.database import Connection
@@ -127,5 +128,19 @@ async def queue_sizes(connection: Connection) -> dict[Queue, QueueView]:
     sizes = {queue: QueueView() for queue in Queue}
     for row in await connection.fetch(_SIZES):
         fields = dict(row)
-        sizes[Queue(fields.pop("queue"))] = QueueView(**fields)
+        queue = Queue(fields.pop("queue"))
+        sizes[queue] = QueueView(**fields)
     return sizes
+
+
+_PAUSED = """
+SELECT (SELECT count(*) FROM portal_config WHERE paused_at IS NOT NULL) AS portal,
+    (SELECT count(*) FROM channel WHERE whatsapp_paused_at IS NOT NULL OR line_paused_at IS NOT NULL) AS channel
+"""
+
+
+async def paused(connection: Connection) -> dict[Scope, int]:
+    """How many portals and channels stand still behind a bad key."""
+    row = await connection.fetchrow(_PAUSED)
+    assert row is not None
+    return {Scope.PORTAL: row["portal"], Scope.CHANNEL: row["channel"]}

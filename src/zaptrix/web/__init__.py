@@ -1,0 +1,1 @@
+"""The web door: what platforms, API callers, monitors and browsers knock on."""

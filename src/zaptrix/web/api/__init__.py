@@ -1,0 +1,1 @@
+"""The management API: portals, channels, messages, conversations, dead letters, events."""

@@ -1,0 +1,211 @@
+"""Channels: WhatsApp numbers, each joined to one open line of a portal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, Router, delete, get, post, put
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from zaptrix.bridge.tenants import Joined
+from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.limits import PAGE_DEFAULT
+from zaptrix.core.portal import Channel, CrmMode
+from zaptrix.store import channels
+from zaptrix.store.channels import ChannelFields
+from zaptrix.store.portals import Taken
+from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.problems import CONFLICT, FieldError, Problem, no_such
+from zaptrix.web.reading import Check, check, one_line, token
+
+Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people.")]
+PhoneNumberId = Annotated[
+    str, Meta(pattern=r"^[0-9]{5,20}$", max_length=20, description="Meta's id of the number (not the number).")
+]
+DisplayNumber = Annotated[
+    str, Meta(pattern=r"^\+?[0-9 ()-]{6,24}$", max_length=25, description="The number as people write it.")
+]
+WabaId = Annotated[str, Meta(pattern=r"^[0-9]{5,20}$", max_length=20, description="The WhatsApp business account.")]
+Secret = Annotated[str, Meta(min_length=1, max_length=4096, description="Kept encrypted, and never shown again.")]
+LineId = Annotated[int, Meta(ge=1, le=2_147_483_647, description="The open line's number in Bitrix24.")]
+Rate = Annotated[
+    int, Meta(ge=1, le=1000, description="Messages a second: 80, in coexistence with the app 20, up to 1,000.")
+]
+CrmCreator = Annotated[
+    CrmMode, Meta(description="Who makes a new customer's contact: the line itself, the gateway, or nobody.")
+]
+Prefix = Annotated[bool, Meta(description="Put the operator's name before what they write.")]
+MarkRead = Annotated[bool, Meta(description="Blue ticks, once the message is safely in Bitrix24.")]
+
+
+class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    phone_number_id: PhoneNumberId | UnsetType = UNSET
+    display_phone_number: DisplayNumber | UnsetType = UNSET
+    waba_id: WabaId | UnsetType | None = UNSET
+    access_token: Secret | UnsetType = UNSET
+    line_id: LineId | UnsetType = UNSET
+    rate_per_s: Rate | UnsetType = UNSET
+    crm_mode: CrmCreator | UnsetType = UNSET
+    operator_prefix: Prefix | UnsetType = UNSET
+    mark_read: MarkRead | UnsetType = UNSET
+
+
+class NewChannel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A number and the line that answers it."""
+
+    portal_id: UUID
+    name: Name
+    phone_number_id: PhoneNumberId
+    display_phone_number: DisplayNumber
+    access_token: Secret
+    line_id: LineId
+    waba_id: WabaId | UnsetType | None = UNSET
+    rate_per_s: Rate | UnsetType = UNSET
+    crm_mode: CrmCreator | UnsetType = UNSET
+    operator_prefix: Prefix | UnsetType = UNSET
+    mark_read: MarkRead | UnsetType = UNSET
+
+
+class Registration(Struct, frozen=True):
+    """Whether the connector stands on its line. While not, the worker tries again; `error` tells what is in the way."""
+
+    done: bool
+    error: str | None
+
+
+class ChannelView(Struct, frozen=True, kw_only=True):
+    """A channel as the API shows it."""
+
+    id: UUID
+    portal_id: UUID
+    name: str
+    phone_number_id: str
+    display_phone_number: str
+    line_id: int
+    rate_per_s: int
+    crm_mode: CrmMode
+    operator_prefix: bool
+    mark_read: bool
+    whatsapp_paused_at: datetime | None
+    whatsapp_paused_reason: str | None
+    line_paused_at: datetime | None
+    line_paused_reason: str | None
+    registration: Registration
+
+    @classmethod
+    def of(cls, channel: Channel, error: str | None = None) -> ChannelView:
+        fields = asdict(channel)
+        done = fields.pop("registered_at") is not None
+        return cls(**fields, registration=Registration(done, None if done else error))
+
+    @classmethod
+    def joined(cls, joined: Joined) -> ChannelView:
+        fields = asdict(joined.channel)
+        fields.pop("registered_at")
+        error = joined.registration_error
+        return cls(**fields, registration=Registration(error is None, error))
+
+
+@get("/", summary="List channels", operation_id="listChannels")
+async def list_channels(
+    request: Request[Any, Any, Any], portal_id: UUID | None = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+) -> Page[ChannelView]:
+    """Channels in the order of their ids."""
+    after = place_of(cursor, UUID)
+    async with app_of(request).database.connection() as connection:
+        found = await channels.listed(connection, after, only_of(caller_of(request), portal_id), limit + 1)
+        items = [await _view(connection, channel) for channel in found[:limit]]
+    return page_of(items, found[limit - 1].id if len(found) > limit else None)
+
+
+@get("/{channel_id:uuid}", summary="One channel", operation_id="getChannel")
+async def get_channel(request: Request[Any, Any, Any], channel_id: UUID) -> ChannelView:
+    """A channel, whether it is registered on its line, and whether a side of it is paused and why."""
+    await _own(request, channel_id)
+    async with app_of(request).database.connection() as connection:
+        channel = await channels.get(connection, ChannelId(channel_id))
+        if channel is None:
+            raise no_such("channel")
+        return await _view(connection, channel)
+
+
+@post("/", summary="Create a channel", operation_id="createChannel", status_code=201)
+async def create_channel(request: Request[Any, Any, Any], data: NewChannel) -> Response[ChannelView]:
+    """Registers the connector on the line at once, and goes on trying if that fails; what customers wrote to this
+    number before is delivered now."""
+    caller = caller_of(request)
+    if caller.portal_id not in {None, data.portal_id}:
+        raise no_such("portal")
+    check(data, _RULES)
+    try:
+        joined = await app_of(request).tenants.create_channel(
+            actor_of(request), PortalId(data.portal_id), _fields(data)
+        )
+    except Taken as exc:
+        raise _taken(exc) from None
+    if joined is None:
+        raise no_such("portal")
+    return Response(ChannelView.joined(joined), headers={"Location": f"/api/channels/{joined.channel.id}"})
+
+
+@put("/{channel_id:uuid}", summary="Change or repair a channel", operation_id="changeChannel")
+async def change_channel(request: Request[Any, Any, Any], channel_id: UUID, data: ChannelChange) -> ChannelView:
+    """Takes the channel out of its pauses and registers it again: what was held is delivered."""
+    await _own(request, channel_id)
+    check(data, _RULES)
+    try:
+        joined = await app_of(request).tenants.change_channel(actor_of(request), ChannelId(channel_id), _fields(data))
+    except Taken as exc:
+        raise _taken(exc) from None
+    if joined is None:
+        raise no_such("channel")
+    return ChannelView.joined(joined)
+
+
+@delete("/{channel_id:uuid}", summary="Delete a channel", operation_id="deleteChannel")
+async def delete_channel(request: Request[Any, Any, Any], channel_id: UUID) -> None:
+    """With its conversations and messages."""
+    await _own(request, channel_id)
+    if not await app_of(request).tenants.delete_channel(actor_of(request), ChannelId(channel_id)):
+        raise no_such("channel")
+
+
+channels_router = Router(
+    "/api/channels", route_handlers=[list_channels, get_channel, create_channel, change_channel, delete_channel],
+    tags=["Channels"],
+)  # fmt: skip
+
+_RULES: tuple[tuple[str, Check], ...] = (("name", one_line), ("access_token", token))
+
+
+async def _own(request: Request[Any, Any, Any], channel_id: UUID) -> None:
+    """A portal's key touches that portal's channels only."""
+    caller = caller_of(request)
+    if caller.portal_id is None:
+        return
+    async with app_of(request).database.connection() as connection:
+        channel = await channels.get(connection, ChannelId(channel_id))
+    if channel is None or channel.portal_id != caller.portal_id:
+        raise no_such("channel")
+
+
+async def _view(connection: Any, channel: Channel) -> ChannelView:
+    waits = channel.registered_at is None
+    return ChannelView.of(channel, await channels.registration_error(connection, channel.id) if waits else None)
+
+
+def _fields(body: NewChannel | ChannelChange) -> ChannelFields:
+    given = {name: value for name, value in asdict(body).items() if name != "portal_id" and value is not UNSET}
+    return ChannelFields(**given)
+
+
+def _taken(_exc: Taken) -> Problem:
+    error = FieldError("phone_number_id", "is taken")
+    return Problem(CONFLICT, "Another channel has this phone_number_id", errors=[error])

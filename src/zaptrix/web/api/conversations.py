@@ -1,0 +1,58 @@
+"""Conversations: who talks on which channel, and their messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Router, get
+
+from zaptrix.core.ids import ConversationId
+from zaptrix.core.limits import PAGE_DEFAULT
+from zaptrix.store import conversations, views
+from zaptrix.store.conversations import ConversationView
+from zaptrix.store.views import MessageView
+from zaptrix.web.callers import app_of, caller_of, only_of
+from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.problems import no_such
+
+
+@get("/", summary="List conversations", operation_id="listConversations")
+async def list_conversations(
+    request: Request[Any, Any, Any],
+    portal_id: UUID | None = None,
+    channel_id: UUID | None = None,
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
+) -> Page[ConversationView]:
+    """The latest first, by when something was last said."""
+    async with app_of(request).database.connection() as connection:
+        found = await conversations.listed(
+            connection,
+            portal_id=only_of(caller_of(request), portal_id),
+            channel_id=channel_id,
+            before=place_of(cursor, tuple[datetime, UUID]),
+            limit=limit + 1,
+        )
+    last = found[limit - 1] if len(found) > limit else None
+    return page_of(found[:limit], (last.last_message_at, last.id) if last else None)
+
+
+@get("/{conversation_id:uuid}/messages", summary="A conversation's messages", operation_id="listMessages")
+async def list_messages(
+    request: Request[Any, Any, Any], conversation_id: UUID, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+) -> Page[MessageView]:
+    """The newest first."""
+    before, only = place_of(cursor, int), caller_of(request).portal_id
+    async with app_of(request).database.connection() as connection:
+        talk = await conversations.by_ids(connection, [ConversationId(conversation_id)])
+        if not talk or only not in {None, talk[0].portal_id}:
+            raise no_such("conversation")
+        found = await views.of_conversation(connection, conversation_id, only, before, limit + 1)
+    return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+conversations_router = Router(
+    "/api/conversations", route_handlers=[list_conversations, list_messages], tags=["Conversations"]
+)

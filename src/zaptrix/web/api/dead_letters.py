@@ -1,0 +1,114 @@
+"""Dead letters: messages that could not be delivered, revived or dismissed, one or many."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Request, Router, get, post
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from zaptrix.bridge.letters import Fate
+from zaptrix.core.ids import PortalId
+from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
+from zaptrix.store import views
+from zaptrix.store.views import MessageView
+from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.problems import FieldError, invalid, no_such
+
+
+class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Either `ids`, or `all` (of one portal, if `portal_id` is given)."""
+
+    ids: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=INT64_MAX)]],
+            Meta(min_length=1, max_length=BULK_MAX, description=f"Up to {BULK_MAX} ids of messages."),
+        ]
+        | UnsetType
+    ) = UNSET
+    all: Literal[True] | UnsetType = UNSET
+    portal_id: UUID | UnsetType = UNSET
+
+
+class Moved(Struct, frozen=True, kw_only=True):
+    """How many dead letters were moved. With `ids`: which, and which of them are no dead letters."""
+
+    count: int
+    ids: list[int] | None = None
+    not_dead: list[int] | None = None
+
+
+class MovedOne(Struct, frozen=True, kw_only=True):
+    """A dead letter that is none any more."""
+
+    id: int
+    state: Annotated[str, Meta(description="`pending` after a revival, `dismissed` after a dismissal.")]
+
+
+_STATES = {Fate.REVIVE: "pending", Fate.DISMISS: "dismissed"}
+
+
+@get("/", summary="List dead letters", operation_id="listDeadLetters")
+async def list_dead_letters(
+    request: Request[Any, Any, Any], portal_id: UUID | None = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+) -> Page[MessageView]:
+    """The newest first. `error_code` and `error_detail` tell why it died."""
+    only, before = only_of(caller_of(request), portal_id), place_of(cursor, int)
+    async with app_of(request).database.connection() as connection:
+        found = await views.dead_letters(connection, only, before, limit + 1)
+    return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
+
+
+@post("/{message_id:int}/revive", summary="Revive a dead letter", operation_id="reviveDeadLetter", status_code=200)
+async def revive_one(request: Request[Any, Any, Any], message_id: int) -> MovedOne:
+    """It is delivered again, with all its attempts before it."""
+    return await _move_one(request, Fate.REVIVE, message_id)
+
+
+@post("/{message_id:int}/dismiss", summary="Dismiss a dead letter", operation_id="dismissDeadLetter", status_code=200)
+async def dismiss_one(request: Request[Any, Any, Any], message_id: int) -> MovedOne:
+    """It stays in its conversation and is never delivered."""
+    return await _move_one(request, Fate.DISMISS, message_id)
+
+
+@post("/revive", summary="Revive many dead letters", operation_id="reviveDeadLetters", status_code=200)
+async def revive_many(request: Request[Any, Any, Any], data: Selection) -> Moved:
+    """Those named, or all of them."""
+    return await _move_many(request, Fate.REVIVE, data)
+
+
+@post("/dismiss", summary="Dismiss many dead letters", operation_id="dismissDeadLetters", status_code=200)
+async def dismiss_many(request: Request[Any, Any, Any], data: Selection) -> Moved:
+    """Those named, or all of them."""
+    return await _move_many(request, Fate.DISMISS, data)
+
+
+dead_letters_router = Router(
+    "/api/dead-letters",
+    route_handlers=[list_dead_letters, revive_one, dismiss_one, revive_many, dismiss_many],
+    tags=["Dead letters"],
+)
+
+
+async def _move_one(request: Request[Any, Any, Any], fate: Fate, message_id: int) -> MovedOne:
+    if not 0 < message_id <= INT64_MAX:
+        raise no_such("dead letter")
+    letters = app_of(request).letters
+    if not await letters.move(fate, actor_of(request), [message_id], caller_of(request).portal_id):
+        raise no_such("dead letter")
+    return MovedOne(id=message_id, state=_STATES[fate])
+
+
+async def _move_many(request: Request[Any, Any, Any], fate: Fate, chosen: Selection) -> Moved:
+    caller, letters = caller_of(request), app_of(request).letters
+    if (chosen.ids is UNSET) == (chosen.all is UNSET):
+        raise invalid(FieldError("ids", "or all has to be given, one of them"))
+    if caller.portal_id is not None and chosen.portal_id not in {UNSET, caller.portal_id}:
+        raise no_such("portal")
+    only = caller.portal_id or (None if chosen.portal_id is UNSET else PortalId(chosen.portal_id))
+    if chosen.ids is UNSET:
+        return Moved(count=await letters.move_all(fate, actor_of(request), only))
+    moved = await letters.move(fate, actor_of(request), chosen.ids, only)
+    return Moved(count=len(moved), ids=sorted(moved), not_dead=sorted(set(chosen.ids) - set(moved)))

@@ -1,0 +1,253 @@
+"""Portals: the Bitrix24 accounts. Secrets go in and never come out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from litestar import Request, Response, Router, delete, get, post, put
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from zaptrix.core.ids import PortalId
+from zaptrix.core.limits import PAGE_DEFAULT
+from zaptrix.core.portal import Locale, Portal
+from zaptrix.store import portals
+from zaptrix.store.api_keys import ApiKey
+from zaptrix.store.portals import PortalFields, Taken
+from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_of
+from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.problems import CONFLICT, FORBIDDEN, FieldError, Problem, invalid, no_such
+from zaptrix.web.reading import Check, check, http_address, one_line, token
+
+Address = Annotated[
+    str, Meta(min_length=8, max_length=255, description="https://, a host, no user, query or fragment.")
+]
+MemberId = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The account's own id; it never changes."
+    ),
+]
+ClientId = Annotated[str, Meta(min_length=1, max_length=255, description="Of the local or market application.")]
+Secret = Annotated[str, Meta(min_length=1, max_length=4096, description="Kept encrypted, and never shown again.")]
+OAuthHost = Annotated[
+    Literal["oauth.bitrix.info", "oauth.bitrix24.tech"],
+    Meta(description="Which of the two official OAuth hosts serves the portal; null: try both."),
+]
+ExpiresAt = Annotated[datetime, Meta(tz=True, description="When the access token ends.")]
+ExpiresIn = Annotated[int, Meta(ge=0, le=100_000_000, description="Or: in how many seconds it ends.")]
+_YEARS = range(2000, 2200)
+Language = Annotated[Locale, Meta(description="Of what the gateway tells operators.")]
+Enterprise = Annotated[bool, Meta(description="On the Enterprise plan the portal takes 5 calls a second, else 2.")]
+
+
+class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    portal_url: Address | UnsetType = UNSET
+    member_id: MemberId | UnsetType = UNSET
+    client_id: ClientId | UnsetType = UNSET
+    client_secret: Secret | UnsetType = UNSET
+    access_token: Secret | UnsetType = UNSET
+    refresh_token: Secret | UnsetType = UNSET
+    expires_at: ExpiresAt | UnsetType = UNSET
+    expires_in: ExpiresIn | UnsetType = UNSET
+    application_token: Secret | UnsetType = UNSET
+    client_endpoint: Address | UnsetType = UNSET
+    oauth_host: OAuthHost | UnsetType | None = UNSET
+    locale: Language | UnsetType = UNSET
+    enterprise: Enterprise | UnsetType = UNSET
+
+
+class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A portal with the tokens of its application. Without `expires_at` or `expires_in` they are refreshed first."""
+
+    portal_url: Address
+    member_id: MemberId
+    client_id: ClientId
+    client_secret: Secret
+    access_token: Secret
+    refresh_token: Secret
+    application_token: Secret
+    expires_at: ExpiresAt | UnsetType = UNSET
+    expires_in: ExpiresIn | UnsetType = UNSET
+    client_endpoint: Address | UnsetType = UNSET
+    oauth_host: OAuthHost | UnsetType | None = UNSET
+    locale: Language | UnsetType = UNSET
+    enterprise: Enterprise | UnsetType = UNSET
+
+
+class PortalView(Struct, frozen=True, kw_only=True):
+    """A portal as the API shows it."""
+
+    id: UUID
+    portal_url: str
+    member_id: str
+    client_endpoint: str
+    connector_id: str
+    locale: Locale
+    enterprise: bool
+    paused_at: datetime | None
+    paused_reason: str | None
+
+    @classmethod
+    def of(cls, portal: Portal) -> PortalView:
+        return cls(**asdict(portal))
+
+
+@get("/", summary="List portals", operation_id="listPortals")
+async def list_portals(
+    request: Request[Any, Any, Any], limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+) -> Page[PortalView]:
+    """Portals in the order of their ids; a portal's own key sees that one."""
+    after = place_of(cursor, UUID)
+    async with app_of(request).database.connection() as connection:
+        found = await portals.listed(
+            connection, PortalId(after) if after else None, only_of(caller_of(request)), limit + 1
+        )
+    more = found[limit - 1].id if len(found) > limit else None
+    return page_of([PortalView.of(portal) for portal in found[:limit]], more)
+
+
+@get("/{portal_id:uuid}", summary="One portal", operation_id="getPortal")
+async def get_portal(request: Request[Any, Any, Any], portal_id: UUID) -> PortalView:
+    """A portal, and whether it is paused and why."""
+    _own(caller_of(request), portal_id)
+    async with app_of(request).database.connection() as connection:
+        portal = await portals.get(connection, PortalId(portal_id))
+    if portal is None:
+        raise no_such("portal")
+    return PortalView.of(portal)
+
+
+@post("/", summary="Create a portal", operation_id="createPortal", guards=[admin], status_code=201)
+async def create_portal(request: Request[Any, Any, Any], data: NewPortal) -> Response[PortalView]:
+    """Takes an admin's key."""
+    check(data, _RULES)
+    app = app_of(request)
+    fields = _fields(data, app.settings.default_locale)
+    _same_host(str(fields.portal_url), str(fields.client_endpoint))
+    try:
+        portal = await app.tenants.create_portal(actor_of(request), fields)
+    except Taken as exc:
+        raise _taken(exc) from None
+    return Response(PortalView.of(portal), headers={"Location": f"/api/portals/{portal.id}"})
+
+
+@put("/{portal_id:uuid}", summary="Change or repair a portal", operation_id="changePortal")
+async def change_portal(request: Request[Any, Any, Any], portal_id: UUID, data: PortalChange) -> PortalView:
+    """Takes the portal out of its pause: what was held for it is delivered. Addresses take an admin's key to change."""
+    caller, app = caller_of(request), app_of(request)
+    _own(caller, portal_id)
+    check(data, _RULES)
+    _may_move(caller, data)
+    fields = _changed(data)
+    if fields.client_endpoint is not UNSET:
+        await _stays_home(request, portal_id, fields)
+    try:
+        portal = await app.tenants.change_portal(actor_of(request), PortalId(portal_id), fields)
+    except Taken as exc:
+        raise _taken(exc) from None
+    if portal is None:
+        raise no_such("portal")
+    return PortalView.of(portal)
+
+
+@delete("/{portal_id:uuid}", summary="Delete a portal", operation_id="deletePortal")
+async def delete_portal(request: Request[Any, Any, Any], portal_id: UUID) -> None:
+    """With its channels, conversations, messages and API keys."""
+    _own(caller_of(request), portal_id)
+    if not await app_of(request).tenants.delete_portal(actor_of(request), PortalId(portal_id)):
+        raise no_such("portal")
+
+
+portals_router = Router(
+    "/api/portals", route_handlers=[list_portals, get_portal, create_portal, change_portal, delete_portal],
+    tags=["Portals"],
+)  # fmt: skip
+
+_RULES: tuple[tuple[str, Check], ...] = (
+    ("portal_url", http_address),
+    ("client_endpoint", http_address),
+    ("client_id", one_line),
+    ("client_secret", token),
+    ("access_token", token),
+    ("refresh_token", token),
+    ("application_token", token),
+    ("expires_at", lambda at: None if at.year in _YEARS else "is not a time of ours"),
+)
+
+# Where the gateway calls, and where it sends a client secret to.
+_ADDRESSES = ("portal_url", "client_endpoint", "oauth_host")
+
+
+def _own(caller: ApiKey, portal_id: UUID) -> None:
+    if caller.portal_id not in {None, portal_id}:
+        raise no_such("portal")
+
+
+def _may_move(caller: ApiKey, change: PortalChange) -> None:
+    moved = [name for name in _ADDRESSES if getattr(change, name) is not UNSET]
+    if caller.portal_id is not None and moved:
+        raise Problem(FORBIDDEN, f"To change {' and '.join(moved)} takes an admin's key")
+
+
+def _fields(new: NewPortal, locale: str) -> PortalFields:
+    given = _stored(new)
+    given.setdefault("client_endpoint", f"{given['portal_url']}/rest/")
+    # Nobody told how long the pair lasts: it is refreshed before it is used.
+    given.setdefault("token_expiration_time", datetime.now(UTC))
+    given.setdefault("locale", Locale(locale))
+    return PortalFields(**given)
+
+
+def _changed(change: PortalChange) -> PortalFields:
+    given = _stored(change)
+    if "portal_url" in given:
+        given.setdefault("client_endpoint", f"{given['portal_url']}/rest/")
+    if "access_token" in given or "refresh_token" in given:
+        given.setdefault("token_expiration_time", datetime.now(UTC))
+    return PortalFields(**given)
+
+
+def _stored(body: NewPortal | PortalChange) -> dict[str, Any]:
+    """What was given, under the store's names."""
+    given = {name: value for name, value in asdict(body).items() if value is not UNSET}
+    if "expires_at" in given and "expires_in" in given:
+        raise invalid(FieldError("expires_in", "cannot be told beside expires_at"))
+    if "portal_url" in given:
+        given["portal_url"] = given["portal_url"].rstrip("/")
+    if "client_endpoint" in given:
+        given["client_endpoint"] = f"{given['client_endpoint'].rstrip('/')}/"
+    if (seconds := given.pop("expires_in", None)) is not None:
+        given["token_expiration_time"] = datetime.now(UTC) + timedelta(seconds=seconds)
+    if (at := given.pop("expires_at", None)) is not None:
+        given["token_expiration_time"] = at
+    return given
+
+
+async def _stays_home(request: Request[Any, Any, Any], portal_id: UUID, fields: PortalFields) -> None:
+    portal_url = fields.portal_url
+    if portal_url is UNSET:
+        async with app_of(request).database.connection() as connection:
+            portal = await portals.get(connection, PortalId(portal_id))
+        if portal is None:
+            raise no_such("portal")
+        portal_url = portal.portal_url
+    _same_host(str(portal_url), str(fields.client_endpoint))
+
+
+def _same_host(portal_url: str, client_endpoint: str) -> None:
+    """The access token goes to the client endpoint: that must be the portal, not somebody else's server."""
+    portal, endpoint = urlsplit(portal_url), urlsplit(client_endpoint)
+    simulated = endpoint.scheme == "http" and endpoint.hostname in {"127.0.0.1", "::1", "localhost"}
+    if not simulated and (portal.hostname != endpoint.hostname or endpoint.scheme != portal.scheme):
+        raise invalid(FieldError("client_endpoint", "is on another host, or by another scheme, than portal_url"))
+
+
+def _taken(exc: Taken) -> Problem:
+    field = exc.field or "member_id"
+    return Problem(CONFLICT, f"Another portal has this {field}", errors=[FieldError(field, "is taken")])

@@ -1,0 +1,91 @@
+"""Who calls the API: keys, what they may see, and how often they may ask."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from zaptrix.app import App
+from zaptrix.core.ids import PortalId
+from zaptrix.store import api_keys
+from zaptrix.store.api_keys import ApiKey
+from zaptrix.web.address import client_address, was_forwarded
+from zaptrix.web.exposure import is_private_bind
+from zaptrix.web.problems import FORBIDDEN, Problem, too_many, unauthorized
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+_HOW = "Send an API key: Authorization: Bearer zx_..., or X-API-Key"
+
+
+def app_of(connection: Connection) -> App:
+    return cast("App", connection.app.state["app"])
+
+
+def caller_of(connection: Connection) -> ApiKey:
+    """Whom `known_caller` let in."""
+    return cast("ApiKey", connection.auth)
+
+
+def request_id_of(connection: Connection) -> str:
+    return cast("str", connection.scope["request_id"])  # type: ignore[typeddict-item]  # our own, set by the gateway
+
+
+def actor_of(connection: Connection) -> str:
+    """Who it was, for the audit."""
+    return f"key {caller_of(connection).id}"
+
+
+def only_of(caller: ApiKey, portal_id: UUID | None = None) -> PortalId | None:
+    """The one portal that a list is narrowed to; None: all. Another's portal is asked for in vain, as it were empty."""
+    return caller.portal_id or (PortalId(portal_id) if portal_id else None)
+
+
+async def known_caller(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """A guard: only with a key, and not too often. Calls without a good key count for the address they come from."""
+    app = app_of(connection)
+    caller = await _caller(app, connection.headers)
+    who = f"key:{caller.id}" if caller else f"api:{client_address(connection.scope, app.settings.trusted_proxies)}"
+    wait_s = await app.throttle.allow(who, app.settings.api_rate_per_min)
+    if wait_s is not None:
+        raise too_many(wait_s)
+    if caller is None:
+        raise unauthorized(_HOW)
+    connection.scope["auth"] = caller
+
+
+async def admin(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """A guard after `known_caller`: only keys that are not one portal's."""
+    if caller_of(connection).portal_id is not None:
+        raise Problem(FORBIDDEN, "This takes an admin's key; this key is for one portal")
+
+
+async def watcher(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A guard of the monitoring pages: open on a private bind, else with METRICS_TOKEN or an admin's key."""
+    app = app_of(connection)
+    # A private bind with a proxy before it is public.
+    if is_private_bind(app.settings.host) and not was_forwarded(connection.scope):
+        return
+    token = app.settings.metrics_token
+    if token and hmac.compare_digest(_given(connection.headers).encode(), token.encode()):
+        return
+    await known_caller(connection, handler)
+    await admin(connection, handler)
+
+
+async def _caller(app: App, headers: Mapping[str, str]) -> ApiKey | None:
+    given = _given(headers)
+    if not given.startswith("zx_"):
+        return None
+    async with app.database.connection() as connection:
+        return await api_keys.check(connection, given)
+
+
+def _given(headers: Mapping[str, str]) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()

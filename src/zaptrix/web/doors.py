@@ -1,0 +1,140 @@
+"""The webhook doors: nothing is answered 200 before it is on disk. No framework, no task, no log line a webhook.
+
+What a platform signed is never throttled: a refused webhook of one tenant would make the platform slow for all.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import structlog
+
+from zaptrix.app import App
+from zaptrix.bitrix24.webhook import BadForm
+from zaptrix.bridge.admit import NotAdmitted
+from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
+from zaptrix.core.message import Side
+from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.spool import SpoolFull
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+from zaptrix.web.address import client_address
+from zaptrix.web.answers import EMPTY, Answer, Receive, Scope, plain
+from zaptrix.web.problems import (
+    FORBIDDEN,
+    MALFORMED,
+    METHOD_NOT_ALLOWED,
+    TOO_LARGE,
+    Problem,
+    too_many,
+    unauthorized,
+    unavailable,
+)
+from zaptrix.whatsapp import webhook
+
+META_PATH = "/webhooks/meta"
+BITRIX24_PATH = "/webhooks/bitrix24/outbound"
+
+log = structlog.get_logger(__name__)
+
+
+class Doors:
+    """Answers webhooks. Every refusal is raised as a Problem."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._secrets = app.settings.meta_app_secret
+        self._verify_token = app.settings.meta_verify_token
+
+    async def meta(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+        """https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint"""
+        if scope["method"] == "GET":
+            return await self._challenge(scope)
+        _only(scope, "POST", allow="GET, POST")
+        body = await _body(scope, receive, META_BODY_BYTES_MAX)
+        if not webhook.verify(self._secrets, body, _header(scope, b"x-hub-signature-256")):
+            raise await self._stranger(scope, unauthorized("The signature is missing or is not Meta's"))
+        try:
+            await self._app.receiver.accept(webhook.split(body, request_id))
+        except StoreUnavailable:
+            raise unavailable("PostgreSQL is away; nothing was kept, send it again") from None
+        metrics.webhook_received(Side.WHATSAPP)
+        return EMPTY
+
+    async def bitrix24(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+        """https://apidocs.bitrix24.com/api-reference/events/index.html"""
+        _only(scope, "POST", allow="POST")
+        body = await _body(scope, receive, BITRIX_BODY_BYTES_MAX)
+        try:
+            await self._app.receiver.accept(await self._app.admission.admit(body, request_id))
+        except BadForm as exc:
+            raise await self._stranger(scope, Problem(MALFORMED, str(exc))) from None
+        except NotAdmitted as exc:
+            raise await self._stranger(scope, unauthorized(str(exc))) from None
+        except (StoreUnavailable, UnreadableSecret) as exc:
+            await self._keep(body, request_id, type(exc).__name__)
+        metrics.webhook_received(Side.BITRIX24)
+        return EMPTY
+
+    async def _challenge(self, scope: Scope) -> Answer:
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        text = webhook.challenge(query, self._verify_token)
+        if text is None:
+            raise await self._stranger(scope, Problem(FORBIDDEN, "The verify token is not ours"))
+        return plain(200, text)
+
+    async def _keep(self, body: bytes, request_id: str, why: str) -> None:
+        """Bitrix24 never sends an event twice: it goes to the disk, also when nobody can say yet whose it is."""
+        try:
+            await self._app.spool.keep(body, request_id)
+        except (SpoolFull, OSError) as exc:
+            log.error("event not kept", reason=type(exc).__name__, request_id=request_id, alarm=True)  # noqa: TRY400
+            raise unavailable("Neither PostgreSQL nor the local disk can take it") from None
+        metrics.alarmed(AlarmKind.SPOOLED)
+        log.warning("spooled", reason=why, request_id=request_id)
+
+    async def _stranger(self, scope: Scope, refusal: Problem) -> Problem:
+        """`refusal`, or that they have to slow down, who cannot show that they are a platform."""
+        settings = self._app.settings
+        address = client_address(scope, settings.trusted_proxies)
+        wait_s = await self._app.throttle.allow(f"door:{address}", settings.webhook_unauthenticated_rate_per_min)
+        return refusal if wait_s is None else too_many(wait_s)
+
+
+def _only(scope: Scope, method: str, *, allow: str) -> None:
+    if scope["method"] != method:
+        raise Problem(METHOD_NOT_ALLOWED, f"Only {allow}", headers={"Allow": allow})
+
+
+async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body; no more is read than `limit` allows."""
+    told = _header(scope, b"content-length") or ""
+    if told.isdigit() and len(told) < 20 and int(told) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Problem(MALFORMED, "The caller hung up before the body was whole")
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body"):
+            return b"".join((*parts, part)) if parts else part
+        parts.append(part)
+
+
+def _too_large(limit: int) -> Problem:
+    # What was not read of it would be taken for the next request of this connection.
+    return Problem(TOO_LARGE, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    for name, value in scope["headers"]:
+        if name == wanted:
+            text: str = value.decode("latin-1")
+            return text
+    return None

@@ -1,0 +1,273 @@
+"""The API's description. The framework makes it from the handlers; the doors and the problems are added here.
+
+It is told as OpenAPI 3.0, which the bundled Swagger UI shows and most generators of clients read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import NoneType
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar, Response, Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+from litestar.routes import BaseRoute, HTTPRoute
+
+import zaptrix
+from zaptrix.settings import Settings
+from zaptrix.web import problems
+from zaptrix.web.doors import BITRIX24_PATH, META_PATH
+from zaptrix.web.exposure import is_private_bind
+from zaptrix.web.problems import CONTENT_TYPE, Kind, ProblemDocument
+
+Schema = dict[str, Any]
+
+OPENAPI_VERSION: Final = "3.0.3"
+_METHODS: Final = ("get", "post", "put", "delete")
+
+_ABOUT: Final = """
+Zaptrix joins WhatsApp numbers (Meta Cloud API) to Bitrix24 open lines.
+
+**Keys.** Every call to `/api` takes an API key (`zaptrix api-key create`), as `Authorization: Bearer zx_...` or
+`X-API-Key`. An admin's key sees all; a portal's key sees that portal, and of others not even whether they exist.
+
+**Limits.** {api_rate} calls a minute for a key, or for the caller's address without one; then 429 with `Retry-After`.
+
+**Errors** are problem documents (RFC 9457), `application/problem+json`. Every answer has an `X-Request-Id`.
+
+**Pages.** Lists give `items` and `next_cursor`; send that as `cursor` for the next page, until it is null.
+
+**Monitoring.** `/health` is open. The other monitoring pages are {monitoring}.
+"""
+_OPEN: Final = "open, as this gateway listens on a private address (calls that a proxy forwards take a key)"
+_CLOSED: Final = (
+    "for admins' keys and METRICS_TOKEN (`Authorization: Bearer`), as this gateway listens on public addresses"
+)
+_TAGS: Final = {
+    "Portals": "Bitrix24 accounts.",
+    "Channels": "WhatsApp numbers, each joined to one open line.",
+    "Messages": "Sending, and what became of a message.",
+    "Conversations": "Who talks on which channel.",
+    "Dead letters": "Messages that could not be delivered.",
+    "Events": "Webhook items that nobody could be found for (admins).",
+    "Monitoring": "Is it well?",
+    "Webhooks": "What Meta and Bitrix24 call.",
+}
+
+
+def monitoring_words(settings: Settings) -> str:
+    """Who may see the monitoring pages."""
+    return _OPEN if is_private_bind(settings.host) else _CLOSED
+
+
+def describe(routes: Sequence[Router], settings: Settings) -> bytes:
+    """The description as JSON."""
+    framework = Litestar(route_handlers=routes, openapi_config=_config(settings), logging_config=None)
+    drawn = _LONG_NAME.sub(rb"\1_\2_", msgspec.json.encode(framework.openapi_schema.to_schema()))
+    told = _older(msgspec.json.decode(drawn))
+    told["openapi"] = OPENAPI_VERSION
+    shapes = _shapes(_types(framework.routes))
+    _add_formats(shapes, told["components"]["schemas"])
+    told["components"]["schemas"] = shapes
+    for path, operations in told["paths"].items():
+        for method, operation in operations.items():
+            if method in _METHODS:
+                _add_problems(path, method, operation)
+    told["paths"] |= _webhooks()
+    return msgspec.json.encode(told)
+
+
+# The framework names a generic shape by all its modules.
+_LONG_NAME: Final = re.compile(rb"\b(Page)_[\w.]*\.(\w+?)_(?=\W)")
+
+
+def _types(routes: Iterable[BaseRoute]) -> Iterator[Any]:
+    """What handlers take and give."""
+    for route in routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            given = handler.parsed_return_field
+            if given.is_subclass_of(Response):
+                yield from (inner.annotation for inner in given.inner_types)
+            else:
+                yield given.annotation
+            if (taken := handler.parsed_data_field) is not None:
+                yield taken.annotation
+
+
+def _shapes(types: Iterable[Any]) -> Schema:
+    """All shapes by msgspec, which is what reads and writes them: the framework's drawing leaves limits out."""
+    wanted = [each for each in types if each not in {None, NoneType, str}]
+    _, components = msgspec.json.schema_components(
+        [*wanted, ProblemDocument], ref_template="#/components/schemas/{name}"
+    )
+    shapes: Schema = _older(components)
+    return shapes
+
+
+def _add_formats(shapes: Schema, drawn: Schema) -> None:
+    """The framework knows that a time is a time, also where no zone is demanded."""
+    for name, shape in shapes.items():
+        for field, told in shape.get("properties", {}).items():
+            if form := drawn.get(name, {}).get("properties", {}).get(field, {}).get("format"):
+                told.setdefault("format", form)
+
+
+def _config(settings: Settings) -> OpenAPIConfig:
+    about = _ABOUT.format(api_rate=settings.api_rate_per_min, monitoring=monitoring_words(settings))
+    bearer = SecurityScheme(type="http", scheme="bearer", description="An API key, zx_...")
+    api_key = SecurityScheme(type="apiKey", name="X-API-Key", security_scheme_in="header", description="The same.")
+    return OpenAPIConfig(
+        title="Zaptrix",
+        version=zaptrix.__version__,
+        description=about.strip(),
+        license=License(name="MIT"),
+        tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
+        components=Components(security_schemes={"bearer": bearer, "api_key": api_key}),
+        use_handler_docstrings=True,
+    )
+
+
+# --- problems --------------------------------------------------------------------------------------------------------
+
+_EVERYWHERE: Final = (problems.UNAUTHORIZED, problems.FORBIDDEN, problems.TOO_MANY, problems.UNAVAILABLE)
+_WITH_BODY: Final = (problems.MALFORMED, problems.TOO_LARGE, problems.UNSUPPORTED, problems.INVALID)
+
+
+def _add_problems(path: str, method: str, operation: Schema) -> None:
+    """The errors that an operation can end in, in place of what the framework thinks they are."""
+    answers = operation["responses"]
+    answers.pop("400", None)
+    if path == "/health":
+        answers["503"] = {**answers["200"], "description": "PostgreSQL or Redis is away."}
+        return
+    for kind in _kinds(path, method, operation):
+        answers[str(kind.status)] = _problem(kind)
+
+
+def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
+    yield from _EVERYWHERE
+    if "requestBody" in operation:
+        yield from _WITH_BODY
+    if "{" in path or method == "post":
+        yield problems.NOT_FOUND
+    if "parameters" in operation:
+        yield problems.INVALID
+    if path.startswith(("/api/portals", "/api/channels")) and method in {"post", "put"}:
+        yield problems.CONFLICT
+
+
+def _problem(kind: Kind) -> Schema:
+    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    answer: Schema = {"description": kind.title, "content": content}
+    if kind in {problems.TOO_MANY, problems.UNAVAILABLE}:
+        answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return answer
+
+
+# --- doors -----------------------------------------------------------------------------------------------------------
+
+_STRANGERS: Final = (problems.UNAUTHORIZED, problems.TOO_LARGE, problems.TOO_MANY, problems.UNAVAILABLE)
+
+
+def _webhooks() -> Schema:
+    taken = {"200": {"description": "It is on disk."}}
+    refused = {str(kind.status): _problem(kind) for kind in _STRANGERS}
+    signature = {
+        "name": "X-Hub-Signature-256",
+        "in": "header",
+        "required": True,
+        "description": "sha256=, and the HMAC of the raw body under the app's secret.",
+        "schema": {"type": "string"},
+    }
+    return {
+        META_PATH: {
+            "get": {
+                **_door("verifyMetaCallback", "Meta verifies this address"),
+                "parameters": [
+                    {"name": name, "in": "query", "required": True, "schema": {"type": "string"}}
+                    for name in ("hub.mode", "hub.verify_token", "hub.challenge")
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The challenge.",
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
+                    },
+                    "403": _problem(problems.FORBIDDEN),
+                    "429": _problem(problems.TOO_MANY),
+                },
+            },
+            "post": {
+                **_door("receiveMetaWebhook", "Meta's webhooks: messages and statuses"),
+                "parameters": [signature],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+                "responses": {**taken, **refused},
+            },
+        },
+        BITRIX24_PATH: {
+            "post": {
+                **_door("receiveBitrix24Event", "Bitrix24's events of the open line connector"),
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}},
+                },
+                "responses": {**taken, **refused, "400": _problem(problems.MALFORMED)},
+            }
+        },
+    }
+
+
+def _door(operation_id: str, summary: str) -> Schema:
+    return {"operationId": operation_id, "summary": summary, "tags": ["Webhooks"], "security": []}
+
+
+# --- OpenAPI 3.1 as 3.0 ----------------------------------------------------------------------------------------------
+
+
+def _older(node: Any) -> Any:
+    """A description in the words of OpenAPI 3.0: `nullable`, one `example`, flags for exclusive bounds."""
+    if isinstance(node, list):
+        return [_older(each) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    told = {name: _older(value) for name, value in node.items()}
+    if "$ref" in told and len(told) > 1:
+        told = {"allOf": [{"$ref": told.pop("$ref")}], **told}
+    if told.get("required") == []:
+        del told["required"]
+    if "const" in told:
+        told["enum"] = [told.pop("const")]
+    if isinstance(examples := told.get("examples"), list):
+        del told["examples"]
+        if examples:
+            told["example"] = examples[0]
+    if isinstance(told.get("type"), list):
+        told = _typed(told)
+    for union in ("oneOf", "anyOf"):
+        if isinstance(told.get(union), list):
+            told = _united(told, union)
+    return told
+
+
+def _typed(told: Schema) -> Schema:
+    kinds = [kind for kind in told["type"] if kind != "null"]
+    told["nullable"] = "null" in told["type"]
+    told["type"] = kinds[0]
+    return told
+
+
+def _united(told: Schema, union: str) -> Schema:
+    kinds = [each for each in told[union] if each != {"type": "null"}]
+    nullable = len(kinds) < len(told[union])
+    if nullable and len(kinds) == 1 and "enum" in kinds[0]:
+        kinds = [{**kinds[0], "enum": [*kinds[0]["enum"], None]}]
+    rest = {name: value for name, value in told.items() if name != union}
+    if len(kinds) == 1 and "$ref" not in kinds[0]:
+        told = {**kinds[0], **rest}
+    elif len(kinds) == 1:
+        told = {"allOf": kinds, **rest}
+    else:
+        told = {union: kinds, **rest}
+    return {**told, "nullable": True} if nullable else told

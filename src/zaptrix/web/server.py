@@ -1,0 +1,72 @@
+"""The server: Granian, with as many processes as the settings say, stopped without dropping a request."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from functools import partial
+
+import structlog
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+
+from zaptrix.settings import Settings, SettingsError
+from zaptrix.telemetry import log as logs
+from zaptrix.web.asgi import Gateway
+from zaptrix.web.openapi import monitoring_words
+
+log = structlog.get_logger(__name__)
+
+# Requests under way get so long when the gateway is told to stop; a supervisor must wait longer.
+_DRAIN_S = 15
+_BACKLOG = 2048
+# Requests that one process works on at a time; more wait in their connections, and memory stays bounded.
+_AT_ONCE = 1024
+
+# Granian's own lines go the way of all our lines.
+_LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"_granian": {"level": "WARNING", "propagate": True}},
+}
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Blocks. Raises SettingsError when the port is taken."""
+    _check_free(settings.host, settings.port)
+    log.info("monitoring pages", who=monitoring_words(settings))
+    server = Granian(
+        "zaptrix",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.web_processes,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_AT_ONCE,
+        log_level=LogLevels.warning,
+        log_dictconfig=_LOGGING,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_DRAIN_S,
+    )
+    server.serve(target_loader=partial(load, settings), wrap_loader=False)
+
+
+def load(settings: Settings) -> Gateway:
+    """The gateway of one server process."""
+    logs.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
+    return Gateway(settings)
+
+
+def _check_free(host: str, port: int) -> None:
+    """Several processes share the port, so the system would let a stranger's in beside ours, too."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as exc:
+            raise SettingsError(f"PORT: {host}:{port} cannot be used ({exc.strerror}); set another one") from exc

@@ -1,0 +1,116 @@
+"""The framework's part of the web door: the management API, monitoring and the API's documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response, Router
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from zaptrix.core.limits import API_BODY_BYTES_MAX
+from zaptrix.settings import Settings
+from zaptrix.store.database import StoreRefused, StoreUnavailable
+from zaptrix.web import monitor
+from zaptrix.web.api.channels import channels_router
+from zaptrix.web.api.conversations import conversations_router
+from zaptrix.web.api.dead_letters import dead_letters_router
+from zaptrix.web.api.events import events_router
+from zaptrix.web.api.messages import messages_router
+from zaptrix.web.api.portals import portals_router
+from zaptrix.web.callers import known_caller, request_id_of
+from zaptrix.web.docs import docs_handlers
+from zaptrix.web.openapi import describe
+from zaptrix.web.problems import (
+    BY_STATUS,
+    CONTENT_TYPE,
+    INTERNAL,
+    INVALID,
+    MALFORMED,
+    NOT_FOUND,
+    FieldError,
+    Problem,
+    unavailable,
+)
+from zaptrix.web.reading import strict_body
+
+log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def build_site(settings: Settings) -> Litestar:
+    """The site, without a house yet: `state["app"]` is set when the house is open."""
+    return Litestar(
+        route_handlers=[*_routes(), *docs_handlers(describe(_routes(), settings))],
+        exception_handlers=_HANDLERS,
+        openapi_config=None,  # its pages would come from a CDN, and its description in a version that ours cannot show
+        request_max_body_size=API_BODY_BYTES_MAX,
+        response_headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
+        logging_config=None,
+    )
+
+
+def _routes() -> list[Router]:
+    api = Router(
+        "/",
+        route_handlers=[
+            portals_router,
+            channels_router,
+            messages_router,
+            conversations_router,
+            dead_letters_router,
+            events_router,
+        ],
+        guards=[known_caller],
+        before_request=strict_body,
+        security=[{"bearer": []}, {"api_key": []}],
+    )
+    return [api, Router("/", route_handlers=list(monitor.HANDLERS), tags=["Monitoring"])]
+
+
+def _answer(request: AnyRequest, problem: Problem) -> Response[bytes]:
+    body = problem.document(path=request.url.path, request_id=request_id_of(request))
+    return Response(body, status_code=problem.kind.status, media_type=CONTENT_TYPE, headers=problem.headers)
+
+
+def _problem(request: AnyRequest, exc: Problem) -> Response[bytes]:
+    return _answer(request, exc)
+
+
+def _of_framework(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
+    """What the framework refuses by itself. Its words may quote the request, so only where they help they are kept."""
+    kind = BY_STATUS.get(exc.status_code, MALFORMED if exc.status_code < INTERNAL.status else INTERNAL)
+    if kind is INTERNAL:
+        return _broken(request, exc)
+    if isinstance(exc.extra, list):
+        errors = [FieldError(str(each.get("key", "")), str(each.get("message", ""))) for each in exc.extra]
+        told = "; ".join(f"{error.field}: {error.message}" for error in errors)
+        return _answer(request, Problem(INVALID, told, errors=errors))
+    detail = "There is nothing at this address" if kind is NOT_FOUND else kind.title
+    return _answer(request, Problem(kind, detail, headers=exc.headers))
+
+
+def _away(request: AnyRequest, _exc: StoreUnavailable) -> Response[bytes]:
+    return _answer(request, unavailable("PostgreSQL is away; try again"))
+
+
+def _refused(request: AnyRequest, exc: StoreRefused) -> Response[bytes]:
+    """What slipped through the checks and that the database could not take: the transaction has kept nothing."""
+    log.warning("refused by the store", reason=str(exc))
+    return _answer(request, Problem(INVALID, "A value cannot be stored"))
+
+
+def _broken(request: AnyRequest, exc: Exception) -> Response[bytes]:
+    log.error("request failed", exc_info=exc, alarm=True)
+    return _answer(request, Problem(INTERNAL, "It is in our log under this request id"))
+
+
+_HANDLERS: ExceptionHandlersMap = {
+    Problem: _problem,
+    HTTPException: _of_framework,
+    StoreUnavailable: _away,
+    StoreRefused: _refused,
+    Exception: _broken,
+}

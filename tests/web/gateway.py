@@ -1,0 +1,292 @@
+"""The real gateway as a process of its own, on real PostgreSQL and Redis, and the people who call it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import aiohttp
+import asyncpg
+import pytest
+from multidict import CIMultiDict
+
+from zaptrix.app import create_api_key
+from zaptrix.core.ids import PortalId
+from zaptrix.settings import Settings
+
+START_S_MAX = 60.0
+WAIT_S_MAX = 15.0
+POLL_S = 0.05
+APP_SECRET = "app-secret-of-the-tests"
+OLD_APP_SECRET = "older-app-secret"
+VERIFY_TOKEN = "verify-token-of-the-tests"
+METRICS_TOKEN = "metrics-token-of-the-tests"
+NOBODY = "http://127.0.0.1:9"  # nobody listens there
+
+Json = dict[str, Any]
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def problem(self) -> Json:
+        """The problem document; fails when it is none, or when it is not whole."""
+        assert self.headers["Content-Type"] == "application/problem+json", self
+        told: Json = self.json
+        assert told["status"] == self.status
+        assert told["type"].startswith("urn:zaptrix:problem:")
+        assert told["title"]
+        assert told["detail"]
+        assert told["instance"].startswith("/")
+        assert told["request_id"] == self.headers["X-Request-Id"]
+        return told
+
+
+@dataclass(kw_only=True)
+class Gateway:
+    """A running `zaptrix serve`."""
+
+    settings: Settings
+    folder: Path
+    admin_key: str = ""
+    process: subprocess.Popen[bytes] | None = None
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "gateway.log").read_text()
+
+    def start(self) -> None:
+        with (self.folder / "gateway.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "zaptrix", "serve"], env=self.environ, stdout=log, stderr=log
+            )
+
+    async def ready(self) -> None:
+        deadline = time.monotonic() + START_S_MAX
+        while not await self._answers():
+            assert self.process is not None
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                pytest.fail("the gateway did not start:\n" + self.log[-3000:])
+            await asyncio.sleep(POLL_S)
+
+    def stop(self) -> int:
+        """Its exit code, after being asked kindly."""
+        assert self.process is not None
+        self.process.terminate()
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.process.wait(5)
+
+    async def _answers(self) -> bool:
+        try:
+            return (await self.call("GET", "/health", key=None)).status in {200, 503}
+        except aiohttp.ClientError:
+            return False
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = "",
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Reply:
+        """A call with the admin's key, another `key`, or none at all (None)."""
+        given = dict(headers or {})
+        if key is not None:
+            given.setdefault("Authorization", f"Bearer {key or self.admin_key}")
+        if body is not None:
+            data = json.dumps(body).encode()
+            given.setdefault("Content-Type", "application/json")
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as session,
+            session.request(
+                method, self.url + path, data=BytesIO(data) if data else data, headers=given, allow_redirects=False
+            ) as answer,
+        ):
+            return Reply(answer.status, CIMultiDict(answer.headers), await answer.read())
+
+    async def key_for(self, portal_id: str) -> str:
+        from uuid import UUID
+
+        return await create_api_key(self.settings, name="test", portal_id=PortalId(UUID(portal_id)))
+
+    async def meta(self, body: object, *, secret: str = APP_SECRET, raw: bytes | None = None, **headers: str) -> Reply:
+        """What Meta posts, signed."""
+        data = json.dumps(body).encode() if raw is None else raw
+        signature = hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
+        given = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json", **headers}
+        return await self.call("POST", "/webhooks/meta", key=None, data=data, headers=given)
+
+    async def bitrix24(self, form: Mapping[str, str] | bytes, **headers: str) -> Reply:
+        """What Bitrix24 posts."""
+        data = form if isinstance(form, bytes) else urlencode(form).encode()
+        given = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        return await self.call("POST", "/webhooks/bitrix24/outbound", key=None, data=data, headers=given)
+
+    async def portal(self, **changes: object) -> Json:
+        reply = await self.call("POST", "/api/portals", a_portal(**changes))
+        assert reply.status == 201, reply
+        created: Json = reply.json
+        return created
+
+    async def channel(self, portal_id: str, **changes: object) -> Json:
+        reply = await self.call("POST", "/api/channels", a_channel(portal_id, **changes))
+        assert reply.status == 201, reply
+        created: Json = reply.json
+        return created
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        connection = await asyncpg.connect(self.settings.database_url)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def rows(self, sql: str, *values: object) -> list[Json]:
+        async with self.database() as connection:
+            return [dict(row) for row in await connection.fetch(sql, *values)]
+
+    async def events(self, request_id: str) -> list[Json]:
+        """What a webhook became, by the request id it came with."""
+        return await self.rows("SELECT * FROM event WHERE request_id = $1 ORDER BY id", request_id)
+
+
+async def a_gateway(folder: Path, database_url: str, redis_url: str, **environ: str) -> Gateway:
+    """A gateway that answers already, with an admin's key."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {
+        "PORT": str(port),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "DATA_DIR": str(folder),
+        "ENCRYPTION_KEYS": "x8oQv2Yl1q3eYV0gq4n0o3l2a5H1jvUj5k2b0q2m7rA=",
+        "META_APP_SECRET": f"{APP_SECRET},{OLD_APP_SECRET}",
+        "META_VERIFY_TOKEN": VERIFY_TOKEN,
+        "METRICS_TOKEN": METRICS_TOKEN,
+        "API_RATE_PER_MIN": "1000000",
+        "WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN": "1000000",
+        **environ,
+    }
+    settings = Settings.from_env(given)
+    gateway = Gateway(settings=settings, folder=folder, environ={"PATH": os.environ["PATH"], **given})
+    gateway.start()
+    await gateway.ready()
+    gateway.admin_key = await create_api_key(settings, name="admin of the tests", portal_id=None)
+    return gateway
+
+
+async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not await condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {WAIT_S_MAX:g} s: {what}")
+        await asyncio.sleep(POLL_S)
+
+
+# --- what people send ------------------------------------------------------------------------------------------------
+
+
+def a_request_id() -> str:
+    return f"test-{uuid4().hex}"
+
+
+def a_portal(**changes: object) -> Json:
+    """A body that creates a portal; nobody answers at its address."""
+    number = next(_numbers)
+    return {
+        "portal_url": f"{NOBODY}/portal-{number}-{uuid4().hex[:8]}",
+        "member_id": uuid4().hex,
+        "client_id": f"local.{number}",
+        "client_secret": f"client-secret-{number}",
+        "access_token": f"access-token-{number}",
+        "refresh_token": f"refresh-token-{number}",
+        "application_token": f"application-token-{number}",
+        "expires_in": 3600,
+        **changes,
+    }
+
+
+def a_channel(portal_id: str, **changes: object) -> Json:
+    return {
+        "portal_id": portal_id,
+        "name": "Loja",
+        "phone_number_id": f"{uuid4().int % 10**15:015d}",
+        "display_phone_number": "+55 11 91234-5678",
+        "access_token": f"number-token-{uuid4().hex}",
+        "line_id": 1,
+        **changes,
+    }
+
+
+def a_message(wamid: str, text: str = "oi", *, sender: str = "554188887777") -> Json:
+    return {"from": sender, "id": wamid, "timestamp": "1794300010", "type": "text", "text": {"body": text}}
+
+
+def a_webhook(*messages: object, number: str = "210987654321098") -> Json:
+    """What Meta posts for customers' messages."""
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "551140041234", "phone_number_id": number},
+        "contacts": [{"profile": {"name": "Ana Souza"}, "wa_id": "554188887777"}],
+        "messages": list(messages),
+    }
+    change = {"field": "messages", "value": value}
+    return {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": [change]}]}
+
+
+def an_event(member_id: str, token: str, *, message_id: str = "1", chat: str = "zx1-a-b", text: str = "oi") -> Json:
+    """What Bitrix24 posts for an operator's message."""
+    return {
+        "event": "ONIMCONNECTORMESSAGEADD",
+        "data[CONNECTOR]": "zaptrix_test",
+        "data[LINE]": "1",
+        "data[MESSAGES][0][im][chat_id]": "77",
+        "data[MESSAGES][0][im][message_id]": message_id,
+        "data[MESSAGES][0][message][user_id]": "1",
+        "data[MESSAGES][0][message][text]": text,
+        "data[MESSAGES][0][chat][id]": chat,
+        "ts": "1794300010",
+        "auth[member_id]": member_id,
+        "auth[application_token]": token,
+    }
