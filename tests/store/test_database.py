@@ -1,4 +1,4 @@
-"""The pool: what "PostgreSQL is away" and "PostgreSQL will not take this" mean, and that a transaction is all or none."""
+"""The pool: what it means that PostgreSQL is away, or will not take something; a transaction is all or nothing."""
 
 from pathlib import Path
 

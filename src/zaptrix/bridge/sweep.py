@@ -55,13 +55,10 @@ class Sweep:
         today = self._now().date()
         async with self._database.connection() as connection:
             for ahead in range(limits.PARTITION_DAYS_AHEAD):
-                day = today + timedelta(days=ahead)
-                await events.add_partition(connection, day, day + timedelta(days=1))
-            oldest = f"event_{today - timedelta(days=self._patience.retention_days):%Y%m%d}"
-            for name in await events.partitions(connection):
-                if name < oldest:
-                    await events.drop_partition(connection, name)
-                    log.info("forgot a day of events", partition=name)
+                await events.add_partition(connection, today + timedelta(days=ahead))
+            days = await events.forget(connection, today - timedelta(days=self._patience.retention_days))
+            if days:
+                log.info("forgot days of events", partitions=days)
             await idempotency.forget(connection, limits.IDEMPOTENCY_HOURS)
             await receipts.forget_parked(connection, limits.PARKED_HOURS)
 

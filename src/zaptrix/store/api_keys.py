@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 
 import msgspec
@@ -20,6 +21,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     portal_id: PortalId | None
 
 
+_KEY = re.compile(r"zx_(?P<id>[0-9a-f]{12})_(?P<secret>[\w-]{1,100})", re.ASCII)
 _ADD = "INSERT INTO api_key (id, hash, name, portal_id) VALUES ($1, $2, $3, $4)"
 _GET = "SELECT id, hash, name, portal_id FROM api_key WHERE id = $1 AND revoked_at IS NULL"
 # Once a minute is enough to tell which keys are in use, and spares a write a request.
@@ -38,14 +40,11 @@ async def create(connection: Connection, name: str, portal_id: PortalId | None) 
 
 async def check(connection: Connection, key: str) -> ApiKey | None:
     """Who holds `key`, or None."""
-    prefix, _, rest = key.partition("_")
-    key_id, _, secret = rest.partition("_")
-    if prefix != "zx" or not secret:
+    parts = _KEY.fullmatch(key)
+    row = await connection.fetchrow(_GET, parts["id"]) if parts else None
+    if parts is None or row is None or not hmac.compare_digest(row["hash"], _hash(parts["secret"])):
         return None
-    row = await connection.fetchrow(_GET, key_id)
-    if row is None or not hmac.compare_digest(row["hash"], _hash(secret)):
-        return None
-    await connection.execute(_USED, key_id)
+    await connection.execute(_USED, row["id"])
     return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"])
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 
+import asyncpg
 import msgspec
 
 from zaptrix.core.event import Event, EventState, NewEvent
@@ -149,9 +151,11 @@ CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM
 """
 
 
-async def add_partition(connection: Connection, day: date, next_day: date) -> None:
-    """Make the partition of one day, if it is not there."""
-    await connection.execute(_PARTITION.format(day=day, next_day=next_day))
+async def add_partition(connection: Connection, day: date) -> None:
+    """Make the partition of one day, if it is not there. To be called outside of a transaction."""
+    # A day whose first events came before its partition stays in the default one as a whole.
+    with suppress(asyncpg.CheckViolationError):
+        await connection.execute(_PARTITION.format(day=day, next_day=day + timedelta(days=1)))
 
 
 _PARTITIONS = """
@@ -165,9 +169,16 @@ async def partitions(connection: Connection) -> list[str]:
     return [row["relname"] for row in await connection.fetch(_PARTITIONS)]
 
 
-async def drop_partition(connection: Connection, name: str) -> None:
-    """Forget a day."""
-    await connection.execute(f"DROP TABLE IF EXISTS {name}")
+_FORGET_UNPARTITIONED = "DELETE FROM event_default WHERE received_on < $1"
+
+
+async def forget(connection: Connection, before: date) -> list[str]:
+    """Forget the days before `before`; the partitions that are gone now."""
+    days = [name for name in await partitions(connection) if name < f"event_{before:%Y%m%d}"]
+    for name in days:
+        await connection.execute(f"DROP TABLE IF EXISTS {name}")
+    await connection.execute(_FORGET_UNPARTITIONED, before)
+    return days
 
 
 def _event(row: Record) -> Event:

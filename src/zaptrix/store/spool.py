@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -54,13 +55,14 @@ class Spool:
 
     def set_aside(self, path: Path) -> None:
         """Keep it for a person to look at."""
-        path.rename(path.with_suffix(".bad"))
+        with suppress(FileNotFoundError):  # another process did the same
+            path.rename(path.with_suffix(".bad"))
 
     def _files(self) -> Iterator[Path]:
         return self._folder.glob("*.event")
 
     def _keep(self, spooled: Spooled) -> None:
-        if sum(path.stat().st_size for path in self._files()) + len(spooled.body) > _BYTES_MAX:
+        if sum(map(_size, self._files())) + len(spooled.body) > _BYTES_MAX:
             raise SpoolFull(f"the spool holds {_BYTES_MAX} bytes already")
         path = self._folder / f"{time.time_ns():020d}-{uuid4().hex}.event"
         part = path.with_suffix(_PART)
@@ -78,3 +80,10 @@ class Spool:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # replayed a moment ago

@@ -26,7 +26,7 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run(url: str) -> None:
-    # asyncpg reads the address by itself, as the pool does: one address, one meaning (`sslmode`, sockets, several hosts).
+    # asyncpg reads the address by itself, as the pool does: one address, one meaning (`sslmode`, sockets, hosts).
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
     )

@@ -1,0 +1,174 @@
+"""The journal: each webhook item once a day, in its lane's order, forgotten a day at a time."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.store.ledger import Ledger
+from zaptrix.core.event import Event, EventState, NewEvent
+from zaptrix.core.ids import EventId
+from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.message import Side
+from zaptrix.store import events
+from zaptrix.store.database import StoreRefused
+from zaptrix.store.events import Mark
+
+LANE = Lane(Queue.INCOMING, "210987654321098.4")
+TODAY = datetime.now(UTC).date()
+TOMORROW = TODAY + timedelta(days=1)
+
+
+def an_event(number: int, **changes: Any) -> NewEvent:
+    fields: dict[str, Any] = {
+        "source": Side.WHATSAPP,
+        "name": "messages.text",
+        "key": number.to_bytes(16, "big"),
+        "lane": LANE,
+        "body": b'{"n":%d}' % number,
+        "request_id": f"r-{number}",
+    }
+    return NewEvent(**fields | changes)
+
+
+async def append(ledger: Ledger, *new: NewEvent) -> None:
+    async with ledger.database.transaction() as connection:
+        await events.append(connection, new)
+
+
+async def waiting(ledger: Ledger, lane: Lane = LANE, limit: int = 100) -> list[Event]:
+    async with ledger.database.connection() as connection:
+        return await events.waiting(connection, lane, limit)
+
+
+async def mark(ledger: Ledger, *marks: Mark) -> bool:
+    async with ledger.database.transaction() as connection:
+        return await events.mark(connection, marks)
+
+
+async def test_an_item_that_is_delivered_again_on_the_same_day_is_one_event(ledger: Ledger) -> None:
+    await append(ledger, an_event(1), an_event(1, body=b"again"))
+    await append(ledger, an_event(1, body=b"and again"), an_event(2))
+    assert [event.body for event in await waiting(ledger)] == [b'{"n":1}', b'{"n":2}']
+
+
+async def test_a_lane_gives_its_oldest_new_events_in_order(ledger: Ledger) -> None:
+    other = Lane(Queue.INCOMING, "210987654321098.5")
+    same_name = Lane(Queue.OUTBOUND, LANE.name)
+    await append(
+        ledger,
+        *(an_event(number) for number in range(5)),
+        an_event(5, lane=other),
+        an_event(6, source=Side.BITRIX24, lane=same_name),
+        an_event(7, state=EventState.UNROUTABLE, reason="broken"),
+    )
+    first = await waiting(ledger, limit=3)
+    assert [event.request_id for event in first] == ["r-0", "r-1", "r-2"]
+    assert first[0].lane == LANE
+    assert first[0].received_on == TODAY
+    assert await mark(ledger, *(Mark(event, EventState.ROUTED) for event in first))
+    assert [event.request_id for event in await waiting(ledger)] == ["r-3", "r-4"]
+    assert [event.request_id for event in await waiting(ledger, other)] == ["r-5"]
+    assert [event.request_id for event in await waiting(ledger, same_name)] == ["r-6"]
+
+
+async def test_a_batch_that_somebody_else_marked_in_part_is_not_ours(ledger: Ledger) -> None:
+    await append(ledger, an_event(1), an_event(2))
+    both = await waiting(ledger)
+    assert await mark(ledger, Mark(both[0], EventState.ROUTED))
+    assert not await mark(ledger, *(Mark(event, EventState.IGNORED) for event in both))
+
+
+async def test_lanes_with_events_that_have_waited_are_found(ledger: Ledger) -> None:
+    chat_lane = Lane(Queue.OUTBOUND, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01.3")
+    await append(ledger, an_event(1), an_event(2), an_event(3, source=Side.BITRIX24, lane=chat_lane))
+    now = datetime.now(UTC)
+    async with ledger.database.connection() as connection:
+        assert set(await events.lanes_waiting(connection, now + timedelta(minutes=1), 10)) == {LANE, chat_lane}
+        assert await events.lanes_waiting(connection, now - timedelta(minutes=1), 10) == []
+
+
+async def test_an_unroutable_event_is_listed_without_its_words_and_replayed(ledger: Ledger) -> None:
+    await append(ledger, an_event(1, body=b"what somebody wrote"), an_event(2))
+    (first, _) = await waiting(ledger)
+    await mark(ledger, Mark(first, EventState.UNROUTABLE, "no channel has this number"))
+    async with ledger.database.transaction() as connection:
+        (shown,) = await events.listed(connection, EventState.UNROUTABLE, None, 10)
+        assert (shown.id, shown.reason, shown.bytes) == (first.id, "no channel has this number", 19)
+        assert b"somebody" not in repr(shown).encode()
+        assert await events.listed(connection, EventState.UNROUTABLE, first.id, 10) == []
+        assert await events.replay(connection, first.id) == LANE
+        assert await events.replay(connection, first.id) is None  # it is new already
+        assert await events.replay(connection, EventId(999)) is None
+    assert first.id in {event.id for event in await waiting(ledger)}
+
+
+async def test_what_came_for_a_number_before_it_was_connected_is_new_again(ledger: Ledger) -> None:
+    nobody = {"state": EventState.UNROUTABLE, "reason": "no channel has this number"}
+    longer = Lane(Queue.INCOMING, "2109876543210981.4")
+    await append(ledger, an_event(1, **nobody), an_event(2, lane=longer, **nobody))
+    async with ledger.database.transaction() as connection:
+        assert await events.replay_number(connection, "210987654321098") == {LANE}
+    assert [event.request_id for event in await waiting(ledger)] == ["r-1"]
+    assert await waiting(ledger, longer) == []
+
+
+async def test_a_text_that_postgresql_refuses_leaves_the_rest_of_the_transaction_undone(ledger: Ledger) -> None:
+    with pytest.raises(StoreRefused):
+        await append(ledger, an_event(1), an_event(2, request_id="\x00"))
+    assert await waiting(ledger) == []
+
+
+# --- partitions ------------------------------------------------------------------------------------------------------
+
+
+async def add_partition(ledger: Ledger, day: date) -> None:
+    async with ledger.database.connection() as connection:
+        await events.add_partition(connection, day)
+
+
+async def partitions(ledger: Ledger) -> list[str]:
+    async with ledger.database.connection() as connection:
+        return await events.partitions(connection)
+
+
+async def home_of(ledger: Ledger, number: int) -> str:
+    return str(await ledger.value("SELECT tableoid::regclass::text FROM event WHERE request_id = $1", f"r-{number}"))
+
+
+async def test_an_event_lies_in_its_days_partition(ledger: Ledger) -> None:
+    await add_partition(ledger, TODAY)
+    await add_partition(ledger, TODAY)  # it is there already
+    await append(ledger, an_event(1))
+    assert await home_of(ledger, 1) == f"event_{TODAY:%Y%m%d}"
+    assert await partitions(ledger) == [f"event_{TODAY:%Y%m%d}"]
+
+
+async def test_without_its_days_partition_an_event_is_kept_all_the_same(ledger: Ledger) -> None:
+    await append(ledger, an_event(1))
+    assert await home_of(ledger, 1) == "event_default"
+    assert len(await waiting(ledger)) == 1
+
+
+async def test_a_day_that_began_without_its_partition_holds_up_no_other_day(ledger: Ledger) -> None:
+    await append(ledger, an_event(1))
+    await add_partition(ledger, TODAY)
+    await add_partition(ledger, TOMORROW)
+    assert f"event_{TOMORROW:%Y%m%d}" in await partitions(ledger)
+    await append(ledger, an_event(2), an_event(1))
+    assert [event.request_id for event in await waiting(ledger)] == ["r-1", "r-2"]
+
+
+async def test_forgetting_drops_days_and_what_lay_outside_of_them(ledger: Ledger) -> None:
+    old, kept = date(2026, 1, 1), date(2026, 1, 2)
+    for day in (old, kept):
+        await add_partition(ledger, day)
+    await append(ledger, *(an_event(number) for number in range(4)))
+    days = {0: old, 1: kept, 2: date(2025, 12, 31), 3: kept}
+    for number, day in days.items():
+        await ledger.run("UPDATE event SET received_on = $1 WHERE request_id = $2", day, f"r-{number}")
+    assert await home_of(ledger, 2) == "event_default"
+    async with ledger.database.connection() as connection:
+        await events.forget(connection, before=kept)
+    assert await partitions(ledger) == [f"event_{kept:%Y%m%d}"]
+    assert [event.request_id for event in await waiting(ledger)] == ["r-1", "r-3"]

@@ -1,0 +1,98 @@
+"""The spool: on disk before it is acknowledged, oldest first, and nothing torn stops the rest."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from zaptrix.store import spool as spool_module
+from zaptrix.store.spool import Spool, Spooled, SpoolFull
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+async def test_what_was_kept_is_read_by_the_next_process_in_the_order_it_came(tmp_path: Path, spool: Spool) -> None:
+    for number in range(20):
+        await spool.keep(b"body %d" % number, f"r-{number}")
+    later = Spool(tmp_path / "spool")
+    read = [later.read(path) for path in later.waiting()]
+    assert read == [Spooled(body=b"body %d" % number, request_id=f"r-{number}") for number in range(20)]
+
+
+async def test_an_event_is_on_disk_before_keep_returns(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def watched(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").resolve().name)
+        os.fdatasync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    await spool.keep(b"body", "r-1")
+    (kept,) = spool.waiting()
+    # The file first, and then the folder that holds its name.
+    assert synced == [kept.with_suffix(".part").name, kept.parent.name]
+
+
+async def test_only_the_owner_can_read_what_people_wrote(spool: Spool) -> None:
+    await spool.keep(b"body", "r-1")
+    (kept,) = spool.waiting()
+    assert kept.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_what_is_in_postgresql_is_dropped_and_dropping_twice_is_fine(spool: Spool) -> None:
+    await spool.keep(b"body", "r-1")
+    (kept,) = spool.waiting()
+    spool.drop(kept)
+    spool.drop(kept)
+    assert spool.waiting() == []
+    assert spool.read(kept) is None  # another process was faster
+
+
+async def test_a_half_written_file_is_never_taken_for_an_event(tmp_path: Path, spool: Spool) -> None:
+    (tmp_path / "spool" / "0001.part").write_bytes(b"half")
+    assert spool.waiting() == []
+
+
+async def test_a_torn_file_is_set_aside_for_a_person(tmp_path: Path, spool: Spool) -> None:
+    await spool.keep(b"body", "r-1")
+    (kept,) = spool.waiting()
+    kept.write_bytes(kept.read_bytes()[:-3])
+    with pytest.raises(ValueError, match="truncated"):
+        spool.read(kept)
+    spool.set_aside(kept)
+    spool.set_aside(kept)  # another process did the same
+    assert spool.waiting() == []
+    assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".bad"]
+
+
+async def test_a_full_spool_refuses_and_has_room_again_when_it_is_drained(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "_BYTES_MAX", 100)
+    await spool.keep(b"x" * 60, "r-1")
+    with pytest.raises(SpoolFull):
+        await spool.keep(b"x" * 60, "r-2")
+    for path in spool.waiting():
+        spool.drop(path)
+    await spool.keep(b"x" * 60, "r-3")
+
+
+async def test_events_are_kept_while_others_are_replayed(spool: Spool) -> None:
+    """The gateway that keeps counts what another one is just dropping."""
+    stop = asyncio.Event()
+
+    def drain() -> None:
+        while not stop.is_set():
+            for path in spool.waiting():
+                spool.drop(path)
+
+    draining = asyncio.create_task(asyncio.to_thread(drain))
+    try:
+        await asyncio.gather(*(spool.keep(b"body", f"r-{number}") for number in range(300)))
+    finally:
+        stop.set()
+        await draining
