@@ -33,7 +33,7 @@ async def timeline(world: World, conversation_id: str) -> list[dict[str, Any]]:
 async def test_flow_1_a_customers_text_reaches_the_open_line(world: World) -> None:
     tenant = await world.tenant()
     received = await metric(world, "zaptrix_webhooks_received_total", source="whatsapp")
-    routed = await metric(world, "zaptrix_queue_job_status_total", queue="incoming-messages", status="completed")
+    routed = await metric(world, "zaptrix_queue_job_status", queue="incoming-messages", status="completed")
     delivered = await metric(world, "zaptrix_messages_processed_total", direction="inbound", result="success")
     # 1, 2, 3, 5: the customer writes; Meta posts, signed; the gateway answers 200.
     await tenant.customer_writes("Olá, tem na cor *azul*? 😀")
@@ -57,7 +57,7 @@ async def test_flow_1_a_customers_text_reaches_the_open_line(world: World) -> No
 
 
 async def _grew(world: World, queue: str, before: float) -> bool:
-    return await metric(world, "zaptrix_queue_job_status_total", queue=queue, status="completed") > before
+    return await metric(world, "zaptrix_queue_job_status", queue=queue, status="completed") > before
 
 
 async def test_flow_1_the_blue_ticks_come_only_when_the_message_is_in_the_chat(world: World) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.flows.world import World, eventually
+from tests.flows.world import World, eventually, iso
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -82,14 +82,17 @@ async def test_a_dead_refresh_token_pauses_the_portal_with_an_alarm_and_a_repair
     assert (await world.api("GET", f"/api/portals/{tenant.portal_id}"))["paused_reason"]
     # Still accepted, while it stands still.
     await tenant.customer_writes("e agora?")
-    ledger = await world.ledger()
-    assert ledger["webhooks_waiting"] == 0
+
+    async def accepted() -> bool:
+        return bool((await world.ledger())["webhooks_waiting"] == 0)
+
+    await eventually(accepted, 10, "both webhooks to be acknowledged")
     async with world.session.get(f"{world.url}/metrics") as answer:
         text = await answer.text()
     assert 'zaptrix_paused{kind="portal"} 1.0' in text
     # The admin authorises again: everything that was held arrives, in order.
     fresh = await world.control("POST", f"portals/{tenant.key}/tokens", {})
-    repaired = {name: fresh[name] for name in ("access_token", "refresh_token")} | {"expires_at": fresh["expires"]}
+    repaired = {name: fresh[name] for name in ("access_token", "refresh_token")} | {"expires_at": iso(fresh["expires"])}
     await world.api("PUT", f"/api/portals/{tenant.portal_id}", repaired)
     await world.drained()
     assert (await tenant.said_in_chat("customer"))[-2:] == ["ainda aí?", "e agora?"]

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -46,6 +47,11 @@ HASTE = {
     "LOG_LEVEL": "info",
     "API_RATE_PER_MIN": "100000",
 }
+
+
+def iso(unix: float) -> str:
+    """A time as the API takes it."""
+    return datetime.fromtimestamp(unix, UTC).isoformat()
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
@@ -243,7 +249,7 @@ class Tenant:
     async def join(self, **channel: Any) -> None:
         """Make portal and channel known to the gateway, as an admin would."""
         fields = ("portal_url", "member_id", "client_id", "client_secret", "access_token", "refresh_token")
-        more = {"application_token": self.portal["application_token"], "expires_at": self.portal["expires"]}
+        more = {"application_token": self.portal["application_token"], "expires_at": iso(self.portal["expires"])}
         body = {name: self.portal[name] for name in (*fields, "client_endpoint")} | more
         self.portal_id = UUID((await self.world.api("POST", "/api/portals", body))["id"])
         joined = await self.world.api(
