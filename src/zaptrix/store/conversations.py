@@ -42,11 +42,12 @@ def conversation_of(row: Record) -> Conversation:
 _KNOWN = f"""
 SELECT {COLUMNS} FROM conversation_mapping c
 WHERE c.channel_id = $1 AND (c.bsuid = ANY($2) OR c.wa_id = ANY($3) OR c.phone = ANY($4))
+ORDER BY c.last_message_at DESC
 """  # noqa: S608
 
 
 async def known(connection: Connection, channel_id: ChannelId, customers: Sequence[Customer]) -> list[Conversation]:
-    """All conversations of a channel that could be one of `customers`'."""
+    """All conversations of a channel that could be one of `customers`', the latest first."""
     rows = await connection.fetch(
         _KNOWN,
         channel_id,
@@ -81,10 +82,15 @@ async def add(connection: Connection, channel: Channel, customer: Customer) -> C
     return conversation_of(row)
 
 
-_DETACH = """
-UPDATE conversation_mapping SET meta_whatsapp_id = bsuid, wa_id = NULL, phone = NULL, updated_at = now()
-WHERE id = ANY($1) AND bsuid IS NOT NULL
-"""
+# Whoever changes several conversations takes them in one and the same order, so that two batches never wait for each
+# other in a circle.
+_IN_ORDER = "mine AS (SELECT id FROM conversation_mapping WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)"
+
+_DETACH = f"""
+WITH {_IN_ORDER}
+UPDATE conversation_mapping c SET meta_whatsapp_id = bsuid, wa_id = NULL, phone = NULL, updated_at = now()
+FROM mine WHERE c.id = mine.id AND bsuid IS NOT NULL
+"""  # noqa: S608
 
 
 async def detach_numbers(connection: Connection, ids: Sequence[ConversationId]) -> None:
@@ -101,20 +107,25 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     window_expires_at: datetime
 
 
-# A webhook can be a week late: neither the window nor the last time moves back.
-_HEAR = """
+# A webhook can be a week late: neither the window nor the last time moves back. A number may stand in an older
+# conversation of somebody whose user id was hidden then: that one keeps its name.
+_HEAR = f"""
+WITH {_IN_ORDER}
 UPDATE conversation_mapping c SET
     last_message_at = greatest(c.last_message_at, h.at),
     window_expires_at = greatest(c.window_expires_at, h.window_ends),
     bsuid = coalesce(h.bsuid, c.bsuid), wa_id = coalesce(h.wa_id, c.wa_id), phone = coalesce(h.phone, c.phone),
-    meta_whatsapp_id = coalesce(h.wa_id, c.meta_whatsapp_id),
+    meta_whatsapp_id = CASE WHEN h.wa_id IS NULL OR h.wa_id = c.meta_whatsapp_id OR EXISTS (
+        SELECT 1 FROM conversation_mapping o WHERE o.portal_id = c.portal_id AND o.channel_id = c.channel_id
+            AND o.meta_whatsapp_id = h.wa_id) THEN c.meta_whatsapp_id ELSE h.wa_id END,
     username = coalesce(h.username, c.username), contact_name = coalesce(left(h.name, 255), c.contact_name),
     updated_at = now()
 FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
     $8::text[])
     AS h(id, at, window_ends, bsuid, wa_id, phone, username, name)
-WHERE c.id = h.id
-"""
+JOIN mine ON mine.id = h.id
+WHERE c.id = mine.id
+"""  # noqa: S608
 
 
 async def hear(connection: Connection, heard: Sequence[Heard]) -> None:
@@ -142,16 +153,24 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     wa_id: str | None = None
 
 
-_PLACE = """
+# Of several things told of one conversation the last word on each counts.
+_PLACE = f"""
+WITH {_IN_ORDER}, told AS (
+    SELECT id, (array_agg(chat ORDER BY nth DESC) FILTER (WHERE chat IS NOT NULL))[1] AS chat,
+        (array_agg(session ORDER BY nth DESC) FILTER (WHERE session IS NOT NULL))[1] AS session,
+        (array_agg(contact ORDER BY nth DESC) FILTER (WHERE contact IS NOT NULL))[1] AS contact,
+        (array_agg(wa_id ORDER BY nth DESC) FILTER (WHERE wa_id IS NOT NULL))[1] AS wa_id
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
+        WITH ORDINALITY AS p(id, chat, session, contact, wa_id, nth) GROUP BY id
+)
 UPDATE conversation_mapping c SET
     bitrix_chat_id = coalesce(p.chat, c.bitrix_chat_id), bitrix_session_id = coalesce(p.session, c.bitrix_session_id),
     bitrix_contact_id = coalesce(p.contact, c.bitrix_contact_id), wa_id = coalesce(c.wa_id, p.wa_id), updated_at = now()
-FROM (SELECT DISTINCT ON (id) * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
-    WITH ORDINALITY AS p(id, chat, session, contact, wa_id, nth) ORDER BY id, nth DESC) p
-WHERE c.id = p.id AND (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
+FROM told p JOIN mine ON mine.id = p.id
+WHERE c.id = mine.id AND (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
     (coalesce(p.chat, c.bitrix_chat_id), coalesce(p.session, c.bitrix_session_id),
      coalesce(p.contact, c.bitrix_contact_id), coalesce(c.wa_id, p.wa_id))
-"""
+"""  # noqa: S608
 
 
 async def place(connection: Connection, placed: Sequence[Placed]) -> None:
@@ -168,10 +187,11 @@ async def place(connection: Connection, placed: Sequence[Placed]) -> None:
 
 _BY_IDS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.id = ANY($1)"  # noqa: S608
 _BY_CHATS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.portal_id = $1 AND c.bitrix_chat_id = ANY($2)"  # noqa: S608
-_TOUCH = """
-UPDATE conversation_mapping SET last_message_at = greatest(last_message_at, now()), updated_at = now()
-WHERE id = ANY($1)
-"""
+_TOUCH = f"""
+WITH {_IN_ORDER}
+UPDATE conversation_mapping c SET last_message_at = greatest(last_message_at, now()), updated_at = now()
+FROM mine WHERE c.id = mine.id
+"""  # noqa: S608
 
 
 async def by_ids(connection: Connection, ids: Sequence[ConversationId]) -> list[Conversation]:

@@ -154,11 +154,12 @@ _PAIR = """
 SELECT client_id, client_secret, access_token, refresh_token, token_expiration_time, oauth_host
 FROM portal_config WHERE id = $1
 """
+# What the gateway writes by itself leaves `updated_at` alone: that is when a person last gave a key, and what `pause`
+# asks for.
 _SAVE = """
-UPDATE portal_config SET access_token = $2, refresh_token = $3, token_expiration_time = $4, updated_at = now()
-WHERE id = $1
+UPDATE portal_config SET access_token = $2, refresh_token = $3, token_expiration_time = $4 WHERE id = $1
 """
-_MOVED = "UPDATE portal_config SET client_endpoint = $2, updated_at = now() WHERE id = $1"
+_MOVED = "UPDATE portal_config SET client_endpoint = $2 WHERE id = $1"
 _LOCK = "SELECT pg_advisory_lock(hashtextextended($1, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 

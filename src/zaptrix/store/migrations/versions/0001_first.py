@@ -182,6 +182,7 @@ CREATE TABLE api_key (
     last_used_at TIMESTAMPTZ,
     revoked_at TIMESTAMPTZ
 );
+CREATE INDEX api_key_portal ON api_key (portal_id);
 
 CREATE TABLE idempotency (
     api_key_id VARCHAR(16) NOT NULL REFERENCES api_key(id) ON DELETE CASCADE,
@@ -191,6 +192,7 @@ CREATE TABLE idempotency (
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     PRIMARY KEY (api_key_id, key)
 );
+CREATE INDEX idempotency_message ON idempotency (message_id);
 
 CREATE TABLE audit (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
