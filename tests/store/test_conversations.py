@@ -64,7 +64,7 @@ async def test_a_customer_is_known_by_any_of_their_ids_and_on_their_channel_only
 
 async def test_a_conversation_begins_under_its_strongest_public_name(ledger: Ledger) -> None:
     channel = await ledger.channel()
-    named = [{"bsuid": ANA, "wa_id": NUMBER}, {"bsuid": BIA}, {"phone": "+12025550143"}]
+    named: list[dict[str, Any]] = [{"bsuid": ANA, "wa_id": NUMBER}, {"bsuid": BIA}, {"phone": "+12025550143"}]
     talks = [await ledger.talk(channel, **customer) for customer in named]
     names = [(await mapping(ledger, talk))["meta_whatsapp_id"] for talk in talks]
     assert names == [NUMBER, BIA, "+12025550143"]

@@ -18,15 +18,20 @@ from zaptrix.core import limits
 from zaptrix.core.errors import Refused, TooFast, Unauthorized, Unavailable
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.lanes import Lane
+from zaptrix.core.message import Direction, Side
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import backoff_s
 from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, ConfirmEnd
+from zaptrix.store.claims import ClaimedRow, ConfirmEnd, Way
 from zaptrix.store.database import Database
 
 log = structlog.get_logger(__name__)
+
+
+# Which messages' arrival a side is told of: those that came from it.
+_TOLD_OF = {Side.WHATSAPP: Direction.INBOUND, Side.BITRIX24: Direction.OUTBOUND}
 
 
 class Confirmer:
@@ -56,8 +61,9 @@ class Confirmer:
                 return
 
     async def _claim(self, lane: Lane) -> list[ClaimedRow]:
+        way = Way(_TOLD_OF[self._platform.side], lane.owner)
         async with self._database.transaction() as connection:
-            return await claims.claim_to_confirm(connection, lane.owner, limits.CONFIRM_BATCH, self._lease_s)
+            return await claims.claim_to_confirm(connection, way, limits.CONFIRM_BATCH, self._lease_s)
 
     async def _parcel(self, row: ClaimedRow) -> Parcel | None:
         tenant = await self._directory.channel(ChannelId(row.channel_id))

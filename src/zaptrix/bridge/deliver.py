@@ -74,7 +74,7 @@ class Delivery:
             self.bells.ring_soon([lane])
         else:
             async with self.database.connection() as connection:
-                due_at = await claims.next_due(connection, lane.owner)
+                due_at = await claims.next_due(connection, lane.owner, since_s=time.monotonic() - run.began)
             if due_at is not None:
                 await self.bells.later(lane, due_at)
 
@@ -105,7 +105,8 @@ class _Slice:
         self._platform = delivery.platform
         self._way = Way(delivery.direction, lane.owner)
         self._after = uuid4()  # anywhere: no conversation is always the last to be served
-        self.ends = time.monotonic() + delivery.slice_s
+        self.began = time.monotonic()
+        self.ends = self.began + delivery.slice_s
         self.again_at: datetime | None = None  # the whole lane has to wait until then
 
     async def deliver(self) -> None:

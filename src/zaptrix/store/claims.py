@@ -28,7 +28,7 @@ _HELD = {
 
 # Only the oldest open message of a conversation may be claimed. The recursion hops from conversation to conversation
 # along the index, so that a claim costs what it returns, however long the backlog; it starts anywhere ($3), so that no
-# conversation is always last.
+# conversation is always last. What was picked is looked at again under its lock: another runner may have been faster.
 _CLAIM = """
 WITH RECURSIVE heads AS (
     (SELECT conversation_id, id, channel_id, state, due_at FROM message
@@ -44,9 +44,11 @@ WITH RECURSIVE heads AS (
     WHERE h.state = $4 AND h.due_at <= now() AND NOT EXISTS (
         SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = h.channel_id AND ({held}))
     LIMIT $5
+), free AS MATERIALIZED (
+    SELECT m.id FROM picked JOIN message m ON m.id = picked.id WHERE m.state = $4 AND m.due_at <= now()
+    ORDER BY m.id FOR NO KEY UPDATE OF m
 ), claimed AS (
-    UPDATE message SET attempt_id = $2, {taken} FROM picked
-    WHERE message.id = picked.id AND message.state = $4 AND message.due_at <= now() RETURNING message.*
+    UPDATE message SET attempt_id = $2, {taken} FROM free WHERE message.id = free.id RETURNING message.*
 )
 SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
@@ -134,7 +136,12 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     confirm: bool = False  # the side it came from is to be told
 
 
-_SETTLE = """
+# Whoever changes several messages takes them in one and the same order, so that two batches never wait for each other
+# in a circle.
+_IN_ORDER = "mine AS (SELECT id FROM message WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)"
+
+_SETTLE = f"""
+WITH {_IN_ORDER}
 UPDATE message m SET
     state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
     whatsapp_id = coalesce(m.whatsapp_id, s.whatsapp_id), error_code = s.error_code, error_detail = s.error_detail,
@@ -143,9 +150,12 @@ UPDATE message m SET
     confirm_due_at = CASE WHEN s.confirm THEN now() ELSE m.confirm_due_at END
 FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
     $9::boolean[]) AS s(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm)
-WHERE m.id = s.id AND m.attempt_id = s.attempt_id AND m.state IN ('sending', 'verifying')
+JOIN mine ON mine.id = s.id
+WHERE m.id = mine.id AND m.attempt_id = s.attempt_id AND m.state IN ('sending', 'verifying')
 RETURNING m.id
-"""
+"""  # noqa: S608
+_CODE_MAX = 64
+_DETAIL_MAX = 500
 _FAILED = """
 INSERT INTO attempt (message_id, number, verdict, code, detail)
 SELECT f.id, m.attempts, f.verdict, f.code, f.detail
@@ -164,8 +174,8 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> s
         [int(s.costs_an_attempt) for s in settlements],
         [s.due_at for s in settlements],
         [s.whatsapp_id for s in settlements],
-        [s.error_code for s in settlements],
-        [s.error_detail for s in settlements],
+        [_told(s.error_code, _CODE_MAX) for s in settlements],
+        [_told(s.error_detail, _DETAIL_MAX) for s in settlements],
         [s.confirm for s in settlements],
     )
     return {MessageId(row["id"]) for row in rows}
@@ -185,43 +195,65 @@ async def record_failures(connection: Connection, failures: Sequence[Failure]) -
         _FAILED,
         [f.message_id for f in failures],
         [f.verdict for f in failures],
-        [f.code[:64] for f in failures],
-        [f.detail[:500] for f in failures],
+        [_told(f.code, _CODE_MAX) for f in failures],
+        [_told(f.detail, _DETAIL_MAX) for f in failures],
     )
+
+
+def _told(text: str | None, characters: int) -> str | None:
+    """What a platform said, as PostgreSQL takes it: no word of theirs may keep a verdict from being written."""
+    if text is None:
+        return None
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:characters]
 
 
 _NEXT_DUE = """
 SELECT min(at) FROM (
-    SELECT min(due_at) AS at FROM message WHERE lane_id = $1 AND state IN ('pending', 'verifying') AND due_at > now()
+    SELECT min(due_at) AS at FROM message
+    WHERE lane_id = $1 AND state IN ('pending', 'verifying') AND due_at > now() - make_interval(secs => $2)
     UNION ALL
     SELECT min(confirm_due_at) FROM message
-    WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1 AND confirm_due_at > now()
+    WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1
+        AND confirm_due_at > now() - make_interval(secs => $2)
 ) due
 """
 
 
-async def next_due(connection: Connection, lane_id: UUID) -> datetime | None:
-    """When the next thing of this lane that has to wait becomes due."""
-    at: datetime | None = await connection.fetchval(_NEXT_DUE, lane_id)
+async def next_due(connection: Connection, lane_id: UUID, *, since_s: float) -> datetime | None:
+    """When the next thing of this lane that has to wait becomes due, or became due in the last `since_s`.
+
+    What was due before then was there to be claimed: if it still waits, it waits for something else than time.
+    """
+    at: datetime | None = await connection.fetchval(_NEXT_DUE, lane_id, since_s)
     return at
 
 
 _CONFIRM_LANE = "(CASE m.direction WHEN 'inbound' THEN m.channel_id ELSE m.portal_id END)"
-_TO_CONFIRM = f"""
+_CONFIRM = """
 WITH picked AS MATERIALIZED (
-    SELECT id FROM message m WHERE {_CONFIRM_LANE} = $1 AND confirm_due_at <= now()
+    SELECT id FROM message m WHERE {lane} = $1 AND direction = '{direction}' AND confirm_due_at <= now()
+        AND NOT EXISTS (SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
+            WHERE ch.id = m.channel_id AND ({held}))
     ORDER BY confirm_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE message SET confirm_due_at = now() + make_interval(secs => $3) FROM picked
     WHERE message.id = picked.id RETURNING message.*
 )
-SELECT {_PARCEL} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
-"""  # noqa: S608
-_CONFIRMED = """
+SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+"""
+_BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
+# By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
+_TO_CONFIRM = {
+    direction: _CONFIRM.format(lane=_CONFIRM_LANE, direction=direction, held=_HELD[back], parcel=_PARCEL)
+    for direction, back in _BACK.items()
+}
+_CONFIRMED = f"""
+WITH {_IN_ORDER}
 UPDATE message m SET confirm_attempts = m.confirm_attempts + s.cost,
     confirm_due_at = CASE WHEN m.confirm_attempts + s.cost < $4 THEN s.again_at END
-FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS s(id, again_at, cost) WHERE m.id = s.id
-"""
+FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS s(id, again_at, cost) JOIN mine ON mine.id = s.id
+WHERE m.id = mine.id
+"""  # noqa: S608
 
 
 class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,9 +264,10 @@ class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
     costs_an_attempt: bool
 
 
-async def claim_to_confirm(connection: Connection, lane_id: UUID, limit: int, lease_s: float) -> list[ClaimedRow]:
-    """Messages that have arrived and whose origin, this lane's owner, is to be told so."""
-    return [ClaimedRow(row) for row in await connection.fetch(_TO_CONFIRM, lane_id, limit, lease_s)]
+async def claim_to_confirm(connection: Connection, way: Way, limit: int, lease_s: float) -> list[ClaimedRow]:
+    """Messages of one direction that have arrived and whose origin, the lane's owner, is to be told so."""
+    rows = await connection.fetch(_TO_CONFIRM[way.direction], way.lane_id, limit, lease_s)
+    return [ClaimedRow(row) for row in rows]
 
 
 async def confirmed(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: int) -> None:
@@ -248,11 +281,16 @@ async def confirmed(connection: Connection, ends: Sequence[ConfirmEnd], attempts
     )
 
 
+# Whom somebody holds right now is not dead: it is about to be settled.
 _EXPIRE = """
+WITH dead AS MATERIALIZED (
+    SELECT id FROM message WHERE state = 'sending' AND claimed_at < now() - make_interval(secs => $1)
+    FOR UPDATE SKIP LOCKED
+)
 UPDATE message SET state = 'verifying', attempts = attempts + 1, attempt_id = NULL, error_code = 'runner_died',
     due_at = now() + make_interval(secs => CASE direction WHEN 'inbound' THEN $2::float8 ELSE $3::float8 END)
-WHERE state = 'sending' AND claimed_at < now() - make_interval(secs => $1)
-RETURNING id, direction, lane_id
+FROM dead WHERE message.id = dead.id
+RETURNING message.id, direction, lane_id
 """
 
 
@@ -279,6 +317,6 @@ async def lanes_due(connection: Connection, late_s: float, limit: int) -> list[W
 
 
 async def lanes_to_confirm(connection: Connection, late_s: float, limit: int) -> list[Way]:
-    """Lanes with confirmations that are due; the direction is the confirmed messages'."""
+    """Lanes with confirmations that are due, as `claim_to_confirm` takes them."""
     rows = await connection.fetch(_LANES_TO_CONFIRM, late_s, limit)
     return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]

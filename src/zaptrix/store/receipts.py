@@ -29,7 +29,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 _STANDINGS = """
 SELECT id, state, whatsapp_id, conversation_id, origin FROM message
 WHERE channel_id = $1 AND direction = 'outbound' AND (id = ANY($2) OR whatsapp_id = ANY($3))
-FOR UPDATE
+ORDER BY id FOR UPDATE
 """
 
 
@@ -75,7 +75,7 @@ UPDATE message m SET
     dead_at = CASE a.state WHEN 'dead' THEN a.at ELSE m.dead_at END,
     error_code = CASE a.state WHEN 'dead' THEN a.code END,
     error_detail = CASE a.state WHEN 'dead' THEN a.detail END,
-    confirm_due_at = CASE WHEN m.sent_at IS NULL AND m.origin = 'operator' AND a.state <> 'dead' THEN now()
+    confirm_due_at = CASE WHEN a.state = 'dead' THEN NULL WHEN m.sent_at IS NULL AND m.origin = 'operator' THEN now()
         ELSE m.confirm_due_at END
 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
     AS a(id, state, at, whatsapp_id, code, detail)

@@ -1,0 +1,372 @@
+"""Claims: one runner a message, the oldest of its conversation first, and nothing held but what has to be."""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.store.ledger import START, Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.ids import AttemptId, ConversationId
+from zaptrix.core.message import Direction
+from zaptrix.core.portal import Channel
+from zaptrix.store import claims
+from zaptrix.store.claims import ClaimedRow, Way
+
+MIDDLE = UUID(int=1 << 127)
+
+
+def soon(seconds: float = 60) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+async def prove(ledger: Ledger, way: Way, lease_s: float = 60, limit: int = 10) -> list[ClaimedRow]:
+    async with ledger.database.transaction() as connection:
+        return await claims.claim_to_prove(connection, way, AttemptId(uuid4()), limit=limit, lease_s=lease_s)
+
+
+async def due(ledger: Ledger, message_id: int, at: datetime) -> None:
+    await ledger.run("UPDATE message SET due_at = $1 WHERE id = $2", at, message_id)
+
+
+async def test_only_the_oldest_open_message_of_a_conversation_is_claimed(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    first = await ledger.outbound(await ledger.talk(channel), 3)
+    second = await ledger.outbound(await ledger.talk(channel), 2)
+    assert ids(await ledger.claim(to_whatsapp(channel))) == [first[0], second[0]]
+    assert await ledger.claim(to_whatsapp(channel)) == []
+
+
+async def test_the_next_message_goes_when_the_one_before_is_gone(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    first, second, third = await ledger.outbound(await ledger.talk(channel), 3)
+    for message_id, end in ((first, "sent"), (second, "dead"), (third, "sent")):
+        (row,) = await ledger.claim(to_whatsapp(channel))
+        assert ids([row]) == [message_id]
+        assert await ledger.end(row, end)
+    assert await ledger.claim(to_whatsapp(channel)) == []
+
+
+@pytest.mark.parametrize("state", ["pending", "verifying"])
+async def test_a_message_that_waits_holds_its_own_conversation_and_no_other(ledger: Ledger, state: str) -> None:
+    channel = await ledger.channel()
+    waiting, other = await ledger.talk(channel), await ledger.talk(channel)
+    await ledger.outbound(waiting, 2)
+    (row,) = await ledger.claim(to_whatsapp(channel))
+    await ledger.end(row, state, due_at=soon())
+    (free,) = await ledger.outbound(other)
+    assert ids(await ledger.claim(to_whatsapp(channel))) == [free]
+    assert await ledger.claim(to_whatsapp(channel)) == []
+
+
+async def test_a_waiting_message_goes_when_it_is_due(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    (message_id,) = await ledger.outbound(await ledger.talk(channel))
+    await due(ledger, message_id, soon(-1))
+    assert ids(await ledger.claim(to_whatsapp(channel))) == [message_id]
+
+
+async def test_both_directions_of_a_conversation_go_their_own_way(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    talk = await ledger.talk(channel)
+    (asked,) = await ledger.inbound(talk)
+    (answered,) = await ledger.outbound(talk)
+    assert ids(await ledger.claim(to_bitrix24(channel.portal_id))) == [asked]
+    assert ids(await ledger.claim(to_whatsapp(channel))) == [answered]
+
+
+async def test_a_claim_carries_all_that_a_platform_needs(ledger: Ledger) -> None:
+    portal = await ledger.portal()
+    channel = await ledger.channel(portal)
+    talk = await ledger.talk(channel, chat_id=5, bsuid="BR.1", wa_id="554188887777", phone="+5541988887777", name="Ana")
+    new = outbound(talk, "oi, Ana", bitrix_chat_id=5, bitrix_message_id=77, request_id="r-9")
+    (message_id,) = await ledger.write(new)
+    (row,) = await ledger.claim(to_whatsapp(channel))
+    parcel = row.parcel(channel, portal)
+    assert (parcel.message_id, parcel.attempts, parcel.request_id) == (message_id, 0, "r-9")
+    assert parcel.content == new.content
+    assert parcel.conversation == talk
+    assert (parcel.bitrix_chat_id, parcel.bitrix_message_id, parcel.whatsapp_id) == (5, 77, None)
+
+
+async def test_the_circle_misses_nobody_wherever_it_begins(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    messages = {(await ledger.outbound(await ledger.talk(channel)))[0] for _ in range(30)}
+    claimed: list[int] = []
+    after = MIDDLE
+    for _ in range(20):
+        rows = await ledger.claim(to_whatsapp(channel), limit=4, after=after)
+        claimed += ids(rows)
+        after = max((row.conversation_id for row in rows), default=ConversationId(START))
+        if len(rows) < 4:
+            after = ConversationId(START)
+    assert sorted(claimed) == sorted(messages)
+
+
+async def test_a_long_conversation_takes_no_turn_from_the_others(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    busy = await ledger.talk(channel)
+    await ledger.outbound(busy, 50)
+    quiet = [(await ledger.outbound(await ledger.talk(channel)))[0] for _ in range(4)]
+    claimed = set(ids(await ledger.claim(to_whatsapp(channel), limit=5)))
+    assert set(quiet) < claimed
+
+
+HOLDS = [
+    ("UPDATE channel SET whatsapp_paused_at = now() WHERE id = $1", Direction.OUTBOUND),
+    ("UPDATE channel SET line_paused_at = now() WHERE id = $1", Direction.INBOUND),
+    (
+        "UPDATE portal_config SET paused_at = now() WHERE id = (SELECT portal_id FROM channel WHERE id = $1)",
+        Direction.INBOUND,
+    ),
+]
+
+
+@pytest.mark.parametrize(("pause", "held"), HOLDS, ids=["number", "line", "portal"])
+async def test_a_pause_holds_the_side_whose_key_is_bad_and_lets_the_other_go(
+    ledger: Ledger, pause: str, held: Direction
+) -> None:
+    portal = await ledger.portal()
+    channel, neighbour = await ledger.channel(portal), await ledger.channel(portal)
+    talk, others = await ledger.talk(channel), await ledger.talk(neighbour)
+    for each in (talk, others):
+        await ledger.write(outbound(each), inbound(each))
+    await ledger.run(pause, channel.id)
+    sent = await ledger.claim(to_whatsapp(channel))
+    shown = await ledger.claim(to_bitrix24(portal.id))
+    assert (sent == []) == (held is Direction.OUTBOUND)
+    shown_here = [row for row in shown if row.channel_id == channel.id]
+    assert (shown_here == []) == (held is Direction.INBOUND)
+    if "portal_config" not in pause:
+        assert [row for row in shown if row.channel_id == neighbour.id]
+    assert await ledger.claim(to_whatsapp(neighbour))
+
+
+@pytest.mark.parametrize(("pause", "held"), HOLDS, ids=["number", "line", "portal"])
+async def test_a_pause_holds_the_search_for_proof_too(ledger: Ledger, pause: str, held: Direction) -> None:
+    channel = await ledger.channel()
+    talk = await ledger.talk(channel)
+    way = to_whatsapp(channel) if held is Direction.OUTBOUND else to_bitrix24(channel.portal_id)
+    await ledger.write(outbound(talk) if held is Direction.OUTBOUND else inbound(talk))
+    await ledger.run("UPDATE message SET state = 'verifying'")
+    await ledger.run(pause, channel.id)
+    assert await prove(ledger, way) == []
+
+
+async def test_what_waits_for_its_proof_is_claimed_for_nothing_else(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    (message_id,) = await ledger.outbound(await ledger.talk(channel))
+    (sent,) = await ledger.claim(to_whatsapp(channel))
+    await ledger.end(sent, "verifying", due_at=soon(-1), costs_an_attempt=True)
+    assert await ledger.claim(to_whatsapp(channel)) == []
+    (row,) = await prove(ledger, to_whatsapp(channel))
+    assert ids([row]) == [message_id]
+    assert await prove(ledger, to_whatsapp(channel)) == []  # one search at a time
+    await ledger.end(row, "pending", due_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert ids(await ledger.claim(to_whatsapp(channel))) == [message_id]
+
+
+async def test_a_search_whose_runner_died_is_taken_up_again(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    await ledger.outbound(await ledger.talk(channel))
+    await ledger.run("UPDATE message SET state = 'verifying'")
+    assert await prove(ledger, to_whatsapp(channel), lease_s=-1)
+    assert await prove(ledger, to_whatsapp(channel))
+
+
+async def test_many_claimers_at_once_never_hold_the_same_message_nor_two_of_one_conversation(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    talks = [await ledger.talk(channel) for _ in range(25)]
+    await ledger.write(*(outbound(talk, str(n)) for n in range(8) for talk in talks))
+    held: Counter[UUID] = Counter()
+    order: defaultdict[UUID, list[int]] = defaultdict(list)
+    rolls = random.Random(7)
+
+    async def runner() -> None:
+        idle = 0
+        while idle < 3:
+            rows = await ledger.claim(
+                to_whatsapp(channel), limit=rolls.randint(1, 9), after=UUID(int=rolls.getrandbits(128))
+            )
+            idle = 0 if rows else idle + 1
+            for row in rows:
+                held[row.conversation_id] += 1
+                assert held[row.conversation_id] == 1
+                order[row.conversation_id].append(row.fields["id"])
+            await asyncio.sleep(0)
+            for row in rows:
+                held[row.conversation_id] -= 1
+                again = rolls.random() < 0.2
+                if again:
+                    order[row.conversation_id].pop()
+                assert await ledger.end(row, "pending" if again else "sent", due_at=soon(-1))
+            if not rows:
+                await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(runner() for _ in range(8)))
+    while rows := await ledger.claim(to_whatsapp(channel), limit=100):
+        for row in rows:
+            order[row.conversation_id].append(row.fields["id"])
+            await ledger.end(row, "sent")
+    assert set(await ledger.states()) == {"sent"}
+    for talk in talks:
+        assert order[talk.id] == sorted(order[talk.id])
+        assert len(order[talk.id]) == 8
+
+
+# --- the shape of a long backlog -------------------------------------------------------------------------------------
+
+
+async def a_backlog(ledger: Ledger, channel: Channel, conversations: int, messages: int) -> None:
+    """Conversations with messages to send, written by PostgreSQL itself."""
+    await ledger.run(
+        "INSERT INTO conversation_mapping (portal_id, channel_id, meta_whatsapp_id, wa_id)"
+        " SELECT $1, $2, n::text, n::text FROM generate_series(1, $3::int) n",
+        channel.portal_id,
+        channel.id,
+        conversations,
+    )
+    await ledger.run(
+        "INSERT INTO message (portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content,"
+        " request_id, written_at) SELECT c.portal_id, c.channel_id, c.id, c.channel_id, 'outbound', 'text', 'operator',"
+        ' \'{"type":"text","text":{}}\', \'r\', now() FROM generate_series(1, $1::int) n, conversation_mapping c',
+        messages,
+    )
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bool) -> None:
+    channel = await ledger.channel()
+    await a_backlog(ledger, channel, conversations=5_000, messages=4)
+    if analyzed:
+        await ledger.run("ANALYZE message")
+    statements: dict[str, tuple[str, list[Any]]] = {
+        "claim": (claims._TO_SEND[Direction.OUTBOUND], [channel.id, uuid4(), MIDDLE, "pending", 10]),
+        "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), START, "verifying", 10, 60.0]),
+        "next due": (claims._NEXT_DUE, [channel.id, 5.0]),
+        "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [channel.id, 10, 60.0]),
+        "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
+    }
+    for name, (sql, values) in statements.items():
+        plan = await _plan(ledger, sql, values)
+        assert "Seq Scan on message" not in plan, f"{name}:\n{plan}"
+
+
+async def _plan(ledger: Ledger, sql: str, values: list[Any]) -> str:
+    async with ledger.database.connection() as connection:
+        # As the pool runs it after five times: without looking at the values.
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        rows = await connection.fetch(f"EXPLAIN {sql}", *values)
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_a_claim_touches_about_as_much_as_it_returns(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    await a_backlog(ledger, channel, conversations=5_000, messages=4)
+    async with ledger.database.transaction() as connection:
+        plan = await connection.fetch(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {claims._TO_SEND[Direction.OUTBOUND]}",
+            channel.id, uuid4(), MIDDLE, "pending", 10,
+        )  # fmt: skip
+    (heads,) = _nodes_that_scan(plan[0][0], "Recursive Union")
+    assert heads <= 50
+
+
+def _nodes_that_scan(plan: str, kind: str) -> list[float]:
+    import msgspec
+
+    def rows(node: dict[str, Any]) -> list[float]:
+        own = [node["Actual Rows"] * node["Actual Loops"]] if node["Node Type"] == kind else []
+        return own + [count for child in node.get("Plans", []) for count in rows(child)]
+
+    return rows(msgspec.json.decode(plan)[0]["Plan"])
+
+
+# --- what wakes a lane ------------------------------------------------------------------------------------------------
+
+
+async def next_due(ledger: Ledger, channel: Channel, since_s: float = 0.0) -> datetime | None:
+    async with ledger.database.connection() as connection:
+        return await claims.next_due(connection, channel.id, since_s=since_s)
+
+
+async def test_a_lane_knows_when_its_next_message_is_due(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    assert await next_due(ledger, channel) is None
+    talk, other = await ledger.talk(channel), await ledger.talk(channel)
+    (first,), (second,) = await ledger.outbound(talk), await ledger.outbound(other)
+    assert await next_due(ledger, channel) is None  # due now: it is claimed, not waited for
+    early, late = soon(60), soon(120)
+    await due(ledger, first, late)
+    await due(ledger, second, early)
+    assert await next_due(ledger, channel) == early
+    assert await next_due(ledger, channel, since_s=-90) == late
+
+
+async def test_what_became_due_since_the_runner_began_is_not_overlooked(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    (message_id,) = await ledger.outbound(await ledger.talk(channel))
+    became_due = soon(-60)
+    await due(ledger, message_id, became_due)
+    assert await next_due(ledger, channel, since_s=90) == became_due
+    assert await next_due(ledger, channel, since_s=30) is None
+
+
+async def test_a_confirmation_wakes_the_lane_of_the_side_that_is_told(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    await ledger.inbound(await ledger.talk(channel))
+    at = soon(30)
+    await ledger.run("UPDATE message SET state = 'sent', confirm_due_at = $1", at)
+    assert await next_due(ledger, channel) == at
+
+
+async def test_lanes_whose_bell_was_lost_are_found(ledger: Ledger) -> None:
+    channel, quiet = await ledger.channel(), await ledger.channel()
+    talk = await ledger.talk(channel)
+    await ledger.write(outbound(talk), inbound(talk))
+    (waiting,) = await ledger.outbound(await ledger.talk(quiet))
+    await due(ledger, waiting, soon())
+    async with ledger.database.connection() as connection:
+        found = await claims.lanes_due(connection, -1.0, 10)
+        assert set(found) == {to_whatsapp(channel), to_bitrix24(channel.portal_id)}
+        assert await claims.lanes_due(connection, 60.0, 10) == []
+        assert len(await claims.lanes_due(connection, -1.0, 1)) == 1
+
+
+async def a_talk(ledger: Ledger) -> tuple[Channel, Conversation]:
+    channel = await ledger.channel()
+    return channel, await ledger.talk(channel)
+
+
+async def test_a_message_whose_runner_died_is_verified_after_its_sides_wait(ledger: Ledger) -> None:
+    channel, talk = await a_talk(ledger)
+    (asked,) = await ledger.inbound(talk)
+    (answered,) = await ledger.outbound(talk)
+    await ledger.claim(to_whatsapp(channel))
+    await ledger.claim(to_bitrix24(channel.portal_id))
+    async with ledger.database.transaction() as connection:
+        assert await claims.expire(connection, 60.0, 5.0, 60.0) == []  # they may still come back
+        ways = await claims.expire(connection, -1.0, 5.0, 60.0)
+        now = await connection.fetchval("SELECT now()")
+    assert set(ways) == {to_whatsapp(channel), to_bitrix24(channel.portal_id)}
+    shown, sent = await ledger.row(asked), await ledger.row(answered)
+    for row, wait_s in ((shown, 5), (sent, 60)):
+        assert (row["state"], row["attempts"], row["error_code"]) == ("verifying", 1, "runner_died")
+        assert row["due_at"] == now + timedelta(seconds=wait_s)
+
+
+async def test_a_runner_that_settles_right_now_is_not_taken_for_dead(ledger: Ledger) -> None:
+    channel, talk = await a_talk(ledger)
+    (message_id,) = await ledger.outbound(talk)
+    (row,) = await ledger.claim(to_whatsapp(channel))
+    async with ledger.database.transaction() as settling:
+        await settling.execute("UPDATE message SET state = 'sent', attempt_id = NULL WHERE id = $1", message_id)
+        async with ledger.database.transaction() as sweeping:
+            await sweeping.execute("SET LOCAL lock_timeout = '2s'")
+            assert await claims.expire(sweeping, -1.0, 5.0, 60.0) == []
+    assert await ledger.state(message_id) == "sent"
+    assert not await ledger.end(row, "pending")

@@ -1,0 +1,128 @@
+"""Receipts: found by our own id within their channel, forward only, kept when they are early."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.store.ledger import Ledger, outbound, to_whatsapp
+from zaptrix.core.event import Receipt
+from zaptrix.core.ids import MessageId
+from zaptrix.core.message import Origin, State
+from zaptrix.core.portal import Channel
+from zaptrix.store import receipts
+from zaptrix.store.receipts import Advance, Standing
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def a_receipt(whatsapp_id: str, status: State = State.DELIVERED, message_id: int | None = None, **more: Any) -> Receipt:
+    fields: dict[str, Any] = {"phone_number_id": "1", "at": NOON} | more
+    return Receipt(
+        whatsapp_id=whatsapp_id,
+        status=status,
+        message_id=None if message_id is None else MessageId(message_id),
+        **fields,
+    )
+
+
+async def standings(ledger: Ledger, channel: Channel, *told: Receipt) -> list[Standing]:
+    async with ledger.database.transaction() as connection:
+        return await receipts.standings(connection, channel.id, told)
+
+
+async def advance(ledger: Ledger, message_id: int, state: State, at: datetime = NOON, **more: str) -> dict[str, Any]:
+    step = Advance(id=MessageId(message_id), state=state, at=at, whatsapp_id="wamid.A", **more)
+    async with ledger.database.transaction() as connection:
+        await receipts.advance(connection, [step])
+    return await ledger.row(message_id)
+
+
+async def a_sending(ledger: Ledger, **changes: Any) -> tuple[Channel, int]:
+    channel = await ledger.channel()
+    (message_id,) = await ledger.outbound(await ledger.talk(channel), **changes)
+    await ledger.claim(to_whatsapp(channel))
+    return channel, message_id
+
+
+async def test_a_receipt_finds_its_message_by_our_own_id_or_by_metas_within_its_channel(ledger: Ledger) -> None:
+    channel, other = await ledger.channel(), await ledger.channel()
+    talk, elsewhere = await ledger.talk(channel), await ledger.talk(other)
+    (by_ours,) = await ledger.outbound(talk)
+    (by_metas,) = await ledger.outbound(talk, whatsapp_id="wamid.A")
+    (theirs,) = await ledger.outbound(elsewhere, whatsapp_id="wamid.A")
+    (asked,) = await ledger.inbound(talk, whatsapp_id="wamid.Q")
+    told = [
+        a_receipt("wamid.new", message_id=by_ours),
+        a_receipt("wamid.A"),
+        a_receipt("wamid.X", message_id=theirs),
+        a_receipt("wamid.Q", message_id=asked),
+    ]
+    found = await standings(ledger, channel, *told)
+    assert {each.id for each in found} == {by_ours, by_metas}
+    assert found[0].origin is Origin.OPERATOR
+
+
+async def test_a_receipt_proves_the_send_that_nobody_came_back_to_record(ledger: Ledger) -> None:
+    channel, message_id = await a_sending(ledger)
+    row = await advance(ledger, message_id, State.DELIVERED)
+    assert (row["state"], row["whatsapp_id"], row["attempt_id"]) == ("delivered", "wamid.A", None)
+    assert (row["sent_at"], row["delivered_at"], row["read_at"]) == (NOON, NOON, None)
+    assert row["confirm_due_at"] is not None  # the operator's side is told
+    assert await ledger.claim(to_whatsapp(channel)) == []
+
+
+async def test_read_tells_of_delivery_too_and_never_moves_an_earlier_time(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger)
+    await advance(ledger, message_id, State.DELIVERED, NOON)
+    row = await advance(ledger, message_id, State.READ, NOON + timedelta(minutes=1))
+    assert (row["delivered_at"], row["read_at"]) == (NOON, NOON + timedelta(minutes=1))
+
+
+async def test_what_was_confirmed_once_is_not_confirmed_again_by_later_receipts(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger)
+    await advance(ledger, message_id, State.SENT)
+    await ledger.run("UPDATE message SET confirm_due_at = NULL")
+    assert (await advance(ledger, message_id, State.READ))["confirm_due_at"] is None
+
+
+async def test_what_no_operator_wrote_waits_for_no_confirmation(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger, origin=Origin.API)
+    assert (await advance(ledger, message_id, State.SENT))["confirm_due_at"] is None
+
+
+async def test_a_failure_is_a_dead_letter_and_is_not_told_as_an_arrival(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger)
+    await advance(ledger, message_id, State.SENT)
+    row = await advance(ledger, message_id, State.DEAD, code="131047", detail="re-engagement")
+    assert (row["state"], row["error_code"], row["error_detail"]) == ("dead", "131047", "re-engagement")
+    assert row["dead_at"] == NOON
+    assert row["confirm_due_at"] is None
+
+
+async def test_an_early_receipt_waits_for_its_messages_id(ledger: Ledger) -> None:
+    channel, other = await ledger.channel(), await ledger.channel()
+    talk = await ledger.talk(channel)
+    await ledger.outbound(await ledger.talk(other), whatsapp_id="wamid.A")  # the same id on another number
+    early = [a_receipt("wamid.A", State.READ), a_receipt("wamid.A", State.SENT), a_receipt("wamid.A", State.SENT)]
+    async with ledger.database.transaction() as connection:
+        await receipts.park(connection, channel.id, early)
+        await receipts.park(connection, channel.id, early)  # Meta repeats itself
+        assert await receipts.unpark(connection) == []
+    await ledger.write(outbound(talk, whatsapp_id="wamid.A"))
+    async with ledger.database.transaction() as connection:
+        found = await receipts.unpark(connection)
+        assert [(each.channel_id, each.receipt.status) for each in found] == [
+            (channel.id, State.SENT),
+            (channel.id, State.READ),
+        ]
+        assert await receipts.unpark(connection) == []
+
+
+async def test_a_receipt_that_nobody_came_for_is_forgotten(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    async with ledger.database.transaction() as connection:
+        await receipts.park(connection, channel.id, [a_receipt("wamid.A")])
+        await receipts.forget_parked(connection, hours=24 * 8)
+        assert await connection.fetchval("SELECT count(*) FROM parked_receipt") == 1
+        await connection.execute("UPDATE parked_receipt SET parked_at = now() - interval '9 days'")
+        await receipts.forget_parked(connection, hours=24 * 8)
+        assert await connection.fetchval("SELECT count(*) FROM parked_receipt") == 0
