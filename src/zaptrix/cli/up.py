@@ -85,10 +85,12 @@ class House:
         self._supervisor = supervisor
         self._show_logs = show_logs
         self._simulated = not settings.has_credentials
+        self._simulators: Process | None = None
         self._steps: tuple[Callable[[], None], ...] = (
             self._start_servers,
-            self._migrate,
             self._start_simulators,
+            self._migrate,
+            self._seed,
             self._start_workers,
             self._start_gateway,
         )
@@ -145,18 +147,24 @@ class House:
         run(program, timeout_s=MIGRATE_WAIT_S)
 
     def _start_simulators(self) -> None:
+        """They get ready while the database does."""
         if not self._simulated:
             return
-        port = self._settings.sim_port
         self._environ |= {
             "SIM_HOST": LOCAL,
-            "SIM_PORT": str(port),
+            "SIM_PORT": str(self._settings.sim_port),
             "SIM_DATA_DIR": str(self._folder / "sim"),
             "GATEWAY_URL": self._gateway_address(),
         }
-        simulators = self._process("simulators", "zaptrix_sim", stop_wait_s=SIMULATOR_STOP_WAIT_S)
-        self._supervisor.start(simulators)
-        self._wait_for(simulators, LOCAL, port, "/control/health")
+        self._simulators = self._process("simulators", "zaptrix_sim", stop_wait_s=SIMULATOR_STOP_WAIT_S)
+        self._supervisor.start(self._simulators)
+
+    def _seed(self) -> None:
+        """Without a real account the demo world's is the first."""
+        if self._simulators is None:
+            return
+        port = self._settings.sim_port
+        self._wait_for(self._simulators, LOCAL, port, "/control/health")
         if not self._supervisor.signals.stop_requested:
             self._environ |= demo_seed(_get(LOCAL, port, "/control/demo"), port=port)
 
