@@ -109,29 +109,16 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
     bells = Bells(redis)
     directory = Directory(database, box)
-    pace = RedisPace(redis)
+    pace, method_time, timeout_s = RedisPace(redis), RedisMethodTime(redis), settings.bitrix_timeout_s
     vault = StoredTokens(database, box)
     token_cache = RedisTokenCache(
         redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s
     )
     tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=_now), _now)
     portal_client = PortalClient(
-        session,
-        tokens=tokens,
-        vault=vault,
-        pace=pace,
-        method_time=RedisMethodTime(redis),
-        now=_now,
-        timeout_s=settings.bitrix_timeout_s,
+        session, tokens=tokens, vault=vault, pace=pace, method_time=method_time, now=_now, timeout_s=timeout_s
     )
-    graph = GraphClient(
-        session,
-        graph_url=settings.meta_graph_url,
-        version=settings.meta_api_version,
-        tokens=directory,
-        pace=pace,
-        timeout_s=settings.meta_timeout_s,
-    )
+    graph = _graph_client(settings, session, directory, pace)
 
     async def register(portal: Portal, channel: Channel) -> None:
         await registration.register(portal_client, portal, channel, settings.public_url)
@@ -170,6 +157,19 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         drains=_drains(settings, database, directory, bells, cache, SeenCache(redis, hits), graph, portal_client),
         graph=graph,
         portal_client=portal_client,
+    )
+
+
+def _graph_client(
+    settings: Settings, session: aiohttp.ClientSession, tokens: Directory, pace: RedisPace
+) -> GraphClient:
+    return GraphClient(
+        session,
+        graph_url=settings.meta_graph_url,
+        version=settings.meta_api_version,
+        tokens=tokens,
+        pace=pace,
+        timeout_s=settings.meta_timeout_s,
     )
 
 

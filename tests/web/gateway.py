@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
@@ -143,21 +143,23 @@ class Gateway:
             return Reply(answer.status, CIMultiDict(answer.headers), await answer.read())
 
     async def key_for(self, portal_id: str) -> str:
-        from uuid import UUID
-
         return await create_api_key(self.settings, name="test", portal_id=PortalId(UUID(portal_id)))
 
-    async def meta(self, body: object, *, secret: str = APP_SECRET, raw: bytes | None = None, **headers: str) -> Reply:
+    async def meta(
+        self, body: object, *, secret: str = APP_SECRET, raw: bytes | None = None, request_id: str = ""
+    ) -> Reply:
         """What Meta posts, signed."""
         data = json.dumps(body).encode() if raw is None else raw
         signature = hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
-        given = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json", **headers}
+        given = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json", **_named(request_id)}
         return await self.call("POST", "/webhooks/meta", key=None, data=data, headers=given)
 
-    async def bitrix24(self, form: Mapping[str, str] | bytes, **headers: str) -> Reply:
+    async def bitrix24(
+        self, form: Mapping[str, str] | bytes, *, request_id: str = "", kind: str = "application/x-www-form-urlencoded"
+    ) -> Reply:
         """What Bitrix24 posts."""
         data = form if isinstance(form, bytes) else urlencode(form).encode()
-        given = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        given = {"Content-Type": kind, **_named(request_id)}
         return await self.call("POST", "/webhooks/bitrix24/outbound", key=None, data=data, headers=given)
 
     async def portal(self, **changes: object) -> Json:
@@ -173,7 +175,7 @@ class Gateway:
         return created
 
     @asynccontextmanager
-    async def database(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    async def database(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         connection = await asyncpg.connect(self.settings.database_url)
         try:
             yield connection
@@ -225,6 +227,10 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 # --- what people send ------------------------------------------------------------------------------------------------
+
+
+def _named(request_id: str) -> dict[str, str]:
+    return {"X-Request-Id": request_id} if request_id else {}
 
 
 def a_request_id() -> str:
@@ -290,3 +296,28 @@ def an_event(member_id: str, token: str, *, message_id: str = "1", chat: str = "
         "auth[member_id]": member_id,
         "auth[application_token]": token,
     }
+
+
+# --- what workers would have written ---------------------------------------------------------------------------------
+
+
+async def a_conversation(gateway: Gateway, channel: Json, **columns: object) -> str:
+    given = {"meta_whatsapp_id": uuid4().hex, **columns}
+    names, marks = ", ".join(given), ", ".join(f"${n}" for n in range(3, len(given) + 3))
+    sql = f"INSERT INTO conversation_mapping (portal_id, channel_id, {names}) VALUES ($1, $2, {marks}) RETURNING id"  # noqa: S608
+    (row,) = await gateway.rows(sql, UUID(channel["portal_id"]), UUID(channel["id"]), *given.values())
+    return str(row["id"])
+
+
+async def a_letter(gateway: Gateway, channel: Json, conversation_id: str, **columns: object) -> int:
+    """A message in the ledger: a dead one, unless `state` says otherwise."""
+    content = '{"type": "text", "text": {"spans": [{"text": "oi"}]}}'
+    given = {"state": "dead", "error_code": "131047", "error_detail": "window closed", **columns}
+    names, marks = ", ".join(given), ", ".join(f"${n}" for n in range(5, len(given) + 5))
+    sql = f"""
+    INSERT INTO message (portal_id, channel_id, lane_id, conversation_id, content, direction, kind, origin, request_id,
+        written_at, {names})
+    VALUES ($1, $2, $2, $3, $4::jsonb, 'outbound', 'text', 'operator', 'test-request', now(), {marks}) RETURNING id"""  # noqa: S608
+    ids = UUID(channel["portal_id"]), UUID(channel["id"]), UUID(conversation_id)
+    (row,) = await gateway.rows(sql, *ids, content, *given.values())
+    return int(row["id"])

@@ -19,7 +19,7 @@ async def test_an_event_is_a_row_of_its_portal_before_it_is_answered(
     gateway: Gateway, portal: Json, token: str
 ) -> None:
     request_id = a_request_id()
-    reply = await gateway.bitrix24(an_event(portal["member_id"], token), **{"X-Request-Id": request_id})
+    reply = await gateway.bitrix24(an_event(portal["member_id"], token), request_id=request_id)
     assert (reply.status, reply.body) == (200, b"")
     assert reply.headers["X-Request-Id"] == request_id
     (event,) = await gateway.events(request_id)
@@ -31,7 +31,7 @@ async def test_an_event_is_a_row_of_its_portal_before_it_is_answered(
 async def test_an_event_delivered_twice_is_one_event(gateway: Gateway, portal: Json, token: str) -> None:
     request_id = a_request_id()
     for _ in range(2):
-        reply = await gateway.bitrix24(an_event(portal["member_id"], token), **{"X-Request-Id": request_id})
+        reply = await gateway.bitrix24(an_event(portal["member_id"], token), request_id=request_id)
         assert reply.status == 200
     assert len(await gateway.events(request_id)) == 1
 
@@ -39,7 +39,7 @@ async def test_an_event_delivered_twice_is_one_event(gateway: Gateway, portal: J
 @pytest.mark.parametrize("given", ["wrong", "", "the-application-token "])
 async def test_a_wrong_token_is_refused_and_nothing_is_stored(gateway: Gateway, portal: Json, given: str) -> None:
     request_id = a_request_id()
-    reply = await gateway.bitrix24(an_event(portal["member_id"], given), **{"X-Request-Id": request_id})
+    reply = await gateway.bitrix24(an_event(portal["member_id"], given), request_id=request_id)
     assert reply.status == 401
     assert reply.problem["detail"] == "unknown portal or wrong application token"
     assert await gateway.events(request_id) == []
@@ -82,7 +82,7 @@ async def test_an_unknown_event_is_kept_as_unroutable_and_answered_200(
 ) -> None:
     request_id = a_request_id()
     event = {**an_event(portal["member_id"], token), "event": "ONSOMETHINGNEW"}
-    assert (await gateway.bitrix24(event, **{"X-Request-Id": request_id})).status == 200
+    assert (await gateway.bitrix24(event, request_id=request_id)).status == 200
     (kept,) = await gateway.events(request_id)
     assert (kept["name"], kept["state"], kept["reason"]) == ("unknown", "unroutable", "unknown event")
 
@@ -91,7 +91,7 @@ async def test_an_event_of_a_strange_shape_is_kept_as_unroutable(gateway: Gatewa
     request_id = a_request_id()
     event = an_event(portal["member_id"], token)
     bare = {name: value for name, value in event.items() if not name.startswith("data")}
-    assert (await gateway.bitrix24(bare, **{"X-Request-Id": request_id})).status == 200
+    assert (await gateway.bitrix24(bare, request_id=request_id)).status == 200
     (kept,) = await gateway.events(request_id)
     assert (kept["state"], kept["reason"]) == ("unroutable", "no data")
 
@@ -99,7 +99,7 @@ async def test_an_event_of_a_strange_shape_is_kept_as_unroutable(gateway: Gatewa
 async def test_a_nul_in_a_text_does_not_lose_the_event(gateway: Gateway, portal: Json, token: str) -> None:
     request_id = a_request_id()
     event = an_event(portal["member_id"], token, message_id="nul", text="a\0b")
-    assert (await gateway.bitrix24(event, **{"X-Request-Id": request_id})).status == 200
+    assert (await gateway.bitrix24(event, request_id=request_id)).status == 200
     assert len(await gateway.events(request_id)) == 1
 
 
@@ -110,7 +110,7 @@ async def test_a_3_mb_body_is_refused_as_too_large(gateway: Gateway) -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", ""])
 async def test_another_content_type_is_not_refused(gateway: Gateway, portal: Json, token: str, kind: str) -> None:
     event = an_event(portal["member_id"], token, message_id=f"kind {kind}")
-    assert (await gateway.bitrix24(event, **{"Content-Type": kind})).status == 200
+    assert (await gateway.bitrix24(event, kind=kind)).status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])

@@ -18,7 +18,7 @@ from tests.web.gateway import (
 
 async def test_a_signed_webhook_is_a_row_before_it_is_answered(gateway: Gateway) -> None:
     request_id = a_request_id()
-    reply = await gateway.meta(a_webhook(a_message("wamid.1")), **{"X-Request-Id": request_id})
+    reply = await gateway.meta(a_webhook(a_message("wamid.1")), request_id=request_id)
     assert (reply.status, reply.body) == (200, b"")
     assert reply.headers["X-Request-Id"] == request_id
     (event,) = await gateway.events(request_id)
@@ -33,7 +33,7 @@ async def test_both_secrets_open_while_one_replaces_the_other(gateway: Gateway, 
 async def test_a_webhook_delivered_five_times_at_once_is_one_event(gateway: Gateway) -> None:
     request_id = a_request_id()
     webhook = a_webhook(a_message("wamid.five-times"))
-    replies = await asyncio.gather(*(gateway.meta(webhook, **{"X-Request-Id": request_id}) for _ in range(5)))
+    replies = await asyncio.gather(*(gateway.meta(webhook, request_id=request_id) for _ in range(5)))
     assert [reply.status for reply in replies] == [200] * 5
     assert len(await gateway.events(request_id)) == 1
 
@@ -78,7 +78,7 @@ async def test_a_3_mb_body_is_taken(gateway: Gateway) -> None:
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"object":1,"entry":{}}', b"\x00"])
 async def test_signed_nonsense_is_kept_as_unroutable_and_answered_200(gateway: Gateway, raw: bytes) -> None:
     request_id = a_request_id()
-    reply = await gateway.meta(None, raw=raw + b" " * int(request_id[-4:], 16), **{"X-Request-Id": request_id})
+    reply = await gateway.meta(None, raw=raw + b" " * int(request_id[-4:], 16), request_id=request_id)
     assert (reply.status, reply.body) == (200, b"")
     (event,) = await gateway.events(request_id)
     assert event["state"] == "unroutable"
@@ -88,7 +88,7 @@ async def test_of_1000_items_a_poisonous_one_harms_no_other(gateway: Gateway) ->
     request_id = a_request_id()
     messages: list[object] = [a_message(f"wamid.{request_id}.{n}") for n in range(999)]
     messages.insert(500, "poison")
-    reply = await gateway.meta(a_webhook(*messages), **{"X-Request-Id": request_id})
+    reply = await gateway.meta(a_webhook(*messages), request_id=request_id)
     assert reply.status == 200
     events = await gateway.events(request_id)
     assert [event["state"] for event in events].count("new") == 999
@@ -98,7 +98,7 @@ async def test_of_1000_items_a_poisonous_one_harms_no_other(gateway: Gateway) ->
 async def test_more_than_1000_items_keep_the_first_and_the_rest_as_one(gateway: Gateway) -> None:
     request_id = a_request_id()
     messages = [a_message(f"wamid.{request_id}.{n}") for n in range(1001)]
-    assert (await gateway.meta(a_webhook(*messages), **{"X-Request-Id": request_id})).status == 200
+    assert (await gateway.meta(a_webhook(*messages), request_id=request_id)).status == 200
     events = await gateway.events(request_id)
     assert len(events) == 1001
     assert events[-1]["reason"] == "more than 1000 items in one post"
@@ -108,7 +108,7 @@ async def test_an_unknown_field_is_kept_and_answered_200(gateway: Gateway) -> No
     request_id = a_request_id()
     change = {"field": "something_new", "value": {"a": 1}}
     body = {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}
-    assert (await gateway.meta(body, **{"X-Request-Id": request_id})).status == 200
+    assert (await gateway.meta(body, request_id=request_id)).status == 200
     assert [event["name"] for event in await gateway.events(request_id)] == ["account.unknown"]
 
 
@@ -135,5 +135,5 @@ async def test_other_methods_are_told_which_ones_there_are(gateway: Gateway, met
 
 async def test_a_request_id_that_is_not_one_is_replaced(gateway: Gateway) -> None:
     for strange in ("short", "has spaces in it", "x" * 65, "new\tline-in-it"):
-        reply = await gateway.meta(a_webhook(), **{"X-Request-Id": strange})
+        reply = await gateway.meta(a_webhook(), request_id=strange)
         assert len(reply.headers["X-Request-Id"]) == 32

@@ -38,7 +38,7 @@ async def test_without_postgresql_meta_is_told_to_come_back_and_bitrix24s_events
         (unseen, "token-2", second),
         (strangers, "not-theirs", third),
     ):
-        reply = await lonely.bitrix24(an_event(portal["member_id"], token), **{"X-Request-Id": request_id})
+        reply = await lonely.bitrix24(an_event(portal["member_id"], token), request_id=request_id)
         assert (reply.status, reply.body) == (200, b"")
     # Who does not even say who they are is nobody, with or without PostgreSQL.
     assert (await lonely.bitrix24({"event": "ONIMCONNECTORMESSAGEADD"})).status == 401
@@ -81,9 +81,9 @@ async def test_without_redis_webhooks_are_accepted_and_the_api_answers(own_serve
     portal = await lonely.portal(application_token="token")
     await asyncio.to_thread(own_servers.redis.stop)
     first, second = a_request_id(), a_request_id()
-    assert (await lonely.meta(a_webhook(a_message("wamid.noredis")), **{"X-Request-Id": first})).status == 200
+    assert (await lonely.meta(a_webhook(a_message("wamid.noredis")), request_id=first)).status == 200
     event = an_event(portal["member_id"], "token")
-    assert (await lonely.bitrix24(event, **{"X-Request-Id": second})).status == 200
+    assert (await lonely.bitrix24(event, request_id=second)).status == 200
     assert len(await lonely.events(first)) == len(await lonely.events(second)) == 1
     assert (await lonely.call("GET", "/api/portals")).status == 200
     health = await lonely.call("GET", "/health", key=None)

@@ -41,7 +41,7 @@ class _Book(Generic[Key, Value]):
 
     def __init__(self, look_up: Callable[[Key], Awaitable[Value | None]]) -> None:
         self._look_up = look_up
-        self._entries: dict[Key, tuple[float, Value | None]] = {}
+        self._entries: dict[Key, tuple[float, Value]] = {}
 
     async def get(self, key: Key) -> Value | None:
         known = self._entries.get(key)
@@ -50,9 +50,13 @@ class _Book(Generic[Key, Value]):
         try:
             value = await self._look_up(key)
         except StoreUnavailable:
-            if known and known[1] is not None:
+            if known:
                 return known[1]
             raise
+        if value is None:
+            # Absence is not remembered: a number that was connected a moment ago must not lose its first messages.
+            self._entries.pop(key, None)
+            return None
         if len(self._entries) >= _ENTRIES_MAX:
             self._entries.clear()
         self._entries[key] = (time.monotonic() + _FRESH_S, value)

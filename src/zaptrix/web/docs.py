@@ -46,8 +46,8 @@ _START: Final = b"""window.addEventListener("DOMContentLoaded", () => {
 });
 """
 _FILES: Final = {
-    "swagger-ui.css": "text/css; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
 
@@ -55,8 +55,8 @@ _FILES: Final = {
 def docs_handlers(description: bytes) -> list[HTTPRouteHandler]:
     """Handlers for the page, its files and the description."""
     pages = [
-        _handler("/docs", _PAGE, "text/html; charset=utf-8", _HEADERS),
-        _handler("/docs/start.js", _START, "text/javascript; charset=utf-8", _CACHED),
+        _handler("/docs", _PAGE, "text/html", _HEADERS),
+        _handler("/docs/start.js", _START, "text/javascript", _CACHED),
         _handler("/openapi.json", description, "application/json", _HEADERS),
     ]
     files = [

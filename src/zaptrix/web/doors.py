@@ -15,7 +15,6 @@ from zaptrix.bridge.admit import NotAdmitted
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message import Side
 from zaptrix.store.database import StoreUnavailable
-from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -72,8 +71,12 @@ class Doors:
             raise await self._stranger(scope, Problem(MALFORMED, str(exc))) from None
         except NotAdmitted as exc:
             raise await self._stranger(scope, unauthorized(str(exc))) from None
-        except (StoreUnavailable, UnreadableSecret) as exc:
-            await self._keep(body, request_id, type(exc).__name__)
+        except StoreUnavailable:
+            await self._keep(body, request_id)
+        except Exception:
+            # Bitrix24 never sends an event twice: whatever broke here, the event is not lost with it.
+            log.exception("event not admitted", request_id=request_id, alarm=True)
+            await self._keep(body, request_id)
         metrics.webhook_received(Side.BITRIX24)
         return EMPTY
 
@@ -84,15 +87,15 @@ class Doors:
             raise await self._stranger(scope, Problem(FORBIDDEN, "The verify token is not ours"))
         return plain(200, text)
 
-    async def _keep(self, body: bytes, request_id: str, why: str) -> None:
-        """Bitrix24 never sends an event twice: it goes to the disk, also when nobody can say yet whose it is."""
+    async def _keep(self, body: bytes, request_id: str) -> None:
+        """On the disk, also when nobody can say yet whose it is: the replay finds out."""
         try:
             await self._app.spool.keep(body, request_id)
         except (SpoolFull, OSError) as exc:
             log.error("event not kept", reason=type(exc).__name__, request_id=request_id, alarm=True)  # noqa: TRY400
             raise unavailable("Neither PostgreSQL nor the local disk can take it") from None
         metrics.alarmed(AlarmKind.SPOOLED)
-        log.warning("spooled", reason=why, request_id=request_id)
+        log.warning("spooled", request_id=request_id)
 
     async def _stranger(self, scope: Scope, refusal: Problem) -> Problem:
         """`refusal`, or that they have to slow down, who cannot show that they are a platform."""

@@ -24,6 +24,7 @@ from zaptrix.telemetry.metrics import Family, Live, Waiting
 from zaptrix.web.callers import app_of, watcher
 
 _PING_S_MAX = 2.0
+_METRICS_TYPE = metrics.CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework adds it
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -130,7 +131,7 @@ async def prometheus(request: Request[Any, Any, Any]) -> Response[str]:
     """In Prometheus' text format, for all processes of this host."""
     live = await _live(app_of(request))
     told = await asyncio.to_thread(metrics.exposition, live)
-    return Response(told.decode(), media_type=metrics.CONTENT_TYPE)
+    return Response(told.decode(), media_type=_METRICS_TYPE)
 
 
 @get("/metrics/json", summary="Metrics as JSON", operation_id="getMetricsJson", guards=[watcher])

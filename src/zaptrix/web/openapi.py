@@ -138,6 +138,8 @@ _WITH_BODY: Final = (problems.MALFORMED, problems.TOO_LARGE, problems.UNSUPPORTE
 
 def _add_problems(path: str, method: str, operation: Schema) -> None:
     """The errors that an operation can end in, in place of what the framework thinks they are."""
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"].pop("nullable", None)  # left out is not null
     answers = operation["responses"]
     answers.pop("400", None)
     if path == "/health":

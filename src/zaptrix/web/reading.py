@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +17,17 @@ _PLACE = re.compile(r"^(?P<what>.*) - at `\$(?P<place>.*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(?P<field>.*)`$", re.DOTALL)
 _QUOTED_MAX = 64
+_TOLD_MAX = 10
 
 
-async def strict_body(request: Request[Any, Any, Any]) -> None:
-    """Before a handler: is the body JSON, and what the handler takes? The framework alone would take "1" for 1."""
+async def strict_request(request: Request[Any, Any, Any]) -> None:
+    """Before a handler: is each parameter given once, and is the body JSON and what the handler takes?
+
+    The framework alone would take the last of several, and "1" for 1.
+    """
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if repeated := sorted(name[:_QUOTED_MAX] for name, count in counts.items() if count > 1):
+        raise invalid(*(FieldError(name, "is given more than once") for name in repeated[:_TOLD_MAX]))
     wanted = request.route_handler.parsed_data_field
     if wanted is None:
         return
@@ -32,8 +40,6 @@ async def strict_body(request: Request[Any, Any, Any]) -> None:
         raise _invalid(str(exc)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Problem(MALFORMED, "The body is not JSON") from None
-    except RecursionError:
-        raise Problem(MALFORMED, "The body is nested too deeply") from None
 
 
 def _says_json(content_type: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from functools import partial
@@ -57,6 +58,9 @@ def serve(settings: Settings) -> None:
 
 def load(settings: Settings) -> Gateway:
     """The gateway of one server process."""
+    # A fork has its parent's handlers, which in it do nothing: until the server sets its own, a stop has to stop.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     logs.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
     return Gateway(settings)
 

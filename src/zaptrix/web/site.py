@@ -33,7 +33,7 @@ from zaptrix.web.problems import (
     Problem,
     unavailable,
 )
-from zaptrix.web.reading import strict_body
+from zaptrix.web.reading import strict_request
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ def _routes() -> list[Router]:
             events_router,
         ],
         guards=[known_caller],
-        before_request=strict_body,
+        before_request=strict_request,
         security=[{"bearer": []}, {"api_key": []}],
     )
     return [api, Router("/", route_handlers=list(monitor.HANDLERS), tags=["Monitoring"])]

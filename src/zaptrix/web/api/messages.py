@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -167,7 +167,6 @@ def _story(found: MessageDetail) -> MessageStory:
 
 def _timeline(message: MessageView, attempts: list[AttemptView]) -> list[Moment]:
     told = (
-        ("written", message.written_at),
         ("queued", message.created_at),
         ("sent", message.sent_at),
         ("delivered", message.delivered_at),
@@ -180,5 +179,6 @@ def _timeline(message: MessageView, attempts: list[AttemptView]) -> list[Moment]
     ]
     if message.dead_at is not None:
         moments.append(Moment(at=message.dead_at, what="dead", code=message.error_code, detail=message.error_detail))
-    # Stable: what the ledger wrote at one and the same moment stays in the order of a message's life.
-    return sorted(moments, key=lambda moment: moment.at.astimezone(UTC))
+    # Written comes first, whatever the platform's clock said; what the ledger wrote at one moment stays in this order.
+    moments.sort(key=lambda moment: moment.at)
+    return [Moment(at=message.written_at, what="written"), *moments]

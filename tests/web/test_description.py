@@ -1,0 +1,165 @@
+"""The API's description: true to what the gateway does, and shown without anything from elsewhere."""
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from playwright.async_api import Page, async_playwright
+from schemathesis import GenerationMode
+from schemathesis.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    not_a_server_error,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.result import Ok
+
+from tests.web.gateway import Gateway, Json
+
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+)
+EXAMPLES = 20
+
+
+@pytest.fixture
+async def description(gateway: Gateway) -> Json:
+    reply = await gateway.call("GET", "/openapi.json", key=None)
+    assert reply.status == 200
+    told: Json = reply.json
+    return told
+
+
+async def test_every_address_of_the_brief_is_described(description: Json) -> None:
+    told = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
+    assert told == {
+        ("GET", "/api/portals"),
+        ("POST", "/api/portals"),
+        ("GET", "/api/portals/{portal_id}"),
+        ("PUT", "/api/portals/{portal_id}"),
+        ("DELETE", "/api/portals/{portal_id}"),
+        ("GET", "/api/channels"),
+        ("POST", "/api/channels"),
+        ("GET", "/api/channels/{channel_id}"),
+        ("PUT", "/api/channels/{channel_id}"),
+        ("DELETE", "/api/channels/{channel_id}"),
+        ("POST", "/api/messages/text"),
+        ("GET", "/api/messages/{message_id}"),
+        ("GET", "/api/conversations"),
+        ("GET", "/api/conversations/{conversation_id}/messages"),
+        ("GET", "/api/dead-letters"),
+        ("POST", "/api/dead-letters/{message_id}/revive"),
+        ("POST", "/api/dead-letters/{message_id}/dismiss"),
+        ("POST", "/api/dead-letters/revive"),
+        ("POST", "/api/dead-letters/dismiss"),
+        ("GET", "/api/events"),
+        ("POST", "/api/events/{event_id}/replay"),
+        ("GET", "/health"),
+        ("GET", "/cache/stats"),
+        ("GET", "/queues/stats"),
+        ("GET", "/metrics"),
+        ("GET", "/metrics/json"),
+        ("GET", "/webhooks/meta"),
+        ("POST", "/webhooks/meta"),
+        ("POST", "/webhooks/bitrix24/outbound"),
+    }
+
+
+async def test_every_operation_has_a_summary_a_tag_and_its_refusals(description: Json) -> None:
+    for path, item in description["paths"].items():
+        for operation in item.values():
+            assert operation["summary"]
+            assert operation["tags"]
+            if path.startswith("/api/"):
+                assert operation["security"] == [{"bearer": []}, {"api_key": []}]
+                assert {"401", "429", "503"} <= operation["responses"].keys()
+
+
+async def test_every_name_that_is_pointed_at_is_there(description: Json) -> None:
+    pointed = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(description)))
+    assert pointed <= description["components"]["schemas"].keys()
+    assert description["openapi"] == "3.0.3"
+
+
+async def test_who_may_see_the_monitoring_is_told(description: Json) -> None:
+    assert "private address" in description["info"]["description"]
+
+
+async def test_the_gateway_does_what_its_description_says(gateway: Gateway) -> None:
+    """By schemathesis: whatever is sent, no 5xx, and every answer is one that the description has."""
+    await asyncio.to_thread(run_schemathesis, gateway)
+
+
+def run_schemathesis(gateway: Gateway) -> None:
+    schema = schemathesis.openapi.from_url(f"{gateway.url}/openapi.json")
+    wrong: list[str] = []
+    for result in schema.get_all_operations():
+        assert isinstance(result, Ok)
+        operation = result.ok()
+        for mode in GenerationMode:
+            wrong += broken_promises(operation, mode, {"Authorization": f"Bearer {gateway.admin_key}"})
+    assert not wrong, "\n\n".join(wrong)
+
+
+def broken_promises(
+    operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: GenerationMode, headers: dict[str, str]
+) -> Iterator[str]:
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def cases(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(headers=headers, checks=list(CHECKS))
+
+    try:
+        cases()
+    except (FailureGroup, Failure) as exc:
+        yield f"{operation.label} ({mode}): {exc}"
+    except Unsatisfiable:
+        pass  # an operation without anything to get wrong
+
+
+@pytest.fixture
+async def page() -> AsyncIterator[Page]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield await browser.new_page()
+        await browser.close()
+
+
+async def test_the_docs_page_shows_the_api_and_asks_nobody_else(gateway: Gateway, page: Page) -> None:
+    complaints: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    answer = await page.goto(f"{gateway.url}/docs")
+    assert answer is not None
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    await page.get_by_text("/api/messages/text").wait_for()
+    await page.get_by_text("Send a text").click()
+    await page.get_by_text("Idempotency-Key").first.wait_for()
+    assert complaints == []
+    assert all(url.startswith((gateway.url, "data:")) for url in asked)

@@ -1,0 +1,117 @@
+"""`/health`, `/cache/stats`, `/queues/stats`, `/metrics`: what they say, and to whom."""
+
+from pathlib import Path
+
+import pytest
+
+import zaptrix
+from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook
+
+PAGES = ("/cache/stats", "/queues/stats", "/metrics", "/metrics/json")
+QUEUES = ["incoming-messages", "bitrix24-messages", "outbound-messages", "meta-messages"]
+
+
+async def test_health_tells_that_all_is_well(gateway: Gateway) -> None:
+    reply = await gateway.call("GET", "/health", key=None)
+    assert reply.status == 200
+    told = reply.json
+    assert (told["status"], told["works"], told["version"]) == ("ok", ["Everything works."], zaptrix.__version__)
+    for part in ("postgresql", "redis"):
+        assert told[part]["ok"] is True
+        assert told[part]["latency_ms"] >= 0
+    assert told["timestamp"]
+
+
+async def test_the_cache_tells_memory_clients_and_keys(gateway: Gateway) -> None:
+    told = (await gateway.call("GET", "/cache/stats", key=None)).json
+    assert told["available"] is True
+    assert told["used_memory_bytes"] > 0
+    assert told["connected_clients"] > 0
+    assert told["total_keys"] >= 0
+
+
+async def test_the_four_queues_tell_messages_and_jobs(gateway: Gateway) -> None:
+    channel = await gateway.channel((await gateway.portal())["id"])
+    conversation = await a_conversation(gateway, channel)
+    before = (await gateway.call("GET", "/queues/stats", key=None)).json
+    assert list(before) == QUEUES
+    await a_letter(gateway, channel, conversation)
+    await gateway.call("POST", "/api/messages/text", {"conversation_id": conversation, "text": "oi"})
+    await gateway.meta(a_webhook(a_message("wamid.queues")))
+    after = (await gateway.call("GET", "/queues/stats", key=None)).json
+    grown = {
+        queue: {
+            state: after[queue]["messages"][state] - before[queue]["messages"][state]
+            for state in ("waiting", "active", "failed")
+        }
+        for queue in QUEUES
+    }
+    assert grown == {
+        "incoming-messages": {"waiting": 1, "active": 0, "failed": 0},
+        "bitrix24-messages": {"waiting": 0, "active": 0, "failed": 0},
+        "outbound-messages": {"waiting": 0, "active": 0, "failed": 0},
+        "meta-messages": {"waiting": 1, "active": 0, "failed": 1},
+    }
+    assert after["incoming-messages"]["messages"]["oldest_age_s"] >= 0
+    assert set(after["incoming-messages"]["jobs"]) == {"waiting", "active", "delayed", "completed", "failed"}
+
+
+async def test_requests_and_webhooks_are_counted_by_route_and_not_by_path(gateway: Gateway) -> None:
+    portal = await gateway.portal()
+    await gateway.call("GET", f"/api/portals/{portal['id']}")
+    await gateway.call("GET", "/nothing/here")
+    await gateway.meta(a_webhook(a_message("wamid.counted")))
+    reply = await gateway.call("GET", "/metrics", key=None)
+    assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    told = reply.body.decode()
+    for line in (
+        'zaptrix_http_requests_total{method="GET",route="/api/portals/{portal_id}",status="200"}',
+        'zaptrix_http_requests_total{method="GET",route="unmatched",status="404"}',
+        'zaptrix_http_requests_total{method="POST",route="/webhooks/meta",status="200"}',
+        'zaptrix_http_request_duration_seconds_bucket{le="0.005",method="POST",route="/webhooks/meta"}',
+        'zaptrix_webhooks_received_total{source="whatsapp"}',
+        'zaptrix_queue_size{queue="incoming-messages",state="waiting"}',
+        'zaptrix_queue_oldest_age_seconds{queue="meta-messages"}',
+        'zaptrix_paused{kind="portal"}',
+    ):
+        assert line in told
+    for name in (
+        "zaptrix_messages_processed_total",
+        "zaptrix_queue_job_duration_seconds",
+        "zaptrix_queue_job_status",
+    ):
+        assert f"# TYPE {name}" in told
+    assert portal["id"] not in told
+    assert "nothing/here" not in told
+
+
+async def test_metrics_come_as_json_too(gateway: Gateway) -> None:
+    families = {family["name"] for family in (await gateway.call("GET", "/metrics/json", key=None)).json}
+    assert {"zaptrix_http_requests", "zaptrix_webhooks_received", "zaptrix_queue_size"} <= families
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_on_a_private_bind_a_call_through_a_proxy_needs_a_key(gateway: Gateway, path: str) -> None:
+    forwarded = {"X-Forwarded-For": "203.0.113.1"}
+    assert (await gateway.call("GET", path, key=None)).status == 200
+    assert (await gateway.call("GET", path, key=None, headers=forwarded)).status == 401
+    assert (await gateway.call("GET", path, headers=forwarded)).status == 200
+
+
+async def test_on_a_public_bind_monitoring_needs_the_token_or_an_admins_key(
+    database_url: str, redis_url: str, folder: Path
+) -> None:
+    public = await a_gateway(folder, database_url, redis_url, HOST="0.0.0.0")  # noqa: S104
+    try:
+        portal = await public.portal()
+        portals_key = await public.key_for(portal["id"])
+        for path in PAGES:
+            assert (await public.call("GET", path, key=None)).status == 401
+            assert (await public.call("GET", path, key="wrong")).status == 401
+            assert (await public.call("GET", path, key=portals_key)).status == 403
+            assert (await public.call("GET", path, key=METRICS_TOKEN)).status == 200
+            assert (await public.call("GET", path)).status == 200
+        assert (await public.call("GET", "/health", key=None)).status == 200
+        assert "METRICS_TOKEN" in public.log
+    finally:
+        public.stop()

@@ -1,0 +1,127 @@
+"""The server: several processes, a kind stop, and what happens when something breaks inside."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.web.gateway import Gateway, a_gateway, a_message, a_request_id, a_webhook, an_event, until
+
+
+@pytest.fixture
+async def own(database_url: str, redis_url: str, folder: Path) -> AsyncIterator[Gateway]:
+    """A gateway of the test's own, with two processes."""
+    gateway = await a_gateway(folder, database_url, redis_url, WEB_PROCESSES="2")
+    yield gateway
+    gateway.stop()
+
+
+def workers(gateway: Gateway) -> list[int]:
+    assert gateway.process is not None
+    pid = gateway.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def half_a_webhook(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request that is under way: its body is not whole yet."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
+    writer.write(b"POST /webhooks/meta HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+    await writer.drain()
+    return reader, writer
+
+
+async def test_a_request_under_way_is_answered_before_the_gateway_stops(own: Gateway) -> None:
+    reader, writer = await half_a_webhook(own)
+    await own.call("GET", "/health", key=None)
+    assert own.process is not None
+    own.process.terminate()
+
+    async def refuses() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", own.settings.port)) != 0
+
+    await until(refuses, "no new connections")
+    assert own.process.poll() is None
+    writer.write(b"}")
+    await writer.drain()
+    assert b" 401 " in await reader.readline()
+    writer.close()
+    assert await asyncio.to_thread(own.process.wait, 10) == 0
+
+
+async def test_an_idle_connection_does_not_hold_up_the_stop(own: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", own.settings.port)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b" 200 " in await reader.readline()
+    assert await asyncio.to_thread(own.stop) == 0
+    writer.close()
+
+
+async def test_a_killed_process_is_replaced_and_the_other_goes_on(own: Gateway) -> None:
+    before = workers(own)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+
+    async def replaced() -> bool:
+        now = workers(own)
+        return before[0] not in now and len(now) == 2
+
+    await until(replaced, "a new process")
+    await own.ready()
+    for n in range(20):
+        assert (await own.meta(a_webhook(a_message(f"wamid.after.{n}")))).status == 200
+
+
+async def test_the_processes_of_a_host_count_together(own: Gateway) -> None:
+    for n in range(40):
+        await own.meta(a_webhook(a_message(f"wamid.{n}")))
+    told = (await own.call("GET", "/metrics", key=None)).body.decode()
+    assert 'zaptrix_webhooks_received_total{source="whatsapp"} 40.0' in told
+
+
+async def test_a_taken_port_is_told_in_a_sentence(own: Gateway) -> None:
+    second = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "zaptrix", "serve"],
+        env=own.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 2
+    assert f"PORT: 127.0.0.1:{own.settings.port} cannot be used" in second.stderr
+    assert "Traceback" not in second.stderr + second.stdout
+
+
+async def test_what_breaks_inside_is_a_problem_with_its_request_id_and_one_line_in_the_log(own: Gateway) -> None:
+    await own.rows("ALTER TABLE portal_config RENAME TO broken")
+    request_id = a_request_id()
+    reply = await own.call("GET", "/api/portals", headers={"X-Request-Id": request_id})
+    assert reply.status == 500
+    assert reply.problem["request_id"] == request_id
+    assert "portal_config" not in reply.body.decode()
+    assert own.log.count(request_id) == 1
+
+
+async def test_an_event_is_kept_whatever_breaks_and_meta_is_asked_to_send_again(own: Gateway) -> None:
+    portal = await own.portal(application_token="token")
+    await own.rows("ALTER TABLE event RENAME TO broken")
+    reply = await own.bitrix24(an_event(portal["member_id"], "token"), request_id="bitrix-request")
+    assert reply.status == 200
+    assert len(list((own.folder / "spool").glob("*.event"))) == 1
+    reply = await own.meta(a_webhook(a_message("wamid.broken")))
+    assert reply.status == 500
+    assert reply.problem["title"] == "Something broke on our side"
+    await own.rows("ALTER TABLE broken RENAME TO event")
+
+    async def replayed() -> bool:
+        return len(await own.events("bitrix-request")) == 1
+
+    await until(replayed, "the spool is replayed")
