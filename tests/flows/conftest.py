@@ -10,7 +10,7 @@ from tests.flows.world import World
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def shared_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """For tests that break nothing."""
     world = World(folder=tmp_path_factory.mktemp("world"))
     try:
@@ -18,6 +18,13 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         yield world
     finally:
         await world.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(shared_world: World) -> AsyncIterator[World]:
+    """The shared world; faults that a failed test left behind are nobody else's."""
+    yield shared_world
+    await shared_world.heal()
 
 
 @pytest.fixture

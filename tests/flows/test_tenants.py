@@ -58,8 +58,7 @@ async def test_a_portal_that_answers_503_delays_only_itself(world: World) -> Non
     await well.customer_writes(*(f"passa {n}" for n in range(5)))
 
     async def passed() -> bool:
-        told = await world.api("GET", f"/api/conversations?portal_id={well.portal_id}")
-        return bool(told["items"]) and len(await well.said_in_chat("customer")) == 5
+        return len(await well.said_in_chat("customer")) == 5
 
     await eventually(passed, 20, "the healthy portal's messages")
     assert [chat for chat in (await world.control("GET", f"state?portal={ill.key}"))["chats"] if chat["messages"]] == []

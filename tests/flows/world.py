@@ -285,18 +285,31 @@ class Tenant:
 
     async def chat(self, wa_id: str = "554188887777") -> dict[str, Any]:
         """The customer's chat on the open line."""
-        conversation = await self.conversation(wa_id)
+        chat = await self.chat_if_any(wa_id)
+        assert chat is not None, "the customer has no chat yet"
+        return chat
+
+    async def chat_if_any(self, wa_id: str = "554188887777") -> dict[str, Any] | None:
+        conversation = await self.conversation_if_any(wa_id)
+        if conversation is None:
+            return None
         state = await self.world.control("GET", f"state?portal={self.key}")
         external = f"zx1-{self.channel_id.hex}-{UUID(conversation['id']).hex}"
-        return next(chat for chat in state["chats"] if chat["external_chat_id"] == external)
+        return next((chat for chat in state["chats"] if chat["external_chat_id"] == external), None)
 
     async def conversation(self, wa_id: str = "554188887777") -> dict[str, Any]:
+        conversation = await self.conversation_if_any(wa_id)
+        assert conversation is not None, "the gateway has no conversation with the customer yet"
+        return conversation
+
+    async def conversation_if_any(self, wa_id: str = "554188887777") -> dict[str, Any] | None:
         told = await self.world.api("GET", f"/api/conversations?portal_id={self.portal_id}")
-        return next(one for one in told["items"] if one["meta_whatsapp_id"] == wa_id)
+        return next((one for one in told["items"] if one["meta_whatsapp_id"] == wa_id), None)
 
     async def said_in_chat(self, author: str, wa_id: str = "554188887777") -> list[str]:
         """What one kind of author said in the chat, in order."""
-        return [one["text"] for one in (await self.chat(wa_id))["messages"] if one["author"] == author]
+        chat = await self.chat_if_any(wa_id)
+        return [one["text"] for one in chat["messages"] if one["author"] == author] if chat else []
 
     async def on_phone(self, sender: str = "business", wa_id: str = "554188887777") -> list[dict[str, Any]]:
         """What the customer's phone shows of `customer` or `business`, in order."""
