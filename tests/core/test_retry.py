@@ -62,7 +62,7 @@ DAY_OLD = timedelta(hours=24, seconds=1)
         (TooFast("130429"), a_case(attempts=3), Snooze(after(8.0), "130429")),
         (TooFast("130429", wait_s=1.0), a_case(attempts=900, age=DAY_OLD), Snooze(after(1.0), "130429")),
         # It surely did not act: again, longer each time. Neither attempts nor age alone bury it.
-        (Unavailable("503"), a_case(), Retry(after(1.0), "503")),
+        (Unavailable("503", "down"), a_case(), Retry(after(1.0), "503", "down")),
         (Unavailable("503"), a_case(attempts=1), Retry(after(2.0), "503")),
         (Unavailable("503"), a_case(attempts=4), Retry(after(16.0), "503")),
         (Unavailable("503"), a_case(attempts=50), Retry(after(60.0), "503")),
@@ -70,7 +70,7 @@ DAY_OLD = timedelta(hours=24, seconds=1)
         (Unavailable("503"), a_case(attempts=4, age=timedelta(hours=24)), Retry(after(16.0), "503")),
         (Unavailable("503", "down"), a_case(attempts=4, age=DAY_OLD), Bury("503", "down", "unavailable")),
         # No clear answer: the proof first. The fifth one is not sent again.
-        (Unclear("timeout"), a_case(), Verify(after(60.0), "timeout")),
+        (Unclear("timeout", "read"), a_case(), Verify(after(60.0), "timeout", "read")),
         (Unclear("timeout"), a_case(attempts=3), Verify(after(60.0), "timeout")),
         (Unclear("timeout", "read"), a_case(attempts=4), Bury("timeout", "read", "unclear")),
         # It will never be taken.
@@ -84,7 +84,7 @@ DAY_OLD = timedelta(hours=24, seconds=1)
             Pause(Scope.PORTAL, "invalid_grant", "", after(1.0)),
         ),
         # Anything else: twice more, then a grave; always an alarm.
-        (Unexpected("418"), a_case(), Retry(after(1.0), "418", alarm=True)),
+        (Unexpected("418", "tea"), a_case(), Retry(after(1.0), "418", "tea", alarm=True)),
         (Unexpected("418"), a_case(attempts=1), Retry(after(2.0), "418", alarm=True)),
         (Unexpected("418", "tea"), a_case(attempts=2), Bury("418", "tea", "unexpected", alarm=True)),
         (PlatformError("odd"), a_case(), Retry(after(1.0), "odd", alarm=True)),

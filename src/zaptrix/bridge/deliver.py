@@ -15,7 +15,7 @@ from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
-from zaptrix.core.errors import TooFast, Unauthorized, Unavailable
+from zaptrix.core.errors import TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction, Side
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
 _START = UUID(int=0)
+_LEASE_SHARE = 0.8  # of a claim's time a call may take; the rest is for settling it
 
 
 class Delivery:
@@ -65,9 +66,10 @@ class Delivery:
         """Deliver what is due in `lane`, for a slice of time. Raises StoreUnavailable."""
         run = _Slice(self, lane)
         await run.prove()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(run.deliver())
-            tasks.create_task(self.confirmer.drain(lane, run.ends))
+        # What one raises is raised as it is, when the other has ended: a worker tells an outage from a breakdown.
+        ended = await asyncio.gather(run.deliver(), self.confirmer.drain(lane, run.ends), return_exceptions=True)
+        for error in filter(None, ended):
+            raise error
         if run.again_at is not None:
             await self.bells.later(lane, run.again_at)
         elif time.monotonic() >= run.ends:
@@ -126,10 +128,15 @@ class _Slice:
 
     async def prove(self) -> None:
         """Look for the proof of calls that had no clear answer, before anything else is sent."""
-        rows = await self._claim(lambda attempt_id: self._claim_to_prove(attempt_id, self._platform.calls_at_once * 4))
-        proofs = await asyncio.gather(*(self._platform.prove(parcel) for parcel in rows))
-        judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(rows, proofs, strict=True)]
-        await self._delivery.settler.settle(judged)
+        while time.monotonic() < self.ends:
+            parcels = await self._claim(
+                lambda attempt_id: self._claim_to_prove(attempt_id, self._platform.calls_at_once)
+            )
+            if not parcels:
+                return
+            proofs = await asyncio.gather(*map(self._platform.prove, parcels))
+            judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(parcels, proofs, strict=True)]
+            await self._delivery.settler.settle(judged)
 
     async def _next_calls(self, room: int) -> list[Call]:
         if room <= 0 or self.again_at is not None or time.monotonic() >= self.ends:
@@ -139,10 +146,18 @@ class _Slice:
         return self._platform.calls(parcels)
 
     async def _carry(self, call: Call) -> None:
-        outcomes = await self._platform.send(call)
+        outcomes = await self._send(call)
         judged = [self._delivery.judge(parcel, outcome) for parcel, outcome in zip(call, outcomes, strict=True)]
         self._mind(zip(outcomes, judged, strict=True))
         await self._delivery.settler.settle(judged)
+
+    async def _send(self, call: Call) -> list[Outcome]:
+        """Send, and leave off in time: when the claim runs out somebody else may take the messages up."""
+        try:
+            async with asyncio.timeout(self._delivery.lease_s * _LEASE_SHARE):
+                return await self._platform.send(call)
+        except TimeoutError:
+            return [Unclear("claim_ran_out", "the call took longer than a claim lasts")] * len(call)
 
     def _mind(self, ended: Iterable[tuple[Outcome, Judged]]) -> None:
         """When it is the platform that has to be left alone, and not one conversation, stop claiming."""
@@ -184,4 +199,6 @@ async def with_tenants(directory: Directory, rows: Sequence[ClaimedRow]) -> list
 async def _land(flying: set[asyncio.Task[None]]) -> None:
     """Calls in flight are not dropped when the slice fails: their outcome is wanted all the same."""
     if flying:
-        await asyncio.wait(flying, timeout=limits.LANDING_S_MAX)
+        landed, _ = await asyncio.wait(flying, timeout=limits.LANDING_S_MAX)
+        for task in landed:
+            task.cancelled() or task.exception()  # the slice has failed already, and says why

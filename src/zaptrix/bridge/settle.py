@@ -21,7 +21,7 @@ from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, channels, claims, conversations, messages, portals
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.database import Connection, Database, StoreRefused
 from zaptrix.store.group import GroupCommit
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result
@@ -57,6 +57,17 @@ class Settler:
         await self._group.add(judged)
 
     async def _commit(self, judged: list[Judged]) -> Sequence[bool]:
+        try:
+            return await self._write(judged)
+        except StoreRefused as exc:
+            if len(judged) > 1:
+                # One of them, or a tenant that was just deleted: one by one it harms nobody but itself.
+                return [(await self._commit([each]))[0] for each in judged]
+            # It stays claimed, as if its runner had died, and is verified when the claim has run out.
+            log.warning("not settled", message_id=judged[0].parcel.message_id, reason=str(exc), alarm=True)
+            return [False]
+
+    async def _write(self, judged: list[Judged]) -> Sequence[bool]:
         async with self._database.transaction() as connection:
             settled = await claims.settle(connection, [_settlement(j) for j in judged])
             ours = [j for j in judged if j.parcel.message_id in settled]

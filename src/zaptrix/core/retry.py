@@ -29,6 +29,7 @@ class Retry(msgspec.Struct, frozen=True):
 
     at: datetime
     code: str
+    detail: str = ""
     alarm: bool = False
 
 
@@ -37,6 +38,7 @@ class Verify(msgspec.Struct, frozen=True):
 
     at: datetime
     code: str
+    detail: str = ""
 
 
 class Bury(msgspec.Struct, frozen=True):
@@ -133,20 +135,22 @@ def _unavailable(error: Unavailable, case: Case) -> Verdict:
     # only delays. So attempts alone do not bury it, age does too.
     if case.attempts + 1 >= limits.ATTEMPTS_MAX and _outlasted(case):
         return Bury(error.code, error.detail, "unavailable")
-    return Retry(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code)
+    at = _later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s))
+    return Retry(at, error.code, error.detail)
 
 
 def _unclear(error: Unclear, case: Case) -> Verdict:
     if case.attempts + 1 >= limits.ATTEMPTS_MAX:
         return Bury(error.code, error.detail, "unclear")
-    return Verify(_later(case, case.patience.verify_wait_s), error.code)
+    return Verify(_later(case, case.patience.verify_wait_s), error.code, error.detail)
 
 
 def _unproven(error: PlatformError, case: Case) -> Verify | Bury:
     # A search that is refused day and night would hold its conversation for ever, and nobody would be told.
     if _outlasted(case) and not isinstance(error, TooFast | Unavailable):
         return Bury(error.code, error.detail, "unclear", alarm=True)
-    return Verify(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code)
+    at = _later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s))
+    return Verify(at, error.code, error.detail)
 
 
 def _outlasted(case: Case) -> bool:
@@ -156,7 +160,8 @@ def _outlasted(case: Case) -> bool:
 def _unexpected(error: PlatformError, case: Case) -> Verdict:
     if case.attempts >= limits.UNEXPECTED_RETRIES:
         return Bury(error.code, error.detail, "unexpected", alarm=True)
-    return Retry(_later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s)), error.code, alarm=True)
+    at = _later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s))
+    return Retry(at, error.code, error.detail, alarm=True)
 
 
 def _later(case: Case, seconds: float) -> datetime:

@@ -28,7 +28,8 @@ _HELD = {
 
 # Only the oldest open message of a conversation may be claimed. The recursion hops from conversation to conversation
 # along the index, so that a claim costs what it returns, however long the backlog; it starts anywhere ($3), so that no
-# conversation is always last. What was picked is looked at again under its lock: another runner may have been faster.
+# conversation is always last. What was picked is looked at again under its lock, for another runner may have been
+# faster; what somebody holds right now is left to them, so that two runners never wait for each other.
 _CLAIM = """
 WITH RECURSIVE heads AS (
     (SELECT conversation_id, id, channel_id, state, due_at FROM message
@@ -46,7 +47,7 @@ WITH RECURSIVE heads AS (
     LIMIT $5
 ), free AS MATERIALIZED (
     SELECT m.id FROM picked JOIN message m ON m.id = picked.id WHERE m.state = $4 AND m.due_at <= now()
-    ORDER BY m.id FOR NO KEY UPDATE OF m
+    FOR NO KEY UPDATE OF m SKIP LOCKED
 ), claimed AS (
     UPDATE message SET attempt_id = $2, {taken} FROM free WHERE message.id = free.id RETURNING message.*
 )

@@ -1,0 +1,312 @@
+"""The bridge between two platforms whose answers a test scripts, on real PostgreSQL and Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from tests.store.ledger import Ledger
+from zaptrix.bridge.confirm import Confirmer
+from zaptrix.bridge.deliver import Delivery
+from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.inbound import inbound_steps
+from zaptrix.bridge.outbound import outbound_steps
+from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.routing import Route
+from zaptrix.bridge.settle import Settler
+from zaptrix.bridge.sweep import Sweep, SweepPatience
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.event import (
+    ConnectorLost,
+    CustomerMessage,
+    DialogStarted,
+    Event,
+    NewEvent,
+    OperatorMessage,
+    Receipt,
+    Routed,
+)
+from zaptrix.core.ids import ConversationId, MessageId, PortalId
+from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane
+from zaptrix.core.message import Side, Words
+from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.ports import Call
+from zaptrix.core.retry import Patience
+from zaptrix.core.text import plain_text
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.cache import ConversationCache, SeenCache
+from zaptrix.queues.hits import Hits
+
+_numbers = itertools.count(1)
+
+QUICK = Patience(base_s=0.02, verify_wait_s=0.02)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ScriptedPlatform:
+    """Implements `core.ports.Platform`. What it answers is `answers`, by default that it takes everything.
+
+    What it truly took is `took`, whatever it answered.
+    """
+
+    def __init__(self, side: Side, *, calls_at_once: int = 4, parcels_per_call: int = 1) -> None:
+        self.side = side
+        self.patience = QUICK
+        self.calls_at_once = calls_at_once
+        self.parcels_per_call = parcels_per_call
+        self.took: defaultdict[ConversationId, list[MessageId]] = defaultdict(list)
+        self.asked: list[MessageId] = []  # every send, whatever came of it
+        self.confirmed: list[MessageId] = []
+        self.searched: list[MessageId] = []
+        self.answers: Callable[[Parcel], Awaitable[Outcome]] = self.take
+        self.proofs: Callable[[Parcel], Awaitable[Proof]] = self.look
+        self.confirms: Callable[[Parcel], Awaitable[Outcome]] = self.take_note
+        self.parcels: list[Parcel] = []
+
+    async def take(self, parcel: Parcel) -> Outcome:
+        self.took[parcel.conversation.id].append(parcel.message_id)
+        if self.side is Side.WHATSAPP:
+            return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
+        return Accepted(bitrix_chat_id=chat_of(parcel.conversation), bitrix_session_id=1)
+
+    async def look(self, parcel: Parcel) -> Proof:
+        if parcel.message_id not in self.took[parcel.conversation.id]:
+            return Absent()
+        if self.side is Side.WHATSAPP:
+            return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
+        return Accepted(bitrix_chat_id=chat_of(parcel.conversation))
+
+    async def take_note(self, parcel: Parcel) -> Outcome:
+        assert parcel.message_id in self.confirmed
+        return Accepted()
+
+    def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
+        size = self.parcels_per_call
+        return [tuple(parcels[at : at + size]) for at in range(0, len(parcels), size)]
+
+    async def send(self, call: Call) -> list[Outcome]:
+        self.parcels += call
+        self.asked += [parcel.message_id for parcel in call]
+        assert len({parcel.conversation.id for parcel in call}) == len(call)
+        return [await self.answers(parcel) for parcel in call]
+
+    async def prove(self, parcel: Parcel) -> Proof:
+        self.searched.append(parcel.message_id)
+        return await self.proofs(parcel)
+
+    async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+        self.confirmed += [parcel.message_id for parcel in parcels]
+        return [await self.confirms(parcel) for parcel in parcels]
+
+    def always(self, outcome: Outcome) -> None:
+        async def answer(_parcel: Parcel) -> Outcome:
+            return outcome
+
+        self.answers = answer
+
+    def once(self, *outcomes: Outcome) -> None:
+        """Answer with `outcomes`, one a send, and take everything after them."""
+        left = list(outcomes)
+
+        async def answer(parcel: Parcel) -> Outcome:
+            return left.pop(0) if left else await self.take(parcel)
+
+        self.answers = answer
+
+
+def chat_of(talk: Conversation) -> int:
+    return talk.id.int % 1_000_000 + 1
+
+
+@dataclass(kw_only=True)
+class House:
+    """Everything between the doors and the platforms."""
+
+    ledger: Ledger
+    redis: Redis
+    bells: Bells
+    directory: Directory
+    cache: ConversationCache
+    whatsapp: ScriptedPlatform
+    bitrix24: ScriptedPlatform
+    slice_s: float = 5.0
+    lease_s: float = 60.0
+    table: dict[str, Routed] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        database = self.ledger.database
+        seen = SeenCache(self.redis, Hits(self.redis))
+        self.settler = Settler(database, self.bells, self.directory.clear)
+        self.receiver = Receiver(database, self.bells)
+        inbound = Route(
+            database, self.bells, self.translate, inbound_steps(self.directory, self.cache, seen), self.slice_s
+        )
+        outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache), self.slice_s)
+        self.routes = {Queue.INCOMING: inbound, Queue.OUTBOUND: outbound}
+        self.deliveries = {
+            Queue.META: self._delivery(self.whatsapp),
+            Queue.BITRIX24: self._delivery(self.bitrix24),
+        }
+        self.sweep = Sweep(
+            database,
+            self.bells,
+            SweepPatience(
+                late_s=-1.0, lease_s=-1.0, bitrix_verify_wait_s=-1.0, whatsapp_verify_wait_s=-1.0, retention_days=30
+            ),
+            now,
+        )
+
+    def _delivery(self, platform: ScriptedPlatform) -> Delivery:
+        database = self.ledger.database
+        return Delivery(
+            platform,
+            database,
+            self.directory,
+            self.settler,
+            Confirmer(platform, database, self.directory, now, self.lease_s),
+            self.bells,
+            now=now,
+            slice_s=self.slice_s,
+            lease_s=self.lease_s,
+        )
+
+    def translate(self, event: Event) -> Routed:
+        return self.table[event.request_id]
+
+    async def drain(self, lane: Lane) -> None:
+        """One runner's slice."""
+        drains = self.routes.get(lane.queue) or self.deliveries[lane.queue]
+        await drains.drain(lane)
+
+    # --- what happens outside ---
+
+    async def happens(self, lane: Lane, *said: Routed) -> Lane:
+        """Events that say `said`, in the journal, in order."""
+        events = []
+        for routed in said:
+            number = next(_numbers)
+            self.table[f"r-{number}"] = routed
+            events.append(
+                NewEvent(
+                    source=Side.WHATSAPP if lane.queue is Queue.INCOMING else Side.BITRIX24,
+                    name="test",
+                    key=number.to_bytes(16, "big"),
+                    lane=lane,
+                    body=b"{}",
+                    request_id=f"r-{number}",
+                )
+            )
+        await self.receiver.accept(events)
+        return lane
+
+    async def customer_says(self, channel: Channel, *texts: str, customer: Customer) -> Lane:
+        lane = incoming_lane(channel.phone_number_id, customer.key)
+        return await self.happens(lane, *(asked(channel, customer, text) for text in texts))
+
+    async def operator_says(self, talk: Conversation, *texts: str) -> Lane:
+        lane = outbound_lane(talk.portal_id, talk.external_chat_id)
+        return await self.happens(lane, *(answered(talk, text) for text in texts))
+
+    async def whatsapp_tells(self, channel: Channel, *receipts: Receipt) -> Lane:
+        return await self.happens(incoming_lane(channel.phone_number_id, "somebody"), *receipts)
+
+    async def portal_tells(self, portal_id: PortalId, *told: DialogStarted | ConnectorLost | OperatorMessage) -> Lane:
+        return await self.happens(outbound_lane(portal_id, "somebody"), *told)
+
+    # --- looking ---
+
+    async def rung(self) -> set[Lane]:
+        """The lanes that have a bell, now or later."""
+        await self.quiet()
+        found: set[Lane] = set()
+        for queue in Queue:
+            for job in await self.bells.queue(queue).getJobs(["waiting", "delayed", "prioritized"]):
+                found.add(Lane(queue, job.data["lane"]))
+        return found
+
+    async def rung_now(self) -> set[Lane]:
+        """The lanes whose bell may be answered at once."""
+        await self.quiet()
+        found: set[Lane] = set()
+        for queue in Queue:
+            for job in await self.bells.queue(queue).getJobs(["waiting", "prioritized"]):
+                found.add(Lane(queue, job.data["lane"]))
+        return found
+
+    async def quiet(self) -> None:
+        """Let bells that were to be rung soon be rung."""
+        while self.bells._soon or (self.bells._ringer and not self.bells._ringer.done()):
+            await asyncio.sleep(0)
+
+    async def unring(self) -> None:
+        """Forget all bells."""
+        await self.quiet()
+        await self.redis.flushall()
+
+    async def run_until(self, *lanes: Lane, state: Callable[[], Awaitable[bool]], within_s: float = 60.0) -> None:
+        """Drain `lanes` again and again, at once and side by side, until `state` holds."""
+        async with asyncio.timeout(within_s):
+            while not await state():
+                await asyncio.gather(*map(self.drain, lanes))
+
+    async def settled(self) -> bool:
+        return not await self.ledger.value(
+            "SELECT EXISTS (SELECT 1 FROM message WHERE state IN ('pending', 'sending', 'verifying'))"
+        )
+
+    async def notices(self) -> list[dict[str, Any]]:
+        """The lines from the gateway to operators, oldest first."""
+        rows = await self.ledger.rows("SELECT content, conversation_id FROM message WHERE kind = 'notice' ORDER BY id")
+        return [msgspec.json.decode(row["content"]) | {"talk": row["conversation_id"]} for row in rows]
+
+
+def a_customer(**changes: Any) -> Customer:
+    number = f"5541{next(_numbers):08d}"
+    return Customer(**{"wa_id": number, "phone": f"+{number}", "name": "Ana"} | changes)
+
+
+def asked(channel: Channel, customer: Customer, text: str, **changes: Any) -> CustomerMessage:
+    fields: dict[str, Any] = {
+        "phone_number_id": channel.phone_number_id,
+        "customer": customer,
+        "whatsapp_id": f"wamid.in.{next(_numbers)}",
+        "content": Words(plain_text(text)),
+        "written_at": now().replace(microsecond=0),
+    }
+    return CustomerMessage(**fields | changes)
+
+
+def answered(talk: Conversation, text: str, **changes: Any) -> OperatorMessage:
+    fields: dict[str, Any] = {
+        "external_chat_id": talk.external_chat_id,
+        "bitrix_chat_id": chat_of(talk),
+        "bitrix_message_id": next(_numbers),
+        "content": Words(plain_text(text), "Rui"),
+    }
+    return OperatorMessage(**fields | changes)
+
+
+def lane_to_whatsapp(channel: Channel) -> Lane:
+    return meta_lane(channel.id)
+
+
+def lane_to_bitrix24(portal: Portal | PortalId) -> Lane:
+    return bitrix24_lane(portal.id if isinstance(portal, Portal) else portal)
+
+
+def long_ago() -> datetime:
+    return now() - timedelta(days=30)

@@ -1,0 +1,527 @@
+"""Delivery: in order, once, and nobody held by somebody else's trouble."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+
+from tests.bridge.house import House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
+from tests.store.ledger import to_whatsapp
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.errors import (
+    Refused,
+    Scope,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    Unclear,
+    Unexpected,
+)
+from zaptrix.core.ids import ConversationId, MessageId
+from zaptrix.core.message import Origin, Side
+from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.store.database import StoreUnavailable
+
+
+async def test_a_conversations_messages_arrive_in_their_order(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    written = await house.ledger.outbound(talk, 7)
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.took[talk.id] == written
+    assert set(await house.ledger.states()) == {"sent"}
+
+
+async def test_several_conversations_share_a_call_and_no_two_messages_of_one_do(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    talks = [await house.ledger.talk(channel) for _ in range(25)]
+    for each in talks:
+        await house.ledger.inbound(each, 3)
+    await house.drain(lane_to_bitrix24(portal))
+    assert {len(taken) for taken in house.bitrix24.took.values()} == {3}
+    assert await house.settled()
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("side", list(Side))
+async def test_whatever_goes_wrong_every_message_arrives_once_and_in_order(
+    house: House, channel: Channel, portal: Portal, side: Side, seed: int
+) -> None:
+    rolls = random.Random(seed)
+    platform = house.whatsapp if side is Side.WHATSAPP else house.bitrix24
+    lane = lane_to_whatsapp(channel) if side is Side.WHATSAPP else lane_to_bitrix24(portal)
+    talks = [await house.ledger.talk(channel, chat_id=5) for _ in range(6)]
+    written: dict[ConversationId, list[MessageId]] = {each.id: [] for each in talks}
+    for _ in range(5):
+        for each in talks:
+            make = house.ledger.outbound if side is Side.WHATSAPP else house.ledger.inbound
+            written[each.id] += await make(each)
+
+    async def answer(parcel: Parcel) -> Outcome:
+        await asyncio.sleep(rolls.random() * 0.003)
+        roll = rolls.random()
+        if roll < 0.1 and parcel.attempts < 3:
+            await platform.take(parcel)
+            return Unclear("timeout")  # it acted
+        for limit, error in (
+            (0.2, Unclear("timeout")),
+            (0.3, Unavailable("503")),
+            (0.35, TooFast("130429", wait_s=0.01)),
+            (0.4, TooFast("131056", wait_s=0.01, one_conversation=True)),
+        ):
+            if roll < limit and parcel.attempts < 3:
+                return error
+        return await platform.take(parcel)
+
+    async def proof(parcel: Parcel) -> Proof:
+        return Unavailable("503") if rolls.random() < 0.3 else await platform.look(parcel)
+
+    platform.answers, platform.proofs = answer, proof
+    await house.run_until(lane, lane, state=house.settled)
+    assert platform.took == written
+    assert set(await house.ledger.states()) == {"sent"}
+
+
+async def test_a_failing_conversation_holds_nobody_else(house: House, channel: Channel, talk: Conversation) -> None:
+    others = [await house.ledger.talk(channel) for _ in range(5)]
+    stuck = await house.ledger.outbound(talk, 2)
+    free = [(await house.ledger.outbound(each, 2)) for each in others]
+
+    async def answer(parcel: Parcel) -> Outcome:
+        return Unexpected("odd") if parcel.conversation.id == talk.id else await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = answer
+    await house.drain(lane_to_whatsapp(channel))
+    assert [house.whatsapp.took[each.id] for each in others] == free
+    assert house.whatsapp.took[talk.id] == []
+    assert await house.ledger.state(stuck[1]) == "pending"
+
+
+async def test_a_limit_of_one_conversation_leaves_the_others_alone(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    others = [await house.ledger.talk(channel) for _ in range(12)]
+    await house.ledger.outbound(talk)
+    for each in others:
+        await house.ledger.outbound(each)
+
+    async def answer(parcel: Parcel) -> Outcome:
+        if parcel.conversation.id == talk.id:
+            return TooFast("131056", wait_s=600, one_conversation=True)
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = answer
+    await house.drain(lane_to_whatsapp(channel))
+    assert (await house.ledger.states()).count("sent") == 12
+    assert (await house.ledger.states()).count("pending") == 1
+
+
+@pytest.mark.parametrize("outcome", [Unavailable("503"), TooFast("130429", wait_s=30)])
+async def test_a_platform_that_has_to_be_left_alone_is_left_alone_and_rung_later(
+    house: House, channel: Channel, outcome: Outcome
+) -> None:
+    for _ in range(20):
+        await house.ledger.outbound(await house.ledger.talk(channel))
+    house.whatsapp.always(outcome)
+    await house.drain(lane_to_whatsapp(channel))
+    assert len(house.whatsapp.asked) <= house.whatsapp.calls_at_once
+    assert set(await house.ledger.states()) == {"pending"}
+    assert await house.rung() == {lane_to_whatsapp(channel)}
+
+
+async def test_a_slice_that_is_over_rings_its_lane_again_so_that_others_have_a_turn(
+    house: House, channel: Channel
+) -> None:
+    house.slice_s = 0.05
+    house.__post_init__()
+    for _ in range(30):
+        await house.ledger.outbound(await house.ledger.talk(channel))
+
+    async def slowly(parcel: Parcel) -> Outcome:
+        await asyncio.sleep(0.02)
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = slowly
+    await house.drain(lane_to_whatsapp(channel))
+    states = await house.ledger.states()
+    assert 0 < states.count("sent") < 30
+    assert states.count("sending") == 0
+    assert lane_to_whatsapp(channel) in await house.rung_now()
+
+
+async def test_a_retry_that_became_due_while_the_lane_was_busy_is_not_left_to_the_sweep(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    """The portal is told of an arrival for a while; meanwhile another message's back-off is over."""
+    lane = lane_to_bitrix24(talk.portal_id)
+    await house.ledger.outbound(talk)
+    await house.ledger.run("UPDATE message SET state = 'sent', whatsapp_id = 'w', confirm_due_at = now()")
+    await house.ledger.inbound(await house.ledger.talk(channel))
+    house.bitrix24.always(TooFast("busy", wait_s=0.1, one_conversation=True))
+
+    async def slowly(_parcel: Parcel) -> Outcome:
+        await asyncio.sleep(0.3)
+        return Accepted()
+
+    house.bitrix24.confirms = slowly
+    await house.drain(lane)
+    assert lane in await house.rung()
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_had_no_clear_answer_and_is_not_there_is_sent_again_once(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    (message_id,) = await house.ledger.outbound(talk)
+    house.whatsapp.once(Unclear("timeout"))
+    await house.drain(lane_to_whatsapp(channel))
+    assert await house.ledger.state(message_id) == "verifying"
+    assert lane_to_whatsapp(channel) in await house.rung()
+    await house.run_until(lane_to_whatsapp(channel), state=house.settled)
+    assert house.whatsapp.asked == [message_id, message_id]
+    assert house.whatsapp.took[talk.id] == [message_id]
+    row = await house.ledger.row(message_id)
+    assert (row["state"], row["attempts"]) == ("sent", 1)
+
+
+async def test_what_had_no_clear_answer_and_is_there_is_not_sent_again(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    first, second = await house.ledger.inbound(talk, 2)
+
+    async def answer(parcel: Parcel) -> Outcome:
+        outcome = await house.bitrix24.take(parcel)
+        return Unclear("timeout") if parcel.message_id == first else outcome
+
+    house.bitrix24.answers = answer
+    await house.run_until(lane_to_bitrix24(portal), state=house.settled)
+    assert house.bitrix24.asked == [first, second]
+    assert house.bitrix24.took[talk.id] == [first, second]
+    assert await house.ledger.states() == ["sent", "sent"]
+
+
+async def test_nothing_is_sent_again_while_nobody_can_say(house: House, channel: Channel, talk: Conversation) -> None:
+    (message_id,) = await house.ledger.outbound(talk)
+    house.whatsapp.once(Unclear("timeout"))
+    searches = 0
+
+    async def proof(_parcel: Parcel) -> Proof:
+        nonlocal searches
+        searches += 1
+        return Unavailable("503") if searches < 4 else Absent()
+
+    house.whatsapp.proofs = proof
+    await house.run_until(lane_to_whatsapp(channel), state=house.settled)
+    assert searches == 4
+    assert house.whatsapp.asked == [message_id, message_id]
+    assert (await house.ledger.row(message_id))["attempts"] == 1  # a search costs nothing
+
+
+async def test_every_proof_that_is_due_is_looked_for_in_one_slice(house: House, channel: Channel) -> None:
+    for _ in range(60):
+        await house.ledger.outbound(await house.ledger.talk(channel))
+    await house.ledger.run("UPDATE message SET state = 'verifying'")
+
+    async def proof(parcel: Parcel) -> Proof:
+        return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
+
+    house.whatsapp.proofs = proof
+    await house.drain(lane_to_whatsapp(channel))
+    assert set(await house.ledger.states()) == {"sent"}
+    assert house.whatsapp.asked == []
+
+
+async def test_a_runner_that_died_between_claim_and_settle_is_verified_and_not_trusted(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    (taken,) = await house.ledger.outbound(talk)
+    (lost,) = await house.ledger.outbound(await house.ledger.talk(channel))
+    claimed = await house.ledger.claim(to_whatsapp(channel))
+    assert len(claimed) == 2
+    house.whatsapp.took[talk.id].append(taken)  # it had sent this one
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.asked == []
+    await house.sweep.run()
+    assert lane_to_whatsapp(channel) in await house.rung()
+    await house.run_until(lane_to_whatsapp(channel), state=house.settled)
+    assert house.whatsapp.asked == [lost]
+    assert sorted(house.whatsapp.searched) == [taken, lost]
+    assert await house.ledger.states() == ["sent", "sent"]
+    for row in claimed:
+        assert not await house.ledger.end(row, "dead")  # should it come back after all
+
+
+async def test_a_call_that_outlives_its_claim_is_cut_off_before_somebody_else_takes_over(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    house.lease_s = 0.2
+    house.__post_init__()
+    (message_id,) = await house.ledger.outbound(talk)
+
+    async def hang(_parcel: Parcel) -> Outcome:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    house.whatsapp.answers = hang
+    async with asyncio.timeout(10):
+        await house.drain(lane_to_whatsapp(channel))
+    row = await house.ledger.row(message_id)
+    assert (row["state"], row["attempts"], row["error_code"]) == ("verifying", 1, "claim_ran_out")
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_bad_key_holds_everything_behind_it_and_costs_nothing(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    for _ in range(10):
+        await house.ledger.outbound(await house.ledger.talk(channel))
+    (asked,) = await house.ledger.inbound(talk)
+    house.whatsapp.always(Unauthorized("190", "token dead", scope=Scope.CHANNEL))
+    await house.drain(lane_to_whatsapp(channel))
+    calls = len(house.whatsapp.asked)
+    assert calls <= house.whatsapp.calls_at_once
+    await house.drain(lane_to_whatsapp(channel))
+    assert len(house.whatsapp.asked) == calls
+    assert await house.ledger.value("SELECT whatsapp_paused_reason FROM channel") == "190: token dead"
+    assert await house.ledger.value("SELECT max(attempts) FROM message") == 0
+    assert await house.ledger.value("SELECT count(*) FROM audit WHERE action = 'channel.pause'") == 1
+    await house.drain(lane_to_bitrix24(portal))  # the other side goes on
+    assert await house.ledger.state(asked) == "sent"
+    house.whatsapp.answers = house.whatsapp.take
+    await house.ledger.run("UPDATE channel SET whatsapp_paused_at = NULL")
+    await house.run_until(lane_to_whatsapp(channel), state=house.settled)
+    assert (await house.ledger.states()).count("sent") == 11
+
+
+async def test_a_portals_bad_key_pauses_the_portal_and_nothing_that_goes_to_whatsapp(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    await house.ledger.inbound(talk)
+    (answer,) = await house.ledger.outbound(talk)
+    house.bitrix24.always(Unauthorized("invalid_grant", scope=Scope.PORTAL))
+    await house.drain(lane_to_bitrix24(portal))
+    assert await house.ledger.value("SELECT paused_reason FROM portal_config") == "invalid_grant"
+    await house.drain(lane_to_whatsapp(channel))
+    assert await house.ledger.state(answer) == "sent"
+
+
+async def test_a_message_that_will_never_be_taken_is_buried_and_the_operator_told_in_the_chat(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    refused, second = await house.ledger.outbound(talk, 2)
+    house.whatsapp.once(Refused("131047", "24 h", notice="window_closed"))
+    await house.drain(lane_to_whatsapp(channel))
+    assert await house.ledger.state(refused) == "dead"
+    assert await house.ledger.state(second) == "sent"  # it holds nobody
+    assert await house.notices() == [
+        {"type": "notice", "code": "window_closed", "params": {"code": "131047", "limit": "4096"}, "talk": talk.id}
+    ]
+    assert lane_to_bitrix24(talk.portal_id) in await house.rung_now()
+    await house.drain(lane_to_bitrix24(talk.portal_id))
+    (told,) = house.bitrix24.parcels
+    assert (told.origin, told.bitrix_chat_id) == (Origin.GATEWAY, 5)
+    assert told.portal.locale == "pt-BR"
+
+
+async def test_a_customers_message_that_cannot_be_shown_is_told_of_too(
+    house: House, portal: Portal, talk: Conversation
+) -> None:
+    await house.ledger.inbound(talk)
+    house.bitrix24.once(Refused("item_refused"))
+    await house.drain(lane_to_bitrix24(portal))
+    (notice,) = await house.notices()
+    assert (notice["code"], notice["params"]["code"]) == ("inbound_lost", "item_refused")
+    assert await house.ledger.states() == ["dead", "sent"]
+
+
+async def test_a_notice_that_cannot_be_shown_tells_nobody_of_itself(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    await house.ledger.outbound(talk)
+    house.whatsapp.once(Refused("100"))
+    house.bitrix24.always(Refused("no_chat"))
+    await house.drain(lane_to_whatsapp(channel))
+    await house.drain(lane_to_bitrix24(portal))
+    assert await house.ledger.states() == ["dead", "dead"]
+    assert len(await house.notices()) == 1
+
+
+async def test_a_conversation_without_a_chat_has_nobody_to_tell(house: House, channel: Channel) -> None:
+    await house.ledger.outbound(await house.ledger.talk(channel))
+    house.whatsapp.once(Refused("100"))
+    await house.drain(lane_to_whatsapp(channel))
+    assert await house.notices() == []
+
+
+async def test_a_text_that_a_program_sent_is_shown_to_the_operator(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    await house.ledger.outbound(talk, origin=Origin.API)
+    await house.drain(lane_to_whatsapp(channel))
+    (notice,) = await house.notices()
+    assert (notice["code"], notice["params"]) == ("sent_by_api", {"text": "resposta 0"})
+    assert house.bitrix24.confirmed == []
+
+
+async def test_every_failed_attempt_is_in_the_timeline_and_pace_is_not(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    await house.ledger.outbound(talk)
+    house.whatsapp.once(
+        TooFast("pace", wait_s=0.01, one_conversation=True), Unavailable("503", "down"), Unclear("timeout")
+    )
+    await house.run_until(lane_to_whatsapp(channel), state=house.settled)
+    rows = await house.ledger.rows("SELECT number, verdict, code, detail FROM attempt ORDER BY id")
+    assert [tuple(row.values()) for row in rows] == [
+        (1, "retry", "503", "down"),
+        (2, "verify", "timeout", ""),
+        (2, "snooze", "not_found", ""),
+    ]
+
+
+async def test_where_a_conversation_stands_is_learned_from_the_first_delivery(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    new = await house.ledger.talk(channel)
+    await house.ledger.inbound(new)
+    await house.drain(lane_to_bitrix24(portal))
+    row = (await house.ledger.rows("SELECT bitrix_chat_id, bitrix_session_id FROM conversation_mapping"))[0]
+    assert tuple(row.values()) == (chat_of(new), 1)
+
+
+async def test_a_verdict_that_postgresql_refuses_takes_no_other_verdict_with_it(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    """Two messages of one group; the platform gives one of them an id that no row can hold."""
+    (good,) = await house.ledger.outbound(talk)
+    (bad,) = await house.ledger.outbound(await house.ledger.talk(channel))
+
+    async def answer(parcel: Parcel) -> Outcome:
+        return Accepted(whatsapp_id="w" * (300 if parcel.message_id == bad else 10))
+
+    house.whatsapp.answers = answer
+    await house.drain(lane_to_whatsapp(channel))
+    assert await house.ledger.state(good) == "sent"
+    assert await house.ledger.state(bad) == "sending"  # as if its runner had died: it will be verified
+
+
+async def test_a_drain_says_plainly_that_postgresql_is_away(house: House, channel: Channel, talk: Conversation) -> None:
+    """A worker tells an outage, which passes, from a breakdown, which rings an alarm."""
+    await house.ledger.outbound(talk)
+
+    async def cut(parcel: Parcel) -> Outcome:
+        await house.ledger.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        house.ledger.database._pool.terminate()
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = cut
+    with pytest.raises(StoreUnavailable):
+        await house.drain(lane_to_whatsapp(channel))
+
+
+# --- confirmations ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_portal_is_told_once_when_the_operators_message_reached_whatsapp(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    written = await house.ledger.outbound(talk, 3)
+    await house.drain(lane_to_whatsapp(channel))
+    assert lane_to_bitrix24(portal) in await house.rung_now()
+    await house.drain(lane_to_bitrix24(portal))
+    await house.drain(lane_to_bitrix24(portal))
+    assert house.bitrix24.confirmed == written
+
+
+async def test_a_customer_sees_blue_ticks_only_when_the_message_is_in_bitrix24(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    written = await house.ledger.inbound(talk, 2)
+    house.bitrix24.always(Unavailable("503"))
+    await house.drain(lane_to_bitrix24(portal))
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.confirmed == []
+    house.bitrix24.answers = house.bitrix24.take
+    await house.run_until(lane_to_bitrix24(portal), state=house.settled)
+    assert lane_to_whatsapp(channel) in await house.rung_now()
+    await house.drain(lane_to_whatsapp(channel))
+    assert sorted(house.whatsapp.confirmed) == written
+
+
+async def test_a_channel_that_shows_no_blue_ticks_marks_nothing_read(house: House, portal: Portal) -> None:
+    discreet = await house.ledger.channel(portal, mark_read=False)
+    await house.ledger.inbound(await house.ledger.talk(discreet))
+    await house.drain(lane_to_bitrix24(portal))
+    await house.drain(lane_to_whatsapp(discreet))
+    assert await house.settled()
+    assert house.whatsapp.confirmed == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "tries"),
+    [(Unavailable("503"), 0), (TooFast("pace"), 0), (Unclear("timeout"), 1), (Unexpected("odd"), 1)],
+)
+async def test_an_outage_uses_up_no_try_of_a_confirmation(
+    house: House, channel: Channel, talk: Conversation, outcome: Outcome, tries: int
+) -> None:
+    (message_id,) = await house.ledger.inbound(talk)
+    await house.drain(lane_to_bitrix24(talk.portal_id))
+
+    async def fail(_parcel: Parcel) -> Outcome:
+        return outcome
+
+    house.whatsapp.confirms = fail
+    await house.drain(lane_to_whatsapp(channel))
+    row = await house.ledger.row(message_id)
+    assert row["confirm_attempts"] == tries
+    assert now() < row["confirm_due_at"] < now() + timedelta(seconds=10)
+    assert lane_to_whatsapp(channel) in await house.rung()
+
+
+async def test_a_confirmation_that_is_refused_is_given_up(house: House, channel: Channel, talk: Conversation) -> None:
+    (message_id,) = await house.ledger.inbound(talk)
+    await house.drain(lane_to_bitrix24(talk.portal_id))
+
+    async def refuse(_parcel: Parcel) -> Outcome:
+        return Refused("100")
+
+    house.whatsapp.confirms = refuse
+    await house.drain(lane_to_whatsapp(channel))
+    assert (await house.ledger.row(message_id))["confirm_due_at"] is None
+    assert await house.ledger.state(message_id) == "sent"  # it has arrived all the same
+
+
+# --- a property of the whole ------------------------------------------------------------------------------------------
+
+
+async def test_no_message_is_ever_claimed_behind_one_that_waits(house: House, channel: Channel) -> None:
+    """A slice's wrap-around, its window of calls and its batches leave the order of each conversation alone."""
+    talks = [await house.ledger.talk(channel) for _ in range(9)]
+    for number in range(4):
+        for each in talks[number:]:
+            await house.ledger.outbound(each)
+    flying: set[object] = set()
+
+    async def answer(parcel: Parcel) -> Outcome:
+        assert parcel.conversation.id not in flying
+        flying.add(parcel.conversation.id)
+        await asyncio.sleep(0.001)
+        flying.remove(parcel.conversation.id)
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = answer
+    await asyncio.gather(*(house.drain(lane_to_whatsapp(channel)) for _ in range(3)))
+    for taken in house.whatsapp.took.values():
+        assert taken == sorted(taken)
+    assert await house.settled()
