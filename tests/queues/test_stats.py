@@ -10,6 +10,7 @@ from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
+from zaptrix.queues.connection import CONNECTIONS_MAX, FairPool
 from zaptrix.queues.stats import bell_counts, redis_health
 from zaptrix.telemetry.metrics import Waiting
 
@@ -80,3 +81,22 @@ async def test_a_client_works_again_as_soon_as_redis_does(
         assert (await redis_health(own_client))["ok"] is False
     own_redis.start()
     assert all([(await redis_health(own_client))["ok"] for _ in range(10)])
+
+
+async def test_busy_callers_do_not_keep_others_from_redis(redis: Redis) -> None:
+    """More callers than connections, none of which ever rests: whoever asks has its turn."""
+    busy = [asyncio.ensure_future(call_for_ever(redis)) for _ in range(2 * CONNECTIONS_MAX)]
+    for _ in range(20):
+        assert (await redis_health(redis))["ok"] is True
+    for each in busy:
+        each.cancel()
+    await asyncio.wait(busy)
+    assert (await redis_health(redis))["ok"] is True
+    pool = redis.connection_pool
+    assert isinstance(pool, FairPool)
+    assert pool._turns._value == CONNECTIONS_MAX  # every turn was given back, those of the cancelled too
+
+
+async def call_for_ever(redis: Redis) -> None:
+    while True:
+        await redis.get("nothing")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.stats import bell_counts
+from zaptrix.queues.workers import LaneWorkers
 from zaptrix.telemetry.metrics import Waiting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,22 +116,32 @@ async def test_workers_that_start_before_redis_begin_when_it_comes(
     await ring_until(bells, A, drain, 1)
 
 
-async def test_a_drain_that_lets_a_cancellation_out_does_not_end_the_worker(
+async def test_a_drain_that_lets_a_cancellation_out_fails_alone(
     redis_url: str, bells: Bells, start_workers: StartWorkers
 ) -> None:
     drained: Counter[str] = Counter()
+    cancelled = asyncio.Event()
 
     async def drain(lane: Lane) -> None:
-        drained[lane.name] += 1
-        if lane == A and drained["a"] == 1:
+        if lane == A:
+            cancelled.set()
             raise asyncio.CancelledError
+        await cancelled.wait()
+        await bells.ring([lane])
+        drained[lane.name] += 1
 
     await start_workers(redis_url, drain, bells)
-    await bells.ring([A])
-    await eventually(lambda: drained["a"] == 1)
     await bells.ring([B])
-    await eventually(lambda: drained["b"] == 1)
-    await eventually(lambda: drained["a"] == 2)  # freed when its lock ran out
+    await bells.ring([A])
+    await eventually(lambda: drained["b"] >= 2)
+    counts = await bell_counts(bells)
+    assert counts is not None
+    assert counts[Queue.META][Waiting.FAILED] == 1
+
+
+def takes_no_more(workers: LaneWorkers) -> bool:
+    worker = workers._runners[0]._worker
+    return worker is not None and worker._leaving.is_set() and not worker._asking
 
 
 async def test_stopping_waits_for_drains_and_takes_no_more_bells(
@@ -139,7 +151,7 @@ async def test_stopping_waits_for_drains_and_takes_no_more_bells(
     await bells.ring([A])
     await eventually(lambda: drain.begun["a"] == 1)
     stopping = asyncio.ensure_future(workers.stop())
-    await eventually(lambda: bool(workers._runners[0]._worker.closing))
+    await eventually(partial(takes_no_more, workers))
     await bells.ring([B])
     drain.gate.set()
     await stopping
@@ -260,3 +272,33 @@ async def test_redis_killed_and_flushed_at_random_leaves_no_lane_dead(
         return len(drain.drained) == len(lanes)
 
     await eventually(all_drained, within_s=30)
+
+
+async def test_a_stop_leaves_no_lane_locked(redis_url: str, bells: Bells, start_workers: StartWorkers) -> None:
+    """Bells keep coming while workers come and go: none of them is fetched and then left to its lock."""
+    drained: Counter[str] = Counter()
+
+    async def drain(lane: Lane) -> None:
+        await asyncio.sleep(0.001)
+        drained[lane.name] += 1
+
+    ringing = asyncio.ensure_future(keep_ringing(bells, [Lane(Queue.META, str(number)) for number in range(30)]))
+    for _ in range(15):
+        workers = await start_workers(redis_url, drain, bells)
+        await eventually(partial(more_than, drained, drained.total() + 5))
+        await workers.stop()
+        counts = await bell_counts(bells)
+        assert counts is not None
+        assert counts[Queue.META][Waiting.ACTIVE] == 0
+    ringing.cancel()
+    await asyncio.wait({ringing})
+
+
+def more_than(drained: Counter[str], number: int) -> bool:
+    return drained.total() > number
+
+
+async def keep_ringing(bells: Bells, lanes: list[Lane]) -> None:
+    while True:
+        await bells.ring(lanes)
+        await asyncio.sleep(0.003)

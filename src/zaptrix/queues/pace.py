@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
@@ -27,6 +27,7 @@ UNKNOWN_WAIT_S = 1.0
 # The window of Bitrix24's method time is ten minutes; what is older says nothing.
 OPERATING_KEPT_S = 660
 LOCAL_BUCKETS_MAX = 10_000
+QUESTIONS_PER_CALL = 100
 
 _SCRIPT = Path(__file__).with_name("pace.lua").read_text(encoding="utf-8")
 _log = QuietLog(__name__)
@@ -44,7 +45,10 @@ class Buckets:
     """Leaky buckets in Redis, by Redis's own clock. `wait_s_max` is the longest wait that is worth booking."""
 
     def __init__(self, redis: Redis, *, wait_s_max: float) -> None:
+        self._redis = redis
         self._script = redis.register_script(_SCRIPT)
+        self._questions: list[_Question] = []
+        self._asking: asyncio.Task[None] | None = None
         self._wait_us_max = round(wait_s_max * US)
 
     async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Answer:
@@ -53,8 +57,44 @@ class Buckets:
         for bucket in buckets:
             # Rounded up: we may be a millionth too slow, never too fast.
             arguments += [math.ceil(US / bucket.rate_per_s), bucket.burst]
-        booked, wait_us, place = await self._script(keys=[f"zx:pace:{each.key}" for each in buckets], args=arguments)
+        question = _Question([f"zx:pace:{each.key}" for each in buckets], arguments, _new_future())
+        self._questions.append(question)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.get_running_loop().create_task(self._ask_all())
+        booked, wait_us, place = await question.answer
         return Answer(bool(booked), wait_us / US, buckets[place - 1])
+
+    async def _ask_all(self) -> None:
+        """Put the questions that came together to Redis together: one call of it costs as much as ten questions."""
+        while self._questions:
+            those, self._questions = self._questions[:QUESTIONS_PER_CALL], self._questions[QUESTIONS_PER_CALL:]
+            try:
+                answers = await self._put(those)
+            except AWAY as exc:
+                answers = [exc] * len(those)
+            for question, answer in zip(those, answers, strict=True):
+                if question.answer.done():
+                    continue  # whoever asked has gone
+                if isinstance(answer, Exception):
+                    question.answer.set_exception(answer)
+                else:
+                    question.answer.set_result(answer)
+
+    async def _put(self, questions: Sequence[_Question]) -> list[Any]:
+        async with answering(), self._redis.pipeline(transaction=False) as pipe:
+            for question in questions:
+                await self._script(keys=question.keys, args=question.arguments, client=pipe)
+            return list(await pipe.execute(raise_on_error=False))
+
+
+class _Question(NamedTuple):
+    keys: list[str]
+    arguments: list[int | str]
+    answer: asyncio.Future[tuple[int, int, int]]
+
+
+def _new_future() -> asyncio.Future[tuple[int, int, int]]:
+    return asyncio.get_running_loop().create_future()
 
 
 class RedisPace:

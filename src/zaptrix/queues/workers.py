@@ -62,7 +62,7 @@ class _QueueRunner:
         self._queue = queue
         self._drain = drain
         self._bells = bells
-        self._worker: Any = None
+        self._worker: _LeavingWorker | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._drains = 0
@@ -89,28 +89,32 @@ class _QueueRunner:
                 running.cancel()
             if self._stopping.is_set():
                 return
-            # It ends by itself only when Redis was away at its start, or a drain let a cancellation out.
-            error = asyncio.CancelledError() if running.cancelled() else running.exception()
+            # It ends by itself when Redis was away at its start.
+            error = None if running.cancelled() else running.exception()
             _quiet.warning("queue_worker_ended", error or RuntimeError(), queue=self._queue.value)
             await self._worker.close(force=True)
             await asyncio.sleep(RESTART_WAIT_S)
 
-    async def _leave(self, worker: Any, grace_s: float) -> None:
+    async def _leave(self, worker: _LeavingWorker, grace_s: float) -> None:
         """Close a worker: running drains get `grace_s`, and what then only waits for Redis gets `LEAVE_S`."""
+        deadline = time.monotonic() + grace_s
+        await _until(worker.takes_no_more, LEAVE_S)
+        await asyncio.sleep(POLL_S)  # a bell that came last is on its way to its drain
+        await _until(lambda: not self._drains, deadline - time.monotonic())
+        if not self._drains:
+            await _until(lambda: not worker.jobs, LEAVE_S)
+        left = len(worker.jobs)
+        worker.released.set()
         closing = asyncio.ensure_future(worker.close())
-        now = time.monotonic()
-        last_busy, deadline = now, now + grace_s
-        while not closing.done() and (now := time.monotonic()) < min(deadline, last_busy + LEAVE_S):
-            last_busy = now if self._drains else last_busy
-            await asyncio.wait({closing}, timeout=POLL_S)
-        if not closing.done():
-            _log.warning("queue_worker_cut_off", queue=self._queue.value, drains_count=self._drains)
-            worker.forceClosing = True
+        while not (await asyncio.wait({closing}, timeout=0 if left else LEAVE_S))[0]:
+            if left:
+                _log.warning("drains_cut_off", queue=self._queue.value, drains_count=left)
+                left = 0
+            # More than once: up to Python 3.11 asyncio.wait_for may lose a cancellation.
             worker.cancelProcessing()
-        await closing
 
-    def _new_worker(self) -> Any:
-        worker = Worker(
+    def _new_worker(self) -> _LeavingWorker:
+        worker = _LeavingWorker(
             self._queue.value,
             self._answer,
             {
@@ -161,7 +165,7 @@ class _Counted:
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        if kind is not None and not issubclass(kind, Exception):
+        if kind is not None and not issubclass(kind, Exception) and not _stray(kind):
             return  # cut off: the lane's next runner counts
         status = BellStatus.COMPLETED if kind is None else BellStatus.FAILED
         metrics.lane_drained(self._queue, status, time.monotonic() - self._began)
@@ -169,7 +173,55 @@ class _Counted:
             raise DrainFailed(kind.__name__) from None
 
 
-async def _run(worker: Any) -> None:
+def _stray(kind: type[BaseException]) -> bool:
+    """A cancellation that nobody asked this drain for: let out, it would end its worker and all its other drains."""
+    task = asyncio.current_task()
+    return issubclass(kind, asyncio.CancelledError) and task is not None and not task.cancelling()
+
+
+class _LeavingWorker(Worker):  # type: ignore[misc] # bullmq has no types
+    """A worker that can stop taking bells while its drains go on.
+
+    BullMQ's own close() ends its loop while a request for the next job may still be under way: the job that comes back
+    is then locked and run by nobody until its lock runs out.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.released = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._asking = 0
+
+    def takes_no_more(self) -> bool:
+        """Take no more bells; True as soon as none can come any more."""
+        self._leaving.set()
+        if self.waiting:
+            self.waiting.cancel()
+        return not self._asking
+
+    async def getNextJob(self, token: str) -> Any:  # noqa: N802 - BullMQ's name
+        if self._leaving.is_set():
+            await self.released.wait()
+            return None
+        self._asking += 1
+        try:
+            return await super().getNextJob(token)
+        except asyncio.CancelledError:
+            if not self._leaving.is_set():
+                raise
+            return None
+        finally:
+            self._asking -= 1
+
+
+async def _run(worker: _LeavingWorker) -> None:
     # Until BullMQ has asked for the server's version, it rounds its wait for a delayed bell up to whole seconds.
     await worker.blockingRedisConnection.getRedisVersion()
     await worker.run()
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    """Return when `condition` holds or `seconds` are over."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        await asyncio.sleep(POLL_S)
