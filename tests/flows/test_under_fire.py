@@ -7,9 +7,9 @@ from tests.flows.world import Tenant, World, eventually
 CUSTOMERS = [f"55119{60000000 + number}" for number in range(6)]
 
 
-async def talk(tenant: Tenant, turns: int) -> None:
-    """Customers and operators writing at the same time, in every conversation."""
-    for turn in range(turns):
+async def talk(tenant: Tenant, turns: int, start: int = 0) -> None:
+    """Customers and operators writing at the same time, in every conversation; `start` keeps texts unique."""
+    for turn in range(start, start + turns):
         await asyncio.gather(
             *(tenant.customer_writes(f"c{turn} {wa_id}", wa_id=wa_id) for wa_id in CUSTOMERS),
             *(tenant.operator_writes(f"o{turn} {wa_id}", wa_id=wa_id) for wa_id in CUSTOMERS),
@@ -34,8 +34,8 @@ async def test_a_worker_killed_in_the_middle_of_a_delivery_loses_and_doubles_not
     tenant = await opened(own_world)
     slow = {"where": "api", "kind": "delay", "delay_s": 0.5}
     await own_world.faults({"side": "meta", **slow}, {"side": "bitrix24", **slow})
-    for _ in range(3):
-        talking = asyncio.create_task(talk(tenant, 2))
+    for time in range(3):
+        talking = asyncio.create_task(talk(tenant, 2, start=2 * time))
 
         async def sending() -> bool:
             stats = await own_world.api("GET", "/queues/stats")
@@ -51,8 +51,8 @@ async def test_a_worker_killed_in_the_middle_of_a_delivery_loses_and_doubles_not
 async def test_redis_flushed_with_messages_under_way(own_world: World) -> None:
     tenant = await opened(own_world)
     await own_world.faults({"side": "meta", "where": "api", "kind": "delay", "delay_s": 0.1})
-    for _ in range(4):
-        talking = asyncio.create_task(talk(tenant, 2))
+    for time in range(4):
+        talking = asyncio.create_task(talk(tenant, 2, start=2 * time))
         await own_world.flush_redis()
         await talking
         await own_world.flush_redis()
@@ -61,22 +61,22 @@ async def test_redis_flushed_with_messages_under_way(own_world: World) -> None:
 
 async def test_postgres_restarted_with_messages_under_way(own_world: World) -> None:
     tenant = await opened(own_world)
-    for _ in range(2):
+    for time in range(2):
         state = await own_world.control("GET", f"state?portal={tenant.key}")
         chats = [chat["chat_id"] for chat in state["chats"]]
-        talking = asyncio.create_task(_talk_blindly(own_world, tenant, chats))
+        talking = asyncio.create_task(_talk_blindly(own_world, tenant, chats, time))
         await own_world.restart_postgres()
         await talking
     await nothing_went_wrong(own_world)
 
 
-async def _talk_blindly(world: World, tenant: Tenant, chats: list[int]) -> None:
+async def _talk_blindly(world: World, tenant: Tenant, chats: list[int], time: int) -> None:
     """Both sides write without asking the gateway anything: it may be unable to answer."""
     for turn in range(10):
         for wa_id in CUSTOMERS:
-            await tenant.customer_writes(f"c{turn} {wa_id}", wa_id=wa_id)
+            await tenant.customer_writes(f"c{time}.{turn} {wa_id}", wa_id=wa_id)
         for chat in chats:
-            letter = {"portal": tenant.key, "chat_id": chat, "text": f"o{turn} {chat}", "operator": "Bia"}
+            letter = {"portal": tenant.key, "chat_id": chat, "text": f"o{time}.{turn} {chat}", "operator": "Bia"}
             await world.control("POST", "operators/write", letter)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
-from zaptrix.bitrix24.webhook import BadForm
 from zaptrix.bridge.admit import Admission, NotAdmitted
 from zaptrix.bridge.receive import Receiver
 from zaptrix.store.spool import Spool
@@ -22,22 +22,21 @@ class Replay:
         self._admission = admission
         self._receiver = receiver
 
-    async def run(self) -> int:
-        """Replay what waits, oldest first; how many events there were. Raises StoreUnavailable: the rest waits on."""
-        waiting = await asyncio.to_thread(self._spool.waiting)
-        for path in waiting:
+    async def waiting(self) -> list[Path]:
+        """What waits, oldest first."""
+        return await asyncio.to_thread(self._spool.waiting)
+
+    async def one(self, path: Path) -> None:
+        """Replay one of `waiting`. Raises StoreUnavailable: then it waits on. Whatever else it raises is for ever."""
+        spooled = await asyncio.to_thread(self._spool.read, path)
+        if spooled is not None:
             try:
-                spooled = await asyncio.to_thread(self._spool.read, path)
-                if spooled is not None:
-                    await self._receiver.accept(await self._admission.admit(spooled.body, spooled.request_id))
+                await self._receiver.accept(await self._admission.admit(spooled.body, spooled.request_id))
             except NotAdmitted as exc:
                 # Nobody could be asked when it came; now we know that it was a stranger's.
-                log.warning("dropped a spooled event", reason=str(exc))
-            except (BadForm, ValueError) as exc:
-                await asyncio.to_thread(self._spool.set_aside, path)
-                log.warning("set a spooled event aside", reason=type(exc).__name__, file=path.name, alarm=True)
-                continue
-            await asyncio.to_thread(self._spool.drop, path)
-        if waiting:
-            log.info("replayed the spool", events=len(waiting))
-        return len(waiting)
+                log.warning("dropped a spooled event", reason=str(exc), request_id=spooled.request_id)
+        await asyncio.to_thread(self._spool.drop, path)
+
+    async def set_aside(self, path: Path) -> None:
+        """Keep one that cannot be replayed for a person to look at, out of the way of those behind it."""
+        await asyncio.to_thread(self._spool.set_aside, path)

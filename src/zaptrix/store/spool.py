@@ -42,6 +42,10 @@ class Spool:
         """What waits, oldest first."""
         return sorted(self._files())
 
+    def waits(self) -> bool:
+        """Whether anything waits: what comes after it has to wait behind it."""
+        return next(self._files(), None) is not None
+
     def read(self, path: Path) -> Spooled | None:
         """One of `waiting`; None when another process was faster. Raises OSError, and ValueError for a torn file."""
         try:

@@ -66,7 +66,12 @@ class Doors:
         _only(scope, "POST", allow="POST")
         body = await _body(scope, receive, BITRIX_BODY_BYTES_MAX)
         try:
-            await self._app.receiver.accept(await self._app.admission.admit(body, request_id))
+            events = await self._app.admission.admit(body, request_id)
+            if self._app.spool.waits():
+                # An earlier event of the same conversation may be among what waits: no overtaking.
+                await self._keep(body, request_id)
+            else:
+                await self._app.receiver.accept(events)
         except BadForm as exc:
             raise await self._stranger(scope, Problem(MALFORMED, str(exc))) from None
         except NotAdmitted as exc:

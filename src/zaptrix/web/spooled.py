@@ -7,24 +7,33 @@ import asyncio
 import structlog
 
 from zaptrix.app import App
+from zaptrix.bridge.replay import Replay
 from zaptrix.store.database import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 1.0
-_TROUBLED_EVERY_S = 15.0
 
 
 async def keep_replaying(app: App) -> None:
     """Runs beside the doors of every web process of this host: the spool is its own disk, and nobody else sees it."""
     while True:
-        wait_s = _EVERY_S
+        if not await _replay(app.replay):
+            await asyncio.sleep(_EVERY_S)
+
+
+async def _replay(replay: Replay) -> int:
+    """How many events were replayed. One that breaks something must not keep those behind it from being replayed."""
+    replayed = 0
+    for path in await replay.waiting():
         try:
-            await app.replay.run()
+            await replay.one(path)
         except StoreUnavailable:
-            pass  # what waits, waits on
+            return 0  # what waits, waits on
         except Exception:
-            # What is in the spool stands nowhere else: the replay must not end before it does.
-            log.exception("spool not replayed", alarm=True)
-            wait_s = _TROUBLED_EVERY_S
-        await asyncio.sleep(wait_s)
+            log.exception("set a spooled event aside", file=path.name, alarm=True)
+            await replay.set_aside(path)
+        replayed += 1
+    if replayed:
+        log.info("replayed the spool", events=replayed)
+    return replayed
