@@ -1,0 +1,99 @@
+"""Every endpoint, table, queue and metric that the brief names, under the name it has there."""
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from tests.flows.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TABLES = {
+    "portal_config": {
+        "id", "portal_url", "client_id", "client_secret", "access_token", "refresh_token", "token_expiration_time",
+        "created_at", "updated_at",
+    },
+    "conversation_mapping": {
+        "id", "portal_id", "meta_whatsapp_id", "bitrix_contact_id", "bitrix_chat_id", "contact_name",
+        "last_message_at", "created_at", "updated_at",
+    },
+}  # fmt: skip
+
+QUEUES = ("incoming-messages", "outbound-messages", "meta-messages", "bitrix24-messages")
+
+METRICS = (
+    "zaptrix_http_requests_total",
+    "zaptrix_http_request_duration_seconds_bucket",
+    "zaptrix_webhooks_received_total",
+    "zaptrix_messages_processed_total",
+    "zaptrix_queue_job_duration_seconds_bucket",
+    "zaptrix_queue_job_status",
+)
+
+# Method, path and what an empty or senseless call is answered: the door is there, and it judges.
+ENDPOINTS = (
+    ("GET", "/webhooks/meta", 403),
+    ("POST", "/webhooks/meta", 401),
+    ("POST", "/webhooks/bitrix24/outbound", 401),
+    ("GET", "/api/portals", 200),
+    ("POST", "/api/portals", 422),
+    ("GET", "/api/portals/00000000-0000-0000-0000-000000000000", 404),
+    ("PUT", "/api/portals/00000000-0000-0000-0000-000000000000", 404),
+    ("DELETE", "/api/portals/00000000-0000-0000-0000-000000000000", 404),
+    ("GET", "/api/channels", 200),
+    ("POST", "/api/messages/text", 422),
+    ("GET", "/api/conversations", 200),
+    ("GET", "/api/dead-letters", 200),
+    ("GET", "/health", 200),
+    ("GET", "/cache/stats", 200),
+    ("GET", "/queues/stats", 200),
+    ("GET", "/metrics", 200),
+    ("GET", "/metrics/json", 200),
+    ("GET", "/docs", 200),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), ENDPOINTS)
+async def test_the_endpoints_of_the_brief_answer(world: World, method: str, path: str, status: int) -> None:
+    headers = {"Authorization": f"Bearer {world.admin_key}"} if path.startswith("/api") else {}
+    body = {} if method in {"POST", "PUT"} else None
+    async with world.session.request(method, f"{world.url}{path}", json=body, headers=headers) as answer:
+        assert answer.status == status, await answer.text()
+
+
+@pytest.mark.parametrize(("table", "columns"), TABLES.items())
+async def test_the_tables_of_the_brief_have_its_columns(world: World, table: str, columns: set[str]) -> None:
+    connection = await asyncpg.connect(world.servers.postgres.url)
+    try:
+        rows = await connection.fetch("SELECT column_name FROM information_schema.columns WHERE table_name = $1", table)
+    finally:
+        await connection.close()
+    assert columns <= {row["column_name"] for row in rows}
+
+
+async def test_the_queues_of_the_brief_are_bullmqs_and_reported(world: World) -> None:
+    tenant = await world.tenant()
+    await tenant.opened()
+    await tenant.operator_writes("pela fila")
+    await world.drained()
+    async with redis.asyncio.from_url(world.servers.redis.url, decode_responses=True) as client:
+        for queue in QUEUES:
+            assert await client.exists(f"bull:{queue}:meta"), queue
+    assert set(await world.api("GET", "/queues/stats")) == set(QUEUES)
+
+
+async def test_the_metrics_of_the_brief_are_exposed(world: World) -> None:
+    async with world.session.get(f"{world.url}/metrics") as answer:
+        names = {line.partition("{")[0].partition(" ")[0] for line in (await answer.text()).splitlines()}
+    assert set(METRICS) <= names
+
+
+async def test_health_and_cache_tell_what_the_brief_lists(world: World) -> None:
+    async with world.session.get(f"{world.url}/health") as answer:
+        health = await answer.json()
+    assert {"status", "postgresql", "redis", "timestamp"} <= set(health)
+    cache = await world.api("GET", "/cache/stats")
+    assert {"used_memory_bytes", "connected_clients", "total_keys"} <= set(cache), cache
+    for stats in (await world.api("GET", "/queues/stats")).values():
+        assert {"waiting", "active", "completed", "failed"} <= set(stats["messages"])
+        assert {"waiting", "active", "completed", "failed"} <= set(stats["jobs"])
