@@ -56,7 +56,7 @@ ENDPOINTS = (
 @pytest.mark.parametrize(("method", "path", "status"), ENDPOINTS)
 async def test_the_endpoints_of_the_brief_answer(world: World, method: str, path: str, status: int) -> None:
     headers = {"Authorization": f"Bearer {world.admin_key}"} if path.startswith("/api") else {}
-    body = {} if method in {"POST", "PUT"} else None
+    body: dict[str, object] | None = {} if method in {"POST", "PUT"} else None
     async with world.session.request(method, f"{world.url}{path}", json=body, headers=headers) as answer:
         assert answer.status == status, await answer.text()
 
