@@ -45,6 +45,7 @@ from zaptrix.queues.pace import RedisMethodTime, RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys, audit, channels, portals
+from zaptrix.store.api_keys import ApiKeyView
 from zaptrix.store.database import Database, open_database
 from zaptrix.store.portals import StoredTokens
 from zaptrix.store.secrets import SecretBox
@@ -238,6 +239,21 @@ async def create_api_key(settings: Settings, *, name: str, portal_id: PortalId |
     async with open_app(settings) as app, app.database.transaction() as connection:
         await audit.write(connection, "cli", "api_key.create", name, portal_id=str(portal_id) if portal_id else None)
         return await api_keys.create(connection, name, portal_id)
+
+
+async def list_api_keys(settings: Settings) -> list[ApiKeyView]:
+    """Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.connection() as connection:
+        return await api_keys.listed(connection)
+
+
+async def revoke_api_key(settings: Settings, key_id: str) -> bool:
+    """False when there is no such open key. Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.transaction() as connection:
+        if not await api_keys.revoke(connection, key_id):
+            return False
+        await audit.write(connection, "cli", "api_key.revoke", key_id)
+        return True
 
 
 async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:

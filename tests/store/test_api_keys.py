@@ -75,3 +75,14 @@ async def test_use_is_noted_at_most_once_a_minute(ledger: Ledger) -> None:
     await ledger.run("UPDATE api_key SET last_used_at = last_used_at - interval '2 minutes'")
     await check(ledger, key)
     assert await ledger.value("SELECT last_used_at FROM api_key") > first
+
+
+async def test_a_revoked_key_opens_nothing_and_others_still_do(ledger: Ledger) -> None:
+    gone, kept = await create(ledger), await create(ledger)
+    async with ledger.database.transaction() as connection:
+        assert await api_keys.revoke(connection, gone.split("_")[1])
+        assert not await api_keys.revoke(connection, gone.split("_")[1])
+        listed = await api_keys.listed(connection)
+    assert await check(ledger, gone) is None
+    assert await check(ledger, kept) is not None
+    assert [key.revoked_at is not None for key in listed] == [True, False]

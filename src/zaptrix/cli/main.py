@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import typer
 from cryptography.fernet import Fernet
 from rich.console import Console
+from rich.table import Table
 
 import zaptrix
 from zaptrix.cli.errors import StartError
@@ -116,6 +118,39 @@ def create_api_key(
             raise StartError("PostgreSQL does not answer; `zaptrix doctor` tells more") from exc
     errors.print("Keep it: it cannot be shown again. Send it as 'Authorization: Bearer <key>'.")
     print(key)
+
+
+@api_key.command("list")
+def list_api_keys() -> None:
+    """Show all keys: what each is for, and when it was last used. The keys themselves cannot be shown."""
+    with _told():
+        settings = with_local_servers(_settings())
+        settings.need("DATABASE_URL")
+        from zaptrix.app import list_api_keys as listed
+
+        keys = asyncio.run(listed(settings))
+    table = Table("id", "name", "may do", "last used", "revoked")
+    for key in keys:
+        scope = f"portal {key.portal_id}" if key.portal_id else "everything"
+        table.add_row(key.id, key.name, scope, _day(key.last_used_at), _day(key.revoked_at))
+    Console(soft_wrap=True).print(table)
+
+
+@api_key.command("revoke")
+def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zaptrix api-key list` shows.")]) -> None:
+    """Close a key for good: whoever calls with it is refused from now on."""
+    with _told():
+        settings = with_local_servers(_settings())
+        settings.need("DATABASE_URL")
+        from zaptrix.app import revoke_api_key as revoke
+
+        if not asyncio.run(revoke(settings, key_id)):
+            raise StartError(f"there is no open key {key_id}; `zaptrix api-key list` shows the keys")
+    print(f"{key_id} is revoked")
+
+
+def _day(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%d %H:%M") if at else "-"
 
 
 @app.command("new-encryption-key")

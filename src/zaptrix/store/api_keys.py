@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from datetime import datetime
 
 import msgspec
 
@@ -46,6 +47,33 @@ async def check(connection: Connection, key: str) -> ApiKey | None:
         return None
     await connection.execute(_USED, row["id"])
     return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"])
+
+
+_LISTED = """
+SELECT id, name, portal_id, created_at, last_used_at, revoked_at FROM api_key ORDER BY created_at, id
+"""
+_REVOKE = "UPDATE api_key SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL"
+
+
+class ApiKeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it is listed: what tells it from others, never what opens a door."""
+
+    id: str
+    name: str
+    portal_id: PortalId | None
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def listed(connection: Connection) -> list[ApiKeyView]:
+    """All keys, the oldest first."""
+    return [ApiKeyView(**row) for row in await connection.fetch(_LISTED)]
+
+
+async def revoke(connection: Connection, key_id: str) -> bool:
+    """Close a key for good; False when there is no such open key."""
+    return await connection.execute(_REVOKE, key_id) == "UPDATE 1"
 
 
 def _hash(secret: str) -> bytes:

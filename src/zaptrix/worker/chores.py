@@ -8,8 +8,11 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from zaptrix.app import App
+from zaptrix.queues.connection import AWAY, answering
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.turns import turn
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
 
@@ -17,6 +20,8 @@ Chore = Callable[[], Awaitable[object]]
 
 _HOUSE_EVERY_S = 3_600.0
 _REGISTER_EVERY_S = 15.0
+_REDIS_EVERY_S = 10.0
+_REDIS_ANSWER_S = 3.0
 
 
 def chores_of(app: App) -> list[asyncio.Task[None]]:
@@ -26,7 +31,20 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
         "register": (app.registrar.retry, _REGISTER_EVERY_S),
     }
-    return [asyncio.create_task(_again(app, name, chore, seconds)) for name, (chore, seconds) in every.items()]
+    watch = asyncio.create_task(_watch_redis(app))
+    return [watch, *(asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items())]
+
+
+async def _watch_redis(app: App) -> None:
+    """Without Redis nothing is delivered, and nobody is rung to say so."""
+    while True:
+        try:
+            async with answering(_REDIS_ANSWER_S):
+                await app.redis.ping()
+        except AWAY as exc:
+            metrics.alarmed(AlarmKind.REDIS_AWAY)
+            log.error("redis away", reason=type(exc).__name__, alarm=True)  # noqa: TRY400  # the kind says it all
+        await asyncio.sleep(_REDIS_EVERY_S)
 
 
 async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:

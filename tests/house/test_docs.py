@@ -1,0 +1,49 @@
+"""The documents stay true with the code: what they name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
+
+
+def _functions() -> set[str]:
+    """The name of every test function."""
+    sources = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    return {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+
+
+def test_every_test_that_the_architecture_names_is_there() -> None:
+    text = ARCHITECTURE.read_text()
+    named = re.findall(r"\b(test_\w+?)(…?)(?=[`:,. ])", text.replace("test_*.py", ""))
+    functions, files = _functions(), {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    missing = [
+        name + more
+        for name, more in named
+        if not any(known.startswith(name) if more else known == name for known in functions | files)
+    ]
+    assert named
+    assert missing == []
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|lua))", ARCHITECTURE.read_text()))
+    roots = (ROOT / "src" / "zaptrix", ROOT / "tests", ROOT)
+    assert named
+    assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text())
+    local = [link for link in links if not link.startswith(("http://", "https://"))]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_both_readmes_have_the_same_commands_and_settings() -> None:
+    english, portuguese = ((ROOT / name).read_text() for name in ("README.md", "README.pt-BR.md"))
+    for pattern in (r"`([A-Z][A-Z_]{3,})`", r"`(zaptrix [a-z-]+)", r"^(make \w+)"):
+        assert set(re.findall(pattern, english, re.MULTILINE)) == set(re.findall(pattern, portuguese, re.MULTILINE))
