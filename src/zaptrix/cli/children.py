@@ -12,9 +12,11 @@ from pathlib import Path
 
 from zaptrix.cli.errors import StartError
 
-# <linux/prctl.h>, <linux/capability.h>
+# <linux/prctl.h>, <linux/securebits.h>, <linux/capability.h>
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION = 0x20080522
@@ -220,7 +222,9 @@ def _reach() -> int | None:
 
 
 def _can_run(account: Account, program: Path) -> bool:
-    probe = Program(name=program.name, argv=[program, "--version"], log=Path(os.devnull), account=account)
+    """As PostgreSQL's programs see it: each asks access(2) for its own file first, which `--version` alone does not."""
+    asks_first = program.with_name("pg_config")
+    probe = Program(name=asks_first.name, argv=[asks_first, "--bindir"], log=Path(os.devnull), account=account)
     try:
         child = Child(probe)
     except StartError:
@@ -252,6 +256,9 @@ def _before_exec(program: Program, *, parent: int) -> Callable[[], None]:
 
 def _become(account: Account) -> None:
     if account.reach is not None:
+        # access(2) forgets an ordinary account's capabilities unless this bit is set, and PostgreSQL's programs ask it
+        # whether they find each other. Where the bit may not be set, closed folders may still hold the data.
+        _libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
         _checked(_libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
     os.setgroups([])
     os.setgid(account.gid)
