@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from tests.store.ledger import START, Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
@@ -277,8 +278,6 @@ async def test_a_claim_touches_about_as_much_as_it_returns(ledger: Ledger) -> No
 
 
 def _nodes_that_scan(plan: str, kind: str) -> list[float]:
-    import msgspec
-
     def rows(node: dict[str, Any]) -> list[float]:
         own = [node["Actual Rows"] * node["Actual Loops"]] if node["Node Type"] == kind else []
         return own + [count for child in node.get("Plans", []) for count in rows(child)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.bridge.receipts import apply_receipts
@@ -15,7 +16,7 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Event, EventState, Receipt
 from zaptrix.core.identity import bereft, choose, merged
-from zaptrix.core.ids import ChannelId, EventId
+from zaptrix.core.ids import ChannelId, ConversationId, EventId
 from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message import Direction, Origin
 from zaptrix.queues.cache import ConversationCache, SeenCache
@@ -49,6 +50,8 @@ class InboundStep:
         self._tenant: Tenant | None = None
         self._cached: dict[str, Conversation] = {}
         self._talks: dict[str, Conversation] = {}  # by the customer's key
+        self._bereft: list[ConversationId] = []
+        self._moved: set[Lane] = set()  # by receipts
         self._spoken = _in_order(items)
 
     async def prepare(self) -> None:
@@ -71,13 +74,14 @@ class InboundStep:
             await conversations.hear(connection, self._heard())
         receipts = [item.routed for item in self._items if isinstance(item.routed, Receipt)]
         if receipts:
-            await apply_receipts(connection, self._tenant.channel.id, receipts)
+            self._moved = await apply_receipts(connection, self._tenant.channel.id, receipts)
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
+        if self._bereft:
+            await self._cache.invalidate(conversations=self._bereft)
         await self._cache.put_many(self._talks.values())
-        # Receipts may have left a confirmation or a notice for the portal, so it is rung for them too.
-        return [bitrix24_lane(self._tenant.portal.id)] if self._tenant else []
+        return self._moved | ({bitrix24_lane(self._tenant.portal.id)} if self._tenant and self._talks else set())
 
     async def _drop_known(self, connection: Connection, channel_id: ChannelId) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
@@ -96,15 +100,26 @@ class InboundStep:
         """Find or create the conversation of every customer who spoke."""
         customers = _customers(self._spoken)
         asked = [c for key, c in customers.items() if not _says_it_all(self._cached.get(key), c)]
-        known = await conversations.known(connection, tenant.channel.id, asked) if asked else []
+        found = await conversations.known(connection, tenant.channel.id, asked) if asked else []
+        known = {talk.id: talk for talk in found}
         for key, customer in customers.items():
-            cached = self._cached.get(key)
-            talk = cached if _says_it_all(cached, customer) else choose(customer, known)
-            if talk is None:
-                await conversations.detach_numbers(connection, [row.id for row in bereft(customer, known)])
-                talk = await conversations.add(connection, tenant.channel, customer)
-                known.append(talk)
-            self._talks[key] = msgspec.structs.replace(talk, customer=merged(talk.customer, customer))
+            talk = self._cached.get(key)
+            if talk is None or not _says_it_all(talk, customer):
+                await self._take_numbers(connection, bereft(customer, known.values()), known)
+                talk = choose(customer, known.values()) or await conversations.add(connection, tenant.channel, customer)
+            # What one webhook tells of a customer, the next one in this batch may leave out.
+            self._talks[key] = known[talk.id] = replace(talk, customer=merged(talk.customer, customer))
+
+    async def _take_numbers(
+        self, connection: Connection, losers: Sequence[Conversation], known: dict[ConversationId, Conversation]
+    ) -> None:
+        """The number was given to somebody else: its old conversations hold it no more."""
+        if not losers:
+            return
+        await conversations.detach_numbers(connection, [talk.id for talk in losers])
+        self._bereft += [talk.id for talk in losers]
+        for talk in losers:
+            known[talk.id] = replace(talk, customer=replace(talk.customer, wa_id=None, phone=None))
 
     def _ledger_row(self, said: Spoken) -> NewMessage:
         return NewMessage(
@@ -118,15 +133,20 @@ class InboundStep:
         )
 
     def _heard(self) -> list[Heard]:
+        """What the webhooks told, and no more: what the cache remembers may be out of date."""
+        told: dict[ConversationId, Customer] = {}
+        last: dict[ConversationId, datetime] = {}
+        for said in self._spoken:
+            customer, talk_id = said.message.customer, self._talks[said.message.customer.key].id
+            told[talk_id] = merged(told[talk_id], customer) if talk_id in told else customer
+            last[talk_id] = said.message.written_at
         # The window is counted from Meta's clock: a webhook can be days late.
-        last = {said.message.customer.key: said.message.written_at for said in self._spoken}
-        ends = {key: at + timedelta(hours=limits.WINDOW_HOURS) for key, at in last.items()}
-        self._talks = {key: _with_window(talk, ends[key]) for key, talk in self._talks.items()}
-        by_id = {
-            talk.id: Heard(id=talk.id, customer=talk.customer, last_written_at=last[key], window_expires_at=ends[key])
-            for key, talk in self._talks.items()
-        }
-        return list(by_id.values())
+        ends = {talk_id: at + timedelta(hours=limits.WINDOW_HOURS) for talk_id, at in last.items()}
+        self._talks = {key: _with_window(talk, ends[talk.id]) for key, talk in self._talks.items()}
+        return [
+            Heard(id=each, customer=told[each], last_written_at=last[each], window_expires_at=ends[each])
+            for each in told
+        ]
 
 
 def inbound_steps(
@@ -160,8 +180,8 @@ def _says_it_all(cached: Conversation | None, customer: Customer) -> bool:
     )
 
 
-def _with_window(talk: Conversation, ends: object) -> Conversation:
-    return msgspec.structs.replace(talk, window_expires_at=ends)
+def _with_window(talk: Conversation, ends: datetime) -> Conversation:
+    return replace(talk, window_expires_at=max(talk.window_expires_at or ends, ends))
 
 
 def _nobody(item: Item) -> Mark:

@@ -66,7 +66,7 @@ class OutboundStep:
 
     async def _resolve(self, connection: Connection) -> None:
         """The conversations that the events name. Those of another portal are nobody's."""
-        asked = {i for item in self._items if (i := _conversation_id(item))}
+        asked = {ids[1] for item in self._items if (ids := _named(item))}
         cached = {talk.id: talk for talk in self._cached if talk.id in asked}
         missing = list(asked - cached.keys())
         found = await conversations.by_ids(connection, missing) if missing else []
@@ -116,8 +116,9 @@ class OutboundStep:
                 metrics.alarmed(AlarmKind.CONNECTOR_LOST)
 
     def _talk(self, item: Item) -> Conversation | None:
-        conversation_id = _conversation_id(item)
-        return self._talks.get(conversation_id) if conversation_id else None
+        ids = _named(item)
+        talk = self._talks.get(ids[1]) if ids else None
+        return talk if talk and ids and talk.channel_id == ids[0] else None
 
     def _mark(self, item: Item) -> Mark:
         if isinstance(item.routed, OperatorMessage | DialogStarted) and self._talk(item) is None:
@@ -135,8 +136,8 @@ def _operator_message(item: Item) -> OperatorMessage:
     return item.routed
 
 
-def _conversation_id(item: Item) -> ConversationId | None:
+def _named(item: Item) -> tuple[ChannelId, ConversationId] | None:
+    """Channel and conversation that an event names."""
     if not isinstance(item.routed, OperatorMessage | DialogStarted):
         return None
-    ids = parse_external_chat_id(item.routed.external_chat_id)
-    return ids[1] if ids else None
+    return parse_external_chat_id(item.routed.external_chat_id)

@@ -10,7 +10,8 @@ import structlog
 from zaptrix.bridge.notices import FAILED_NOTICES, notices_for
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
-from zaptrix.core.message import Notice, State
+from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, Words
 from zaptrix.core.states import advance
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
@@ -20,8 +21,8 @@ from zaptrix.store.receipts import Advance, Standing
 log = structlog.get_logger(__name__)
 
 
-async def apply_receipts(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> None:
-    """Move the messages that `receipts` speak of, inside the caller's transaction."""
+async def apply_receipts(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> set[Lane]:
+    """Move the messages that `receipts` speak of, inside the caller's transaction; the lanes to ring after it."""
     standings = await stored.standings(connection, channel_id, receipts)
     by_id = {standing.id: standing for standing in standings}
     by_whatsapp_id = {standing.whatsapp_id: standing for standing in standings if standing.whatsapp_id}
@@ -32,14 +33,31 @@ async def apply_receipts(connection: Connection, channel_id: ChannelId, receipts
         standing = standing or by_whatsapp_id.get(receipt.whatsapp_id)
         if standing is None:
             unknown.append(receipt)
-        else:
+        elif not _is_of_an_earlier_send(receipt, standing):
             matched.append((standing, receipt))
-    advances = _furthest(matched)
-    if advances:
-        await stored.advance(connection, advances)
-        await _tell(connection, advances, by_id)
     if unknown:
         await stored.park(connection, channel_id, unknown)
+    advances = _furthest(matched)
+    if not advances:
+        return set()
+    await stored.advance(connection, advances)
+    await _tell(connection, advances, by_id)
+    return _lanes_to_ring(channel_id, [by_id[step.id] for step in advances])
+
+
+def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:
+    """Whether it tells that a send failed which was made good since then."""
+    return receipt.status is State.DEAD and standing.whatsapp_id not in {None, receipt.whatsapp_id}
+
+
+def _lanes_to_ring(channel_id: ChannelId, moved: Iterable[Standing]) -> set[Lane]:
+    """The portal has a confirmation or a notice to be told; the conversation's next message may go."""
+    lanes: set[Lane] = set()
+    for standing in moved:
+        lanes.add(bitrix24_lane(standing.portal_id))
+        if standing.state in OPEN_STATES:
+            lanes.add(meta_lane(channel_id))
+    return lanes
 
 
 def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
@@ -63,14 +81,19 @@ def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
 
 
 async def _tell(connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing]) -> None:
-    """A notice in the chat for each message that WhatsApp took first and failed to deliver then."""
-    failed = [a for a in advances if a.state is State.DEAD]
-    if not failed:
-        return
-    said: list[tuple[ConversationId, Notice, datetime]] = []
-    for step in failed:
-        log.warning("failed on whatsapp", message_id=step.id, code=step.code)
-        code = step.code or "unknown"
-        notice = Notice(FAILED_NOTICES.get(code, "refused"), {"code": code})
-        said.append((standings[step.id].conversation_id, notice, step.at))
-    await messages.insert(connection, await notices_for(connection, said))
+    """Notices in the chat: of what WhatsApp failed to deliver, and of a program's text that it has just proven sent."""
+    said = [_failed(step, standings[step.id]) for step in advances if step.state is State.DEAD]
+    proven = {step.id: step for step in advances if step.state is not State.DEAD}
+    shown = [id_ for id_ in proven if standings[id_].origin is Origin.API and standings[id_].state in OPEN_STATES]
+    for message_id, content in (await messages.contents(connection, shown)).items():
+        if isinstance(content, Words):
+            notice = Notice("sent_by_api", {"text": content.text.plain})
+            said.append((standings[message_id].conversation_id, notice, proven[message_id].at))
+    if said:
+        await messages.insert(connection, await notices_for(connection, said))
+
+
+def _failed(step: Advance, standing: Standing) -> tuple[ConversationId, Notice, datetime]:
+    log.warning("failed on whatsapp", message_id=step.id, code=step.code)
+    code = step.code or "unknown"
+    return standing.conversation_id, Notice(FAILED_NOTICES.get(code, "refused"), {"code": code}), step.at

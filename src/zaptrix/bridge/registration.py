@@ -12,6 +12,7 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels
 from zaptrix.store.database import Database
+from zaptrix.store.secrets import UnreadableSecret
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +38,9 @@ class Registrar:
         error: str | None = None
         try:
             await self._register(tenant.portal, tenant.channel)
-        except PlatformError as exc:
+        except (PlatformError, UnreadableSecret) as exc:
             error = str(exc)
-            log.warning("not registered", channel_id=str(channel_id), code=exc.code, detail=exc.detail)
+            log.warning("not registered", channel_id=str(channel_id), reason=error)
         else:
             log.info("registered", channel_id=str(channel_id), line_id=tenant.channel.line_id)
         async with self._database.transaction() as connection:

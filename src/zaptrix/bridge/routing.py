@@ -19,6 +19,9 @@ from zaptrix.store.events import Mark
 
 log = structlog.get_logger(__name__)
 
+# A refusal may be about what another lane wrote at the same moment: the second try sees it.
+_TRIES_ALONE = 2
+
 
 class Item(msgspec.Struct, frozen=True):
     """An event and what translation made of it."""
@@ -82,13 +85,23 @@ class Route:
             await self._step(lane, items)
         except Overtaken:
             return
-        except StoreRefused as exc:
-            if len(items) > 1:
-                # Something in here is poisonous. One by one it harms nobody but itself.
-                for item in items:
-                    await self._batch(lane, [item])
+        except StoreRefused:
+            # Something in here is poisonous. One by one it harms nobody but itself.
+            for item in items:
+                await self._alone(lane, item)
+
+    async def _alone(self, lane: Lane, item: Item) -> None:
+        reason = ""
+        for _ in range(_TRIES_ALONE):
+            try:
+                await self._step(lane, [item])
+            except Overtaken:
+                return
+            except StoreRefused as exc:
+                reason = str(exc)
             else:
-                await self._set_aside(lane, items[0], str(exc))
+                return
+        await self._set_aside(lane, item, reason)
 
     async def _step(self, lane: Lane, items: Sequence[Item]) -> None:
         step = self._step_of(lane, items)

@@ -43,9 +43,8 @@ class Sweep:
     async def run(self) -> None:
         """Often: what keeps messages moving. Raises StoreUnavailable."""
         lanes: set[Lane] = set()
-        for chore in (self._expired, self._unrouted, self._due, self._unconfirmed):
+        for chore in (self._expired, self._unrouted, self._due, self._unconfirmed, self._parked):
             lanes.update(await chore())
-        await self._parked()
         self._bells.ring_soon(lanes)
         if lanes:
             log.info("swept", lanes=len(lanes))
@@ -87,11 +86,13 @@ class Sweep:
             ways = await claims.lanes_to_confirm(connection, self._patience.late_s, limits.SWEEP_LANES)
         return [confirm_lane(way) for way in ways]
 
-    async def _parked(self) -> None:
+    async def _parked(self) -> Iterable[Lane]:
         """Receipts that came between a send and its record find their message now."""
+        lanes: set[Lane] = set()
         async with self._database.transaction() as connection:
             for parked in await receipts.unpark(connection):
-                await apply_receipts(connection, parked.channel_id, [parked.receipt])
+                lanes |= await apply_receipts(connection, parked.channel_id, [parked.receipt])
+        return lanes
 
 
 def delivery_lane(way: Way) -> Lane:

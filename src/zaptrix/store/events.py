@@ -153,8 +153,9 @@ CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM
 
 async def add_partition(connection: Connection, day: date) -> None:
     """Make the partition of one day, if it is not there. To be called outside of a transaction."""
-    # A day whose first events came before its partition stays in the default one as a whole.
-    with suppress(asyncpg.CheckViolationError):
+    # A day whose first events came before its partition stays in the default one as a whole; and another process may be
+    # making it right now.
+    with suppress(asyncpg.CheckViolationError, asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
         await connection.execute(_PARTITION.format(day=day, next_day=day + timedelta(days=1)))
 
 

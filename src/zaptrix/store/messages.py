@@ -14,6 +14,7 @@ from zaptrix.core.message import Content, Direction, Origin, kind_of
 from zaptrix.store.database import Connection, Record
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Content).decode
 
 
 class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +83,15 @@ _KNOWN = "SELECT whatsapp_id FROM message WHERE channel_id = $1 AND whatsapp_id 
 async def known(connection: Connection, channel_id: ChannelId, whatsapp_ids: Sequence[str]) -> set[str]:
     """Those of `whatsapp_ids` that are in the ledger."""
     return {row["whatsapp_id"] for row in await connection.fetch(_KNOWN, channel_id, whatsapp_ids)}
+
+
+_CONTENTS = "SELECT id, content FROM message WHERE id = ANY($1)"
+
+
+async def contents(connection: Connection, ids: Sequence[MessageId]) -> dict[MessageId, Content]:
+    """What is said in messages."""
+    rows = await connection.fetch(_CONTENTS, ids) if ids else []
+    return {MessageId(row["id"]): _decode(row["content"]) for row in rows}
 
 
 _REVIVE = """

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.event import Receipt
-from zaptrix.core.ids import ChannelId, ConversationId, MessageId
+from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Origin, State
 from zaptrix.core.states import RANK
 from zaptrix.store.database import Connection
@@ -21,13 +21,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     id: MessageId
     state: State
     whatsapp_id: str | None
+    portal_id: PortalId
     conversation_id: ConversationId
     origin: Origin
 
 
 # By our own callback data, which every send carries; by the WhatsApp id for whatever else.
 _STANDINGS = """
-SELECT id, state, whatsapp_id, conversation_id, origin FROM message
+SELECT id, state, whatsapp_id, portal_id, conversation_id, origin FROM message
 WHERE channel_id = $1 AND direction = 'outbound' AND (id = ANY($2) OR whatsapp_id = ANY($3))
 ORDER BY id FOR UPDATE
 """
@@ -46,6 +47,7 @@ async def standings(connection: Connection, channel_id: ChannelId, receipts: Seq
             id=row["id"],
             state=State(row["state"]),
             whatsapp_id=row["whatsapp_id"],
+            portal_id=row["portal_id"],
             conversation_id=row["conversation_id"],
             origin=Origin(row["origin"]),
         )

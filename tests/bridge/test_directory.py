@@ -1,0 +1,79 @@
+"""The directory: known for a moment, good while PostgreSQL is away, and absence is not remembered."""
+
+import time
+
+import pytest
+
+from tests.store.ledger import Ledger
+from zaptrix.bridge import directory as directory_module
+from zaptrix.bridge.directory import Directory
+from zaptrix.cli.embedded import Servers
+from zaptrix.core.errors import Unauthorized
+from zaptrix.core.ids import ChannelId
+from zaptrix.store import migrate
+from zaptrix.store.database import StoreUnavailable, open_database
+
+
+async def test_what_was_known_stays_good_while_postgresql_is_away(
+    own_servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_module, "_FRESH_S", 0.0)
+    await migrate.upgrade(own_servers.postgres.url)
+    ledger = Ledger(await open_database(own_servers.postgres.url, acquire_timeout_s=1.0))
+    portal = await ledger.portal(member_id="abc")
+    channel = await ledger.channel(portal)
+    directory = Directory(ledger.database, ledger.box)
+
+    async def look() -> list[object]:
+        return [
+            await directory.number(channel.phone_number_id),
+            await directory.channel(channel.id),
+            await directory.sender("abc"),
+            await directory.portal(portal.id),
+            await directory.number_token(channel.id),
+        ]
+
+    known = await look()
+    own_servers.postgres.stop()
+    assert await look() == known
+    with pytest.raises(StoreUnavailable):
+        await directory.number("never asked for")
+    own_servers.postgres.start()
+    assert await look() == known
+    await ledger.database.close()
+
+
+async def test_a_change_by_this_process_is_seen_at_once_and_by_others_soon(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal = await ledger.portal()
+    here, there = Directory(ledger.database, ledger.box), Directory(ledger.database, ledger.box)
+    for directory in (here, there):
+        await directory.portal(portal.id)
+    await ledger.run("UPDATE portal_config SET paused_reason = 'x'")
+    here.clear()
+    changed = await here.portal(portal.id)
+    assert changed is not None
+    assert changed.paused_reason == "x"
+    assert await there.portal(portal.id) == portal
+    monkeypatch.setattr(time, "monotonic", lambda: 1e12)
+    assert await there.portal(portal.id) == changed
+
+
+async def test_a_tenant_that_was_made_a_moment_ago_is_found(ledger: Ledger) -> None:
+    directory = Directory(ledger.database, ledger.box)
+    assert await directory.number("210") is None
+    assert await directory.sender("abc") is None
+    portal = await ledger.portal(member_id="abc")
+    channel = await ledger.channel(portal, phone_number_id="210")
+    tenant, sender = await directory.number("210"), await directory.sender("abc")
+    assert tenant is not None
+    assert (tenant.channel, tenant.portal) == (channel, portal)
+    assert sender is not None
+    assert sender.application_token == "an-application-token"
+
+
+async def test_a_channel_that_is_gone_has_no_key(ledger: Ledger) -> None:
+    directory = Directory(ledger.database, ledger.box)
+    with pytest.raises(Unauthorized):
+        await directory.number_token(ChannelId((await ledger.portal()).id))

@@ -1,0 +1,195 @@
+"""Receipts: they prove sends, move messages forward only, and tell the operator of what failed after all."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.errors import Unclear
+from zaptrix.core.event import Receipt
+from zaptrix.core.ids import MessageId
+from zaptrix.core.message import Origin, State
+from zaptrix.core.outcome import Accepted, Outcome
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import Channel, Portal
+
+
+def a_receipt(message_id: int | None, status: State, **changes: Any) -> Receipt:
+    fields: dict[str, Any] = {
+        "phone_number_id": "1",
+        "whatsapp_id": f"wamid.{message_id}",
+        "message_id": None if message_id is None else MessageId(message_id),
+        "status": status,
+        "at": now().replace(microsecond=0),
+    }
+    return Receipt(**fields | changes)
+
+
+async def tell(house: House, channel: Channel, *receipts: Receipt) -> None:
+    await house.drain(await house.whatsapp_tells(channel, *receipts))
+
+
+async def sent(house: House, channel: Channel, talk: Conversation, **changes: Any) -> MessageId:
+    (message_id,) = await house.ledger.outbound(talk, **changes)
+    await house.drain(lane_to_whatsapp(channel))
+    return message_id
+
+
+async def test_ticks_turn_grey_and_blue_in_whatever_order_they_come(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    await tell(house, channel, a_receipt(message_id, State.READ), a_receipt(message_id, State.DELIVERED))
+    await tell(house, channel, a_receipt(message_id, State.SENT))
+    row = await house.ledger.row(message_id)
+    assert row["state"] == "read"
+    assert row["delivered_at"] is not None
+
+
+async def test_a_receipt_proves_the_send_while_its_runner_still_waits(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    """Meta's statuses overtake Meta's own answer: the runner then writes nothing, and nothing is sent twice."""
+    first, second = await house.ledger.outbound(talk, 2)
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def slowly(parcel: Parcel) -> Outcome:
+        outcome = await house.whatsapp.take(parcel)
+        if parcel.message_id == first:
+            asked.set()
+            await told.wait()
+            return Unclear("timeout")
+        return outcome
+
+    house.whatsapp.answers = slowly
+    runner = asyncio.create_task(house.drain(lane_to_whatsapp(channel)))
+    await asked.wait()
+    await tell(house, channel, a_receipt(first, State.SENT), a_receipt(first, State.DELIVERED))
+    assert await house.ledger.state(first) == "delivered"
+    told.set()
+    await runner
+    await house.run_until(lane_to_whatsapp(channel), state=house.settled)
+    assert house.whatsapp.took[talk.id] == [first, second]
+    row = await house.ledger.row(first)
+    assert (row["state"], row["attempts"], row["whatsapp_id"]) == ("delivered", 0, f"wamid.{first}")
+    await house.drain(lane_to_bitrix24(portal))
+    assert house.bitrix24.confirmed == [first, second]
+
+
+async def test_a_receipt_ends_a_search_for_proof_and_the_next_message_is_rung(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    first, second = await house.ledger.outbound(talk, 2)
+    house.whatsapp.patience = house.whatsapp.patience.__class__(base_s=0.02, verify_wait_s=600)
+    house.whatsapp.once(Unclear("timeout"))
+    await house.drain(lane_to_whatsapp(channel))
+    await house.unring()
+    await tell(house, channel, a_receipt(first, State.SENT))
+    assert lane_to_whatsapp(channel) in await house.rung_now()
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.asked == [first, second]
+
+
+async def test_what_failed_after_all_is_buried_and_the_operator_told(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    await house.unring()
+    failed = a_receipt(message_id, State.DEAD, code="131047", detail="more than 24 hours")
+    await tell(house, channel, failed, failed)
+    row = await house.ledger.row(message_id)
+    assert (row["state"], row["error_code"]) == ("dead", "131047")
+    assert await house.notices() == [
+        {"type": "notice", "code": "window_closed", "params": {"code": "131047"}, "talk": talk.id}
+    ]
+    assert lane_to_bitrix24(portal) in await house.rung_now()
+    await house.drain(lane_to_bitrix24(portal))
+    assert [parcel.origin for parcel in house.bitrix24.parcels] == [Origin.GATEWAY]
+    assert house.bitrix24.confirmed == []  # nobody is told that it arrived
+
+
+async def test_a_failure_never_overrides_what_has_arrived(house: House, channel: Channel, talk: Conversation) -> None:
+    message_id = await sent(house, channel, talk)
+    await tell(house, channel, a_receipt(message_id, State.DELIVERED), a_receipt(message_id, State.DEAD, code="1"))
+    assert await house.ledger.state(message_id) == "delivered"
+    assert await house.notices() == []
+
+
+async def test_a_failure_of_an_earlier_send_does_not_bury_the_later_one(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    """A letter was revived and sent anew; then the failure of its first send is told once more."""
+    message_id = await sent(house, channel, talk)
+    failed = a_receipt(message_id, State.DEAD, whatsapp_id="wamid.old", code="131026")
+    await tell(house, channel, failed)
+    assert await house.ledger.state(message_id) == "sent"
+
+
+async def test_a_receipt_of_another_channel_moves_nothing(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    other = await house.ledger.channel(portal)
+    await tell(house, other, a_receipt(message_id, State.READ))
+    assert await house.ledger.state(message_id) == "sent"
+
+
+async def test_a_receipt_that_is_early_finds_its_message_with_the_next_sweep(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    (message_id,) = await house.ledger.outbound(talk)
+    early = [a_receipt(None, status, whatsapp_id="wamid.E") for status in (State.READ, State.SENT)]
+    await tell(house, channel, *early)
+    await house.sweep.run()
+    assert await house.ledger.state(message_id) == "pending"
+    house.whatsapp.always(Accepted(whatsapp_id="wamid.E"))
+    await house.drain(lane_to_whatsapp(channel))
+    await house.sweep.run()
+    assert await house.ledger.state(message_id) == "read"
+    assert await house.ledger.value("SELECT count(*) FROM parked_receipt") == 0
+
+
+async def test_an_early_failure_is_told_to_the_operator_at_once_when_it_finds_its_message(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    await tell(house, channel, a_receipt(None, State.DEAD, whatsapp_id="wamid.E", code="131026"))
+    (message_id,) = await house.ledger.outbound(talk)
+    house.whatsapp.always(Accepted(whatsapp_id="wamid.E"))
+    await house.drain(lane_to_whatsapp(channel))
+    await house.unring()
+    await house.sweep.run()
+    assert await house.ledger.state(message_id) == "dead"
+    assert [notice["code"] for notice in await house.notices()] == ["unreachable"]
+    assert lane_to_bitrix24(portal) in await house.rung_now()
+
+
+async def test_a_text_of_a_program_is_shown_to_the_operator_also_when_a_receipt_was_faster(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    (message_id,) = await house.ledger.outbound(talk, origin=Origin.API)
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    async def slowly(parcel: Parcel) -> Outcome:
+        asked.set()
+        await told.wait()
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = slowly
+    runner = asyncio.create_task(house.drain(lane_to_whatsapp(channel)))
+    await asked.wait()
+    await tell(house, channel, a_receipt(message_id, State.SENT))
+    await tell(house, channel, a_receipt(message_id, State.DELIVERED))
+    told.set()
+    await runner
+    notices = [(notice["code"], notice["params"]) for notice in await house.notices()]
+    assert notices == [("sent_by_api", {"text": "resposta 0"})]
+
+
+async def test_a_receipt_of_nobodys_message_is_kept_for_a_while_and_no_longer(house: House, channel: Channel) -> None:
+    await tell(house, channel, a_receipt(None, State.SENT, whatsapp_id="wamid.X"))
+    await house.sweep.keep_house()
+    assert await house.ledger.value("SELECT count(*) FROM parked_receipt") == 1
+    await house.ledger.run("UPDATE parked_receipt SET parked_at = now() - $1::interval", timedelta(days=9))
+    await house.sweep.keep_house()
+    assert await house.ledger.value("SELECT count(*) FROM parked_receipt") == 0

@@ -1,0 +1,64 @@
+"""Receiving: a row before anything is acknowledged, and one bell a lane after it."""
+
+import asyncio
+
+import pytest
+
+from tests.bridge.house import House, a_customer, asked
+from zaptrix.bridge.receive import Receiver
+from zaptrix.cli.embedded import Servers
+from zaptrix.core.event import EventState, NewEvent
+from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.message import Side
+from zaptrix.core.portal import Channel
+from zaptrix.queues.bells import Bells
+from zaptrix.store import migrate
+from zaptrix.store.database import StoreUnavailable, open_database
+
+
+def an_event(number: int, lane: str = "210.1", state: EventState = EventState.NEW) -> NewEvent:
+    return NewEvent(
+        source=Side.WHATSAPP,
+        name="messages.text",
+        key=number.to_bytes(16, "big"),
+        lane=Lane(Queue.INCOMING, lane),
+        body=b"{}",
+        request_id="r",
+        state=state,
+    )
+
+
+async def test_many_requests_at_once_are_all_rows_when_they_are_answered(house: House) -> None:
+    await asyncio.gather(*(house.receiver.accept([an_event(n), an_event(n)]) for n in range(300)))
+    assert await house.ledger.value("SELECT count(*) FROM event") == 300
+    assert await house.rung_now() == {Lane(Queue.INCOMING, "210.1")}
+
+
+async def test_what_nobody_can_route_rings_nobody(house: House) -> None:
+    await house.receiver.accept([an_event(1, state=EventState.UNROUTABLE)])
+    assert await house.rung() == set()
+
+
+async def test_nothing_is_accepted_while_postgresql_is_away(own_servers: Servers, bells: Bells) -> None:
+    await migrate.upgrade(own_servers.postgres.url)
+    database = await open_database(own_servers.postgres.url, acquire_timeout_s=1.0)
+    receiver = Receiver(database, bells)
+    own_servers.postgres.stop()
+    results = await asyncio.gather(*(receiver.accept([an_event(n)]) for n in range(20)), return_exceptions=True)
+    assert {type(result) for result in results} == {StoreUnavailable}
+    own_servers.postgres.start()
+    await receiver.accept([an_event(99)])
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM event") == 1
+    await database.close()
+
+
+async def test_accepting_does_not_wait_for_redis(house: House, channel: Channel) -> None:
+    await house.redis.client_pause(1_500)
+    async with asyncio.timeout(1.0):
+        customer = a_customer()
+        await house.happens(Lane(Queue.INCOMING, f"{channel.phone_number_id}.1"), asked(channel, customer, "oi"))
+    assert await house.ledger.value("SELECT count(*) FROM event") == 1
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await house.redis.ping()
