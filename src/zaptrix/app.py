@@ -48,7 +48,7 @@ from zaptrix.store import api_keys, audit, channels, portals
 from zaptrix.store.api_keys import ApiKeyView
 from zaptrix.store.database import Database, open_database
 from zaptrix.store.portals import StoredTokens
-from zaptrix.store.secrets import SecretBox
+from zaptrix.store.secrets import SecretBox, UnreadableSecret
 from zaptrix.store.spool import Spool
 from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.client import GraphClient
@@ -262,9 +262,8 @@ async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
         async with app.database.connection() as connection:
             known = await portals.listed(connection, None, None, _CHECKED_MAX)
             numbers = await channels.listed(connection, None, None, _CHECKED_MAX)
-        checks = [(f"portal {portal.portal_url}", _portal_trouble(app, portal)) for portal in known]
-        checks += [(f"channel {channel.name}", _number_trouble(app, channel)) for channel in numbers]
-        return [(what, await trouble) for what, trouble in checks]
+        told = [(f"portal {portal.portal_url}", await _portal_trouble(app, portal)) for portal in known]
+        return told + [(f"channel {channel.name}", await _number_trouble(app, channel)) for channel in numbers]
 
 
 async def _portal_trouble(app: App, portal: Portal) -> str | None:
@@ -272,7 +271,7 @@ async def _portal_trouble(app: App, portal: Portal) -> str | None:
         return f"paused: {portal.paused_reason}"
     try:
         await app.portal_client.call(portal, "app.info", {})
-    except PlatformError as exc:
+    except (PlatformError, UnreadableSecret) as exc:
         return str(exc)
     return None
 
@@ -285,6 +284,6 @@ async def _number_trouble(app: App, channel: Channel) -> str | None:
         return "its connector does not stand on its open line yet"
     try:
         await app.graph.phone_number(channel)
-    except PlatformError as exc:
+    except (PlatformError, UnreadableSecret) as exc:
         return str(exc)
     return None
