@@ -212,8 +212,12 @@ async def a_gateway(folder: Path, database_url: str, redis_url: str, **environ: 
     settings = Settings.from_env(given)
     gateway = Gateway(settings=settings, folder=folder, environ={"PATH": os.environ["PATH"], **given})
     gateway.start()
-    await gateway.ready()
-    gateway.admin_key = await create_api_key(settings, name="admin of the tests", portal_id=None)
+    try:
+        await gateway.ready()
+        gateway.admin_key = await create_api_key(settings, name="admin of the tests", portal_id=None)
+    except BaseException:
+        gateway.stop()
+        raise
     return gateway
 
 

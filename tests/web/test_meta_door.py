@@ -57,18 +57,30 @@ async def test_a_4_mb_body_is_refused_as_too_large(gateway: Gateway) -> None:
     assert reply.problem["detail"] == "The body is larger than 3145728 bytes"
 
 
-async def test_a_4_mb_body_without_a_length_is_refused_as_too_large(gateway: Gateway) -> None:
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b""], ids=["whole", "never whole"])
+async def test_a_4_mb_body_without_a_length_is_refused_as_too_large(gateway: Gateway, end: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
     writer.write(b"POST /webhooks/meta HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-    part = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    try:
-        for _ in range(64):
-            writer.write(part)
-            await writer.drain()
-    except ConnectionError:
-        pass  # it stopped reading, as it should
+    for _ in range(64):
+        writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        await writer.drain()
+    writer.write(end)
     assert b" 413 " in await reader.readline()
     writer.close()
+
+
+async def test_a_body_without_an_end_is_not_read_for_ever(gateway: Gateway) -> None:
+    _reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
+    writer.write(b"POST /webhooks/meta HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with pytest.raises(ConnectionError):
+        await pour(writer, 1000)
+    writer.close()
+
+
+async def pour(writer: asyncio.StreamWriter, megabytes: int) -> None:
+    for _ in range(megabytes):
+        writer.write(b"100000\r\n" + b"x" * 1_048_576 + b"\r\n")
+        await writer.drain()
 
 
 async def test_a_3_mb_body_is_taken(gateway: Gateway) -> None:

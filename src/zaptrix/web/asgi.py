@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import structlog
 
@@ -18,7 +18,7 @@ from zaptrix.telemetry import metrics
 from zaptrix.web import answers
 from zaptrix.web.answers import REQUEST_ID, Answer, Message, Receive, Scope, Send
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
-from zaptrix.web.problems import INTERNAL, Problem
+from zaptrix.web.problems import INTERNAL, TOO_LARGE, Problem
 from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_replaying
 
@@ -60,7 +60,7 @@ class Gateway:
         metrics.http_answered(scope["method"], route, status, time.perf_counter() - began)
 
     async def _through_site(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
-        told = _Told(send, request_id)
+        told = _Told(receive, send, request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             scope["request_id"] = request_id
             try:
@@ -124,13 +124,14 @@ def _request_id(scope: Scope) -> str:
                 given: str = value.decode("ascii")
                 return given
             break
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 class _Told:
     """`send`, with the request's id on the way out and the status kept."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
+        self._receive = receive
         self._send = send
         self._header = (REQUEST_ID, request_id.encode())
         self.status: int | None = None
@@ -139,6 +140,8 @@ class _Told:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), self._header]
+            if self.status == TOO_LARGE.status:
+                await answers.linger(self._receive)
         await self._send(message)
 
 

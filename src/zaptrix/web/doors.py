@@ -19,7 +19,7 @@ from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address
-from zaptrix.web.answers import EMPTY, Answer, Receive, Scope, plain
+from zaptrix.web.answers import EMPTY, Answer, Receive, Scope, linger, plain
 from zaptrix.web.problems import (
     FORBIDDEN,
     MALFORMED,
@@ -116,10 +116,10 @@ def _only(scope: Scope, method: str, *, allow: str) -> None:
 
 
 async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body; no more is read than `limit` allows."""
+    """The whole body; no more is kept of it than `limit` allows."""
     told = _header(scope, b"content-length") or ""
     if told.isdigit() and len(told) < 20 and int(told) > limit:
-        raise _too_large(limit)
+        raise await _too_large(receive, limit)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -128,14 +128,21 @@ async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise Problem(MALFORMED, "The caller hung up before the body was whole")
         part: bytes = message.get("body", b"")
         size += len(part)
-        if size > limit:
-            raise _too_large(limit)
         if not message.get("more_body"):
+            if size > limit:
+                raise _refused(limit)
             return b"".join((*parts, part)) if parts else part
+        if size > limit:
+            raise await _too_large(receive, limit)
         parts.append(part)
 
 
-def _too_large(limit: int) -> Problem:
+async def _too_large(receive: Receive, limit: int) -> Problem:
+    await linger(receive)
+    return _refused(limit)
+
+
+def _refused(limit: int) -> Problem:
     # What was not read of it would be taken for the next request of this connection.
     return Problem(TOO_LARGE, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
 

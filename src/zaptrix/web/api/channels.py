@@ -22,16 +22,38 @@ from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import CONFLICT, FieldError, Problem, no_such
 from zaptrix.web.reading import Check, check, one_line, token
 
-Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people.")]
+Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people.", examples=["Vendas"])]
 PhoneNumberId = Annotated[
-    str, Meta(pattern=r"^[0-9]{5,20}$", max_length=20, description="Meta's id of the number (not the number).")
+    str,
+    Meta(
+        pattern=r"^[0-9]{5,20}$",
+        max_length=20,
+        description="Meta's id of the number (not the number).",
+        examples=["210987654321098"],
+    ),
 ]
 DisplayNumber = Annotated[
-    str, Meta(pattern=r"^\+?[0-9 ()-]{6,24}$", max_length=25, description="The number as people write it.")
+    str,
+    Meta(
+        pattern=r"^\+?[0-9 ()-]{6,24}$",
+        max_length=25,
+        description="The number as people write it.",
+        examples=["+55 11 91234-5678"],
+    ),
 ]
-WabaId = Annotated[str, Meta(pattern=r"^[0-9]{5,20}$", max_length=20, description="The WhatsApp business account.")]
-Secret = Annotated[str, Meta(min_length=1, max_length=4096, description="Kept encrypted, and never shown again.")]
-LineId = Annotated[int, Meta(ge=1, le=2_147_483_647, description="The open line's number in Bitrix24.")]
+WabaId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{5,20}$",
+        max_length=20,
+        description="The WhatsApp business account.",
+        examples=["102290129340398"],
+    ),
+]
+Secret = Annotated[
+    str, Meta(min_length=1, max_length=4096, description="Kept encrypted, and never shown again.", examples=["EAA..."])
+]
+LineId = Annotated[int, Meta(ge=1, le=2_147_483_647, description="The open line's number in Bitrix24.", examples=[1])]
 Rate = Annotated[
     int, Meta(ge=1, le=1000, description="Messages a second: 80, in coexistence with the app 20, up to 1,000.")
 ]

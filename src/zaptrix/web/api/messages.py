@@ -38,7 +38,13 @@ class TextMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A text, either into a conversation (`conversation_id`) or to a customer on a channel (`channel_id` and `to`)."""
 
     text: Annotated[
-        str, Meta(min_length=1, max_length=WHATSAPP_TEXT_MAX, description="As WhatsApp shows it, without marks.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=WHATSAPP_TEXT_MAX,
+            description="As WhatsApp shows it, without marks.",
+            examples=["Olá! Seu pedido saiu."],
+        ),
     ]
     channel_id: Annotated[UUID, Meta(description="The channel to send on.")] | UnsetType = UNSET
     to: (
@@ -49,6 +55,7 @@ class TextMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
                 max_length=140,
                 description="A phone number as people type it (best with + and country code), a WhatsApp id, or a "
                 "customer's business-scoped user id.",
+                examples=["+55 41 98888-7777"],
             ),
         ]
         | UnsetType

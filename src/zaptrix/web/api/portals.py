@@ -22,23 +22,47 @@ from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import CONFLICT, FORBIDDEN, FieldError, Problem, invalid, no_such
 from zaptrix.web.reading import Check, check, http_address, one_line, token
 
-Address = Annotated[
-    str, Meta(min_length=8, max_length=255, description="https://, a host, no user, query or fragment.")
+_ADDRESS = "https://, a host, no user, query or fragment."
+PortalUrl = Annotated[
+    str, Meta(min_length=8, max_length=255, description=_ADDRESS, examples=["https://company.bitrix24.com.br"])
+]
+Endpoint = Annotated[
+    str,
+    Meta(
+        min_length=8,
+        max_length=255,
+        description="Where the portal's REST answers, on the portal's own host; left out: portal_url + /rest/.",
+        examples=["https://company.bitrix24.com.br/rest/"],
+    ),
 ]
 MemberId = Annotated[
     str,
     Meta(
-        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="The account's own id; it never changes."
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="The account's own id; it never changes.",
+        examples=["a223c6b3710f85df22e9377d6c4f7553"],
     ),
 ]
-ClientId = Annotated[str, Meta(min_length=1, max_length=255, description="Of the local or market application.")]
-Secret = Annotated[str, Meta(min_length=1, max_length=4096, description="Kept encrypted, and never shown again.")]
+ClientId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=255,
+        description="Of the local or market application.",
+        examples=["local.5c8bb1b0891cf2.87252039"],
+    ),
+]
+Secret = Annotated[
+    str, Meta(min_length=1, max_length=4096, description="Kept encrypted, and never shown again.", examples=["..."])
+]
 OAuthHost = Annotated[
     Literal["oauth.bitrix.info", "oauth.bitrix24.tech"],
     Meta(description="Which of the two official OAuth hosts serves the portal; null: try both."),
 ]
 ExpiresAt = Annotated[datetime, Meta(tz=True, description="When the access token ends.")]
-ExpiresIn = Annotated[int, Meta(ge=0, le=100_000_000, description="Or: in how many seconds it ends.")]
+ExpiresIn = Annotated[int, Meta(ge=0, le=100_000_000, description="Or: in how many seconds it ends.", examples=[3600])]
 _YEARS = range(2000, 2200)
 Language = Annotated[Locale, Meta(description="Of what the gateway tells operators.")]
 Enterprise = Annotated[bool, Meta(description="On the Enterprise plan the portal takes 5 calls a second, else 2.")]
@@ -47,7 +71,7 @@ Enterprise = Annotated[bool, Meta(description="On the Enterprise plan the portal
 class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
 
-    portal_url: Address | UnsetType = UNSET
+    portal_url: PortalUrl | UnsetType = UNSET
     member_id: MemberId | UnsetType = UNSET
     client_id: ClientId | UnsetType = UNSET
     client_secret: Secret | UnsetType = UNSET
@@ -56,7 +80,7 @@ class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     expires_at: ExpiresAt | UnsetType = UNSET
     expires_in: ExpiresIn | UnsetType = UNSET
     application_token: Secret | UnsetType = UNSET
-    client_endpoint: Address | UnsetType = UNSET
+    client_endpoint: Endpoint | UnsetType = UNSET
     oauth_host: OAuthHost | UnsetType | None = UNSET
     locale: Language | UnsetType = UNSET
     enterprise: Enterprise | UnsetType = UNSET
@@ -65,7 +89,7 @@ class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A portal with the tokens of its application. Without `expires_at` or `expires_in` they are refreshed first."""
 
-    portal_url: Address
+    portal_url: PortalUrl
     member_id: MemberId
     client_id: ClientId
     client_secret: Secret
@@ -74,7 +98,7 @@ class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     application_token: Secret
     expires_at: ExpiresAt | UnsetType = UNSET
     expires_in: ExpiresIn | UnsetType = UNSET
-    client_endpoint: Address | UnsetType = UNSET
+    client_endpoint: Endpoint | UnsetType = UNSET
     oauth_host: OAuthHost | UnsetType | None = UNSET
     locale: Language | UnsetType = UNSET
     enterprise: Enterprise | UnsetType = UNSET
