@@ -121,12 +121,9 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     )
     graph = _graph_client(settings, session, directory, pace)
 
-    async def register(portal: Portal, channel: Channel) -> None:
-        await registration.register(portal_client, portal, channel, settings.public_url)
-
     receiver = Receiver(database, bells)
     admission = Admission(directory)
-    registrar = Registrar(database, directory, register)
+    registrar = _registrar(settings, database, directory, portal_client)
     spool = Spool(settings.data_dir / "spool")
     return App(
         settings=settings,
@@ -172,6 +169,16 @@ def _graph_client(
         pace=pace,
         timeout_s=settings.meta_timeout_s,
     )
+
+
+def _registrar(settings: Settings, database: Database, directory: Directory, portal_client: PortalClient) -> Registrar:
+    async def register(portal: Portal, channel: Channel) -> None:
+        await registration.register(portal_client, portal, channel, settings.public_url)
+
+    async def unregister(portal: Portal, channel: Channel) -> None:
+        await registration.unregister(portal_client, portal, channel)
+
+    return Registrar(database, directory, register=register, unregister=unregister)
 
 
 def _drains(  # noqa: PLR0917  # this is where everything meets

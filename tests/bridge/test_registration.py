@@ -13,6 +13,7 @@ class Line:
 
     def __init__(self) -> None:
         self.registered: list[str] = []
+        self.unregistered: list[str] = []
         self.fails: dict[ChannelId, Exception] = {}
 
     async def register(self, _portal: Portal, channel: Channel) -> None:
@@ -20,13 +21,18 @@ class Line:
             raise self.fails[channel.id]
         self.registered.append(channel.name)
 
+    async def unregister(self, _portal: Portal, channel: Channel) -> None:
+        if channel.id in self.fails:
+            raise self.fails[channel.id]
+        self.unregistered.append(channel.name)
+
 
 async def aged(house: House) -> None:
     await house.ledger.run("UPDATE channel SET updated_at = updated_at - interval '1 minute'")
 
 
 def a_registrar(house: House, line: Line) -> Registrar:
-    return Registrar(house.ledger.database, house.directory, line.register)
+    return Registrar(house.ledger.database, house.directory, register=line.register, unregister=line.unregister)
 
 
 async def test_a_channel_is_registered_once_and_then_left_alone(house: House, channel: Channel) -> None:
@@ -66,3 +72,20 @@ async def test_a_channel_whose_secrets_cannot_be_read_keeps_no_other_from_its_tu
 async def test_a_channel_that_is_gone_is_told_as_gone(house: House, channel: Channel) -> None:
     await house.ledger.run("DELETE FROM channel")
     assert await a_registrar(house, Line()).register(channel.id) == "the channel is gone"
+
+
+async def test_the_connector_leaves_the_line_with_its_last_channel(house: House, portal: Portal) -> None:
+    first, second = await house.ledger.channel(portal, name="a"), await house.ledger.channel(portal, name="b")
+    line = Line()
+    registrar = a_registrar(house, line)
+    await registrar.unregister(first.id)
+    assert line.unregistered == []  # the other channel answers on the same line
+    await house.ledger.run("DELETE FROM channel WHERE name = 'a'")
+    await registrar.unregister(second.id)
+    assert line.unregistered == ["b"]
+
+
+async def test_a_channel_can_go_while_its_portal_is_away(house: House, channel: Channel) -> None:
+    line = Line()
+    line.fails[channel.id] = Unavailable("503", "maintenance")
+    await a_registrar(house, line).unregister(channel.id)

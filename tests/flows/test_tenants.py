@@ -131,6 +131,9 @@ async def test_deleting_a_portal_takes_everything_of_it_along(world: World) -> N
     await tenant.opened()
     await other.opened()
     await world.api("DELETE", f"/api/portals/{tenant.portal_id}")
+    # The connector has left the line: nobody writes to a customer who cannot hear.
+    (portal,) = [one for one in (await world.control("GET", "state"))["portals"] if one["portal"] == tenant.key]
+    assert [line["connectors"] for line in portal["lines"]] == [[]]
     await world.api("GET", f"/api/portals/{tenant.portal_id}", status=404)
     await world.api("GET", f"/api/channels/{tenant.channel_id}", status=404)
     assert (await world.api("GET", f"/api/conversations?portal_id={tenant.portal_id}"))["items"] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 # Somebody waits for the answer; the worker goes on trying.
 _REGISTER_S_MAX = 25.0
+_CHANNELS_MAX = 1_000
+_UNREGISTER_S_MAX = 15.0  # of all lines of a portal together
 
 
 class Joined(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +86,12 @@ class Tenants:
 
     async def delete_portal(self, actor: str, portal_id: PortalId) -> bool:
         """Delete a portal with its channels, conversations, messages and API keys; False when there is none."""
+        async with self._database.connection() as connection:
+            lost = await channels.listed(connection, None, portal_id, _CHANNELS_MAX)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_UNREGISTER_S_MAX):
+                for channel in lost:
+                    await self._registrar.unregister(channel.id)
         async with self._database.transaction() as connection:
             if not await portals.delete(connection, portal_id):
                 return False
@@ -121,6 +130,7 @@ class Tenants:
 
     async def delete_channel(self, actor: str, channel_id: ChannelId) -> bool:
         """Delete a channel with its conversations and messages; False when there is none."""
+        await self._registrar.unregister(channel_id)
         async with self._database.transaction() as connection:
             if not await channels.delete(connection, channel_id):
                 return False
