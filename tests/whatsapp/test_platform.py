@@ -19,6 +19,7 @@ from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
 from zaptrix.core.text import Mark, Span, Text, plain_text
 from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.codes import notice_of
 from zaptrix.whatsapp.platform import WhatsApp
 
 
@@ -159,3 +160,22 @@ async def test_one_conversations_trouble_is_its_own(meta: Meta, whatsapp: WhatsA
 async def test_where_there_is_nothing_to_mark_nothing_is_called(meta: Meta, whatsapp: WhatsApp, parcel: Any) -> None:
     assert await whatsapp.confirm([parcel]) == [Accepted()]
     assert not meta.heard
+
+
+@pytest.mark.parametrize(
+    ("code", "notice"),
+    [
+        ("131047", "window_closed"),
+        ("131026", "unreachable"),
+        ("131030", "test_number"),
+        ("130403", "blocked"),
+        ("131042", "account"),
+        ("190", "account"),
+        ("131016", "unavailable"),
+        ("130429", "unavailable"),
+        ("999999", "refused"),
+        ("unknown", "refused"),
+    ],
+)
+def test_a_late_failure_has_the_notice_of_its_code(code: str, notice: str) -> None:
+    assert notice_of(code) == notice

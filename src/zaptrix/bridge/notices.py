@@ -11,20 +11,6 @@ from zaptrix.store import conversations
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
 
-# Meta's code of a failed status -> the notice that says it best.
-# https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
-FAILED_NOTICES = {
-    "131047": "window_closed",
-    "131026": "unreachable",
-    "130403": "blocked",
-    "131050": "blocked",
-    "131031": "account",
-    "131042": "account",
-    "131048": "account",
-    "131016": "unavailable",
-    "131000": "unavailable",
-}
-
 
 async def notices_for(
     connection: Connection, said: Sequence[tuple[ConversationId, Notice, datetime]]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from zaptrix.bridge.notices import FAILED_NOTICES, notices_for
+from zaptrix.bridge.notices import notices_for
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
@@ -17,6 +17,7 @@ from zaptrix.store import messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
 from zaptrix.store.receipts import Advance, Standing
+from zaptrix.whatsapp.codes import notice_of
 
 log = structlog.get_logger(__name__)
 
@@ -96,4 +97,4 @@ async def _tell(connection: Connection, advances: Sequence[Advance], standings: 
 def _failed(step: Advance, standing: Standing) -> tuple[ConversationId, Notice, datetime]:
     log.warning("failed on whatsapp", message_id=step.id, code=step.code)
     code = step.code or "unknown"
-    return standing.conversation_id, Notice(FAILED_NOTICES.get(code, "refused"), {"code": code}), step.at
+    return standing.conversation_id, Notice(notice_of(code), {"code": code}), step.at

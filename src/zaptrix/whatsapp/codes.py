@@ -72,6 +72,20 @@ def error_of(fault: Fault) -> PlatformError:
     return _maker(fault)(code_of(fault), detail_of(fault))
 
 
+def notice_of(code: str) -> str:
+    """The notice that tells an operator best why a message that Meta had taken was not delivered after all."""
+    maker = _TABLE.get(int(code), Unexpected) if code.isascii() and code.isdigit() else Unexpected
+    match maker(code, ""):
+        case Refused(notice=notice):
+            return notice
+        case Unauthorized():
+            return "account"
+        case TooFast() | Unavailable():
+            return "unavailable"
+        case _:
+            return "refused"
+
+
 def code_of(fault: Fault) -> str:
     """The code as text; what is no code of Meta's is cut short."""
     return str(fault.code)[:20]
