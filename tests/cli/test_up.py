@@ -1,61 +1,19 @@
 """`zaptrix up` as a person meets it: one command, everything there; Ctrl-C, everything gone, whatever ended it."""
 
-import http.client
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.processes import descendants, is_alive, wait_for
-from zaptrix.settings import KINDS
+from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
 
-START_WAIT_S = 90.0
-STOP_WAIT_S = 60.0
 SECOND_START_MAX_S = 10.0
 PROGRAMS = ("postgres", "redis-server", "zaptrix_sim", "zaptrix worker", "zaptrix serve")
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class House:
-    """A running `zaptrix up`."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-    port: int
-    sim_port: int
-
-    def said(self) -> str:
-        return self.output.read_text(encoding="utf-8")
-
-    def everyone(self) -> set[int]:
-        return {self.process.pid, *descendants(self.process.pid)}
-
-    def pid_of(self, program: str) -> int | None:
-        """The process directly below `up` that runs it."""
-        for pid in descendants(self.process.pid):
-            try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                parent = int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
-            except FileNotFoundError:
-                continue
-            if parent == self.process.pid and program in command:
-                return pid
-        return None
-
-    def state(self) -> Json:
-        return asked(self.sim_port, "GET", "/control/state")
 
 
 @pytest.fixture
@@ -67,46 +25,11 @@ def ports() -> tuple[int, int]:
         return one.getsockname()[1], two.getsockname()[1]
 
 
-@contextmanager
-def started(folder: Path, ports: tuple[int, int]) -> Iterator[House]:
-    """`zaptrix up` on that data folder, up or fallen; whatever happens, nothing of it stays behind."""
-    folder.mkdir(exist_ok=True)
-    output = folder / "output"
-    environ = {key: value for key, value in os.environ.items() if key not in KINDS}
-    environ |= {"DATA_DIR": str(folder), "PORT": str(ports[0]), "SIM_PORT": str(ports[1]), "COLUMNS": "200"}
-    with output.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "zaptrix", "up"], env=environ, stdout=out, stderr=out)
-    house = House(process=process, output=output, port=ports[0], sim_port=ports[1])
-    try:
-        wait_for(lambda: "is up" in house.said() or process.poll() is not None, START_WAIT_S, "zaptrix up")
-        yield house
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(STOP_WAIT_S)
-
-
 @pytest.fixture
 def house(tmp_path: Path, ports: tuple[int, int]) -> Iterator[House]:
     with started(tmp_path / "data", ports) as house:
         assert house.process.poll() is None, house.said()
         yield house
-
-
-def asked(port: int, method: str, path: str, body: Json | None = None) -> Json:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(
-        method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"}
-    )
-    response = connection.getresponse()
-    found: Json = json.loads(response.read())
-    connection.close()
-    assert response.status == 200, found
-    return found
-
-
-def in_chats(house: House) -> list[str]:
-    return [message["text"] for chat in house.state()["chats"] for message in chat["messages"]]
 
 
 def gone(pids: set[int]) -> Callable[[], bool]:

@@ -1,34 +1,28 @@
 """A simulator for each test, and one Chromium that looks at their pages."""
 
 import shutil
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.page.looking import FAILED, looking_at, picture_of_failure
 from tests.page.running_simulator import Simulator
+from tests.processes import free_port
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-LOOK_MS_MAX = 10_000
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def simulator(tmp_path: Path) -> AsyncIterator[Simulator]:
-    running = Simulator(data_dir=tmp_path, port=_free_port())
+    running = Simulator(data_dir=tmp_path, port=free_port())
     await running.start()
     try:
         yield running
     finally:
         running.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -50,21 +44,17 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def page(browser: Browser, simulator: Simulator) -> AsyncIterator[Page]:
-    """The page, opened and live. It must not complain and must ask nobody but its own simulator."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="pt-BR")
-    context.set_default_timeout(LOOK_MS_MAX)
-    opened = await context.new_page()
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
-    opened.on(
-        "request", lambda asked: complaints.append(asked.url) if not asked.url.startswith(simulator.url) else None
-    )
-    await opened.goto(simulator.url)
-    await opened.locator("[data-testid=connection][data-state=live]").wait_for()
-    try:
+async def page(
+    browser: Browser, simulator: Simulator, request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[Page]:
+    async with looking_at(simulator.url, browser) as opened:
         yield opened
-        assert complaints == []
-    finally:
-        await context.close()
+        await picture_of_failure(opened, request, tmp_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" and report.failed:
+        item.stash[FAILED] = True
+    return report

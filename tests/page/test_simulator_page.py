@@ -5,26 +5,15 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Page, Route, expect
 
+from tests.page.looking import last_tick, on_line, on_phone
 from tests.page.running_simulator import Simulator
 
 # One browser serves the whole file, so its tests share the event loop that it lives on; each has its own simulator.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script> & [url=javascript:1]x[/url]'
-
-
-def on_phone(page: Page) -> Locator:
-    return page.get_by_test_id("phone-messages").locator(".bubble .text")
-
-
-def on_line(page: Page) -> Locator:
-    return page.get_by_test_id("line-messages").locator(".bubble .text")
-
-
-def last_tick(page: Page, side: str) -> Locator:
-    return page.get_by_test_id(f"{side}-messages").get_by_test_id("tick").last
 
 
 async def a_chat_with_ana(simulator: Simulator, text: str = "Oi, tem pão?") -> None:

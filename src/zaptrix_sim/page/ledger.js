@@ -25,7 +25,7 @@ export class Ledger {
     $("ledger").dataset.ok = String(broken.length === 0);
     sayVerdict($("ledger-verdict"), broken);
     write($("ledger-inbound"), say("ledgerInbound", { wrote: account.customers_wrote, arrived: account.in_chats }));
-    write($("ledger-outbound"), say("ledgerOutbound", { wrote: account.operators_wrote, arrived: account.on_phones }));
+    write($("ledger-outbound"), sayOutbound(account));
     $("ledger-waiting").hidden = waiting.length === 0;
     write($("ledger-waiting"), say("waiting", { n: howMany(waiting) }));
     $("ledger-details").hidden = broken.length === 0;
@@ -40,6 +40,13 @@ function sayVerdict(place, broken) {
   const others = [...new Set(broken.map((violation) => violation.kind))].filter((kind) => !(kind in main));
   const rest = others.map((kind) => ` · ${count(kind)} ${say(`violation_${kind}`)}`);
   write(place, say("verdict", main) + rest.join(""));
+}
+
+/** What WhatsApp refused is told, or its absence on the phone would look like a loss. */
+function sayOutbound(account) {
+  const refused = account.counts?.refused ?? 0;
+  const told = say("ledgerOutbound", { wrote: account.operators_wrote, arrived: account.on_phones });
+  return refused ? told + say("ledgerRefused", { n: refused }) : told;
 }
 
 const howMany = (violations) => violations.reduce((sum, violation) => sum + Math.max(1, violation.ids?.length ?? 1), 0);

@@ -10,6 +10,8 @@ import { currentLanguage, say } from "./words.js";
 const FIRST_NUMBER = "210987654321098"; // The demo world's number, for a world that has none yet.
 const FIRST_CUSTOMER = { wa_id: "554188887777", user_id: null, name: "Ana Souza" };
 const DIGITS = /^\d{8,15}$/;
+const AGE_HOURS = 25;
+const TOLD_MS = 4000;
 
 const $ = (id) => document.getElementById(id);
 
@@ -35,6 +37,7 @@ export class Phone {
     $("customer-form").addEventListener("submit", (event) => this.#meet(event));
     $("customer-wa").addEventListener("input", (event) => event.target.setCustomValidity(""));
     $("phone-reads").addEventListener("change", () => this.#read());
+    $("customer-ages").addEventListener("click", (event) => this.#age(event.currentTarget));
     document.addEventListener("visibilitychange", () => this.#read());
   }
 
@@ -145,6 +148,14 @@ export class Phone {
     ask("customers/read", "POST", reader).catch(() => {
       this.#unreadSeen = ""; // The next change tries again.
     });
+  }
+
+  /** Past 24 hours after the customer's last text WhatsApp refuses what an operator writes. */
+  async #age(button) {
+    const customer = { phone_number_id: this.#number, from: this.#customer, hours: AGE_HOURS };
+    if (!(await this.#onTrouble(() => ask("customers/age", "POST", customer)))) return;
+    button.textContent = say("windowClosed");
+    setTimeout(() => (button.textContent = say("windowClose")), TOLD_MS);
   }
 
   #toggleForm(open) {

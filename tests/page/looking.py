@@ -1,0 +1,49 @@
+"""Looking at a simulator's page as a person does, and finding what each of its sides shows."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Locator, Page
+
+LOOK_MS_MAX = 10_000
+FAILED = pytest.StashKey[bool]()
+
+
+@asynccontextmanager
+async def looking_at(url: str, browser: Browser) -> AsyncIterator[Page]:
+    """The page, opened and live. It must not complain and must ask nobody but its own simulator."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="pt-BR")
+    context.set_default_timeout(LOOK_MS_MAX)
+    opened = await context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
+    opened.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith(url) else None)
+    await opened.goto(url)
+    await opened.locator("[data-testid=connection][data-state=live]").wait_for()
+    try:
+        yield opened
+        assert complaints == []
+    finally:
+        await context.close()
+
+
+async def picture_of_failure(page: Page, request: pytest.FixtureRequest, folder: Path) -> None:
+    """What the page showed when the test failed; nothing for one that passed."""
+    if request.node.stash.get(FAILED, False):
+        await page.screenshot(path=folder / "page.png", full_page=True)
+        print(f"the page when the test failed: {folder / 'page.png'}")
+
+
+def on_phone(page: Page) -> Locator:
+    return page.get_by_test_id("phone-messages").locator(".bubble .text")
+
+
+def on_line(page: Page) -> Locator:
+    return page.get_by_test_id("line-messages").locator(".bubble .text")
+
+
+def last_tick(page: Page, side: str) -> Locator:
+    return page.get_by_test_id(f"{side}-messages").get_by_test_id("tick").last
