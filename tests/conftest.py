@@ -7,10 +7,17 @@ that kills or restarts them. Each process of `pytest -n` has its own pair.
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.servers import empty_redis, fresh_database, migrate_template, running
 from zaptrix.cli.embedded import Servers
+
+# The same examples every time: a run that fails can be run again. How long one takes is a benchmark's matter.
+hypothesis.settings.register_profile(
+    "zaptrix", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("zaptrix")
 
 
 @pytest.fixture(scope="session")

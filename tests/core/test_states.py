@@ -26,7 +26,9 @@ PROVEN = st.sampled_from(sorted(set(STATUS_STATES.values())))
         ("delivered", "dead", None),
         ("read", "dead", None),
         ("dead", "dead", None),
-        ("dead", "read", None),  # an admin's hand alone brings a dead letter back
+        ("dead", "sent", None),
+        ("dead", "delivered", "delivered"),  # given up without a clear answer, and it had arrived all the same
+        ("dead", "read", "read"),
         ("dismissed", "read", None),
         ("dismissed", "dead", None),
     ],

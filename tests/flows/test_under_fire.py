@@ -147,8 +147,12 @@ async def test_statuses_that_come_before_the_send_is_recorded(own_world: World) 
     await talk(tenant, 2)
     await nothing_went_wrong(own_world)
     conversation = await tenant.conversation(CUSTOMERS[0])
-    told = await own_world.api("GET", f"/api/conversations/{conversation['id']}/messages")
-    assert {one["state"] for one in told["items"] if one["direction"] == "outbound"} == {"delivered"}
+
+    async def delivered() -> bool:
+        told = await own_world.api("GET", f"/api/conversations/{conversation['id']}/messages")
+        return {one["state"] for one in told["items"] if one["direction"] == "outbound"} == {"delivered"}
+
+    await eventually(delivered, 10, "every receipt to be routed")
 
 
 async def test_platforms_that_refuse_by_rate_are_obeyed(own_world: World) -> None:

@@ -246,8 +246,8 @@ async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bo
     if analyzed:
         await ledger.run("ANALYZE message")
     statements: dict[str, tuple[str, list[Any]]] = {
-        "claim": (claims._TO_SEND[Direction.OUTBOUND], [channel.id, uuid4(), MIDDLE, "pending", 10]),
-        "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), START, "verifying", 10, 60.0]),
+        "claim": (claims._TO_SEND[Direction.OUTBOUND], [channel.id, uuid4(), MIDDLE, 10]),
+        "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), 10, 60.0]),
         "next due": (claims._NEXT_DUE, [channel.id, 5.0]),
         "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [channel.id, 10, 60.0]),
         "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
@@ -271,7 +271,7 @@ async def test_a_claim_touches_about_as_much_as_it_returns(ledger: Ledger) -> No
     async with ledger.database.transaction() as connection:
         plan = await connection.fetch(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {claims._TO_SEND[Direction.OUTBOUND]}",
-            channel.id, uuid4(), MIDDLE, "pending", 10,
+            channel.id, uuid4(), MIDDLE, 10,
         )  # fmt: skip
     (heads,) = _nodes_that_scan(plan[0][0], "Recursive Union")
     assert heads <= 50

@@ -86,9 +86,13 @@ class Route:
         except Overtaken:
             return
         except StoreRefused:
-            # Something in here is poisonous. One by one it harms nobody but itself.
-            for item in items:
-                await self._alone(lane, item)
+            # Something in here is poisonous. By halves, in order, it is soon alone, and harms nobody but itself.
+            if len(items) == 1:
+                await self._alone(lane, items[0])
+                return
+            middle = len(items) // 2
+            await self._batch(lane, items[:middle])
+            await self._batch(lane, items[middle:])
 
     async def _alone(self, lane: Lane, item: Item) -> None:
         reason = ""

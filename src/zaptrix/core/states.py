@@ -15,6 +15,8 @@ RANK: dict[State, int] = {
     State.SENT: 2,
     State.DELIVERED: 3,
     State.READ: 4,
+    # What was given up without a clear answer may turn out to have arrived; that it was sent alone proves nothing new.
+    State.DEAD: 2,
 }
 
 # Meta's words for a status -> the state that it proves. `played` is a read voice message.

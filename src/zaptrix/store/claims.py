@@ -42,26 +42,34 @@ WITH RECURSIVE heads AS (
         ORDER BY conversation_id, id LIMIT 1) n
 ), picked AS MATERIALIZED (
     SELECT h.id FROM heads h
-    WHERE h.state = $4 AND h.due_at <= now() AND NOT EXISTS (
+    WHERE h.state = 'pending' AND h.due_at <= now() AND NOT EXISTS (
         SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = h.channel_id AND ({held}))
-    LIMIT $5
+    LIMIT $4
 ), free AS MATERIALIZED (
-    SELECT m.id FROM picked JOIN message m ON m.id = picked.id WHERE m.state = $4 AND m.due_at <= now()
+    SELECT m.id FROM picked JOIN message m ON m.id = picked.id WHERE m.state = 'pending' AND m.due_at <= now()
     FOR NO KEY UPDATE OF m SKIP LOCKED
 ), claimed AS (
-    UPDATE message SET attempt_id = $2, {taken} FROM free WHERE message.id = free.id RETURNING message.*
+    UPDATE message SET attempt_id = $2, state = 'sending', claimed_at = now() FROM free
+    WHERE message.id = free.id RETURNING message.*
 )
 SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
-_TO_SEND = {
-    direction: _CLAIM.format(held=held, parcel=_PARCEL, taken="state = 'sending', claimed_at = now()")
-    for direction, held in _HELD.items()
-}
-# While a runner looks for the proof, the message stays as it is and is not due.
-_TO_PROVE = {
-    direction: _CLAIM.format(held=held, parcel=_PARCEL, taken="due_at = now() + make_interval(secs => $6)")
-    for direction, held in _HELD.items()
-}
+_TO_SEND = {direction: _CLAIM.format(held=held, parcel=_PARCEL) for direction, held in _HELD.items()}
+
+# What is verified was the oldest of its conversation when it was sent, and nothing overtakes it. While a runner looks
+# for the proof, the message stays as it is and is not due.
+_PROVE = """
+WITH free AS MATERIALIZED (
+    SELECT m.id FROM message m WHERE lane_id = $1 AND state = 'verifying' AND due_at <= now() AND NOT EXISTS (
+        SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = m.channel_id AND ({held}))
+    ORDER BY due_at LIMIT $3 FOR NO KEY UPDATE OF m SKIP LOCKED
+), claimed AS (
+    UPDATE message SET attempt_id = $2, due_at = now() + make_interval(secs => $4) FROM free
+    WHERE message.id = free.id RETURNING message.*
+)
+SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+"""
+_TO_PROVE = {direction: _PROVE.format(held=held, parcel=_PARCEL) for direction, held in _HELD.items()}
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -108,7 +116,7 @@ async def claim_to_send(
     connection: Connection, way: Way, attempt_id: AttemptId, *, after: UUID, limit: int
 ) -> list[ClaimedRow]:
     """Up to `limit` due messages of a lane, each the oldest open one of its conversation, from `after` on."""
-    rows = await connection.fetch(_TO_SEND[way.direction], way.lane_id, attempt_id, after, "pending", limit)
+    rows = await connection.fetch(_TO_SEND[way.direction], way.lane_id, attempt_id, after, limit)
     return [ClaimedRow(row) for row in rows]
 
 
@@ -116,9 +124,7 @@ async def claim_to_prove(
     connection: Connection, way: Way, attempt_id: AttemptId, *, limit: int, lease_s: float
 ) -> list[ClaimedRow]:
     """Messages whose call had no clear answer and whose proof is due."""
-    rows = await connection.fetch(
-        _TO_PROVE[way.direction], way.lane_id, attempt_id, UUID(int=0), "verifying", limit, lease_s
-    )
+    rows = await connection.fetch(_TO_PROVE[way.direction], way.lane_id, attempt_id, limit, lease_s)
     return [ClaimedRow(row) for row in rows]
 
 

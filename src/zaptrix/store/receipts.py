@@ -74,7 +74,7 @@ UPDATE message m SET
     delivered_at = CASE WHEN a.state IN ('delivered', 'read') THEN coalesce(m.delivered_at, a.at)
         ELSE m.delivered_at END,
     read_at = CASE a.state WHEN 'read' THEN coalesce(m.read_at, a.at) ELSE m.read_at END,
-    dead_at = CASE a.state WHEN 'dead' THEN a.at ELSE m.dead_at END,
+    dead_at = CASE a.state WHEN 'dead' THEN a.at END,
     error_code = CASE a.state WHEN 'dead' THEN a.code END,
     error_detail = CASE a.state WHEN 'dead' THEN a.detail END,
     confirm_due_at = CASE WHEN a.state = 'dead' THEN NULL WHEN m.sent_at IS NULL AND m.origin = 'operator' THEN now()

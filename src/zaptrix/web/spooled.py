@@ -9,6 +9,7 @@ import structlog
 from zaptrix.app import App
 from zaptrix.bridge.replay import Replay
 from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.secrets import UnreadableSecret
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +29,9 @@ async def _replay(replay: Replay) -> int:
     for path in await replay.waiting():
         try:
             await replay.one(path)
-        except StoreUnavailable:
-            return 0  # what waits, waits on
+        except (StoreUnavailable, UnreadableSecret) as exc:
+            log.warning("the spool waits", reason=str(exc))
+            return 0
         except Exception:
             log.exception("set a spooled event aside", file=path.name, alarm=True)
             await replay.set_aside(path)

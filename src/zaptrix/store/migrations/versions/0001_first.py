@@ -141,6 +141,7 @@ CREATE INDEX message_conversation ON message (conversation_id, id);
 CREATE INDEX message_open ON message (lane_id, conversation_id, id)
     WHERE state IN ('pending', 'sending', 'verifying');
 CREATE INDEX message_due ON message (lane_id, due_at) WHERE state IN ('pending', 'verifying');
+CREATE INDEX message_verifying ON message (lane_id, due_at) WHERE state = 'verifying';
 CREATE INDEX message_sending ON message (claimed_at) WHERE state = 'sending';
 CREATE INDEX message_dead ON message (portal_id, id) WHERE state = 'dead';
 CREATE INDEX message_confirm ON message ((CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END),
