@@ -78,6 +78,12 @@ def test_doctor_says_what_is_wrong_and_what_to_do(typed: Type) -> None:
         assert told in result.output
 
 
+def test_a_command_without_a_database_says_where_it_looked(typed: Type) -> None:
+    result = typed("api-key", "create", "--name", "mine")
+    assert result.exit_code == 2
+    assert re.search(r"DATABASE_URL is not set, and no `zaptrix up` runs on \S+none; set .* DATA_DIR", result.output)
+
+
 def test_a_folder_from_nothing_to_a_key(typed: Type, own_servers: Servers) -> None:
     """Commands find the servers that `zaptrix up` runs on the same data folder."""
     folder = str(own_servers.folder)

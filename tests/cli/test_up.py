@@ -3,14 +3,17 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes import descendants, is_alive, wait_for
+from tests.processes import descendants, free_port, is_alive, wait_for
 from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
+from zaptrix.settings import KINDS
 
 SECOND_START_MAX_S = 10.0
 PROGRAMS = ("postgres", "redis-server", "zaptrix_sim", "zaptrix worker", "zaptrix serve")
@@ -48,6 +51,15 @@ def test_it_brings_everything_up_and_a_request_to_stop_takes_everything_down(
     assert house.process.wait(STOP_WAIT_S) == 0, house.said()
     assert gone(everyone)()
     assert house.said().endswith("zaptrix: stopped\n")
+
+
+def test_beside_it_the_doctor_finds_nothing_wrong(house: House) -> None:
+    environ = {key: value for key, value in os.environ.items() if key not in KINDS}
+    environ |= {"DATA_DIR": str(house.output.parent), "COLUMNS": "200"}
+    doctor = [sys.executable, "-m", "zaptrix", "doctor"]
+    told = subprocess.run(doctor, env=environ, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "channel 551140041234" in told.stdout
 
 
 def test_killed_outright_it_leaves_no_process_behind(house: House) -> None:
@@ -94,6 +106,23 @@ def test_a_second_start_is_quick_and_still_has_the_conversation(tmp_path: Path, 
         write(house, "ainda estou aqui")
         wait_for(lambda: "ainda estou aqui" in in_chats(house), 30, "the text in the open line")
         assert len(house.state()["chats"]) == 1
+
+
+def test_a_second_start_on_other_ports_carries_texts_both_ways(tmp_path: Path, ports: tuple[int, int]) -> None:
+    with started(tmp_path / "data", ports) as house:
+        write(house, "bom dia")
+        wait_for(lambda: "bom dia" in in_chats(house), 30, "the text in the open line")
+    with started(tmp_path / "data", (free_port(), free_port())) as house:
+        write(house, "mudei de porta")
+        wait_for(lambda: "mudei de porta" in in_chats(house), 30, "the text in the open line")
+        chat = house.state()["chats"][0]
+        answer = {"portal": chat["portal"], "chat_id": chat["chat_id"], "text": "aqui também", "operator": "Bia"}
+        asked(house.sim_port, "POST", "/control/operators/write", answer)
+        wait_for(lambda: "aqui também" in on_phones(house), 30, "the answer on the phone")
+
+
+def on_phones(house: House) -> list[str]:
+    return [message["text"] for phone in house.state()["phones"] for message in phone["messages"]]
 
 
 @pytest.mark.parametrize(("name", "place"), [("PORT", 0), ("SIM_PORT", 1)])

@@ -15,6 +15,8 @@ from zaptrix.settings import Settings, slips
 POSTGRES_OLDEST = 14
 REDIS_OLDEST = (6, 2)
 ANSWER_S = 5.0
+UNREACHED = ("no_connection", "connection_lost", "timeout")
+"""How the platforms' clients begin the trouble of a call that nobody answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,9 +158,15 @@ async def _platforms(settings: Settings) -> list[Finding]:
     from zaptrix.app import check_platforms
 
     return [
-        Finding(what=what, good=trouble is None, told=trouble or "answers", fix="give it a valid token by the API")
+        Finding(what=what, good=trouble is None, told=trouble or "answers", fix=_platform_fix(trouble or ""))
         for what, trouble in await check_platforms(settings)
     ]
+
+
+def _platform_fix(trouble: str) -> str:
+    if trouble.startswith(UNREACHED):
+        return "can this machine reach it? If so, is its address right (META_GRAPH_URL, the portal's portal_url)?"
+    return "give it a valid token by the API"
 
 
 def _unset(what: str, name: str) -> Finding:

@@ -76,8 +76,7 @@ def worker(
 def migrate() -> None:
     """Bring the database to the newest schema."""
     with _told():
-        settings = with_local_servers(_settings())
-        settings.need("DATABASE_URL")
+        settings = _settings_with_database()
         from zaptrix.store.migrate import upgrade
 
         asyncio.run(upgrade(settings.database_url))
@@ -105,8 +104,7 @@ def create_api_key(
 ) -> None:
     """Make a key and print it, once."""
     with _told():
-        settings = with_local_servers(_settings())
-        settings.need("DATABASE_URL")
+        settings = _settings_with_database()
         from zaptrix.app import create_api_key as create
         from zaptrix.store.database import StoreRefused, StoreUnavailable
 
@@ -124,8 +122,7 @@ def create_api_key(
 def list_api_keys() -> None:
     """Show all keys: what each is for, and when it was last used. The keys themselves cannot be shown."""
     with _told():
-        settings = with_local_servers(_settings())
-        settings.need("DATABASE_URL")
+        settings = _settings_with_database()
         from zaptrix.app import list_api_keys as listed
 
         keys = asyncio.run(listed(settings))
@@ -140,8 +137,7 @@ def list_api_keys() -> None:
 def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zaptrix api-key list` shows.")]) -> None:
     """Close a key for good: whoever calls with it is refused from now on."""
     with _told():
-        settings = with_local_servers(_settings())
-        settings.need("DATABASE_URL")
+        settings = _settings_with_database()
         from zaptrix.app import revoke_api_key as revoke
 
         if not asyncio.run(revoke(settings, key_id)):
@@ -186,6 +182,17 @@ def _settings() -> Settings:
     for slip in slips(os.environ):
         errors.print(f"zaptrix: warning: {slip}", markup=False)
     return Settings.from_env(os.environ)
+
+
+def _settings_with_database() -> Settings:
+    """For a command beside a running house: a database that is given, or that of `zaptrix up` on DATA_DIR."""
+    settings = with_local_servers(_settings())
+    if not settings.database_url:
+        raise StartError(
+            f"DATABASE_URL is not set, and no `zaptrix up` runs on {settings.data_dir}; "
+            "set DATABASE_URL, or DATA_DIR to the folder of one that runs"
+        )
+    return settings
 
 
 def _production_settings() -> Settings:

@@ -161,12 +161,15 @@ class House:
 
     def _seed(self) -> None:
         """Without a real account the demo world's is the first."""
+        note = _graph_note(self._folder)
+        note.unlink(missing_ok=True)
         if self._simulators is None:
             return
         port = self._settings.sim_port
         self._wait_for(self._simulators, LOCAL, port, "/control/health")
         if not self._supervisor.signals.stop_requested:
             self._environ |= demo_seed(_get(LOCAL, port, "/control/demo"), port=port)
+            note.write_text(self._environ["META_GRAPH_URL"], encoding="ascii")
 
     def _start_workers(self) -> None:
         many = self._settings.worker_processes
@@ -266,4 +269,11 @@ def with_local_servers(settings: Settings) -> Settings:
         found["redis_url"] = servers.redis.url
     if found and not settings.encryption_keys:
         found["encryption_keys"] = (encryption_key(settings.data_dir),)
+    if found and not settings.has_credentials and _graph_note(settings.data_dir).exists():
+        found["meta_graph_url"] = _graph_note(settings.data_dir).read_text(encoding="ascii")
     return msgspec.structs.replace(settings, **found)
+
+
+def _graph_note(folder: Path) -> Path:
+    """Where a house on simulators notes its Graph API, so that other commands do not show the real one a demo token."""
+    return folder / "graph_url"

@@ -23,7 +23,8 @@ export function makeComposer(form, field, send) {
   });
 }
 
+/** Its height counts the border, which the height of its content does not. */
 function fit(field) {
   field.style.height = "auto";
-  field.style.height = `${field.scrollHeight}px`;
+  field.style.height = `${field.scrollHeight + field.offsetHeight - field.clientHeight}px`;
 }
