@@ -74,5 +74,5 @@ def test_a_number_has_its_own_throughput(rate: int, burst: int) -> None:
 def test_one_customer_gets_a_message_in_six_seconds_after_a_burst() -> None:
     talk = Conversation(id=TALK, portal_id=PORTAL, channel_id=CHANNEL, customer=Customer(wa_id="1"))
     bucket = pair_bucket(talk)
-    assert (bucket.key, bucket.burst) == (f"pair:{TALK}", 45)
+    assert (bucket.key, bucket.burst) == (f"pair:{TALK}", 44)  # one of room for what the network delays
     assert bucket.rate_per_s == pytest.approx(1 / 6)

@@ -10,6 +10,9 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
 
+# One request of room in a burst: ours are spaced by our own clock, and arrive with the network's jitter.
+_ROOM = 1
+
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     """A leaky bucket: `burst` at once, `rate_per_s` for ever."""
@@ -32,8 +35,7 @@ def portal_bucket(portal: Portal) -> Bucket:
         rate, burst = limits.PORTAL_RATE_PER_S_ENTERPRISE, limits.PORTAL_BURST_ENTERPRISE
     else:
         rate, burst = limits.PORTAL_RATE_PER_S, limits.PORTAL_BURST
-    # One request of room: ours are spaced by our own clock, theirs arrive with the network's jitter.
-    return Bucket(key=f"portal:{portal.id}", rate_per_s=rate, burst=burst - 1)
+    return Bucket(key=f"portal:{portal.id}", rate_per_s=rate, burst=burst - _ROOM)
 
 
 def number_bucket(channel: Channel) -> Bucket:
@@ -44,7 +46,8 @@ def number_bucket(channel: Channel) -> Bucket:
 
 def pair_bucket(conversation: Conversation) -> Bucket:
     """One message in six seconds to one customer, with a burst of 45."""
-    return Bucket(key=f"pair:{conversation.id}", rate_per_s=1 / limits.PAIR_INTERVAL_S, burst=limits.PAIR_BURST)
+    burst = limits.PAIR_BURST - _ROOM
+    return Bucket(key=f"pair:{conversation.id}", rate_per_s=1 / limits.PAIR_INTERVAL_S, burst=burst)
 
 
 def operating_wait_s(operating: Operating | None, now: datetime) -> float:
