@@ -178,7 +178,8 @@ def _registrar(settings: Settings, database: Database, directory: Directory, por
     async def unregister(portal: Portal, channel: Channel) -> None:
         await registration.unregister(portal_client, portal, channel)
 
-    return Registrar(database, directory, register=register, unregister=unregister)
+    url = settings.public_url
+    return Registrar(database, directory, register=register, unregister=unregister, public_url=url)
 
 
 def _drains(  # noqa: PLR0917  # this is where everything meets

@@ -31,8 +31,14 @@ async def aged(house: House) -> None:
     await house.ledger.run("UPDATE channel SET updated_at = updated_at - interval '1 minute'")
 
 
-def a_registrar(house: House, line: Line) -> Registrar:
-    return Registrar(house.ledger.database, house.directory, register=line.register, unregister=line.unregister)
+def a_registrar(house: House, line: Line, public_url: str = "https://here.example") -> Registrar:
+    return Registrar(
+        house.ledger.database,
+        house.directory,
+        register=line.register,
+        unregister=line.unregister,
+        public_url=public_url,
+    )
 
 
 async def test_a_channel_is_registered_once_and_then_left_alone(house: House, channel: Channel) -> None:
@@ -89,3 +95,13 @@ async def test_a_channel_can_go_while_its_portal_is_away(house: House, channel: 
     line = Line()
     line.fails[channel.id] = Unavailable("503", "maintenance")
     await a_registrar(house, line).unregister(channel.id)
+
+
+async def test_a_gateway_that_moved_is_registered_under_its_new_address(house: House, channel: Channel) -> None:
+    line = Line()
+    await a_registrar(house, line).register(channel.id)
+    await aged(house)
+    await a_registrar(house, line).retry()
+    assert line.registered == ["Loja"]
+    await a_registrar(house, line, "https://there.example").retry()
+    assert line.registered == ["Loja", "Loja"]

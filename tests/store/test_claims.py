@@ -369,3 +369,14 @@ async def test_a_runner_that_settles_right_now_is_not_taken_for_dead(ledger: Led
             assert await claims.expire(sweeping, -1.0, 5.0, 60.0) == []
     assert await ledger.state(message_id) == "sent"
     assert not await ledger.end(row, "pending")
+
+
+async def test_what_waited_for_a_repair_is_due_at_once(ledger: Ledger) -> None:
+    channel, other = await ledger.channel(), await ledger.channel()
+    await ledger.outbound(await ledger.talk(channel))
+    await ledger.outbound(await ledger.talk(other))
+    await ledger.run("UPDATE message SET due_at = now() + interval '1 hour'")
+    async with ledger.database.transaction() as connection:
+        await claims.hasten(connection, channel.id)
+    assert len(await ledger.claim(to_whatsapp(channel))) == 1
+    assert await ledger.claim(to_whatsapp(other)) == []

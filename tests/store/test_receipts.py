@@ -126,3 +126,17 @@ async def test_a_receipt_that_nobody_came_for_is_forgotten(ledger: Ledger) -> No
         await connection.execute("UPDATE parked_receipt SET parked_at = now() - interval '9 days'")
         await receipts.forget_parked(connection, hours=24 * 8)
         assert await connection.fetchval("SELECT count(*) FROM parked_receipt") == 0
+
+
+async def test_metas_whole_seconds_do_not_put_an_arrival_before_the_send(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger)
+    await ledger.run("UPDATE message SET state = 'sent', sent_at = $1", NOON + timedelta(seconds=0.7))
+    assert (await advance(ledger, message_id, State.DELIVERED))["delivered_at"] == NOON + timedelta(seconds=0.7)
+    assert (await advance(ledger, message_id, State.READ))["read_at"] == NOON + timedelta(seconds=0.7)
+
+
+async def test_a_message_that_was_given_up_and_arrived_is_no_dead_letter(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger)
+    await ledger.run("UPDATE message SET state = 'dead', error_code = 'timeout', dead_at = now()")
+    row = await advance(ledger, message_id, State.DELIVERED)
+    assert (row["state"], row["error_code"], row["dead_at"]) == ("delivered", None, None)

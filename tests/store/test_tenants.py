@@ -17,6 +17,8 @@ from zaptrix.store.channels import ChannelFields
 from zaptrix.store.claims import Failure
 from zaptrix.store.portals import PortalFields, StoredTokens, Taken
 
+HERE = "https://gateway.example"
+
 
 async def settled(ledger: Ledger) -> None:
     """As if everything had been changed some time ago."""
@@ -209,17 +211,17 @@ async def test_every_foreign_key_can_be_followed_without_reading_a_whole_table(l
 async def test_a_channel_waits_for_its_connector_until_it_stands(ledger: Ledger) -> None:
     channel = await ledger.channel()
     async with ledger.database.transaction() as connection:
-        assert await channels.unregistered(connection, 10) == []  # it is being tried right now
+        assert await channels.unregistered(connection, 10, HERE) == []  # it is being tried right now
     await settled(ledger)
     async with ledger.database.transaction() as connection:
-        assert [each.id for each in await channels.unregistered(connection, 10)] == [channel.id]
-        await channels.registered(connection, channel.id, "no such line")
+        assert [each.id for each in await channels.unregistered(connection, 10, HERE)] == [channel.id]
+        await channels.registered(connection, channel.id, "no such line", HERE)
         assert await channels.registration_error(connection, channel.id) == "no such line"
     await settled(ledger)
     async with ledger.database.transaction() as connection:
-        assert [each.id for each in await channels.unregistered(connection, 10)] == [channel.id]
-        await channels.registered(connection, channel.id, None)
-        assert await channels.unregistered(connection, 10) == []
+        assert [each.id for each in await channels.unregistered(connection, 10, HERE)] == [channel.id]
+        await channels.registered(connection, channel.id, None, HERE)
+        assert await channels.unregistered(connection, 10, HERE) == []
         assert await channels.registration_error(connection, channel.id) is None
 
 

@@ -27,11 +27,14 @@ OnLine = Callable[[Portal, Channel], Awaitable[None]]  # does something on a por
 class Registrar:
     """Makes channels able to receive and send."""
 
-    def __init__(self, database: Database, directory: Directory, *, register: OnLine, unregister: OnLine) -> None:
+    def __init__(
+        self, database: Database, directory: Directory, *, register: OnLine, unregister: OnLine, public_url: str
+    ) -> None:
         self._database = database
         self._directory = directory
         self._register = register
         self._unregister = unregister
+        self._public_url = public_url
 
     async def register(self, channel_id: ChannelId) -> str | None:
         """Register one channel; None when it is done, else why not, in words for the admin. Idempotent."""
@@ -48,7 +51,7 @@ class Registrar:
         else:
             log.info("registered", channel_id=str(channel_id), line_id=tenant.channel.line_id)
         async with self._database.transaction() as connection:
-            await channels.registered(connection, channel_id, error)
+            await channels.registered(connection, channel_id, error, self._public_url)
         return error
 
     async def unregister(self, channel_id: ChannelId) -> None:
@@ -73,8 +76,8 @@ class Registrar:
             log.info("unregistered", channel_id=str(channel_id), line_id=tenant.channel.line_id)
 
     async def retry(self) -> None:
-        """Try the channels again that are not registered yet. Raises StoreUnavailable."""
+        """Try the channels again that are not registered yet, or for another address. Raises StoreUnavailable."""
         async with self._database.connection() as connection:
-            waiting = await channels.unregistered(connection, _CHANNELS_AT_ONCE)
+            waiting = await channels.unregistered(connection, _CHANNELS_AT_ONCE, self._public_url)
         for channel in waiting:
             await self.register(channel.id)

@@ -17,7 +17,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import TokenCache
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import audit, channels, events, portals
+from zaptrix.store import audit, channels, claims, events, portals
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.portals import PortalFields
@@ -78,6 +78,7 @@ class Tenants:
             if portal is None:
                 return None
             await audit.write(connection, actor, "portal.change", f"portal {portal_id}", fields=_names(fields))
+            await claims.hasten(connection, portal_id)
         self._directory.clear()
         # The token at hand may be the one that was just replaced.
         await self._tokens.drop(portal_id)
@@ -124,6 +125,7 @@ class Tenants:
             if channel is None:
                 return None
             await audit.write(connection, actor, "channel.change", f"channel {channel_id}", fields=_names(fields))
+            await claims.hasten(connection, channel_id, channel.portal_id)
             lanes = await events.replay_number(connection, channel.phone_number_id)
         await self._cache.invalidate(channels=[channel_id])
         return await self._joined(channel, lanes)

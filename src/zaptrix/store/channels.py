@@ -91,11 +91,12 @@ WHERE ($1::uuid IS NULL OR id > $1) AND ($2::uuid IS NULL OR portal_id = $2) ORD
 _DELETE = "DELETE FROM channel WHERE id = $1"
 _UNREGISTERED = f"""
 SELECT {_COLUMNS} FROM channel
-WHERE registered_at IS NULL AND line_paused_at IS NULL AND updated_at < now() - interval '10 seconds'
+WHERE (registered_at IS NULL OR registered_url IS DISTINCT FROM $2) AND line_paused_at IS NULL
+    AND updated_at < now() - interval '10 seconds'
 ORDER BY updated_at LIMIT $1"""  # noqa: S608
 _REGISTERED = """
 UPDATE channel SET registered_at = CASE WHEN $2::text IS NULL THEN now() END, registration_error = $2,
-    updated_at = now()
+    registered_url = $3, updated_at = now()
 WHERE id = $1
 """
 _ERROR = "SELECT registration_error FROM channel WHERE id = $1"
@@ -134,14 +135,14 @@ async def delete(connection: Connection, channel_id: ChannelId) -> bool:
     return await connection.execute(_DELETE, channel_id) == "DELETE 1"
 
 
-async def unregistered(connection: Connection, limit: int) -> list[Channel]:
-    """Channels whose connector does not stand on their line yet, the longest untried first."""
-    return [channel_of(row) for row in await connection.fetch(_UNREGISTERED, limit)]
+async def unregistered(connection: Connection, limit: int, url: str) -> list[Channel]:
+    """Channels whose connector does not stand on their line yet, or not for `url`, the longest untried first."""
+    return [channel_of(row) for row in await connection.fetch(_UNREGISTERED, limit, url)]
 
 
-async def registered(connection: Connection, channel_id: ChannelId, error: str | None) -> None:
-    """Record the end of a registration: done, or why not."""
-    await connection.execute(_REGISTERED, channel_id, error)
+async def registered(connection: Connection, channel_id: ChannelId, error: str | None, url: str) -> None:
+    """Record the end of a registration for a gateway at `url`: done, or why not."""
+    await connection.execute(_REGISTERED, channel_id, error, url)
 
 
 async def registration_error(connection: Connection, channel_id: ChannelId) -> str | None:

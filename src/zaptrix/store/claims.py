@@ -214,6 +214,17 @@ def _told(text: str | None, characters: int) -> str | None:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()[:characters]
 
 
+_HASTEN = """
+UPDATE message SET due_at = now()
+WHERE state = 'pending' AND due_at > now() AND (lane_id = $1 OR ($2::uuid IS NOT NULL AND lane_id = $2))
+"""
+
+
+async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | None = None) -> None:
+    """What waits in back-off on these lanes is due now: what it waited for has been repaired."""
+    await connection.execute(_HASTEN, lane_id, other_lane_id)
+
+
 _NEXT_DUE = """
 SELECT min(at) FROM (
     SELECT min(due_at) AS at FROM message

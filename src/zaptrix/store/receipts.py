@@ -66,14 +66,16 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
 
 
+# Meta tells whole seconds: a receipt does not stand before our own, finer time of what came before it.
 # A receipt proves the send, so the operator's side is to be told of it, should the runner never come back to say so.
 _ADVANCE = """
 UPDATE message m SET
     state = a.state, attempt_id = NULL, whatsapp_id = coalesce(m.whatsapp_id, a.whatsapp_id),
     sent_at = CASE WHEN a.state = 'dead' THEN m.sent_at ELSE coalesce(m.sent_at, a.at) END,
-    delivered_at = CASE WHEN a.state IN ('delivered', 'read') THEN coalesce(m.delivered_at, a.at)
+    delivered_at = CASE WHEN a.state IN ('delivered', 'read') THEN coalesce(m.delivered_at, greatest(a.at, m.sent_at))
         ELSE m.delivered_at END,
-    read_at = CASE a.state WHEN 'read' THEN coalesce(m.read_at, a.at) ELSE m.read_at END,
+    read_at = CASE a.state WHEN 'read' THEN coalesce(m.read_at, greatest(a.at, m.delivered_at, m.sent_at))
+        ELSE m.read_at END,
     dead_at = CASE a.state WHEN 'dead' THEN a.at END,
     error_code = CASE a.state WHEN 'dead' THEN a.code END,
     error_detail = CASE a.state WHEN 'dead' THEN a.detail END,

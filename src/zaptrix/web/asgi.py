@@ -19,6 +19,7 @@ from zaptrix.web import answers
 from zaptrix.web.answers import REQUEST_ID, Answer, Message, Receive, Scope, Send
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.problems import INTERNAL, TOO_LARGE, Problem
+from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_replaying
 
@@ -90,6 +91,7 @@ class Gateway:
         metrics.start(self._settings.metrics_dir)
         app = await stack.enter_async_context(open_app(self._settings))
         await stack.enter_async_context(_background(keep_replaying(app)))
+        await stack.enter_async_context(_background(keep_registering(app)))
         self._site.state["app"] = app
         self._doors = _doors(app)
         log.info("gateway ready", host=self._settings.host, port=self._settings.port)

@@ -19,7 +19,6 @@ log = structlog.get_logger(__name__)
 Chore = Callable[[], Awaitable[object]]
 
 _HOUSE_EVERY_S = 3_600.0
-_REGISTER_EVERY_S = 15.0
 _REDIS_EVERY_S = 10.0
 _REDIS_ANSWER_S = 3.0
 
@@ -29,7 +28,6 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
     every = {
         "sweep": (app.sweep.run, app.settings.sweep_interval_s),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
-        "register": (app.registrar.retry, _REGISTER_EVERY_S),
     }
     watch = asyncio.create_task(_watch_redis(app))
     return [watch, *(asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items())]

@@ -47,6 +47,7 @@ CREATE TABLE channel (
     operator_prefix BOOLEAN NOT NULL DEFAULT false,
     mark_read BOOLEAN NOT NULL DEFAULT true,
     registered_at TIMESTAMPTZ,
+    registered_url VARCHAR(255),
     registration_error TEXT,
     whatsapp_paused_at TIMESTAMPTZ,
     whatsapp_paused_reason TEXT,

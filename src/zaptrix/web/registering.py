@@ -1,0 +1,33 @@
+"""Channels that do not stand on their line yet, or stand there under an address that the gateway has left.
+
+The gateway does this and no worker: it alone is sure to know PUBLIC_URL, where Bitrix24 is to post its events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from zaptrix.app import App
+from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.turns import turn
+
+log = structlog.get_logger(__name__)
+
+_EVERY_S = 15.0
+
+
+async def keep_registering(app: App) -> None:
+    """Runs beside the doors; one process in the cluster at a time."""
+    while True:
+        try:
+            async with turn(app.database, "register") as mine:
+                if mine:
+                    await app.registrar.retry()
+        except StoreUnavailable:
+            pass  # nothing can be registered now
+        except Exception:
+            # The others' connectors must not stay off their lines because one broke something.
+            log.exception("channels not registered", alarm=True)
+        await asyncio.sleep(_EVERY_S)
