@@ -9,9 +9,12 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from redis.asyncio import Redis
 
 from tests.servers import empty_redis, fresh_database, migrate_template, running
 from zaptrix.cli.embedded import Servers
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.connection import connect
 
 # The same examples every time: a run that fails can be run again. How long one takes is a benchmark's matter.
 hypothesis.settings.register_profile(
@@ -44,6 +47,21 @@ async def database_url(servers: Servers, migrated: str) -> AsyncIterator[str]:
 async def redis_url(servers: Servers) -> str:
     """A Redis with nothing in it."""
     return await empty_redis(servers)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """The process's client, as the gateway makes it."""
+    client = connect(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def bells(redis: Redis) -> AsyncIterator[Bells]:
+    bells = Bells(redis)
+    yield bells
+    await bells.close()
 
 
 @pytest.fixture

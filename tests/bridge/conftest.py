@@ -13,7 +13,6 @@ from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.queues.connection import connect
 from zaptrix.queues.hits import Hits
 from zaptrix.store.database import Database, open_database
 
@@ -28,20 +27,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def ledger(database: Database) -> Ledger:
     return Ledger(database)
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = connect(redis_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def bells(redis: Redis) -> AsyncIterator[Bells]:
-    bells = Bells(redis)
-    yield bells
-    await bells.close()
 
 
 @pytest.fixture

@@ -21,20 +21,6 @@ StartWorkers = Callable[..., Awaitable[LaneWorkers]]
 
 
 @pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = connect(redis_url)
-    yield client
-    await client.aclose()
-
-
-@pytest.fixture
-async def bells(redis: Redis) -> AsyncIterator[Bells]:
-    bells = Bells(redis)
-    yield bells
-    await bells.close()
-
-
-@pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     server = EmbeddedRedis(tmp_path / "redis", log=log_file(tmp_path, "redis"))
     server.start()
