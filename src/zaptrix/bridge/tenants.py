@@ -147,7 +147,7 @@ class Tenants:
         return Joined(channel=channel, registration_error=await self._register(channel.id))
 
     async def _register(self, channel_id: ChannelId) -> str | None:
-        """The row is committed: whatever goes wrong from here on is told, and the worker tries again."""
+        """The row is committed: whatever goes wrong from here on is told, and the gateway tries again."""
         try:
             async with asyncio.timeout(_REGISTER_S_MAX):
                 return await self._registrar.register(channel_id)
