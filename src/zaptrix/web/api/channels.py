@@ -96,7 +96,7 @@ class NewChannel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Registration(Struct, frozen=True):
-    """Whether the connector stands on its line. While not, the gateway tries again; `error` tells what is in the way."""
+    """Whether the connector stands on its line. If not, the gateway tries again; `error` tells what is in the way."""
 
     done: bool
     error: str | None
