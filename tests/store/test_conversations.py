@@ -193,15 +193,6 @@ async def test_batches_that_meet_in_the_same_conversations_wait_for_each_other_a
         )
 
 
-async def test_chats_of_another_portal_are_not_found(ledger: Ledger) -> None:
-    ours, theirs = await ledger.channel(), await ledger.channel()
-    talk = await ledger.talk(ours, chat_id=5)
-    await ledger.talk(theirs, chat_id=5)
-    async with ledger.database.connection() as connection:
-        found = await conversations.by_chats(connection, ours.portal_id, [5, 6])
-    assert [each.id for each in found] == [talk.id]
-
-
 async def test_conversations_are_listed_page_by_page_the_latest_first(ledger: Ledger) -> None:
     channel, other = await ledger.channel(), await ledger.channel()
     talks = [await ledger.talk(channel) for _ in range(5)]

@@ -36,7 +36,6 @@ OPERATING_S_MAX = 480.0  # per method in ten minutes, then OPERATION_TIME_LIMIT
 OPERATING_S_SLOW = 300.0  # from here on calls are spread over what is left of the window
 BITRIX_TEXTS_PER_CALL = 10
 BITRIX_CONFIRMS_PER_CALL = 50
-BITRIX_TEXT_MAX = 20_000
 BITRIX_NAME_MAX = 25
 
 # Lanes.

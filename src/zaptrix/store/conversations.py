@@ -186,7 +186,6 @@ async def place(connection: Connection, placed: Sequence[Placed]) -> None:
 
 
 _BY_IDS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.id = ANY($1)"  # noqa: S608
-_BY_CHATS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.portal_id = $1 AND c.bitrix_chat_id = ANY($2)"  # noqa: S608
 _TOUCH = f"""
 WITH {_IN_ORDER}
 UPDATE conversation_mapping c SET last_message_at = greatest(last_message_at, now()), updated_at = now()
@@ -196,10 +195,6 @@ FROM mine WHERE c.id = mine.id
 
 async def by_ids(connection: Connection, ids: Sequence[ConversationId]) -> list[Conversation]:
     return [conversation_of(row) for row in await connection.fetch(_BY_IDS, ids)]
-
-
-async def by_chats(connection: Connection, portal_id: PortalId, chat_ids: Sequence[int]) -> list[Conversation]:
-    return [conversation_of(row) for row in await connection.fetch(_BY_CHATS, portal_id, chat_ids)]
 
 
 async def touch(connection: Connection, ids: Sequence[ConversationId]) -> None:

@@ -80,7 +80,6 @@ CREATE TABLE conversation_mapping (
 CREATE UNIQUE INDEX conversation_bsuid ON conversation_mapping (channel_id, bsuid) WHERE bsuid IS NOT NULL;
 CREATE INDEX conversation_wa_id ON conversation_mapping (channel_id, wa_id);
 CREATE INDEX conversation_phone ON conversation_mapping (channel_id, phone);
-CREATE INDEX conversation_chat ON conversation_mapping (portal_id, bitrix_chat_id);
 CREATE INDEX conversation_recent ON conversation_mapping (portal_id, last_message_at DESC, id DESC);
 
 -- The journal: each webhook item as it came. A day is a partition, so that forgetting is a DROP.
