@@ -11,7 +11,7 @@ DATA_DIR ?= var
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-SOURCES := src tests
+SOURCES := src tests proof benchmarks
 
 .PHONY: help run test check style types floors house fmt lock clean chromium
 
@@ -56,7 +56,7 @@ lock: .venv/ready-dev ## renew both locks (needs a package index)
 
 clean: ## remove the environment and every cache (data in ./var stays)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
-	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -rf src/*.egg-info
 
 # --- the environment -------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Looking at processes from outside, by what the kernel tells."""
 
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -43,10 +42,3 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"waited {seconds:g} s in vain for {what}")
         pause.wait(POLL_S)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

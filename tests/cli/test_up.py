@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import descendants, free_port, is_alive, wait_for
+from proof.ports import free_port
+from tests.processes import descendants, is_alive, wait_for
 from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
 from zaptrix.settings import KINDS
 

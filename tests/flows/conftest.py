@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.flows.world import World
+from proof.world import World
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

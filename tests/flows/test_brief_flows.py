@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.world import World, eventually
+from proof.world import World, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 import redis.asyncio
 
-from tests.flows.world import World
+from proof.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.flows.world import World, eventually, iso
+from proof.world import World, eventually, iso
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

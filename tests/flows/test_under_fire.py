@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.flows.world import Tenant, World, eventually
+from proof.world import Tenant, World, eventually
 
 CUSTOMERS = [f"55119{60000000 + number}" for number in range(6)]
 

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
+from proof.ports import free_port
 from tests.page.looking import FAILED, looking_at, picture_of_failure
 from tests.page.running_simulator import Simulator
-from tests.processes import free_port
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

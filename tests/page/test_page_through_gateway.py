@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from proof.ports import free_port
 from tests.page.looking import LOOK_MS_MAX, last_tick, looking_at, on_line, on_phone, picture_of_failure
-from tests.processes import POLL_S, free_port
+from tests.processes import POLL_S
 from tests.running_up import House, asked, in_chats, started
 
 # One house and one browser serve the whole file; each test has a customer of its own.

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
+from proof.ports import free_port
 from zaptrix_sim.phpform import decode
 from zaptrix_sim.server import application
 from zaptrix_sim.settings import Options, Settings
@@ -183,10 +183,3 @@ def an_element(wamid: str, text: str = "oi", *, user: str = ANA_WA_ID, chat: str
         "message": {"id": wamid, "date": 1, "text": text},
         "chat": {"id": chat},
     }
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

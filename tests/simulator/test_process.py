@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.simulator.stage import free_port
+from proof.ports import free_port
 
 SOURCES = Path(__file__).parents[2] / "src"
 

@@ -1,7 +1,7 @@
 """A whole Zaptrix with both platforms: real servers, real processes, HTTP between all of them.
 
-Nothing here imports the gateway's inside. Tests speak to the simulators' remote control and to the gateway's own API,
-and kill, stop and flush what they like.
+Nothing here imports the gateway's inside. Tests, seeds and benchmarks speak to the simulators' remote control and to
+the gateway's own API, and kill, stop and flush what they like.
 """
 
 import asyncio
@@ -18,11 +18,10 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
-import pytest
 import redis.asyncio
 from cryptography.fernet import Fernet
 
-from tests.processes import free_port
+from proof.ports import free_port
 from zaptrix.app import create_api_key
 from zaptrix.cli.embedded import Servers, servers_in
 from zaptrix.settings import Settings
@@ -55,11 +54,11 @@ def iso(unix: float) -> str:
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
-    """Wait until the condition holds; fails the test, saying what did not come, when it does not in time."""
+    """Wait until the condition holds. Raises AssertionError, saying what did not come, when it does not in time."""
     deadline = time.monotonic() + seconds
     while not await condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:g} s in vain for {what}")
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
         await asyncio.sleep(POLL_S)
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: what the house does in a second, over HTTP, on real servers."""

@@ -1,0 +1,1 @@
+"""The proof: real processes under fire, judged by the simulators' own ledger."""
