@@ -43,9 +43,15 @@ def test_no_call_waits_beyond_the_end_of_the_window(used_s: float, left_s: float
     assert 0 <= wait_s <= max(left_s, 0) + 1e-6
 
 
-def a_portal(*, enterprise: bool = False) -> Portal:
+def a_portal(*, enterprise: bool = False, rate_per_s: int | None = None) -> Portal:
     return Portal(
-        id=PORTAL, portal_url="p", member_id="m", client_endpoint="e", connector_id="c", enterprise=enterprise
+        id=PORTAL,
+        portal_url="p",
+        member_id="m",
+        client_endpoint="e",
+        connector_id="c",
+        enterprise=enterprise,
+        rate_per_s=rate_per_s,
     )
 
 
@@ -64,6 +70,10 @@ def a_channel(rate_per_s: int) -> Channel:
 def test_a_portal_has_two_requests_a_second_and_an_enterprise_five() -> None:
     assert portal_bucket(a_portal()) == Bucket(key=f"portal:{PORTAL}", rate_per_s=2.0, burst=49)
     assert portal_bucket(a_portal(enterprise=True)) == Bucket(key=f"portal:{PORTAL}", rate_per_s=5.0, burst=249)
+
+
+def test_a_self_hosted_portal_has_the_rate_that_its_administrator_gave_it() -> None:
+    assert portal_bucket(a_portal(rate_per_s=20)) == Bucket(key=f"portal:{PORTAL}", rate_per_s=20, burst=20)
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(80, 40), (20, 10), (1_000, 500), (1, 1)])

@@ -110,6 +110,9 @@ async def test_what_another_portal_has_is_a_conflict_that_names_it(gateway: Gate
         ("oauth_host", "oauth.example.com"),
         ("locale", "fr"),
         ("enterprise", "yes"),
+        ("rate_per_s", 0),
+        ("rate_per_s", 10_001),
+        ("rate_per_s", 2.5),
         ("expires_in", -1),
         ("expires_in", "60"),
         ("expires_at", "2031-05-06T07:08:09"),
@@ -164,6 +167,14 @@ async def test_a_change_leaves_the_rest_as_it_was(gateway: Gateway) -> None:
     after = await stored(gateway, portal["id"])
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"locale", "enterprise", "updated_at"}
+
+
+async def test_a_self_hosted_portal_carries_its_own_rate_until_it_is_taken_back(gateway: Gateway) -> None:
+    portal = await gateway.portal(rate_per_s=20)
+    assert portal["rate_per_s"] == 20
+    address = f"/api/portals/{portal['id']}"
+    assert (await gateway.call("PUT", address, {"locale": "en"})).json["rate_per_s"] == 20
+    assert (await gateway.call("PUT", address, {"rate_per_s": None})).json["rate_per_s"] is None
 
 
 async def test_a_repair_takes_the_portal_out_of_its_pause(gateway: Gateway) -> None:

@@ -32,6 +32,7 @@ PORTAL_RATE_PER_S = 2.0
 PORTAL_BURST = 50
 PORTAL_RATE_PER_S_ENTERPRISE = 5.0
 PORTAL_BURST_ENTERPRISE = 250
+PORTAL_RATE_PER_S_MAX = 10_000  # of a self-hosted portal, whose limits are its administrator's
 OPERATING_S_MAX = 480.0  # per method in ten minutes, then OPERATION_TIME_LIMIT
 OPERATING_S_SLOW = 300.0  # from here on calls are spread over what is left of the window
 BITRIX_TEXTS_PER_CALL = 10

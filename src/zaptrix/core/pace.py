@@ -30,7 +30,12 @@ class Operating(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def portal_bucket(portal: Portal) -> Bucket:
-    """The portal's request bucket. https://apidocs.bitrix24.com/limits.html"""
+    """The portal's request bucket. https://apidocs.bitrix24.com/limits.html
+
+    The limits there are the cloud's; a self-hosted portal regulates itself: its rate, and a second's worth at once.
+    """
+    if portal.rate_per_s is not None:
+        return Bucket(key=f"portal:{portal.id}", rate_per_s=portal.rate_per_s, burst=portal.rate_per_s)
     if portal.enterprise:
         rate, burst = limits.PORTAL_RATE_PER_S_ENTERPRISE, limits.PORTAL_BURST_ENTERPRISE
     else:

@@ -35,6 +35,8 @@ class Portal(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: str
     locale: Locale = Locale.PT_BR
     enterprise: bool = False
+    # A self-hosted portal's own pace, set by its administrator; None: the cloud's limits, by plan.
+    rate_per_s: int | None = None
     paused_at: datetime | None = None
     paused_reason: str | None = None
 

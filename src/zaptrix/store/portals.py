@@ -16,7 +16,7 @@ from zaptrix.core.ports import TokenPair
 from zaptrix.store.database import Connection, Database, Record
 from zaptrix.store.secrets import SecretBox
 
-_COLUMNS = "id, portal_url, member_id, client_endpoint, locale, enterprise, paused_at, paused_reason"
+_COLUMNS = "id, portal_url, member_id, client_endpoint, locale, enterprise, rate_per_s, paused_at, paused_reason"
 _SEALED = ("client_secret", "access_token", "refresh_token", "application_token")
 
 
@@ -43,6 +43,7 @@ class PortalFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     application_token: str | msgspec.UnsetType = msgspec.UNSET
     locale: Locale | msgspec.UnsetType = msgspec.UNSET
     enterprise: bool | msgspec.UnsetType = msgspec.UNSET
+    rate_per_s: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 def portal_of(row: Record) -> Portal:
@@ -56,6 +57,7 @@ def portal_of(row: Record) -> Portal:
         connector_id=connector_id(portal_id),
         locale=Locale(row["locale"]),
         enterprise=row["enterprise"],
+        rate_per_s=row["rate_per_s"],
         paused_at=row["paused_at"],
         paused_reason=row["paused_reason"],
     )

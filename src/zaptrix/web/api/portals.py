@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from zaptrix.core.ids import PortalId
-from zaptrix.core.limits import PAGE_DEFAULT
+from zaptrix.core.limits import PAGE_DEFAULT, PORTAL_RATE_PER_S_MAX
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.store import portals
 from zaptrix.store.api_keys import ApiKey
@@ -66,6 +66,15 @@ ExpiresIn = Annotated[int, Meta(ge=0, le=100_000_000, description="Or: in how ma
 _YEARS = range(2000, 2200)
 Language = Annotated[Locale, Meta(description="Of what the gateway tells operators.")]
 Enterprise = Annotated[bool, Meta(description="On the Enterprise plan the portal takes 5 calls a second, else 2.")]
+RatePerS = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=PORTAL_RATE_PER_S_MAX,
+        description="Calls a second that a self-hosted portal takes; null: one in the cloud, with its limits.",
+        examples=[20],
+    ),
+]
 
 
 class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +93,7 @@ class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     oauth_host: OAuthHost | UnsetType | None = UNSET
     locale: Language | UnsetType = UNSET
     enterprise: Enterprise | UnsetType = UNSET
+    rate_per_s: RatePerS | UnsetType | None = UNSET
 
 
 class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +112,7 @@ class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oauth_host: OAuthHost | UnsetType | None = UNSET
     locale: Language | UnsetType = UNSET
     enterprise: Enterprise | UnsetType = UNSET
+    rate_per_s: RatePerS | UnsetType | None = UNSET
 
 
 class PortalView(Struct, frozen=True, kw_only=True):
@@ -114,6 +125,7 @@ class PortalView(Struct, frozen=True, kw_only=True):
     connector_id: str
     locale: Locale
     enterprise: bool
+    rate_per_s: int | None
     paused_at: datetime | None
     paused_reason: str | None
 
