@@ -8,12 +8,17 @@ PYTHON ?= python3
 # Tests run in this many processes, each with its own PostgreSQL and Redis.
 JOBS ?= 2
 DATA_DIR ?= var
+# Of the benchmarks: parts with commas (empty: all), how often each is played, further options.
+PARTS ?=
+RUNS ?= 3
+BENCH ?=
+COMMA := ,
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 SOURCES := src tests proof benchmarks
 
-.PHONY: help run test check style types floors house fmt lock clean chromium
+.PHONY: help run test bench check style types floors house fmt lock clean chromium
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -24,6 +29,9 @@ run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simul
 
 test: check chromium ## all checks and all tests, from nothing
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
+	@$(BIN)/python -m benchmarks $(subst $(COMMA), ,$(PARTS)) --runs $(RUNS) $(BENCH)
 
 check: .venv/ready-dev ## style, types, floors and house rules (no servers needed)
 	@$(MAKE) --no-print-directory style types floors house

@@ -1,0 +1,145 @@
+"""The command line: `python -m benchmarks accept inbound --seconds 10 --runs 3`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.figures import Run
+from benchmarks.parts import PARTS
+from benchmarks.parts.act import Act, Plan
+from benchmarks.report import markdown, shown
+from benchmarks.stage import Stage, Zaptrix
+
+RESULTS = Path("var") / "bench"
+ACT_S_MAX = 1_800.0
+SYSTEMS: dict[str, type[Stage]] = {"zaptrix": Zaptrix}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    if given.report:
+        print(markdown(_read(given.out)))
+        return 0
+    unknown = [part for part in given.parts if part not in PARTS]
+    if unknown:
+        print(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    if given.profile:
+        (given.out / "profile").mkdir(parents=True, exist_ok=True)
+    return 0 if asyncio.run(bench(given)) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="part", help=", ".join(PARTS))
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each stretch")
+    parser.add_argument("--runs", type=int, default=1, help="medians are taken over them")
+    parser.add_argument("--act", default="", help="only the acts whose name holds this")
+    parser.add_argument("--systems", default="zaptrix", help=f"with commas, playing in turn: {', '.join(SYSTEMS)}")
+    parser.add_argument("--gateways", type=int, default=1, help="processes of the gateway")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes")
+    parser.add_argument("--connections", type=int, default=64, help="of the load generator")
+    parser.add_argument("--scale", type=float, default=1.0, help="less than 1: everything smaller")
+    parser.add_argument("--far-latency-ms", type=float, default=0.0, help="how long both platforms think")
+    parser.add_argument("--no-read-marks", action="store_true", help="channels without blue ticks")
+    parser.add_argument("--profile", action="store_true", help="py-spy of gateway and workers, if it is on PATH")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the JSON results")
+    parser.add_argument("--report", action="store_true", help="print the results as Markdown and end")
+    return parser
+
+
+async def bench(given: argparse.Namespace) -> bool:
+    """Play everything; whether every delivery check was good."""
+    systems = [SYSTEMS[name] for name in given.systems.split(",")]
+    plan = Plan(
+        seconds=given.seconds,
+        scale=given.scale,
+        gateways=given.gateways,
+        workers=given.workers,
+        connections=given.connections,
+        read_marks=not given.no_read_marks,
+        far_latency_ms=given.far_latency_ms,
+        profile=str(given.out / "profile") if given.profile else "",
+    )
+    all_good = True
+    for part in given.parts:
+        runs: list[Run] = []
+        for act in PARTS[part]:
+            if given.act not in act.name:
+                continue
+            for number in range(given.runs):
+                for system in systems:
+                    run = await _play(act, system, number, plan)
+                    if run is not None:
+                        runs.append(run)
+                        print(shown(run), flush=True)
+        all_good &= all(m.delivery.is_good for run in runs for m in run.measured if m.delivery)
+        _write(given.out, part, runs)
+    return all_good
+
+
+async def _play(act: Act, system: type[Stage], number: int, plan: Plan) -> Run | None:
+    if system is not Zaptrix and not act.peer:
+        return None
+    print(f"== {act.name}: {system.name}, run {number + 1}", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="zaptrix-bench-"))
+    stage = system(folder, act.shape(plan))
+    good = False
+    try:
+        async with asyncio.timeout(ACT_S_MAX):
+            await stage.start()
+            measured = await act.play(stage, plan)
+        good = True
+    finally:
+        await stage.stop()
+        if good:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(f"logs are kept in {folder}", file=sys.stderr)
+    return Run(part=act.name, system=system.name, number=number, settings=msgspec.to_builtins(plan), measured=measured)
+
+
+def _write(folder: Path, part: str, runs: list[Run]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"part": part, "machine": _machine(), "commit": _commit(), "at": datetime.now(UTC).isoformat(), "runs": runs}
+    file = folder / f"{part}-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    file.write_text(json.dumps(msgspec.to_builtins(told), indent=1) + "\n", encoding="utf-8")
+    print(f"written: {file}")
+
+
+def _read(folder: Path) -> list[dict[str, object]]:
+    """The newest results of each part."""
+    newest: dict[str, Path] = {}
+    for file in sorted(folder.glob("*.json")):
+        newest[file.name.rsplit("-", 2)[0]] = file
+    return [json.loads(file.read_text(encoding="utf-8")) for file in newest.values()]
+
+
+def _machine() -> str:
+    cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
+    model = next(
+        (x.partition(": ")[2] for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), ""
+    )
+    return f"{cores} cores, {model}, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def _commit() -> str:
+    told = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)  # noqa: S607
+    return told.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

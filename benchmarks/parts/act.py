@@ -1,0 +1,124 @@
+"""An act: what is played on one stage. And its commonest scene: post messages, wait until all have arrived, judge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from benchmarks.cost import Meter
+from benchmarks.delivery import check
+from benchmarks.far_record import Arrivals
+from benchmarks.figures import Measured, latencies, longest_gap, steady_rate
+from benchmarks.letters import Conversation
+from benchmarks.load import Load, Request, Volley
+from benchmarks.profiling import profiled
+from benchmarks.stage import Shape, Stage
+
+SILENCE_S_MAX = 30.0  # so long may nothing arrive before what is missing counts as lost
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asked for. `scale` makes everything smaller, for the tests."""
+
+    seconds: float = 10.0
+    scale: float = 1.0
+    gateways: int = 1
+    workers: int = 1
+    connections: int = 64
+    read_marks: bool = True
+    receipts: bool = True
+    far_latency_ms: float = 0.0
+    profile: str = ""  # a folder, or empty
+
+    def scaled(self, count: int) -> int:
+        return max(1, round(count * self.scale))
+
+    def shape(self, *, receipts: bool = False) -> Shape:
+        return Shape(
+            gateways=self.gateways, workers=self.workers, receipts=receipts, far_latency_ms=self.far_latency_ms
+        )
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to play on a fresh stage, which was started without workers."""
+
+    name: str
+    play: Callable[[Stage, Plan], Awaitable[list[Measured]]]
+    shape: Callable[[Plan], Shape]
+    peer: bool = True  # whether the yardstick plays it too
+
+
+class Scene:
+    """Messages of one cast of conversations, numbered on from scene to scene."""
+
+    def __init__(self, stage: Stage, plan: Plan, talks: Sequence[Conversation]) -> None:
+        self.stage = stage
+        self.plan = plan
+        self.talks = talks
+        self.load: Load = stage.load(plan.connections)
+        self._number = 0
+
+    def numbers(self, count: int) -> range:
+        """The next numbers; whole rounds of the conversations do not matter, their order does."""
+        first, self._number = self._number, self._number + count
+        return range(first, first + count)
+
+    def line_of(self, number: int) -> int:
+        return number % len(self.talks)
+
+    async def play(
+        self,
+        what: str,
+        numbers: range,
+        requests: Sequence[Request],
+        *,
+        rate_per_s: float | None = None,
+        seconds: float = 600.0,
+        window: int = 0,
+    ) -> tuple[Measured, Arrivals]:
+        """Post `requests`, wait until what was accepted has arrived, and judge."""
+        stage = self.stage
+        await stage.forget()
+        meter = Meter(stage.roots)
+        async with profiled(self.plan.profile, what, stage.roots, seconds):
+            volley = await asyncio.to_thread(
+                self.load.fire,
+                requests,
+                rate_per_s=rate_per_s,
+                seconds=seconds,
+                window=window,
+                arrived=stage.count,
+            )
+            await stage.arrived(len(volley.accepted), SILENCE_S_MAX)
+        costs = meter.read()
+        arrivals = await stage.arrivals()
+        measured = _measured(what, volley, numbers, arrivals, paced=rate_per_s is not None)
+        delivery = check([numbers[place] for place in volley.accepted], arrivals, self.line_of)
+        return msgspec.structs.replace(measured, costs=costs, delivery=delivery), arrivals
+
+
+def _measured(what: str, volley: Volley, numbers: range, arrivals: Arrivals, *, paced: bool) -> Measured:
+    at = dict(zip(reversed(arrivals.numbers), reversed(arrivals.times), strict=True))  # the first arrival of each
+    through = [at[numbers[place]] - volley.due[place] for place in volley.accepted if numbers[place] in at]
+    last = max(arrivals.times, default=volley.ended)
+    took = last - volley.began
+    more = {
+        "accept p50 ms": told.p50 if (told := latencies(volley.latencies_s)) else 0.0,
+        "accept p99 ms": told.p99 if told else 0.0,
+        "steady rate/s": round(steady_rate(arrivals.times), 1),
+        "longest gap s": round(longest_gap(arrivals.times), 3),
+        "refused": float(len(volley.refused)),
+    }
+    more |= {f"calls a message: {name}": round(n / max(len(at), 1), 3) for name, n in arrivals.calls.items()}
+    return Measured(
+        what=what,
+        messages=len(volley.accepted),
+        seconds=round(took, 3),
+        rate_per_s=round(len(at) / took, 1) if took > 0 else 0.0,
+        # With a window full of messages a latency tells the window's size and nothing else.
+        latencies_ms=latencies(through) if paced else None,
+        load_us=round(volley.cost_us, 1),
+        more=more,
+    )

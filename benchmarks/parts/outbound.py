@@ -1,0 +1,59 @@
+"""Outbound: from the operator's event until the Graph call, and back with the receipts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from benchmarks.figures import Measured
+from benchmarks.letters import operators_write
+from benchmarks.parts.act import Act, Plan, Scene
+from benchmarks.parts.inbound import Cast, opened
+from benchmarks.stage import Stage
+from benchmarks.tenants import Terms
+
+STEADY_PER_S = 300
+RATE_MAX = 4_000
+WINDOW = 2_000
+# Meta lets 45 messages go to one customer at once, then one in six seconds.
+BURST = 40
+SETTLE_S_MAX = 60.0
+
+CAST = Cast(
+    terms=Terms(portals=8, portal_rate_per_s=10_000, number_rate_per_s=1_000), customers_each=250, window=WINDOW
+)
+
+
+async def play(stage: Stage, plan: Plan) -> list[Measured]:
+    # As many conversations as the bursts of pairs ask for, the steady stretch's included.
+    wanted = round((plan.scaled(RATE_MAX) + plan.scaled(STEADY_PER_S)) * plan.seconds / BURST / plan.scaled(8)) + 2
+    cast = msgspec.structs.replace(CAST, customers_each=wanted)
+    scene = await opened(stage, plan, cast)
+    chats = await stage.chats(scene.talks)
+    numbers = scene.numbers(plan.scaled(round(RATE_MAX * plan.seconds)))
+    sustained = await _play(scene, "sustained", numbers, chats, window=plan.scaled(WINDOW), seconds=plan.seconds)
+    rate = plan.scaled(STEADY_PER_S)
+    numbers = scene.numbers(round(rate * plan.seconds))
+    steady = await _play(scene, f"at {rate}/s", numbers, chats, rate_per_s=rate)
+    return [sustained, steady]
+
+
+async def _play(
+    scene: Scene,
+    what: str,
+    numbers: range,
+    chats: list[str],
+    *,
+    rate_per_s: float | None = None,
+    seconds: float = 600.0,
+    window: int = 0,
+) -> Measured:
+    requests = operators_write(scene.talks, chats, numbers)
+    measured, _ = await scene.play(what, numbers, requests, rate_per_s=rate_per_s, seconds=seconds, window=window)
+    settled = await scene.stage.settled(SETTLE_S_MAX)
+    return msgspec.structs.replace(measured, more=measured.more | settled)
+
+
+ACTS = (
+    Act(name="outbound, with receipts", play=play, shape=lambda plan: plan.shape(receipts=True)),
+    Act(name="outbound, without receipts", play=play, shape=lambda plan: plan.shape()),
+)

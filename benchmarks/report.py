@@ -1,0 +1,95 @@
+"""Results in words: a run as it ends, and the Markdown table of medians."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.figures import Measured, Run, median_of, total
+
+
+def shown(run: Run) -> str:
+    """Several lines about one run."""
+    return "\n".join(f"   {line}" for measured in run.measured for line in _lines(measured))
+
+
+def _lines(measured: Measured) -> Iterable[str]:
+    yield (
+        f"{measured.what}: {measured.rate_per_s:,.0f}/s ({measured.messages:,} in {measured.seconds:.2f} s); "
+        f"the generator took {measured.load_us:.1f} us each"
+    )
+    if told := measured.latencies_ms:
+        yield f"  latency ms: p50 {told.p50:.1f}, p99 {told.p99:.1f}, p99.9 {told.p999:.1f}, most {told.most:.1f}"
+    costs = [f"{name} {us:.0f}" for name, us in measured.cpu_us.items()]
+    if costs:
+        yield f"  CPU us a message: {', '.join(costs)}"
+        memory = [f"{name} {cost.pss_mb:.0f}" for name, cost in measured.costs.items()]
+        yield f"  PSS MB: {', '.join(memory)}; without load and platforms {total(measured.costs).pss_mb:.0f}"
+    if measured.more:
+        yield "  " + ", ".join(f"{name} {value:g}" for name, value in measured.more.items())
+    if found := measured.delivery:
+        verdict = "every one is there, once, in order" if found.is_good else "NOT GOOD"
+        yield (
+            f"  delivery: {found.accepted:,} accepted, {found.lost} lost, {found.doubled} doubled, "
+            f"{found.disordered} disordered, {found.strange} strange, faults {found.faults or 'none'}: {verdict}"
+        )
+
+
+_COLUMNS = (
+    "what", "system", "rate/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU us a message", "PSS MB",
+    "lost, doubled, disordered",
+)  # fmt: skip
+
+
+def markdown(results: Sequence[dict[str, Any]]) -> str:
+    """A table of medians for each part."""
+    lines: list[str] = []
+    for result in results:
+        lines += [
+            f"### {result['part']}",
+            "",
+            f"{result['machine']}; commit {result['commit']}; {result['at'][:10]}",
+            "",
+        ]
+        lines += [
+            f"| {' | '.join(_COLUMNS)} |",
+            f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 3)} --- |",
+        ]
+        lines += [_row(key, group) for key, group in _grouped(result["runs"]).items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _grouped(runs: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        for measured in run["measured"]:
+            groups.setdefault((f"{run['part']}: {measured['what']}", run["system"]), []).append(measured)
+    return groups
+
+
+def _row(key: tuple[str, str], group: list[dict[str, Any]]) -> str:
+    cells = [*key, f"{median_of(m['rate_per_s'] for m in group):,.0f}"]
+    for name in ("p50", "p99", "p999"):
+        values = [m["latencies_ms"][name] for m in group if m.get("latencies_ms")]
+        cells.append(f"{median_of(values):.1f}" if values else "")
+    cells += [_median_total(group, "cpu_s", 1e6), _median_total(group, "pss_mb", None), _delivery(group)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _median_total(group: list[dict[str, Any]], field: str, a_message: float | None) -> str:
+    """Of all that has to be run in production."""
+    totals = [
+        sum(cost[field] for name, cost in m["costs"].items() if name not in {"load", "platforms"})
+        * (a_message / max(m["messages"], 1) if a_message else 1)
+        for m in group
+        if m.get("costs")
+    ]
+    return f"{median_of(totals):,.0f}" if totals else ""
+
+
+def _delivery(group: list[dict[str, Any]]) -> str:
+    found = [m["delivery"] for m in group if m.get("delivery")]
+    if not found:
+        return ""
+    return ", ".join(str(sum(one[name] for one in found)) for name in ("lost", "doubled", "disordered"))
