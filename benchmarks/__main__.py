@@ -22,10 +22,11 @@ from benchmarks.parts import PARTS
 from benchmarks.parts.act import Act, Plan
 from benchmarks.report import markdown, shown
 from benchmarks.stage import Stage, Zaptrix
+from benchmarks.yardstick import NoPeer, Peer, install
 
 RESULTS = Path("var") / "bench"
 ACT_S_MAX = 1_800.0
-SYSTEMS: dict[str, type[Stage]] = {"zaptrix": Zaptrix}
+SYSTEMS: dict[str, type[Stage]] = {"zaptrix": Zaptrix, "peer": Peer}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def bench(given: argparse.Namespace) -> bool:
     """Play everything; whether every delivery check was good."""
-    systems = [SYSTEMS[name] for name in given.systems.split(",")]
+    systems = _systems(given.systems)
     plan = Plan(
         seconds=given.seconds,
         scale=given.scale,
@@ -89,6 +90,18 @@ async def bench(given: argparse.Namespace) -> bool:
         all_good &= all(m.delivery.is_good for run in runs for m in run.measured if m.delivery)
         _write(given.out, part, runs)
     return all_good
+
+
+def _systems(names: str) -> list[type[Stage]]:
+    """Those that can be played here."""
+    systems = [SYSTEMS[name] for name in names.split(",")]
+    if Peer in systems:
+        try:
+            install()
+        except NoPeer as exc:
+            print(f"peer: {exc}; the comparison is left out", file=sys.stderr)
+            systems.remove(Peer)
+    return systems
 
 
 async def _play(act: Act, system: type[Stage], number: int, plan: Plan) -> Run | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from benchmarks.far_record import FarRecord
+from benchmarks.far_record import FarRecord, chat_id
 from benchmarks.letters import number_of
 
 
@@ -136,7 +136,7 @@ class FarAnswers:
             items.append(
                 f'{{"user":"{thread}","message":{{"id":"{message.id}","date":{{}},"text":"{message.text}"}},'
                 f'"chat":{{"id":"{element.chat.id}"}},"extra":{{}},"SUCCESS":true,'
-                f'"session":{{"ID":"{thread + 7}","CHAT_ID":"{thread + 1}"}}}}'
+                f'"session":{{"ID":"{thread + 7}","CHAT_ID":"{chat_id(thread)}"}}}}'
             )
         return b'{"SUCCESS":true,"DATA":{"RESULT":[%b]}}' % ",".join(items).encode()
 

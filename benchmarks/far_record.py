@@ -44,11 +44,12 @@ class FarRecord:
     def __init__(self, counter: Path) -> None:
         with counter.open("r+b") as file:
             self._counter = mmap.mmap(file.fileno(), COUNTER_BYTES)
+        self._names: dict[str, int] = {}
         self.clear()
 
     def clear(self) -> None:
+        """Begin a new record. Conversations keep their places: a chat's id does not change."""
         self._numbers, self._times, self._threads = array("q"), array("d"), array("q")
-        self._names: dict[str, int] = {}
         self._confirmed = array("q")
         self.calls: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
@@ -81,6 +82,11 @@ class FarRecord:
 
     def _tell(self) -> None:
         struct.pack_into("q", self._counter, 0, len(self._numbers))
+
+
+def chat_id(place: int) -> int:
+    """The id of a conversation's chat on its portal."""
+    return place + 1
 
 
 def make_counter(file: Path) -> mmap.mmap:

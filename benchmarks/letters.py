@@ -105,8 +105,16 @@ def _from_customer(talk: Conversation, number: int, at: int) -> Request:
     return Request(line=talk.line, data=meta_post(body.encode()))
 
 
-def operators_write(talks: Sequence[Conversation], chats: Sequence[str], numbers: Iterable[int]) -> list[Request]:
-    """An event of Bitrix24's for each number. `chats` are the conversations' ids as the portal was given them.
+@dataclass(frozen=True, kw_only=True)
+class Chat:
+    """A conversation as the portal knows it."""
+
+    external_id: str  # what it was given
+    id: int
+
+
+def operators_write(talks: Sequence[Conversation], chats: Sequence[Chat], numbers: Iterable[int]) -> list[Request]:
+    """An event of Bitrix24's for each number; `chats` are those of the conversations.
 
     https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/index.html
     """
@@ -115,7 +123,7 @@ def operators_write(talks: Sequence[Conversation], chats: Sequence[str], numbers
     return [_from_operator(talks[n % lines], chats[n % lines], n, at) for n in numbers]
 
 
-def _from_operator(talk: Conversation, chat: str, number: int, at: int) -> Request:
+def _from_operator(talk: Conversation, chat: Chat, number: int, at: int) -> Request:
     tenant = talk.tenant
     message = "data[MESSAGES][0]"
     fields = {
@@ -123,11 +131,11 @@ def _from_operator(talk: Conversation, chat: str, number: int, at: int) -> Reque
         "event_handler_id": "41",
         "data[CONNECTOR]": tenant.connector_id,
         "data[LINE]": str(tenant.line_id),
-        f"{message}[im][chat_id]": str(talk.line + 1),
+        f"{message}[im][chat_id]": str(chat.id),
         f"{message}[im][message_id]": str(number + 1),
         f"{message}[message][user_id]": "27",
         f"{message}[message][text]": f"[b]Bia:[/b] [br]{text_of(number)}",
-        f"{message}[chat][id]": chat,
+        f"{message}[chat][id]": chat.external_id,
         "ts": str(at),
         "auth[access_token]": "operators-own-token-which-nobody-keeps-0123456789abcdef0123456789abcdef",
         "auth[expires]": str(at + 3600),

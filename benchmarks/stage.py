@@ -17,13 +17,12 @@ import redis.asyncio
 from cryptography.fernet import Fernet
 
 from benchmarks.far_record import Arrivals, make_counter, read_told
-from benchmarks.letters import APP_SECRET, Conversation
+from benchmarks.letters import APP_SECRET
 from benchmarks.load import Counted, Load
 from benchmarks.tenants import Tenant, Terms, settle_in, tenants
 from proof.ports import free_port
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import servers_in
-from zaptrix.core.ids import ChannelId, ConversationId, external_chat_id
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.secrets import SecretBox
 
@@ -74,7 +73,7 @@ class Stage(ABC):
 
     def start_workers(self) -> None:
         for place in range(self.shape.workers):
-            self._start_worker(place)
+            self._start_worker("worker" if self.shape.workers == 1 else f"worker{place + 1}")
 
     async def stop(self) -> None:
         for load in self._loads:
@@ -88,10 +87,6 @@ class Stage(ABC):
     @abstractmethod
     async def settle_in(self, terms: Terms) -> list[Tenant]:
         """Make the tenants known to the system."""
-
-    @abstractmethod
-    async def chats(self, talks: Sequence[Conversation]) -> list[str]:
-        """The ids under which the portal was given these conversations; they must have had a message."""
 
     @abstractmethod
     async def kept(self) -> list[int]:
@@ -108,7 +103,7 @@ class Stage(ABC):
     def _start_gateways(self) -> None: ...
 
     @abstractmethod
-    def _start_worker(self, place: int) -> None: ...
+    def _start_worker(self, name: str) -> None: ...
 
     # --- the far side and the load -----------------------------------------------------------------------------------
 
@@ -229,18 +224,6 @@ class Zaptrix(Stage):
             await connection.close()
         return them
 
-    async def chats(self, talks: Sequence[Conversation]) -> list[str]:
-        connection = await self.database()
-        try:
-            rows = await connection.fetch("SELECT id, channel_id, wa_id FROM conversation_mapping")
-        finally:
-            await connection.close()
-        ids = {(row["channel_id"], row["wa_id"]): row["id"] for row in rows}
-        return [
-            external_chat_id(ChannelId(talk.tenant.channel_id), ConversationId(ids[talk.tenant.channel_id, talk.wa_id]))
-            for talk in talks
-        ]
-
     async def kept(self) -> list[int]:
         connection = await self.database()
         try:
@@ -271,6 +254,5 @@ class Zaptrix(Stage):
     def _start_gateways(self) -> None:
         self.spawn("gateway", [sys.executable, "-m", "zaptrix", "serve"], self.environ)
 
-    def _start_worker(self, place: int) -> None:
-        name = "worker" if self.shape.workers == 1 else f"worker{place + 1}"
+    def _start_worker(self, name: str) -> None:
         self.spawn(name, [sys.executable, "-m", "zaptrix", "worker"], self.environ)

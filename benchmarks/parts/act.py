@@ -9,9 +9,9 @@ import msgspec
 
 from benchmarks.cost import Meter
 from benchmarks.delivery import check
-from benchmarks.far_record import Arrivals
+from benchmarks.far_record import Arrivals, chat_id
 from benchmarks.figures import Measured, latencies, longest_gap, steady_rate
-from benchmarks.letters import Conversation
+from benchmarks.letters import Chat, Conversation
 from benchmarks.load import Load, Request, Volley
 from benchmarks.profiling import profiled
 from benchmarks.stage import Shape, Stage
@@ -58,6 +58,7 @@ class Scene:
         self.plan = plan
         self.talks = talks
         self.load: Load = stage.load(plan.connections)
+        self.chats: list[Chat] = []
         self._number = 0
 
     def numbers(self, count: int) -> range:
@@ -67,6 +68,12 @@ class Scene:
 
     def line_of(self, number: int) -> int:
         return number % len(self.talks)
+
+    def meet(self, arrivals: Arrivals) -> None:
+        """Learn from the far side which chats the conversations have there."""
+        threads = {self.line_of(number): t for number, t in zip(arrivals.numbers, arrivals.threads, strict=True)}
+        places = [threads[talk.line] for talk in self.talks]
+        self.chats = [Chat(external_id=arrivals.names[place], id=chat_id(place)) for place in places]
 
     async def play(
         self,

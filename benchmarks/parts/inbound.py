@@ -54,10 +54,13 @@ async def opened(stage: Stage, plan: Plan, cast: Cast) -> Scene:
     stage.start_workers()
     scene = Scene(stage, plan, conversations(them, cast.customers_each))
     numbers = scene.numbers(len(scene.talks))
-    first, _ = await scene.play("first words", numbers, customers_write(scene.talks, numbers), window=cast.window)
+    first, arrivals = await scene.play(
+        "first words", numbers, customers_write(scene.talks, numbers), window=cast.window
+    )
     assert first.delivery is not None
     if not first.delivery.is_good:
         raise AssertionError(f"the first words did not arrive: {first.delivery}")
+    scene.meet(arrivals)
     return scene
 
 

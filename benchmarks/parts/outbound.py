@@ -28,12 +28,11 @@ async def play(stage: Stage, plan: Plan) -> list[Measured]:
     wanted = round((plan.scaled(RATE_MAX) + plan.scaled(STEADY_PER_S)) * plan.seconds / BURST / plan.scaled(8)) + 2
     cast = msgspec.structs.replace(CAST, customers_each=wanted)
     scene = await opened(stage, plan, cast)
-    chats = await stage.chats(scene.talks)
     numbers = scene.numbers(plan.scaled(round(RATE_MAX * plan.seconds)))
-    sustained = await _play(scene, "sustained", numbers, chats, window=plan.scaled(WINDOW), seconds=plan.seconds)
+    sustained = await _play(scene, "sustained", numbers, window=plan.scaled(WINDOW), seconds=plan.seconds)
     rate = plan.scaled(STEADY_PER_S)
     numbers = scene.numbers(round(rate * plan.seconds))
-    steady = await _play(scene, f"at {rate}/s", numbers, chats, rate_per_s=rate)
+    steady = await _play(scene, f"at {rate}/s", numbers, rate_per_s=rate)
     return [sustained, steady]
 
 
@@ -41,13 +40,12 @@ async def _play(
     scene: Scene,
     what: str,
     numbers: range,
-    chats: list[str],
     *,
     rate_per_s: float | None = None,
     seconds: float = 600.0,
     window: int = 0,
 ) -> Measured:
-    requests = operators_write(scene.talks, chats, numbers)
+    requests = operators_write(scene.talks, scene.chats, numbers)
     measured, _ = await scene.play(what, numbers, requests, rate_per_s=rate_per_s, seconds=seconds, window=window)
     settled = await scene.stage.settled(SETTLE_S_MAX)
     return msgspec.structs.replace(measured, more=measured.more | settled)

@@ -1,7 +1,7 @@
 """The benchmark's webhooks are what the platforms post, as the gateway's own eyes see them."""
 
 from benchmarks import letters
-from benchmarks.letters import APP_SECRET, Conversation
+from benchmarks.letters import APP_SECRET, Chat, Conversation
 from benchmarks.tenants import Tenant
 from zaptrix.bitrix24 import webhook as bitrix24
 from zaptrix.bitrix24.translate import translate as from_bitrix24
@@ -12,6 +12,9 @@ from zaptrix.whatsapp import webhook as meta
 from zaptrix.whatsapp.translate import translate as from_whatsapp
 
 TALKS = letters.conversations([Tenant(place=place, far_side="http://127.0.0.1:1") for place in range(2)], 3)
+
+
+CHATS = [Chat(external_id=f"chat-{place}", id=place + 1) for place in range(len(TALKS))]
 
 
 def journaled(event: NewEvent) -> Event:
@@ -50,7 +53,7 @@ def test_a_customers_message_is_signed_and_holds_one_text() -> None:
 
 
 def test_an_operators_message_is_admitted_and_holds_one_text() -> None:
-    (request,) = letters.operators_write(TALKS, [f"chat-{place}" for place in range(len(TALKS))], [8])
+    (request,) = letters.operators_write(TALKS, CHATS, [8])
     _, body = parts(request.data)
     form = bitrix24.parse_form(body)
     tenant = TALKS[2].tenant
@@ -59,7 +62,7 @@ def test_an_operators_message_is_admitted_and_holds_one_text() -> None:
     said = from_bitrix24(journaled(event))
     assert isinstance(said, OperatorMessage)
     assert isinstance(said.content, Words)
-    assert (said.external_chat_id, said.bitrix_message_id) == ("chat-2", 9)
+    assert (said.external_chat_id, said.bitrix_chat_id, said.bitrix_message_id) == ("chat-2", 3, 9)
     assert letters.number_of("".join(span.text for span in said.content.text.spans)) == 8
 
 
