@@ -1,6 +1,7 @@
 """Bells and workers on a real Redis: the promises of a lane, and every trap that BullMQ lays for them."""
 
 import asyncio
+import json
 import random
 import time
 from collections import Counter, defaultdict
@@ -11,7 +12,7 @@ from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.queues.bells import LATER, SOON_MAX, Bells
+from zaptrix.queues.bells import DRAIN, LATER, SOON_MAX, Bells
 from zaptrix.queues.stats import bell_counts
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Waiting
@@ -70,6 +71,38 @@ async def test_a_lane_has_one_bell_waiting_however_often_it_is_rung(bells: Bells
     counts = await bell_counts(bells)
     assert counts is not None
     assert counts[Queue.META][Waiting.WAITING] == 2
+
+
+async def test_a_bell_is_the_job_that_bullmq_itself_would_add(redis: Redis, bells: Bells) -> None:
+    await bells.ring([lane("a")])
+    options = {"deduplication": {"id": "b", "keepLastIfActive": True}, "removeOnComplete": True}
+    await bells.queue(Queue.META).add(DRAIN, {"lane": "b"}, {**options, "removeOnFail": {"count": 100}})
+    ours, bullmqs = [await redis.hgetall(f"bull:meta-messages:{number}") for number in (1, 2)]
+    assert abs(int(ours.pop("timestamp")) - int(bullmqs.pop("timestamp"))) < 5_000
+    assert ours.pop("data") == '{"lane":"a"}'
+    assert bullmqs.pop("data") == '{"lane":"b"}'
+    assert ours.pop("deid") == "a"
+    assert bullmqs.pop("deid") == "b"
+    our_options, bullmqs_options = json.loads(ours.pop("opts")), json.loads(bullmqs.pop("opts"))
+    assert our_options.pop("de") == {"id": "a", "keepLastIfActive": True}
+    assert bullmqs_options.pop("de") == {"id": "b", "keepLastIfActive": True}
+    assert our_options == bullmqs_options
+    assert ours == bullmqs
+    assert await redis.lrange("bull:meta-messages:wait", 0, -1) == ["2", "1"]
+
+
+async def test_a_bell_that_waits_already_adds_no_job(redis: Redis, bells: Bells) -> None:
+    for _ in range(3):
+        await bells.ring(lane(f"lane{number}") for number in range(250))
+    assert await redis.get("bull:meta-messages:id") == "250"
+
+
+async def test_a_bell_whose_job_was_lost_rings_again(redis: Redis, bells: Bells) -> None:
+    """What an outage of Redis can leave behind: the lane's key, and no job that would ever free it."""
+    await bells.ring([lane()])
+    await redis.delete("bull:meta-messages:1", "bull:meta-messages:wait")
+    await bells.ring([lane()])
+    assert await redis.lrange("bull:meta-messages:wait", 0, -1) == ["2"]
 
 
 async def test_a_lane_has_never_two_runners_and_no_work_is_left_behind(
