@@ -34,6 +34,32 @@ async def test_not_having_the_turn_takes_it_from_nobody(database: Database) -> N
             assert not still_not_theirs
 
 
+async def test_a_chore_that_is_cut_off_as_it_ends_keeps_the_turn_from_nobody(database_url: str) -> None:
+    """With one connection, which the next one is given: the lock must be gone with the session, or the turn is lost."""
+    for steps in range(12):
+        database = await open_database(database_url, pool_max=1)
+        chore = asyncio.create_task(_take_and_end(database))
+        for _ in range(steps * 40):
+            await asyncio.sleep(0)
+        chore.cancel()
+        with suppress(asyncio.CancelledError):
+            await chore
+        async with asyncio.timeout(10):
+            while not await _is_free(database):
+                pass
+        await database.close()
+
+
+async def _take_and_end(database: Database) -> None:
+    async with turn(database, "sweep"):
+        pass
+
+
+async def _is_free(database: Database) -> bool:
+    async with database.connection() as connection:
+        return bool(await connection.fetchval("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"))
+
+
 async def test_the_turn_of_a_process_that_died_is_free(database_url: str, database: Database) -> None:
     dying = await open_database(database_url)
     held = asyncio.Event()

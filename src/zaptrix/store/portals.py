@@ -201,7 +201,7 @@ class StoredTokens:
     @asynccontextmanager
     async def refreshing(self, portal_id: PortalId) -> AsyncIterator[None]:
         """A lock of the session, not of a transaction: no transaction may span the call to the OAuth server."""
-        async with self._database.connection() as connection:
+        async with self._database.session() as connection:
             await connection.execute(_LOCK, f"refresh/{portal_id}")
             try:
                 yield

@@ -14,7 +14,7 @@ _END = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 @asynccontextmanager
 async def turn(database: Database, chore: str) -> AsyncIterator[bool]:
     """Whether it is ours to do `chore` now; it stays ours until the end. Raises StoreUnavailable."""
-    async with database.connection() as connection:
+    async with database.session() as connection:
         mine = bool(await connection.fetchval(_TRY, f"turn/{chore}"))
         try:
             yield mine
