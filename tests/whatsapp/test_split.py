@@ -12,6 +12,8 @@ from tests.whatsapp.builders import NUMBER, a_post, a_post_of, journalled
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message import Side
+from zaptrix.whatsapp import webhook
+from zaptrix.whatsapp.lone import lone_item
 from zaptrix.whatsapp.translate import translate
 from zaptrix.whatsapp.webhook import split
 
@@ -227,3 +229,37 @@ def test_any_json_is_split_without_raising_and_nothing_of_it_vanishes(content: A
 def test_any_bytes_are_split_without_raising(body: bytes) -> None:
     for event in split(body, "r"):
         translated(event)
+
+
+def agrees(body: bytes) -> bool:
+    """Whether the post has one item in the common shape, which the quick way then took as the careful way does."""
+    lone = lone_item(body, "r")
+    if lone is None:
+        return False
+    (careful,) = webhook._post(body, "r")
+    same = ("source", "name", "key", "lane", "request_id", "state", "reason")
+    assert [getattr(lone, name) for name in same] == [getattr(careful, name) for name in same]
+    assert translated(lone) == translated(careful)
+    return True
+
+
+@pytest.mark.parametrize(
+    "fixture",
+    """
+    text text_from_an_ad text_of_a_hidden_number group_text image system_number_changed unsupported
+    status_delivered status_failed status_payment
+    """.split(),
+)
+def test_the_quick_way_takes_the_common_posts_as_the_careful_way_does(fixture: str) -> None:
+    assert agrees(a_post(fixture))
+
+
+@pytest.mark.parametrize("fixture", ["batch", "account_update", "field_of_tomorrow", "number_error"])
+def test_the_quick_way_leaves_the_others_alone(fixture: str) -> None:
+    assert not agrees(a_post(fixture))
+
+
+@given(VALUES)
+def test_both_ways_of_reading_a_post_agree_whatever_it_holds(value: Any) -> None:
+    change = {"field": "messages", "value": value}
+    agrees(json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode())

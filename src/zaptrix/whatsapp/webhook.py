@@ -10,7 +10,6 @@ import base64
 import hmac
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import blake2b
 from itertools import islice
 
 import msgspec
@@ -21,30 +20,12 @@ from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.limits import META_ITEMS_MAX
 from zaptrix.core.message import Side
 from zaptrix.whatsapp import wire
+from zaptrix.whatsapp.lone import lone_item
+from zaptrix.whatsapp.names import FIELDS, digest, lane_owner, message_key, message_name, status_key, status_name
 from zaptrix.whatsapp.wire import BROKEN
 
 _PREFIX = "sha256="
 _HEX_DIGITS = 64
-
-# An event's name is a label of metrics, so it comes from a closed list.
-_MESSAGE_TYPES = """
-    audio button contacts document edit image interactive location order reaction request_welcome revoke sticker system
-    text unsupported video
-"""
-_STATUSES = "sent delivered read played failed deleted warning"
-_FIELDS = """
-    account_alerts account_review_update account_settings_update account_update automatic_events
-    business_capability_update business_status_update business_username_update business_username_updates calls
-    consumer_profile flows group_lifecycle_update group_participants_update group_settings_update group_status_update
-    history message_echoes message_template_components_update message_template_quality_update
-    message_template_status_update messages messaging_handovers partner_solutions payment_configuration_update
-    phone_number_name_update phone_number_quality_update security smb_app_state_sync smb_message_echoes standby
-    template_category_update template_correct_category_detection tracking_events user_id_update user_preferences
-"""
-MESSAGE_TYPES = frozenset(_MESSAGE_TYPES.split())
-STATUSES = frozenset(_STATUSES.split())
-FIELDS = frozenset(_FIELDS.split())
-
 _NOTHING = (b"", b"null")
 
 _ENVELOPE = msgspec.json.Decoder(wire.Envelope)
@@ -86,6 +67,9 @@ def challenge(query: Mapping[str, str], verify_token: str) -> str | None:
 
 def split(body: bytes, request_id: str) -> list[NewEvent]:
     """One event for each item of a post, in its order. Never raises: what cannot be read becomes UNROUTABLE."""
+    lone = lone_item(body, request_id)
+    if lone is not None:
+        return [lone]
     found = _post(body, request_id)
     events = list(islice(found, META_ITEMS_MAX))
     if next(found, None) is not None:
@@ -198,8 +182,8 @@ class _Place:
         sender, user = _text(item.from_), _text(item.from_user_id)
         kind, wamid = _text(item.type), _text(item.id)
         return self._event(
-            name=f"messages.{kind if kind in MESSAGE_TYPES else 'unknown'}",
-            key=("message", self.phone_number_id, wamid, b"" if wamid else bytes(raw)),
+            name=message_name(kind),
+            key=message_key(self.phone_number_id, wamid, bytes(raw)),
             customer=user or sender,
             body=self._body("messages", raw, self.contacts.of(user, sender)),
         )
@@ -212,18 +196,9 @@ class _Place:
         recipient, user = _text(item.recipient_id), _text(item.recipient_user_id)
         kind, wamid, status = _text(item.type), _text(item.id), _text(item.status)
         participant = _text(item.recipient_participant_user_id) or _text(item.recipient_participant_id)
-        name = "payment" if kind == "payment" else status if status in STATUSES else "unknown"
         return self._event(
-            name=f"statuses.{name}",
-            key=(
-                "status",
-                kind,
-                self.phone_number_id,
-                wamid,
-                status,
-                participant,
-                b"" if wamid and status else bytes(raw),
-            ),
+            name=status_name(kind, status),
+            key=status_key(kind, self.phone_number_id, wamid, status, participant=participant, raw=bytes(raw)),
             customer=user or recipient,
             body=self._body("statuses", raw, self.contacts.of(user, recipient)),
         )
@@ -270,8 +245,8 @@ class _Place:
         return NewEvent(
             source=Side.WHATSAPP,
             name=name,
-            key=_digest(key),
-            lane=incoming_lane(_lane_owner(self.phone_number_id or _entry_text(self.entry)), customer),
+            key=digest(key),
+            lane=incoming_lane(lane_owner(self.phone_number_id or _entry_text(self.entry)), customer),
             body=body,
             request_id=self.request_id,
             state=state,
@@ -335,22 +310,12 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
-def _lane_owner(text: str) -> str:
-    """A lane's name is stored as text and rung as a job's id: nothing strange may come in with it."""
-    return text if text.isascii() and text.isalnum() and len(text) <= 32 else "unknown"
-
-
-def _digest(key: tuple[str | bytes, ...]) -> bytes:
-    """What makes two deliveries of one item the same. msgpack keeps the parts of `key` apart."""
-    return blake2b(msgspec.msgpack.encode(key), digest_size=16).digest()
-
-
 def _unreadable(body: bytes, reason: str, request_id: str) -> NewEvent:
     """What no item could be found in, kept as it came."""
     return NewEvent(
         source=Side.WHATSAPP,
         name="account.unknown",
-        key=_digest(("unreadable", body)),
+        key=digest(("unreadable", body)),
         lane=incoming_lane("unknown", ""),
         body=body if _is_json(body) else msgspec.json.encode({"raw_base64": base64.b64encode(body).decode()}),
         request_id=request_id,
