@@ -31,6 +31,11 @@ class Meter:
         self._before = {name: _cpu_s(root) for name, root in self._roots.items()}
         self._began = time.monotonic()
 
+    def add(self, roots: Mapping[str, int]) -> None:
+        """Families that have only begun: all that they cost counts."""
+        self._roots |= roots
+        self._before |= dict.fromkeys(roots, 0.0)
+
     def read(self) -> dict[str, Cost]:
         """What each family has cost since; memory is that of now."""
         costs = {}

@@ -20,9 +20,10 @@ def _lines(measured: Measured) -> Iterable[str]:
     )
     if told := measured.latencies_ms:
         yield f"  latency ms: p50 {told.p50:.1f}, p99 {told.p99:.1f}, p99.9 {told.p999:.1f}, most {told.most:.1f}"
-    costs = [f"{name} {us:.0f}" for name, us in measured.cpu_us.items()]
-    if costs:
+    if measured.costs and measured.messages:
+        costs = [f"{name} {us:.0f}" for name, us in measured.cpu_us.items()]
         yield f"  CPU us a message: {', '.join(costs)}"
+    if measured.costs:
         memory = [f"{name} {cost.pss_mb:.0f}" for name, cost in measured.costs.items()]
         yield f"  PSS MB: {', '.join(memory)}; without load and platforms {total(measured.costs).pss_mb:.0f}"
     if measured.more:

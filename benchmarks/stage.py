@@ -75,6 +75,16 @@ class Stage(ABC):
         for place in range(self.shape.workers):
             self._start_worker("worker" if self.shape.workers == 1 else f"worker{place + 1}")
 
+    async def stop_workers(self) -> None:
+        """As an administrator would: each finishes what it has under way."""
+        workers = [child for child in self._children if child.program.name.startswith("worker")]
+        for child in workers:
+            child.ask()
+        for child in workers:
+            await asyncio.to_thread(child.stop)
+            self._children.remove(child)
+            del self.roots[child.program.name]
+
     async def stop(self) -> None:
         for load in self._loads:
             load.close()

@@ -53,13 +53,13 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 class Scene:
     """Messages of one cast of conversations, numbered on from scene to scene."""
 
-    def __init__(self, stage: Stage, plan: Plan, talks: Sequence[Conversation]) -> None:
+    def __init__(self, stage: Stage, plan: Plan, talks: Sequence[Conversation], *, first: int = 0) -> None:
         self.stage = stage
         self.plan = plan
         self.talks = talks
         self.load: Load = stage.load(plan.connections)
         self.chats: list[Chat] = []
-        self._number = 0
+        self._number = first
 
     def numbers(self, count: int) -> range:
         """The next numbers; whole rounds of the conversations do not matter, their order does."""
@@ -72,7 +72,7 @@ class Scene:
     def meet(self, arrivals: Arrivals) -> None:
         """Learn from the far side which chats the conversations have there."""
         threads = {self.line_of(number): t for number, t in zip(arrivals.numbers, arrivals.threads, strict=True)}
-        places = [threads[talk.line] for talk in self.talks]
+        places = [threads[place] for place in range(len(self.talks))]
         self.chats = [Chat(external_id=arrivals.names[place], id=chat_id(place)) for place in places]
 
     async def play(

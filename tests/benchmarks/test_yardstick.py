@@ -9,7 +9,7 @@ from benchmarks.parts import PARTS
 from benchmarks.parts.act import Plan
 from benchmarks.yardstick import SOURCES, NoPeer, Peer, install
 
-PLAN = Plan(seconds=1.0, scale=0.02, connections=8)
+PLAN = Plan(seconds=0.5, scale=0.01, connections=8)
 
 
 @pytest.fixture(scope="module")
