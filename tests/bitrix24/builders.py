@@ -135,9 +135,13 @@ class FreePace:
 
     def __init__(self) -> None:
         self.taken: list[Bucket] = []
+        self.full: list[Bucket] = []
 
     async def take(self, *buckets: Bucket) -> None:
         self.taken += buckets
+
+    async def refused(self, *buckets: Bucket) -> None:
+        self.full += buckets
 
 
 class KnownTime:

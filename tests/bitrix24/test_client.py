@@ -214,6 +214,14 @@ async def test_a_limit_tells_how_long_to_wait(reply: Reply, least_s: float, most
         assert least_s <= refusal.wait_s <= most_s
 
 
+async def test_a_refusal_for_its_pace_fills_the_portals_bucket() -> None:
+    async with a_rig(error(503, "QUERY_LIMIT_EXCEEDED"), error(400, "ERROR_ARGUMENT")) as rig:
+        await rig.fails()
+        assert rig.pace.full == [portal_bucket(rig.portal)]
+        await rig.fails()
+        assert len(rig.pace.full) == 1
+
+
 async def test_a_method_whose_time_is_used_up_is_not_called_again_in_this_window() -> None:
     async with a_rig(error(429, "OPERATION_TIME_LIMIT")) as rig:
         await rig.fails()

@@ -68,8 +68,8 @@ def a_channel(rate_per_s: int) -> Channel:
 
 
 def test_a_portal_has_two_requests_a_second_and_an_enterprise_five() -> None:
-    assert portal_bucket(a_portal()) == Bucket(key=f"portal:{PORTAL}", rate_per_s=2.0, burst=49)
-    assert portal_bucket(a_portal(enterprise=True)) == Bucket(key=f"portal:{PORTAL}", rate_per_s=5.0, burst=249)
+    assert portal_bucket(a_portal()) == Bucket(key=f"portal:{PORTAL}", rate_per_s=2.0, burst=43)
+    assert portal_bucket(a_portal(enterprise=True)) == Bucket(key=f"portal:{PORTAL}", rate_per_s=5.0, burst=243)
 
 
 def test_a_self_hosted_portal_has_the_rate_that_its_administrator_gave_it() -> None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
 from zaptrix.core.ids import PortalId
@@ -133,6 +134,73 @@ async def test_a_clock_that_went_back_does_not_close_a_bucket(redis: Redis) -> N
     assert answer.wait_s <= limits.PACE_WAIT_S_MAX + 1 / PORTAL.rate_per_s
 
 
+async def drawn(pace: Buckets, bucket: Bucket, seconds: float, since_s: float = 0) -> list[float]:
+    """When one that never rests was let through between `since_s` and `seconds`."""
+    grants, at = [], since_s
+    while at < seconds:
+        answer = await pace.ask((bucket,), START_US + round(at * US))
+        at += answer.wait_s
+        if answer.booked and at < seconds:
+            grants.append(at)
+    return grants
+
+
+@pytest.mark.parametrize("bucket", [PORTAL, ENTERPRISE, NUMBER], ids=str)
+async def test_a_redis_that_was_flushed_refills_no_bucket(redis: Redis, bucket: Bucket) -> None:
+    one, other = Buckets(redis, wait_s_max=2), Buckets(redis, wait_s_max=2)
+    grants = await drawn(other, bucket, 3) + await drawn(one, bucket, 6, 3)
+    await redis.flushall()
+    # Who was never there before comes first: that hides the loss from nobody.
+    assert (await Buckets(redis, wait_s_max=2).ask((bucket,), START_US + 6 * US)).booked
+    grants += [6.0, *await drawn(other, bucket, 20, 6)]
+    assert most_in_bucket(grants, bucket.rate_per_s) <= bucket.burst + 2
+    assert len([at for at in grants if at > 6]) >= 0.98 * 14 * bucket.rate_per_s - 1
+
+
+async def test_a_pair_is_remembered_by_who_sends_to_it(redis: Redis) -> None:
+    pace = Buckets(redis, wait_s_max=2)
+    pair = Bucket(key="pair:a", rate_per_s=1 / 6, burst=44, full_when_lost=False)
+    grants = await drawn(pace, pair, 60)
+    await redis.flushall()
+    grants += await drawn(pace, pair, 120, 60)
+    assert most_in_bucket(grants, pair.rate_per_s) <= pair.burst + 1e-3
+
+
+async def test_a_first_start_makes_nobody_wait(redis: Redis) -> None:
+    assert len(await drawn(Buckets(redis, wait_s_max=2), PORTAL, 0.1)) == PORTAL.burst
+
+
+async def test_a_redis_that_was_restarted_may_have_lost_its_last_second(
+    own_redis: EmbeddedRedis, own_client: Redis
+) -> None:
+    pace = Buckets(own_client, wait_s_max=2)
+    assert (await pace.ask((PORTAL,))).wait_s == 0
+    own_redis.stop()
+    own_redis.start()
+    # Even one that was never there before notices.
+    newcomer = Buckets(own_client, wait_s_max=2)
+    assert (await newcomer.ask((PORTAL,))).wait_s > 0
+    assert (await pace.ask((PORTAL,))).wait_s > 0
+
+
+async def test_a_refusal_fills_the_bucket_for_everybody(redis: Redis) -> None:
+    one, other = RedisPace(redis), Buckets(redis, wait_s_max=2)
+    await one.take(PORTAL)
+    await one.refused(PORTAL)
+    assert 0.3 < (await other.ask((PORTAL,))).wait_s <= 0.5
+    await one.refused()
+
+
+async def test_a_call_is_one_round_trip(redis: Redis) -> None:
+    pace = Buckets(redis, wait_s_max=2)
+    await pace.ask((PORTAL,))
+    before = await redis.info("commandstats")
+    await pace.ask((PORTAL,))
+    after = await redis.info("commandstats")
+    assert after["cmdstat_evalsha"]["calls"] - before["cmdstat_evalsha"]["calls"] == 1
+    assert after.get("cmdstat_script|exists") == before.get("cmdstat_script|exists")
+
+
 async def test_taking_waits_by_redis_own_clock(redis: Redis) -> None:
     pace = RedisPace(redis)
     bucket = Bucket(key="number:1", rate_per_s=50, burst=5)
@@ -161,7 +229,7 @@ async def test_taking_nothing_asks_nobody(away: Redis) -> None:
 
 async def test_buckets_leave_nothing_behind(redis: Redis) -> None:
     await RedisPace(redis).take(NUMBER, PORTAL)
-    keys = await redis.keys("zx:pace:*")
+    keys = await redis.keys("zx:pace:*")  # beside the one birth mark
     assert len(keys) == 2
     assert all([0 < await redis.pttl(key) <= 6_000 for key in keys])
 

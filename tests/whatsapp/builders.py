@@ -112,9 +112,13 @@ class FreePace:
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, ...]] = []
+        self.full: list[str] = []
 
     async def take(self, *buckets: Bucket) -> None:
         self.taken.append(tuple(bucket.key.partition(":")[0] for bucket in buckets))
+
+    async def refused(self, *buckets: Bucket) -> None:
+        self.full += [bucket.key.partition(":")[0] for bucket in buckets]
 
 
 class OneToken:

@@ -406,6 +406,15 @@ async def test_a_send_on_a_kept_connection_that_was_gone_is_never_repeated() -> 
     assert len(heard) == 2
 
 
+@pytest.mark.parametrize(("code", "full"), [(130429, ["number"]), (131056, ["pair"]), (80007, []), (131047, [])])
+async def test_a_refusal_for_its_pace_is_told_to_the_bucket_it_speaks_of(
+    graph: Graph, client: GraphClient, code: int, full: list[str]
+) -> None:
+    graph.answer = failing(code)
+    await error_of(send(client))
+    assert graph.pace.full == full
+
+
 # --- before the call -------------------------------------------------------------------------------------------------
 
 
@@ -417,6 +426,9 @@ class NoToken:
 class NoPace:
     async def take(self, *buckets: Bucket) -> None:  # noqa: ARG002
         raise TooFast("pace", wait_s=12.0)
+
+    async def refused(self, *buckets: Bucket) -> None:
+        raise AssertionError(buckets)
 
 
 async def test_without_token_or_pace_nothing_is_called(graph: Graph) -> None:

@@ -32,6 +32,7 @@ _CLOUD_ENDINGS = {
 _MOVED = (301, 302, 307, 308)
 
 _OPERATING_LIMIT = "operation_time_limit"
+_QUERY_LIMIT = "query_limit_exceeded"
 
 _CONNECT_S = 10.0
 _ANSWER_BYTES_MAX = 16 * 1024 * 1024
@@ -89,6 +90,8 @@ class PortalClient:
             answer = await self._ask(portal, method, body, token, request_id)
             failure, result = await self._read(portal, method, answer)
         if failure:
+            if failure.code.casefold() == _QUERY_LIMIT:
+                await self._pace.refused(portal_bucket(portal))
             raise judge(failure)
         return result
 

@@ -54,6 +54,10 @@ class Pace(Protocol):
         """
         ...
 
+    async def refused(self, *buckets: Bucket) -> None:
+        """The platform has refused for its pace: these buckets are full, for every process."""
+        ...
+
 
 class MethodTime(Protocol):
     """The portals' method-time budget, learned from their answers and shared by all processes."""

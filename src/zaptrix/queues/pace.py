@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import time
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
@@ -30,6 +32,9 @@ LOCAL_BUCKETS_MAX = 10_000
 QUESTIONS_PER_CALL = 100
 
 _SCRIPT = Path(__file__).with_name("pace.lua").read_text(encoding="utf-8")
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
+_BIRTH = "zx:pace-birth"
+_UNSURE = "?"
 _log = QuietLog(__name__)
 
 
@@ -46,23 +51,36 @@ class Buckets:
 
     def __init__(self, redis: Redis, *, wait_s_max: float) -> None:
         self._redis = redis
-        self._script = redis.register_script(_SCRIPT)
+        self._born = ""  # the birth of Redis's memory, as it was last told
+        self._seen: OrderedDict[str, str] = OrderedDict()  # when the buckets used last are empty
         self._questions: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None
         self._wait_us_max = round(wait_s_max * US)
 
     async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Answer:
         """Book one token of each, or none. Raises one of `AWAY`. `now_us` replaces Redis's clock."""
-        arguments: list[int | str] = [self._wait_us_max, "" if now_us is None else now_us]
-        for bucket in buckets:
-            # Rounded up: we may be a millionth too slow, never too fast.
-            arguments += [math.ceil(US / bucket.rate_per_s), bucket.burst]
-        question = _Question([f"zx:pace:{each.key}" for each in buckets], arguments, _new_future())
+        return await self._ask(buckets, now_us, full=False)
+
+    async def fill(self, buckets: Sequence[Bucket], now_us: int | None = None) -> None:
+        """The platform has refused: whatever was counted here, the buckets are full. Raises one of `AWAY`."""
+        await self._ask(buckets, now_us, full=True)
+
+    async def _ask(self, buckets: Sequence[Bucket], now_us: int | None, *, full: bool) -> Answer:
+        question = _Question(buckets, "" if now_us is None else now_us, full, _new_future())
         self._questions.append(question)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask_all())
-        booked, wait_us, place = await question.answer
-        return Answer(bool(booked), wait_us / US, buckets[place - 1])
+        booked, wait_us, place, self._born, *empty_at = await question.answer
+        for bucket, at in zip(buckets, empty_at, strict=True):
+            self._see(bucket.key, at)
+        return Answer(bool(booked), int(wait_us) / US, buckets[place - 1])
+
+    def _see(self, key: str, empty_at: str) -> None:
+        """Remembered here, so that a Redis that has forgotten is told again."""
+        self._seen[key] = empty_at
+        self._seen.move_to_end(key)
+        if len(self._seen) > LOCAL_BUCKETS_MAX:
+            self._seen.popitem(last=False)
 
     async def _ask_all(self) -> None:
         """Put the questions that came together to Redis together: one call of it costs as much as ten questions."""
@@ -81,19 +99,43 @@ class Buckets:
                     question.answer.set_result(answer)
 
     async def _put(self, questions: Sequence[_Question]) -> list[Any]:
-        async with answering(), self._redis.pipeline(transaction=False) as pipe:
+        async with answering():
+            answers = await self._run(questions)
+            if not any(isinstance(answer, NoScriptError) for answer in answers):
+                return answers
+            # A Redis that has started anew has no scripts, and may have lost its last second (appendfsync everysec).
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.set(_BIRTH, _UNSURE, xx=True)
+                # By running it, of no bucket: before Redis 7 a SCRIPT LOAD outlives a restart in the append-only file.
+                pipe.eval(_SCRIPT, 1, _BIRTH, "0", "", self._born, "0")
+                await pipe.execute()
+            return await self._run(questions)
+
+    async def _run(self, questions: Sequence[_Question]) -> list[Any]:
+        # By its name alone: redis-py's own Script asks before every pipeline whether Redis has it, a round trip more.
+        async with self._redis.pipeline(transaction=False) as pipe:
             for question in questions:
-                await self._script(keys=question.keys, args=question.arguments, client=pipe)
+                keys = [_BIRTH, *(f"zx:pace:{each.key}" for each in question.buckets)]
+                pipe.evalsha(_SHA, len(keys), *keys, *self._arguments(question))
             return list(await pipe.execute(raise_on_error=False))
+
+    def _arguments(self, question: _Question) -> list[int | str]:
+        arguments: list[int | str] = [self._wait_us_max, question.now_us, self._born, int(question.full)]
+        for bucket in question.buckets:
+            # Rounded up: we may be a millionth too slow, never too fast.
+            interval_us = math.ceil(US / bucket.rate_per_s)
+            arguments += [interval_us, bucket.burst, self._seen.get(bucket.key, "0"), int(bucket.full_when_lost)]
+        return arguments
 
 
 class _Question(NamedTuple):
-    keys: list[str]
-    arguments: list[int | str]
-    answer: asyncio.Future[tuple[int, int, int]]
+    buckets: Sequence[Bucket]
+    now_us: int | str
+    full: bool
+    answer: asyncio.Future[list[Any]]
 
 
-def _new_future() -> asyncio.Future[tuple[int, int, int]]:
+def _new_future() -> asyncio.Future[list[Any]]:
     return asyncio.get_running_loop().create_future()
 
 
@@ -123,6 +165,16 @@ class RedisPace:
         if answer.wait_s:
             await asyncio.sleep(answer.wait_s)
 
+    async def refused(self, *buckets: Bucket) -> None:
+        """The platform has refused for its pace: all processes wait as for full buckets."""
+        if not buckets:
+            return
+        try:
+            async with answering():
+                await self._buckets.fill(buckets)
+        except AWAY as exc:
+            _log.warning("refusal_not_told", exc)
+
 
 class Throttle:
     """Limits a minute for who calls us: all at once or spread, whatever each minute's budget allows."""
@@ -133,7 +185,7 @@ class Throttle:
 
     async def allow(self, key: str, per_minute: int) -> float | None:
         """None: let it in. Else: seconds after which to come back. Without Redis each process counts for itself."""
-        bucket = Bucket(key=f"calls:{key}", rate_per_s=per_minute / 60, burst=per_minute)
+        bucket = Bucket(key=f"calls:{key}", rate_per_s=per_minute / 60, burst=per_minute, full_when_lost=False)
         try:
             async with answering():
                 answer = await self._buckets.ask((bucket,))

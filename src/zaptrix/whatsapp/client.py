@@ -25,6 +25,9 @@ REQUEST_ID_MAX = 128
 
 _NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,platform_type,throughput,health_status"
 
+# Which bucket a refusal speaks of.
+_REFUSING = {"130429": "number", "http_429": "number", "131056": "pair"}
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -124,9 +127,15 @@ class GraphClient:
     ) -> T:
         """One request. `repeatable`: doing it twice harms nothing, so that no answer counts as not done."""
         token = await self._tokens.number_token(channel.id)
-        await self._pace.take(*(buckets or (number_bucket(channel),)))
+        buckets = buckets or (number_bucket(channel),)
+        await self._pace.take(*buckets)
         status, body = await self._exchange(method, path, _headers(token, request_id), content, repeatable=repeatable)
-        return _answer(status, body, shape, repeatable=repeatable)
+        try:
+            return _answer(status, body, shape, repeatable=repeatable)
+        except TooFast as error:
+            kind = _REFUSING.get(error.code)
+            await self._pace.refused(*(bucket for bucket in buckets if bucket.key.partition(":")[0] == kind))
+            raise
 
     async def _exchange(
         self, method: str, path: str, headers: dict[str, str], content: dict[str, object] | None, *, repeatable: bool
