@@ -80,9 +80,8 @@ class Counted:
 
 
 class _Connection:
-    def __init__(self, host: str, port: int) -> None:
-        self.socket = socket.create_connection((host, port), timeout=10)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def __init__(self) -> None:
+        self.socket = socket.socket()
         self.waiting: deque[int] = deque()
         self.flying: int | None = None
         self.partial = b""
@@ -92,16 +91,25 @@ class Load:
     """Connections to one door. `fire` may be called again and again."""
 
     def __init__(self, host: str, port: int, *, connections: int) -> None:
-        self._connections = [_Connection(host, port) for _ in range(connections)]
-        self._by_fd = {each.socket.fileno(): each for each in self._connections}
+        self._address = host, port
         self._epoll = select.epoll()
-        for fd in self._by_fd:
-            self._epoll.register(fd, select.EPOLLIN)
+        self._by_fd: dict[int, _Connection] = {}
+        self._connections = [_Connection() for _ in range(connections)]
+        for each in self._connections:
+            self._connect(each)
 
     def close(self) -> None:
         for each in self._connections:
             each.socket.close()
         self._epoll.close()
+
+    def _connect(self, connection: _Connection) -> None:
+        connection.socket.close()
+        connection.socket = socket.create_connection(self._address, timeout=10)
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        fd = connection.socket.fileno()
+        self._epoll.register(fd, select.EPOLLIN)
+        self._by_fd[fd] = connection
 
     def fire(
         self,
@@ -116,6 +124,8 @@ class Load:
 
         With a window, at most so many are under way to where `arrived` counts them. Blocks. Raises LoadError.
         """
+        for each in self._connections:
+            self._connect(each)  # between two scenes a gateway hangs up on who is silent for long
         closed = rate_per_s is None
         shot = _Shot(self._connections, requests, Volley(), closed=closed, window=window, arrived=arrived)
         volley = shot.volley
@@ -142,7 +152,8 @@ class Load:
                 shot.check_alive(now)
                 continue
             for fd, _ in poll(0):
-                shot.read(by_fd[fd], clock)
+                if not shot.read(by_fd[fd], clock):
+                    self._connect(by_fd[fd])
 
 
 class _Shot:
@@ -202,16 +213,19 @@ class _Shot:
             return WINDOW_POLL_S
         return max(due[place] - time.monotonic(), 0.0) if place < count else 1.0
 
-    def read(self, connection: _Connection, clock: Callable[[], float]) -> None:
+    def read(self, connection: _Connection, clock: Callable[[], float]) -> bool:
+        """False: the gateway hung up on a connection that carried nothing, as it may."""
         data = connection.socket.recv(ANSWER_BYTES_MAX)
         if not data:
+            if connection.flying is None:
+                return False
             raise LoadError("the gateway closed a connection")
         if connection.partial:
             data = connection.partial + data
         # Headers and nothing else is what a webhook's answer is, and needs no look inside.
         if not data.endswith(b"\r\n\r\n") and not _is_whole(data):
             connection.partial = data
-            return
+            return True
         connection.partial = b""
         place = connection.flying
         if place is None:
@@ -225,6 +239,7 @@ class _Shot:
         self.under_way -= 1
         if connection.waiting:
             self._start(connection)
+        return True
 
     def check_alive(self, now: float) -> None:
         if self.under_way and now - self._last_answer > OUTSTANDING_S_MAX:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from benchmarks.calls import counting
 from benchmarks.cost import Meter
 from benchmarks.delivery import check
 from benchmarks.far_record import Arrivals, chat_id
@@ -88,8 +89,12 @@ class Scene:
         """Post `requests`, wait until what was accepted has arrived, and judge."""
         stage = self.stage
         await stage.forget()
+        servers = stage.servers
         meter = Meter(stage.roots)
-        async with profiled(self.plan.profile, what, stage.roots, seconds):
+        async with (
+            counting(servers.postgres.url, servers.redis.url) as calls,
+            profiled(self.plan.profile, what, stage.roots, seconds),
+        ):
             volley = await asyncio.to_thread(
                 self.load.fire,
                 requests,
@@ -99,11 +104,13 @@ class Scene:
                 arrived=stage.count,
             )
             await stage.arrived(len(volley.accepted), SILENCE_S_MAX)
-        costs = meter.read()
+            costs, called = meter.read(), await calls.read()
         arrivals = await stage.arrivals()
         measured = _measured(what, volley, numbers, arrivals, paced=rate_per_s is not None)
         delivery = check([numbers[place] for place in volley.accepted], arrivals, self.line_of)
-        return msgspec.structs.replace(measured, costs=costs, delivery=delivery), arrivals
+        count = max(measured.messages, 1)
+        more = measured.more | {f"{name} a message": round(n / count, 2) for name, n in called.items()}
+        return msgspec.structs.replace(measured, costs=costs, delivery=delivery, more=more), arrivals
 
 
 def _measured(what: str, volley: Volley, numbers: range, arrivals: Arrivals, *, paced: bool) -> Measured:

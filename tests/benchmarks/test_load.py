@@ -26,6 +26,8 @@ async def door(answer: Answering, *, connections: int = 2) -> AsyncIterator[Load
                 if not told:
                     return
                 writer.write(told)
+                if b"connection: close" in told:
+                    return
         except asyncio.IncompleteReadError:
             pass
         finally:
@@ -114,3 +116,18 @@ async def test_a_connection_that_is_closed_spoils_the_run() -> None:
     async with door(answer) as load:
         with pytest.raises(LoadError, match="closed a connection"):
             await fire(load, requests(0, 0, 0))
+
+
+async def test_a_connection_that_is_closed_while_it_is_idle_is_opened_again() -> None:
+    hung_up = False
+
+    async def answer(body: bytes) -> bytes:
+        nonlocal hung_up
+        if body == b"0" and not hung_up:
+            hung_up = True
+            return OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+        return OK
+
+    async with door(answer, connections=1) as load:
+        volley = await fire(load, requests(0, 0), rate_per_s=5)
+    assert volley.accepted == [0, 1]

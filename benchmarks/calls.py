@@ -1,0 +1,50 @@
+"""How often PostgreSQL and Redis were called: round trips cost what no profile of our own processes shows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import redis.asyncio
+
+_TRANSACTIONS = """
+SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()
+"""
+
+
+class Calls:
+    """Counts from `start` on."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record], client: redis.asyncio.Redis) -> None:
+        self._connection = connection
+        self._client = client
+        self._before = (0, 0)
+
+    async def start(self) -> None:
+        self._before = await self._counts()
+
+    async def read(self) -> dict[str, int]:
+        """What others called since `start`; our own question is left out."""
+        commands, transactions = await self._counts()
+        return {
+            "Redis commands": commands - self._before[0] - 1,
+            "PostgreSQL transactions": transactions - self._before[1] - 1,
+        }
+
+    async def _counts(self) -> tuple[int, int]:
+        told = await self._client.info("stats")
+        # Commands from outside and those that scripts made.
+        return int(told["total_commands_processed"]), int(await self._connection.fetchval(_TRANSACTIONS))
+
+
+@asynccontextmanager
+async def counting(database_url: str, redis_url: str) -> AsyncIterator[Calls]:
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with redis.asyncio.from_url(redis_url) as client:
+            calls = Calls(connection, client)
+            await calls.start()
+            yield calls
+    finally:
+        await connection.close()
