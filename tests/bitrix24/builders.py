@@ -113,7 +113,7 @@ def an_event(name: str, body: bytes) -> Event:
         received_at=NOW,
         source=Side.BITRIX24,
         name=name,
-        lane=outbound_lane(PORTAL_ID, ""),
+        lane=outbound_lane(PORTAL_ID),
         body=body,
         request_id="request",
     )

@@ -74,7 +74,7 @@ def test_a_message_becomes_one_item_with_its_conversation_in_one_lane() -> None:
     (event,) = events(a_form())
     assert event.name == Name.MESSAGE_ADD
     assert event.state is EventState.NEW
-    assert event.lane == outbound_lane(PORTAL_ID, CHAT)
+    assert event.lane == outbound_lane(PORTAL_ID)
     assert event.request_id == "request-1"
     assert len(event.key) == 16
     assert msgspec.json.decode(event.body) == {
@@ -96,7 +96,7 @@ def test_each_message_of_a_form_is_an_item_of_its_own() -> None:
     assert first.key != second.key
     assert msgspec.json.decode(first.body)["data"]["MESSAGES"] == [an_item("1", "um")]
     assert msgspec.json.decode(second.body)["data"]["MESSAGES"] == [an_item("2", "dois", "zx1-a-b")]
-    assert second.lane == outbound_lane(PORTAL_ID, "zx1-a-b")
+    assert second.lane == outbound_lane(PORTAL_ID)
 
 
 def test_a_message_that_is_posted_again_has_the_same_key_even_later_and_another_one_has_not() -> None:
@@ -125,7 +125,7 @@ def test_two_changes_of_one_message_are_two_items(name: Name) -> None:
 def test_a_dialog_is_in_the_lane_of_its_chat() -> None:
     item = {"connector": {"chat_id": CHAT}, "session": {"id": "3282"}, "chat": {"id": CHAT}}
     (event,) = events(a_form(Name.DIALOG_START, {"CONNECTOR": "zaptrix_1", "LINE": "14", "DATA": [item]}))
-    assert event.lane == outbound_lane(PORTAL_ID, CHAT)
+    assert event.lane == outbound_lane(PORTAL_ID)
     assert msgspec.json.decode(event.body)["data"]["DATA"] == [item]
 
 
@@ -135,7 +135,7 @@ def test_a_dialog_is_in_the_lane_of_its_chat() -> None:
 def test_an_event_of_the_line_is_one_item(name: Name, data: Any) -> None:
     (event,) = events(a_form(name, data))
     assert event.state is EventState.NEW
-    assert event.lane == outbound_lane(PORTAL_ID, "")
+    assert event.lane == outbound_lane(PORTAL_ID)
     assert msgspec.json.decode(event.body)["data"] == data
 
 

@@ -195,7 +195,7 @@ class House:
     # --- what happens outside ---
 
     async def happens(self, lane: Lane, *said: Routed) -> Lane:
-        """Events that say `said`, in the journal, in order."""
+        """Events that say `said`, in the journal, in order; the round that was rung."""
         events = []
         for routed in said:
             number = next(_numbers)
@@ -211,21 +211,21 @@ class House:
                 )
             )
         await self.receiver.accept(events)
-        return lane
+        return lane.round
 
     async def customer_says(self, channel: Channel, *texts: str, customer: Customer) -> Lane:
-        lane = incoming_lane(channel.phone_number_id, customer.key)
+        lane = incoming_lane(channel.phone_number_id)
         return await self.happens(lane, *(asked(channel, customer, text) for text in texts))
 
     async def operator_says(self, talk: Conversation, *texts: str) -> Lane:
-        lane = outbound_lane(talk.portal_id, talk.external_chat_id)
+        lane = outbound_lane(talk.portal_id)
         return await self.happens(lane, *(answered(talk, text) for text in texts))
 
     async def whatsapp_tells(self, channel: Channel, *receipts: Receipt) -> Lane:
-        return await self.happens(incoming_lane(channel.phone_number_id, "somebody"), *receipts)
+        return await self.happens(incoming_lane(channel.phone_number_id), *receipts)
 
     async def portal_tells(self, portal_id: PortalId, *told: DialogStarted | ConnectorLost | OperatorMessage) -> Lane:
-        return await self.happens(outbound_lane(portal_id, "somebody"), *told)
+        return await self.happens(outbound_lane(portal_id), *told)
 
     # --- looking ---
 

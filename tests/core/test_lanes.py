@@ -7,20 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane, shard
-from zaptrix.core.limits import SHARDS
+from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane, round_of
+from zaptrix.core.limits import ROUNDS
 
 PORTAL = PortalId(UUID("9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01"))
 CHANNEL = ChannelId(UUID("0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01"))
 
 
-def test_shards_are_what_they_were_when_the_first_event_was_stored() -> None:
-    assert [shard(key) for key in ("", "5541988887777", "BR.1001", "zx1-a-b", "josé")] == [0, 7, 2, 6, 4]
+def test_rounds_are_what_they_were_when_the_first_event_was_stored() -> None:
+    assert [round_of(tenant) for tenant in ("", "210987654321098", str(PORTAL), "unknown")] == [0, 2, 8, 7]
 
 
 def test_lanes_are_named_as_they_were_when_the_first_event_was_stored() -> None:
-    assert incoming_lane("210987654321098", "5541988887777") == Lane(Queue.INCOMING, "210987654321098.7")
-    assert outbound_lane(PORTAL, "zx1-a-b") == Lane(Queue.OUTBOUND, "9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01.6")
+    assert incoming_lane("210987654321098") == Lane(Queue.INCOMING, "210987654321098.2")
+    assert outbound_lane(PORTAL) == Lane(Queue.OUTBOUND, "9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01.8")
     assert bitrix24_lane(PORTAL) == Lane(Queue.BITRIX24, "9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01")
     assert meta_lane(CHANNEL) == Lane(Queue.META, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01")
 
@@ -39,12 +39,18 @@ def test_a_delivery_lane_knows_its_owner() -> None:
     assert meta_lane(CHANNEL).owner == CHANNEL
 
 
+def test_a_routing_lane_knows_its_tenant_and_its_round() -> None:
+    lane = outbound_lane(PORTAL)
+    assert lane.tenant == str(PORTAL)
+    assert lane.round == lane.round.round == Lane(Queue.OUTBOUND, "8")
+
+
 @given(st.text())
-def test_every_customer_has_one_of_the_shards(key: str) -> None:
-    assert 0 <= shard(key) < SHARDS
+def test_every_tenant_is_in_one_of_the_rounds(tenant: str) -> None:
+    assert 0 <= round_of(tenant) < ROUNDS
 
 
-def test_customers_spread_over_all_shards() -> None:
-    counts = Counter(shard(f"55419{number:08d}") for number in range(8_000))
-    assert min(counts.values()) > 800
-    assert len(counts) == SHARDS
+def test_tenants_spread_over_all_rounds() -> None:
+    counts = Counter(round_of(f"2109{number:011d}") for number in range(8_000))
+    assert min(counts.values()) > 8_000 / ROUNDS * 0.8
+    assert len(counts) == ROUNDS

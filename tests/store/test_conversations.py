@@ -20,7 +20,7 @@ NUMBER, PHONE = "554188887777", "+5541988887777"
 
 async def known(ledger: Ledger, channel: Any, *customers: Customer) -> list[Conversation]:
     async with ledger.database.connection() as connection:
-        return await conversations.known(connection, channel.id, customers)
+        return await conversations.known(connection, [(channel.id, each) for each in customers])
 
 
 async def hear(ledger: Ledger, talk: Conversation, at: datetime = NOON, **customer: str) -> None:

@@ -79,13 +79,16 @@ async def test_a_batch_that_somebody_else_marked_in_part_is_not_ours(ledger: Led
     assert not await mark(ledger, *(Mark(event, EventState.IGNORED) for event in both))
 
 
-async def test_lanes_with_events_that_have_waited_are_found(ledger: Ledger) -> None:
+async def test_rounds_with_events_that_have_waited_are_found(ledger: Ledger) -> None:
     chat_lane = Lane(Queue.OUTBOUND, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01.3")
     await append(ledger, an_event(1), an_event(2), an_event(3, source=Side.BITRIX24, lane=chat_lane))
     now = datetime.now(UTC)
     async with ledger.database.connection() as connection:
-        assert set(await events.lanes_waiting(connection, now + timedelta(minutes=1), 10)) == {LANE, chat_lane}
-        assert await events.lanes_waiting(connection, now - timedelta(minutes=1), 10) == []
+        assert set(await events.rounds_waiting(connection, now + timedelta(minutes=1), 10)) == {
+            LANE.round,
+            chat_lane.round,
+        }
+        assert await events.rounds_waiting(connection, now - timedelta(minutes=1), 10) == []
 
 
 async def test_an_unroutable_event_is_listed_without_its_words_and_replayed(ledger: Ledger) -> None:
@@ -97,7 +100,7 @@ async def test_an_unroutable_event_is_listed_without_its_words_and_replayed(ledg
         assert (shown.id, shown.reason, shown.bytes) == (first.id, "no channel has this number", 19)
         assert b"somebody" not in repr(shown).encode()
         assert await events.listed(connection, EventState.UNROUTABLE, first.id, 10) == []
-        assert await events.replay(connection, first.id) == LANE
+        assert await events.replay(connection, first.id) == LANE.round
         assert await events.replay(connection, first.id) is None  # it is new already
         assert await events.replay(connection, EventId(999)) is None
     assert first.id in {event.id for event in await waiting(ledger)}
@@ -108,9 +111,8 @@ async def test_what_came_for_a_number_before_it_was_connected_is_new_again(ledge
     longer = Lane(Queue.INCOMING, "2109876543210981.4")
     await append(ledger, an_event(1, **nobody), an_event(2, lane=longer, **nobody))
     async with ledger.database.transaction() as connection:
-        assert await events.replay_number(connection, "210987654321098") == {LANE}
-    assert [event.request_id for event in await waiting(ledger)] == ["r-1"]
-    assert await waiting(ledger, longer) == []
+        assert await events.replay_number(connection, "210987654321098") == {LANE.round}
+    assert [event.request_id for event in await waiting(ledger)] == ["r-1"]  # the longer number is in the same round
 
 
 async def test_a_text_that_postgresql_refuses_leaves_the_rest_of_the_transaction_undone(ledger: Ledger) -> None:

@@ -45,8 +45,10 @@ async def test_known_messages_of_a_channel_are_told_from_new_ones(ledger: Ledger
     channel, other = await ledger.channel(), await ledger.channel()
     await ledger.write(inbound(await ledger.talk(channel), whatsapp_id="wamid.A"))
     async with ledger.database.connection() as connection:
-        assert await messages.known(connection, channel.id, ["wamid.A", "wamid.B"]) == {"wamid.A"}
-        assert await messages.known(connection, other.id, ["wamid.A"]) == set()
+        assert await messages.known(connection, [(channel.id, "wamid.A"), (channel.id, "wamid.B")]) == {
+            (channel.id, "wamid.A")
+        }
+        assert await messages.known(connection, [(other.id, "wamid.A")]) == set()
 
 
 async def test_a_message_comes_out_as_it_went_in(ledger: Ledger) -> None:

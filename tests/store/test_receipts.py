@@ -9,7 +9,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message import Origin, State
 from zaptrix.core.portal import Channel
 from zaptrix.store import receipts
-from zaptrix.store.receipts import Advance, Standing
+from zaptrix.store.receipts import Advance, Standing, Told
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ def a_receipt(whatsapp_id: str, status: State = State.DELIVERED, message_id: int
 
 async def standings(ledger: Ledger, channel: Channel, *told: Receipt) -> list[Standing]:
     async with ledger.database.transaction() as connection:
-        return await receipts.standings(connection, channel.id, told)
+        return await receipts.standings(connection, [Told(channel.id, receipt) for receipt in told])
 
 
 async def advance(ledger: Ledger, message_id: int, state: State, at: datetime = NOON, **more: str) -> dict[str, Any]:
@@ -104,8 +104,8 @@ async def test_an_early_receipt_waits_for_its_messages_id(ledger: Ledger) -> Non
     await ledger.outbound(await ledger.talk(other), whatsapp_id="wamid.A")  # the same id on another number
     early = [a_receipt("wamid.A", State.READ), a_receipt("wamid.A", State.SENT), a_receipt("wamid.A", State.SENT)]
     async with ledger.database.transaction() as connection:
-        await receipts.park(connection, channel.id, early)
-        await receipts.park(connection, channel.id, early)  # Meta repeats itself
+        await receipts.park(connection, [Told(channel.id, receipt) for receipt in early])
+        await receipts.park(connection, [Told(channel.id, receipt) for receipt in early])  # Meta repeats itself
         assert await receipts.unpark(connection) == []
     await ledger.write(outbound(talk, whatsapp_id="wamid.A"))
     async with ledger.database.transaction() as connection:
@@ -120,7 +120,7 @@ async def test_an_early_receipt_waits_for_its_messages_id(ledger: Ledger) -> Non
 async def test_a_receipt_that_nobody_came_for_is_forgotten(ledger: Ledger) -> None:
     channel = await ledger.channel()
     async with ledger.database.transaction() as connection:
-        await receipts.park(connection, channel.id, [a_receipt("wamid.A")])
+        await receipts.park(connection, [Told(channel.id, a_receipt("wamid.A"))])
         await receipts.forget_parked(connection, hours=24 * 8)
         assert await connection.fetchval("SELECT count(*) FROM parked_receipt") == 1
         await connection.execute("UPDATE parked_receipt SET parked_at = now() - interval '9 days'")

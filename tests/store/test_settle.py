@@ -122,9 +122,9 @@ async def test_settlements_receipts_and_confirmations_of_the_same_messages_never
         await ledger.settle(*(settlement(row, "sent", confirm=True) for row in rows))
 
     async def advance(rows: list[ClaimedRow]) -> None:
-        told = [_receipt(row) for row in rows]
+        told = [receipts.Told(channel.id, _receipt(row)) for row in rows]
         async with ledger.database.transaction() as connection:
-            stood = await receipts.standings(connection, channel.id, told)
+            stood = await receipts.standings(connection, told)
             at = datetime.now(UTC)
             steps = [Advance(id=each.id, state=State.READ, at=at, whatsapp_id=f"wamid.{each.id}") for each in stood]
             await receipts.advance(connection, rolls.sample(steps, len(steps)))

@@ -189,7 +189,7 @@ async def _furnished(ledger: Ledger) -> PortalId:
         await claims.record_failures(
             connection, [Failure(message_id=message_id, verdict="retry", code="503", detail="")]
         )
-        await receipts.park(connection, channel.id, [receipt])
+        await receipts.park(connection, [receipts.Told(channel.id, receipt)])
         holder = await api_keys.check(connection, await api_keys.create(connection, "CI", portal.id))
         assert holder is not None
         await idempotency.remember(connection, holder.id, "k", b"f", message_id)

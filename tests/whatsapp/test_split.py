@@ -29,7 +29,7 @@ def test_a_text_becomes_one_event_with_the_item_verbatim() -> None:
     body = a_post("text")
     event = the_event(body)
     assert (event.source, event.name, event.request_id) == (Side.WHATSAPP, "messages.text", "req-1")
-    assert event.lane == incoming_lane(NUMBER, BSUID)
+    assert event.lane == incoming_lane(NUMBER)
     assert len(event.key) == 16
     change = json.loads(event.body)
     sent = json.loads(body)["entry"][0]["changes"][0]["value"]

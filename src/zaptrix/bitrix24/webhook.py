@@ -107,7 +107,7 @@ def _split(name: Name, form: Form, portal_id: PortalId, request_id: str) -> Iter
             name=name,
             # Different items of one post that name the same message are told apart, on every delivery alike.
             key=_digest(portal_id, name, identity, str(len(same))),
-            lane=outbound_lane(portal_id, _chat_key(item)),
+            lane=outbound_lane(portal_id),
             body=_body(form, {**shared, _LISTS[name]: [item]}),
             request_id=request_id,
         )
@@ -128,10 +128,6 @@ def _identity(name: Name, item: Value, ts: str) -> str:
     return f"{ts} {msgspec.json.encode(item, order='sorted').decode()}"
 
 
-def _chat_key(item: Value) -> str:
-    return _string(_dig(item, "chat", "id")) or _string(_dig(item, "connector", "chat_id"))
-
-
 def _whole(
     form: Form, data: Value, *, portal_id: PortalId, request_id: str, name: str, reason: str | None = None
 ) -> NewEvent:
@@ -140,7 +136,7 @@ def _whole(
         source=Side.BITRIX24,
         name=name,
         key=_digest(portal_id, name, body.decode()),
-        lane=outbound_lane(portal_id, ""),
+        lane=outbound_lane(portal_id),
         body=body,
         request_id=request_id,
         state=EventState.UNROUTABLE if reason else EventState.NEW,

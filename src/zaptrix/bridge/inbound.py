@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receipts import apply_receipts
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.core import limits
@@ -19,96 +19,117 @@ from zaptrix.core.identity import bereft, choose, merged
 from zaptrix.core.ids import ChannelId, ConversationId, EventId
 from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message import Direction, Origin
+from zaptrix.core.portal import Channel
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.store import conversations, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.messages import NewMessage, Wamid
+from zaptrix.store.receipts import Told
+
+Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A customer's message and the request that brought it."""
+    """A customer's message, the channel that it came by and the request that brought it."""
 
     message: CustomerMessage
+    channel: Channel
     event: Event
+
+    @property
+    def who(self) -> Who:
+        return self.channel.id, self.message.customer.key
+
+    @property
+    def wamid(self) -> Wamid:
+        return self.channel.id, self.message.whatsapp_id
 
 
 class InboundStep:
-    """One batch of events of one number."""
+    """One batch of events, of many numbers."""
 
-    def __init__(
-        self, lane: Lane, items: Sequence[Item], directory: Directory, cache: ConversationCache, seen: SeenCache
-    ) -> None:
-        self._number = lane.name.rpartition(".")[0]
+    def __init__(self, items: Sequence[Item], directory: Directory, cache: ConversationCache, seen: SeenCache) -> None:
         self._items = items
         self._directory = directory
         self._cache = cache
         self._seen = seen
-        self._perhaps_seen: list[str] = []
+        self._perhaps_seen: list[Wamid] = []
         self._twice: set[EventId] = set()
-        self._tenant: Tenant | None = None
-        self._cached: dict[str, Conversation] = {}
-        self._talks: dict[str, Conversation] = {}  # by the customer's key
+        self._channels: dict[str, Channel] = {}  # by number
+        self._cached: dict[Who, Conversation] = {}
+        self._talks: dict[Who, Conversation] = {}
         self._bereft: list[ConversationId] = []
         self._moved: set[Lane] = set()  # by receipts
-        self._spoken = _in_order(items)
+        self._spoken: list[Spoken] = []
 
     async def prepare(self) -> None:
-        self._tenant = await self._directory.number(self._number)
-        if self._tenant and self._spoken:
-            channel_id = self._tenant.channel.id
-            keys = [(channel_id, said.message.customer.key) for said in self._spoken]
-            self._cached = {key[1]: talk for key, talk in (await self._cache.get_many_by_customer(keys)).items()}
-            ids = [said.message.whatsapp_id for said in self._spoken]
-            hints = await self._seen.probably_seen([f"{channel_id}/{one}".encode() for one in ids])
+        for number in {item.event.lane.tenant for item in self._items}:
+            if tenant := await self._directory.number(number):
+                self._channels[number] = tenant.channel
+        self._spoken = _in_order(self._items, self._channels)
+        if self._spoken:
+            self._cached = await self._cache.get_many_by_customer([said.who for said in self._spoken])
+            ids = [said.wamid for said in self._spoken]
+            hints = await self._seen.probably_seen([f"{channel_id}/{one}".encode() for channel_id, one in ids])
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
-        if self._tenant is None:
-            return [_nobody(item) for item in self._items]
-        await self._drop_known(connection, self._tenant.channel.id)
+        await self._drop_known(connection)
         if self._spoken:
-            await self._resolve(connection, self._tenant)
+            await self._resolve(connection)
             await messages.insert(connection, [self._ledger_row(said) for said in self._spoken])
             await conversations.hear(connection, self._heard())
-        receipts = [item.routed for item in self._items if isinstance(item.routed, Receipt)]
-        if receipts:
-            self._moved = await apply_receipts(connection, self._tenant.channel.id, receipts)
+        told = [
+            Told(channel.id, item.routed)
+            for item in self._items
+            if isinstance(item.routed, Receipt) and (channel := self._channel(item))
+        ]
+        if told:
+            self._moved = await apply_receipts(connection, told)
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
         if self._bereft:
             await self._cache.invalidate(conversations=self._bereft)
         await self._cache.put_many(self._talks.values())
-        return self._moved | ({bitrix24_lane(self._tenant.portal.id)} if self._tenant and self._talks else set())
+        return self._moved | {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
 
-    async def _drop_known(self, connection: Connection, channel_id: ChannelId) -> None:
+    async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
         if not self._perhaps_seen:
             return
-        known = await messages.known(connection, channel_id, self._perhaps_seen)
-        self._twice = {said.event.id for said in self._spoken if said.message.whatsapp_id in known}
+        known = await messages.known(connection, self._perhaps_seen)
+        self._twice = {said.event.id for said in self._spoken if said.wamid in known}
         self._spoken = [said for said in self._spoken if said.event.id not in self._twice]
 
+    def _channel(self, item: Item) -> Channel | None:
+        return self._channels.get(item.event.lane.tenant)
+
     def _mark(self, item: Item) -> Mark:
+        if self._channel(item) is None:
+            return Mark(item.event, EventState.UNROUTABLE, "no channel has this number")
         if item.event.id in self._twice:
             return Mark(item.event, EventState.IGNORED, "delivered again: the ledger has it")
         return plain_mark(item)
 
-    async def _resolve(self, connection: Connection, tenant: Tenant) -> None:
+    async def _resolve(self, connection: Connection) -> None:
         """Find or create the conversation of every customer who spoke."""
         customers = _customers(self._spoken)
-        asked = [c for key, c in customers.items() if not _says_it_all(self._cached.get(key), c)]
-        found = await conversations.known(connection, tenant.channel.id, asked) if asked else []
-        known = {talk.id: talk for talk in found}
-        for key, customer in customers.items():
-            talk = self._cached.get(key)
-            if talk is None or not _says_it_all(talk, customer):
-                await self._take_numbers(connection, bereft(customer, known.values()), known)
-                talk = choose(customer, known.values()) or await conversations.add(connection, tenant.channel, customer)
+        channels = {said.channel.id: said.channel for said in self._spoken}
+        asked = [(who[0], c) for who, c in customers.items() if not _says_it_all(self._cached.get(who), c)]
+        known: dict[ChannelId, dict[ConversationId, Conversation]] = {channel_id: {} for channel_id in channels}
+        for talk in await conversations.known(connection, asked) if asked else []:
+            known[talk.channel_id][talk.id] = talk
+        for who, customer in customers.items():
+            here, channel = known[who[0]], channels[who[0]]
+            cached = self._cached.get(who)
+            if cached is None or not _says_it_all(cached, customer):
+                await self._take_numbers(connection, bereft(customer, here.values()), here)
+                cached = choose(customer, here.values()) or await conversations.add(connection, channel, customer)
             # What one webhook tells of a customer, the next one in this batch may leave out.
-            self._talks[key] = known[talk.id] = replace(talk, customer=merged(talk.customer, customer))
+            self._talks[who] = here[cached.id] = replace(cached, customer=merged(cached.customer, customer))
 
     async def _take_numbers(
         self, connection: Connection, losers: Sequence[Conversation], known: dict[ConversationId, Conversation]
@@ -123,7 +144,7 @@ class InboundStep:
 
     def _ledger_row(self, said: Spoken) -> NewMessage:
         return NewMessage(
-            conversation=self._talks[said.message.customer.key],
+            conversation=self._talks[said.who],
             direction=Direction.INBOUND,
             origin=Origin.CUSTOMER,
             content=said.message.content,
@@ -137,12 +158,12 @@ class InboundStep:
         told: dict[ConversationId, Customer] = {}
         last: dict[ConversationId, datetime] = {}
         for said in self._spoken:
-            customer, talk_id = said.message.customer, self._talks[said.message.customer.key].id
+            customer, talk_id = said.message.customer, self._talks[said.who].id
             told[talk_id] = merged(told[talk_id], customer) if talk_id in told else customer
             last[talk_id] = said.message.written_at
         # The window is counted from Meta's clock: a webhook can be days late.
         ends = {talk_id: at + timedelta(hours=limits.WINDOW_HOURS) for talk_id, at in last.items()}
-        self._talks = {key: _with_window(talk, ends[talk.id]) for key, talk in self._talks.items()}
+        self._talks = {who: _with_window(talk, ends[talk.id]) for who, talk in self._talks.items()}
         return [
             Heard(id=each, customer=told[each], last_written_at=last[each], window_expires_at=ends[each])
             for each in told
@@ -151,23 +172,27 @@ class InboundStep:
 
 def inbound_steps(
     directory: Directory, cache: ConversationCache, seen: SeenCache
-) -> Callable[[Lane, Sequence[Item]], InboundStep]:
+) -> Callable[[Sequence[Item]], InboundStep]:
     """What `Route` makes its steps with."""
-    return lambda lane, items: InboundStep(lane, items, directory, cache, seen)
+    return lambda items: InboundStep(items, directory, cache, seen)
 
 
-def _in_order(items: Sequence[Item]) -> list[Spoken]:
+def _in_order(items: Sequence[Item], channels: Mapping[str, Channel]) -> list[Spoken]:
     """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
-    spoken = [Spoken(i.routed, i.event) for i in items if isinstance(i.routed, CustomerMessage)]
+    spoken = [
+        Spoken(item.routed, channel, item.event)
+        for item in items
+        if isinstance(item.routed, CustomerMessage) and (channel := channels.get(item.event.lane.tenant))
+    ]
     return sorted(spoken, key=lambda said: said.message.written_at)
 
 
-def _customers(spoken: Sequence[Spoken]) -> dict[str, Customer]:
-    customers: dict[str, Customer] = {}
+def _customers(spoken: Sequence[Spoken]) -> dict[Who, Customer]:
+    customers: dict[Who, Customer] = {}
     for said in spoken:
         customer = said.message.customer
-        old = customers.get(customer.key)
-        customers[customer.key] = merged(old, customer) if old else customer
+        old = customers.get(said.who)
+        customers[said.who] = merged(old, customer) if old else customer
     return customers
 
 
@@ -182,7 +207,3 @@ def _says_it_all(cached: Conversation | None, customer: Customer) -> bool:
 
 def _with_window(talk: Conversation, ends: datetime) -> Conversation:
     return replace(talk, window_expires_at=max(talk.window_expires_at or ends, ends))
-
-
-def _nobody(item: Item) -> Mark:
-    return Mark(item.event, EventState.UNROUTABLE, "no channel has this number")

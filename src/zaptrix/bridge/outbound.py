@@ -27,10 +27,9 @@ log = structlog.get_logger(__name__)
 
 
 class OutboundStep:
-    """One batch of events of one portal."""
+    """One batch of events, of many portals."""
 
-    def __init__(self, lane: Lane, items: Sequence[Item], cache: ConversationCache) -> None:
-        self._portal_id = PortalId(UUID(lane.name.rpartition(".")[0]))
+    def __init__(self, items: Sequence[Item], cache: ConversationCache) -> None:
         self._items = items
         self._cache = cache
         self._cached: list[Conversation] = []
@@ -38,9 +37,9 @@ class OutboundStep:
         self._rung: set[ChannelId] = set()
 
     async def prepare(self) -> None:
-        chat_ids = [i.routed.bitrix_chat_id for i in self._items if isinstance(i.routed, OperatorMessage)]
-        if chat_ids:
-            found = await self._cache.get_many_by_chat([(self._portal_id, chat_id) for chat_id in chat_ids])
+        chats = [(_portal(i), i.routed.bitrix_chat_id) for i in self._items if isinstance(i.routed, OperatorMessage)]
+        if chats:
+            found = await self._cache.get_many_by_chat(chats)
             self._cached = list(found.values())
 
     async def write(self, connection: Connection) -> list[Mark]:
@@ -57,7 +56,7 @@ class OutboundStep:
             await conversations.place(connection, placed)
         for item in self._items:
             if isinstance(item.routed, ConnectorLost):
-                await self._hold(connection, item.routed)
+                await _hold(connection, _portal(item), item.routed)
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
@@ -65,13 +64,13 @@ class OutboundStep:
         return [meta_lane(channel_id) for channel_id in self._rung]
 
     async def _resolve(self, connection: Connection) -> None:
-        """The conversations that the events name. Those of another portal are nobody's."""
+        """The conversations that the events name."""
         asked = {ids[1] for item in self._items if (ids := _named(item))}
         cached = {talk.id: talk for talk in self._cached if talk.id in asked}
         missing = list(asked - cached.keys())
         found = await conversations.by_ids(connection, missing) if missing else []
         known = [*cached.values(), *found]
-        self._talks = {talk.id: talk for talk in known if talk.portal_id == self._portal_id}
+        self._talks = {talk.id: talk for talk in known}
 
     def _ledger_row(self, item: Item) -> NewMessage | None:
         message = _operator_message(item)
@@ -105,20 +104,11 @@ class OutboundStep:
                 case _:
                     pass
 
-    async def _hold(self, connection: Connection, lost: ConnectorLost) -> None:
-        """Somebody switched the connector off or deleted the line: hold the channel, and say so."""
-        if lost.connector_id is not None and lost.connector_id != connector_id(self._portal_id):
-            return
-        for channel in await channels.of_line(connection, self._portal_id, lost.line_id):
-            if await channels.pause(connection, channel.id, Side.BITRIX24, lost.reason):
-                await audit.write(connection, "bitrix24", "channel.pause", str(channel.id), reason=lost.reason)
-                log.error("paused", channel_id=str(channel.id), side="bitrix24", reason=lost.reason, alarm=True)
-                metrics.alarmed(AlarmKind.CONNECTOR_LOST)
-
     def _talk(self, item: Item) -> Conversation | None:
+        """The conversation that an event names; one of another portal is nobody's."""
         ids = _named(item)
         talk = self._talks.get(ids[1]) if ids else None
-        return talk if talk and ids and talk.channel_id == ids[0] else None
+        return talk if talk and ids and talk.channel_id == ids[0] and talk.portal_id == _portal(item) else None
 
     def _mark(self, item: Item) -> Mark:
         if isinstance(item.routed, OperatorMessage | DialogStarted) and self._talk(item) is None:
@@ -126,9 +116,24 @@ class OutboundStep:
         return plain_mark(item)
 
 
-def outbound_steps(cache: ConversationCache) -> Callable[[Lane, Sequence[Item]], OutboundStep]:
+def outbound_steps(cache: ConversationCache) -> Callable[[Sequence[Item]], OutboundStep]:
     """What `Route` makes its steps with."""
-    return lambda lane, items: OutboundStep(lane, items, cache)
+    return lambda items: OutboundStep(items, cache)
+
+
+def _portal(item: Item) -> PortalId:
+    return PortalId(UUID(item.event.lane.tenant))
+
+
+async def _hold(connection: Connection, portal_id: PortalId, lost: ConnectorLost) -> None:
+    """Somebody switched the connector off or deleted the line: hold the channel, and say so."""
+    if lost.connector_id is not None and lost.connector_id != connector_id(portal_id):
+        return
+    for channel in await channels.of_line(connection, portal_id, lost.line_id):
+        if await channels.pause(connection, channel.id, Side.BITRIX24, lost.reason):
+            await audit.write(connection, "bitrix24", "channel.pause", str(channel.id), reason=lost.reason)
+            log.error("paused", channel_id=str(channel.id), side="bitrix24", reason=lost.reason, alarm=True)
+            metrics.alarmed(AlarmKind.CONNECTOR_LOST)
 
 
 def _operator_message(item: Item) -> OperatorMessage:

@@ -9,41 +9,43 @@ import structlog
 
 from zaptrix.bridge.notices import notices_for
 from zaptrix.core.event import Receipt
-from zaptrix.core.ids import ChannelId, ConversationId, MessageId
+from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, Words
 from zaptrix.core.states import advance
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
-from zaptrix.store.receipts import Advance, Standing
+from zaptrix.store.receipts import Advance, Standing, Told
 from zaptrix.whatsapp.codes import notice_of
 
 log = structlog.get_logger(__name__)
 
 
-async def apply_receipts(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> set[Lane]:
-    """Move the messages that `receipts` speak of, inside the caller's transaction; the lanes to ring after it."""
-    standings = await stored.standings(connection, channel_id, receipts)
+async def apply_receipts(connection: Connection, told: Sequence[Told]) -> set[Lane]:
+    """Move the messages that receipts speak of, inside the caller's transaction; the lanes to ring after it."""
+    standings = await stored.standings(connection, told)
     by_id = {standing.id: standing for standing in standings}
-    by_whatsapp_id = {standing.whatsapp_id: standing for standing in standings if standing.whatsapp_id}
+    by_whatsapp_id = {(each.channel_id, each.whatsapp_id): each for each in standings if each.whatsapp_id}
     matched: list[tuple[Standing, Receipt]] = []
-    unknown: list[Receipt] = []
-    for receipt in receipts:
+    unknown: list[Told] = []
+    for each in told:
+        receipt = each.receipt
         standing = by_id.get(receipt.message_id) if receipt.message_id else None
-        standing = standing or by_whatsapp_id.get(receipt.whatsapp_id)
+        if standing is None or standing.channel_id != each.channel_id:
+            standing = by_whatsapp_id.get((each.channel_id, receipt.whatsapp_id))
         if standing is None:
-            unknown.append(receipt)
+            unknown.append(each)
         elif not _is_of_an_earlier_send(receipt, standing):
             matched.append((standing, receipt))
     if unknown:
-        await stored.park(connection, channel_id, unknown)
+        await stored.park(connection, unknown)
     advances = _furthest(matched)
     if not advances:
         return set()
     await stored.advance(connection, advances)
     await _tell(connection, advances, by_id)
-    return _lanes_to_ring(channel_id, [by_id[step.id] for step in advances])
+    return _lanes_to_ring([by_id[step.id] for step in advances])
 
 
 def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:
@@ -51,13 +53,13 @@ def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:
     return receipt.status is State.DEAD and standing.whatsapp_id not in {None, receipt.whatsapp_id}
 
 
-def _lanes_to_ring(channel_id: ChannelId, moved: Iterable[Standing]) -> set[Lane]:
+def _lanes_to_ring(moved: Iterable[Standing]) -> set[Lane]:
     """The portal has a confirmation or a notice to be told; the conversation's next message may go."""
     lanes: set[Lane] = set()
     for standing in moved:
         lanes.add(bitrix24_lane(standing.portal_id))
         if standing.state in OPEN_STATES:
-            lanes.add(meta_lane(channel_id))
+            lanes.add(meta_lane(standing.channel_id))
     return lanes
 
 

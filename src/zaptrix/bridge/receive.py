@@ -32,5 +32,5 @@ class Receiver:
         # One statement is a transaction by itself: BEGIN and COMMIT would be two more round trips a group.
         async with self._database.connection() as connection:
             await journal.append(connection, events)
-        self._bells.ring_soon({event.lane for event in events if event.state is EventState.NEW})
+        self._bells.ring_soon({event.lane.round for event in events if event.state is EventState.NEW})
         return [None] * len(events)

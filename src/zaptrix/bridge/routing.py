@@ -35,7 +35,7 @@ class Overtaken(Exception):
 
 
 class Step(Protocol):
-    """One batch of one lane on its way into the ledger."""
+    """One batch of one round on its way into the ledger."""
 
     async def prepare(self) -> None:
         """Look up, before the transaction opens, what may take a moment."""
@@ -51,14 +51,14 @@ class Step(Protocol):
 
 
 class Route:
-    """Drains the routing lanes of one direction."""
+    """Drains the rounds of one direction."""
 
     def __init__(
         self,
         database: Database,
         bells: Bells,
         translate: Callable[[Event], Routed],
-        step_of: Callable[[Lane, Sequence[Item]], Step],
+        step_of: Callable[[Sequence[Item]], Step],
         slice_s: float,
     ) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class Route:
         self._slice_s = slice_s
 
     async def drain(self, lane: Lane) -> None:
-        """Route what waits in `lane`, for a slice of time. Raises StoreUnavailable."""
+        """Route what waits in the round of `lane`, for a slice of time. Raises StoreUnavailable."""
         ends = time.monotonic() + self._slice_s
         while True:
             async with self._database.connection() as connection:
@@ -77,7 +77,7 @@ class Route:
                 return
             await self._batch(lane, [Item(event, self._translate(event)) for event in events])
             if time.monotonic() > ends:
-                self._bells.ring_soon([lane])
+                self._bells.ring_soon([lane.round])
                 return
 
     async def _batch(self, lane: Lane, items: Sequence[Item]) -> None:
@@ -108,7 +108,7 @@ class Route:
         await self._set_aside(lane, item, reason)
 
     async def _step(self, lane: Lane, items: Sequence[Item]) -> None:
-        step = self._step_of(lane, items)
+        step = self._step_of(items)
         await step.prepare()
         async with self._database.transaction() as connection:
             await journal.lock_lane(connection, lane)

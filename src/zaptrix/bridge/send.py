@@ -148,7 +148,7 @@ async def _with_customer(connection: Connection, channel: Channel, to: str) -> C
     # A WhatsApp id is a name, not a number: an old Brazilian one lacks the ninth digit, and is still who it says.
     asked = parse_recipient(to, channel.display_phone_number)
     sought = msgspec.structs.replace(asked, wa_id=digits) if asked else Customer(wa_id=digits)
-    talk = choose(sought, await conversations.known(connection, channel.id, [sought]))
+    talk = choose(sought, await conversations.known(connection, [(channel.id, sought)]))
     if talk is not None:
         return talk
     if asked is None:

@@ -75,7 +75,7 @@ class Sweep:
     async def _unrouted(self) -> Iterable[Lane]:
         before = self._now() - timedelta(seconds=self._patience.late_s)
         async with self._database.connection() as connection:
-            return await events.lanes_waiting(connection, before, limits.SWEEP_LANES)
+            return await events.rounds_waiting(connection, before, limits.SWEEP_LANES)
 
     async def _due(self) -> Iterable[Lane]:
         async with self._database.connection() as connection:
@@ -90,8 +90,8 @@ class Sweep:
         """Receipts that came between a send and its record find their message now."""
         lanes: set[Lane] = set()
         async with self._database.transaction() as connection:
-            for parked in await receipts.unpark(connection):
-                lanes |= await apply_receipts(connection, parked.channel_id, [parked.receipt])
+            for told in await receipts.unpark(connection):
+                lanes |= await apply_receipts(connection, [told])
         return lanes
 
 

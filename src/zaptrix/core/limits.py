@@ -40,7 +40,7 @@ BITRIX_CONFIRMS_PER_CALL = 50
 BITRIX_NAME_MAX = 25
 
 # Lanes.
-SHARDS = 8
+ROUNDS = 16  # of routing, a queue: what can be routed at the same moment in the whole cluster
 ROUTE_BATCH = 500
 CONFIRM_BATCH = 50
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner

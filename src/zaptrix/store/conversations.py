@@ -39,21 +39,27 @@ def conversation_of(row: Record) -> Conversation:
     )
 
 
+# Three look-ups by an index each: under one OR, a list of customers over many channels would be a join of everything.
 _KNOWN = f"""
-SELECT {COLUMNS} FROM conversation_mapping c
-WHERE c.channel_id = $1 AND (c.bsuid = ANY($2) OR c.wa_id = ANY($3) OR c.phone = ANY($4))
-ORDER BY c.last_message_at DESC
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS a(channel_id, bsuid, wa_id, phone)
+), found AS (
+    SELECT c.id FROM asked a JOIN conversation_mapping c ON c.channel_id = a.channel_id AND c.bsuid = a.bsuid
+    UNION SELECT c.id FROM asked a JOIN conversation_mapping c ON c.channel_id = a.channel_id AND c.wa_id = a.wa_id
+    UNION SELECT c.id FROM asked a JOIN conversation_mapping c ON c.channel_id = a.channel_id AND c.phone = a.phone
+)
+SELECT {COLUMNS} FROM found JOIN conversation_mapping c ON c.id = found.id ORDER BY c.last_message_at DESC
 """  # noqa: S608
 
 
-async def known(connection: Connection, channel_id: ChannelId, customers: Sequence[Customer]) -> list[Conversation]:
-    """All conversations of a channel that could be one of `customers`', the latest first."""
+async def known(connection: Connection, asked: Sequence[tuple[ChannelId, Customer]]) -> list[Conversation]:
+    """All conversations of the channels that could be the customers' beside them, the latest first."""
     rows = await connection.fetch(
         _KNOWN,
-        channel_id,
-        [c.bsuid for c in customers if c.bsuid],
-        [c.wa_id for c in customers if c.wa_id],
-        [c.phone for c in customers if c.phone],
+        [channel_id for channel_id, _ in asked],
+        [c.bsuid for _, c in asked],
+        [c.wa_id for _, c in asked],
+        [c.phone for _, c in asked],
     )
     return [conversation_of(row) for row in rows]
 

@@ -40,15 +40,17 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
     )
 
 
-_WAITING = """
+# A routing lane is named `tenant.round`.
+_ROUND = "split_part(lane, '.', -1)"
+_WAITING = f"""
 SELECT id, received_on, received_at, source, name, lane, body, request_id
-FROM event WHERE source = $1 AND lane = $2 AND state = 'new' ORDER BY id LIMIT $3
-"""
+FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' ORDER BY id LIMIT $3
+"""  # noqa: S608
 
 
 async def waiting(connection: Connection, lane: Lane, limit: int) -> list[Event]:
-    """The oldest events of a routing lane that were not routed yet."""
-    rows = await connection.fetch(_WAITING, _SOURCES[lane.queue].value, lane.name, limit)
+    """The oldest events of a routing lane's round that were not routed yet."""
+    rows = await connection.fetch(_WAITING, _SOURCES[lane.queue].value, lane.round.name, limit)
     return [_event(row) for row in rows]
 
 
@@ -56,8 +58,8 @@ _LOCK_LANE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 
 
 async def lock_lane(connection: Connection, lane: Lane) -> None:
-    """Let one transaction at a time route this lane, even when Redis gave it to two runners."""
-    await connection.execute(_LOCK_LANE, f"{lane.queue}/{lane.name}")
+    """Let one transaction at a time route this lane's round, even when Redis gave it to two runners."""
+    await connection.execute(_LOCK_LANE, f"{lane.queue}/{lane.round.name}")
 
 
 _MARK = """
@@ -87,14 +89,14 @@ async def mark(connection: Connection, marks: Sequence[Mark]) -> bool:
     return status == f"UPDATE {len(marks)}"
 
 
-_LANES_WAITING = """
-SELECT DISTINCT source, lane FROM event WHERE state = 'new' AND received_at < $1 LIMIT $2
-"""
+_ROUNDS_WAITING = f"""
+SELECT DISTINCT source, {_ROUND} AS lane FROM event WHERE state = 'new' AND received_at < $1 LIMIT $2
+"""  # noqa: S608
 
 
-async def lanes_waiting(connection: Connection, before: datetime, limit: int) -> list[Lane]:
-    """Routing lanes with events that have waited since `before`."""
-    rows = await connection.fetch(_LANES_WAITING, before, limit)
+async def rounds_waiting(connection: Connection, before: datetime, limit: int) -> list[Lane]:
+    """Rounds of routing with events that have waited since `before`."""
+    rows = await connection.fetch(_ROUNDS_WAITING, before, limit)
     return [Lane(_QUEUES[Side(row["source"])], row["lane"]) for row in rows]
 
 
@@ -129,9 +131,9 @@ WHERE id = $1 AND state IN ('unroutable', 'ignored') RETURNING source, lane
 
 
 async def replay(connection: Connection, event_id: EventId) -> Lane | None:
-    """Make an unroutable or ignored event new again; its lane, or None when there is no such event."""
+    """Make an unroutable or ignored event new again; its round, or None when there is no such event."""
     row = await connection.fetchrow(_REPLAY, event_id)
-    return Lane(_QUEUES[Side(row["source"])], row["lane"]) if row else None
+    return Lane(_QUEUES[Side(row["source"])], row["lane"]).round if row else None
 
 
 _REPLAY_NUMBER = """
@@ -141,9 +143,9 @@ WHERE state = 'unroutable' AND source = 'whatsapp' AND lane LIKE $1 || '.%' RETU
 
 
 async def replay_number(connection: Connection, phone_number_id: str) -> set[Lane]:
-    """Make what came for a number before anybody had connected it new again; the lanes to ring."""
+    """Make what came for a number before anybody had connected it new again; the rounds to ring."""
     rows = await connection.fetch(_REPLAY_NUMBER, phone_number_id)
-    return {Lane(Queue.INCOMING, row["lane"]) for row in rows}
+    return {Lane(Queue.INCOMING, row["lane"]).round for row in rows}
 
 
 _PARTITION = """

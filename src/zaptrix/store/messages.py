@@ -77,12 +77,17 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
     return [MessageId(row["id"]) for row in rows]
 
 
-_KNOWN = "SELECT whatsapp_id FROM message WHERE channel_id = $1 AND whatsapp_id = ANY($2)"
+_KNOWN = """
+SELECT m.channel_id, m.whatsapp_id FROM unnest($1::uuid[], $2::text[]) AS a(channel_id, whatsapp_id)
+JOIN message m ON m.channel_id = a.channel_id AND m.whatsapp_id = a.whatsapp_id
+"""
+Wamid = tuple[ChannelId, str]
 
 
-async def known(connection: Connection, channel_id: ChannelId, whatsapp_ids: Sequence[str]) -> set[str]:
-    """Those of `whatsapp_ids` that are in the ledger."""
-    return {row["whatsapp_id"] for row in await connection.fetch(_KNOWN, channel_id, whatsapp_ids)}
+async def known(connection: Connection, ids: Sequence[Wamid]) -> set[Wamid]:
+    """Those of `ids`, WhatsApp's with their channels, that are in the ledger."""
+    rows = await connection.fetch(_KNOWN, [one[0] for one in ids], [one[1] for one in ids])
+    return {(ChannelId(row["channel_id"]), row["whatsapp_id"]) for row in rows}
 
 
 _CONTENTS = "SELECT id, content FROM message WHERE id = ANY($1)"

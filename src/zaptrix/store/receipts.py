@@ -15,10 +15,18 @@ from zaptrix.core.states import RANK
 from zaptrix.store.database import Connection
 
 
+class Told(msgspec.Struct, frozen=True):
+    """A receipt and the channel that it came for."""
+
+    channel_id: ChannelId
+    receipt: Receipt
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a message stands when a receipt comes for it."""
 
     id: MessageId
+    channel_id: ChannelId
     state: State
     whatsapp_id: str | None
     portal_id: PortalId
@@ -28,23 +36,29 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 # By our own callback data, which every send carries; by the WhatsApp id for whatever else.
 _STANDINGS = """
-SELECT id, state, whatsapp_id, portal_id, conversation_id, origin FROM message
-WHERE channel_id = $1 AND direction = 'outbound' AND (id = ANY($2) OR whatsapp_id = ANY($3))
-ORDER BY id FOR UPDATE
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS t(channel_id, message_id, whatsapp_id)
+), found AS (
+    SELECT m.id FROM told t JOIN message m ON m.id = t.message_id AND m.channel_id = t.channel_id
+    UNION SELECT m.id FROM told t JOIN message m ON m.channel_id = t.channel_id AND m.whatsapp_id = t.whatsapp_id
+)
+SELECT id, channel_id, state, whatsapp_id, portal_id, conversation_id, origin FROM message
+WHERE direction = 'outbound' AND id = ANY(ARRAY(SELECT id FROM found)) ORDER BY id FOR UPDATE
 """
 
 
-async def standings(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> list[Standing]:
-    """The messages that `receipts` speak of, locked until the transaction ends."""
+async def standings(connection: Connection, told: Sequence[Told]) -> list[Standing]:
+    """The messages that receipts speak of, locked until the transaction ends."""
     rows = await connection.fetch(
         _STANDINGS,
-        channel_id,
-        [r.message_id for r in receipts if r.message_id],
-        [r.whatsapp_id for r in receipts],
+        [t.channel_id for t in told],
+        [t.receipt.message_id for t in told],
+        [t.receipt.whatsapp_id for t in told],
     )
     return [
         Standing(
             id=row["id"],
+            channel_id=row["channel_id"],
             state=State(row["state"]),
             whatsapp_id=row["whatsapp_id"],
             portal_id=row["portal_id"],
@@ -102,7 +116,7 @@ async def advance(connection: Connection, advances: Sequence[Advance]) -> None:
 
 _PARK = """
 INSERT INTO parked_receipt (channel_id, whatsapp_id, status, at, code, detail)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
 ON CONFLICT DO NOTHING
 """
 _UNPARK = """
@@ -113,11 +127,12 @@ RETURNING p.channel_id, p.whatsapp_id, p.status, p.at, p.code, p.detail
 _FORGET = "DELETE FROM parked_receipt WHERE parked_at < now() - make_interval(hours => $1)"
 
 
-async def park(connection: Connection, channel_id: ChannelId, receipts: Sequence[Receipt]) -> None:
+async def park(connection: Connection, told: Sequence[Told]) -> None:
     """Keep receipts whose message is not known yet."""
+    receipts = [t.receipt for t in told]
     await connection.execute(
         _PARK,
-        channel_id,
+        [t.channel_id for t in told],
         [r.whatsapp_id for r in receipts],
         [r.status.value for r in receipts],
         [r.at for r in receipts],
@@ -126,18 +141,11 @@ async def park(connection: Connection, channel_id: ChannelId, receipts: Sequence
     )
 
 
-class Parked(msgspec.Struct, frozen=True):
-    """A parked receipt whose message is known now."""
-
-    channel_id: ChannelId
-    receipt: Receipt
-
-
-async def unpark(connection: Connection) -> list[Parked]:
+async def unpark(connection: Connection) -> list[Told]:
     """Take out the parked receipts whose message has its WhatsApp id by now."""
     rows = await connection.fetch(_UNPARK)
     return [
-        Parked(
+        Told(
             ChannelId(UUID(str(row["channel_id"]))),
             Receipt(
                 phone_number_id="",

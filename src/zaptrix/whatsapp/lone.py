@@ -40,16 +40,12 @@ class _Metadata(msgspec.Struct):
 class _Message(msgspec.Struct):
     id: Annotated[str, Meta(min_length=1)]
     type: str = ""
-    from_: str = msgspec.field(default="", name="from")
-    from_user_id: str = ""
 
 
 class _Status(msgspec.Struct):
     id: Annotated[str, Meta(min_length=1)]
     status: Annotated[str, Meta(min_length=1)]
     type: str = ""
-    recipient_id: str = ""
-    recipient_user_id: str = ""
     recipient_participant_id: str = ""
     recipient_participant_user_id: str = ""
 
@@ -78,22 +74,22 @@ def lone_item(body: bytes, request_id: str) -> NewEvent | None:
     if len(value.messages) + len(value.statuses) != 1:
         return None
     number = value.metadata.phone_number_id
-    name, key, customer = _message(number, value.messages[0]) if value.messages else _status(number, value.statuses[0])
+    name, key = _message(number, value.messages[0]) if value.messages else _status(number, value.statuses[0])
     return NewEvent(
         source=Side.WHATSAPP,
         name=name,
         key=digest(key),
-        lane=incoming_lane(lane_owner(number), customer),
+        lane=incoming_lane(lane_owner(number)),
         body=b'{"field":"messages","entry_id":%b,"value":%b}' % (entry.id, raw),
         request_id=request_id,
     )
 
 
-def _message(number: str, item: _Message) -> tuple[str, Key, str]:
-    return message_name(item.type), message_key(number, item.id, b""), item.from_user_id or item.from_
+def _message(number: str, item: _Message) -> tuple[str, Key]:
+    return message_name(item.type), message_key(number, item.id, b"")
 
 
-def _status(number: str, item: _Status) -> tuple[str, Key, str]:
+def _status(number: str, item: _Status) -> tuple[str, Key]:
     participant = item.recipient_participant_user_id or item.recipient_participant_id
     key = status_key(item.type, number, item.id, item.status, participant=participant, raw=b"")
-    return status_name(item.type, item.status), key, item.recipient_user_id or item.recipient_id
+    return status_name(item.type, item.status), key

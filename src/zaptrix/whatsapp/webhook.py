@@ -158,7 +158,6 @@ class _Place:
         return self._event(
             name=f"account.{self.field if self.field in FIELDS else 'unknown'}",
             key=("account", self.field, entry_id, bytes(self.entry.time), raw),
-            customer="",
             body=b'{"field":%b,"entry_id":%b,"time":%b,"value":%b}'
             % (msgspec.json.encode(self.field), entry_id, bytes(self.entry.time), raw),
             state=state,
@@ -184,7 +183,6 @@ class _Place:
         return self._event(
             name=message_name(kind),
             key=message_key(self.phone_number_id, wamid, bytes(raw)),
-            customer=user or sender,
             body=self._body("messages", raw, self.contacts.of(user, sender)),
         )
 
@@ -199,7 +197,6 @@ class _Place:
         return self._event(
             name=status_name(kind, status),
             key=status_key(kind, self.phone_number_id, wamid, status, participant=participant, raw=bytes(raw)),
-            customer=user or recipient,
             body=self._body("statuses", raw, self.contacts.of(user, recipient)),
         )
 
@@ -207,7 +204,6 @@ class _Place:
         return self._event(
             name=f"account.{name}",
             key=(name, bytes(self.entry.id), bytes(self.entry.time), self.phone_number_id, bytes(raw)),
-            customer="",
             body=self._body(name, raw, b""),
         )
 
@@ -215,7 +211,6 @@ class _Place:
         return self._event(
             name=f"{name}.unknown" if name in ("messages", "statuses") else f"account.{name}",
             key=("poisonous", name, bytes(self.entry.id), self.phone_number_id, bytes(raw)),
-            customer="",
             body=self._body(name, raw, b""),
             state=EventState.UNROUTABLE,
             reason=reason,
@@ -237,7 +232,6 @@ class _Place:
         *,
         name: str,
         key: tuple[str | bytes, ...],
-        customer: str,
         body: bytes,
         state: EventState = EventState.NEW,
         reason: str | None = None,
@@ -246,7 +240,7 @@ class _Place:
             source=Side.WHATSAPP,
             name=name,
             key=digest(key),
-            lane=incoming_lane(lane_owner(self.phone_number_id or _entry_text(self.entry)), customer),
+            lane=incoming_lane(lane_owner(self.phone_number_id or _entry_text(self.entry))),
             body=body,
             request_id=self.request_id,
             state=state,
@@ -316,7 +310,7 @@ def _unreadable(body: bytes, reason: str, request_id: str) -> NewEvent:
         source=Side.WHATSAPP,
         name="account.unknown",
         key=digest(("unreadable", body)),
-        lane=incoming_lane("unknown", ""),
+        lane=incoming_lane("unknown"),
         body=body if _is_json(body) else msgspec.json.encode({"raw_base64": base64.b64encode(body).decode()}),
         request_id=request_id,
         state=EventState.UNROUTABLE,
