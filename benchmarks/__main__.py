@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def bench(given: argparse.Namespace) -> bool:
-    """Play everything; whether every delivery check was good."""
+    """Play everything; whether each delivery check of ours was good."""
     systems = _systems(given.systems)
     plan = Plan(
         seconds=given.seconds,
@@ -87,7 +87,9 @@ async def bench(given: argparse.Namespace) -> bool:
                     if run is not None:
                         runs.append(run)
                         print(shown(run), flush=True)
-        all_good &= all(m.delivery.is_good for run in runs for m in run.measured if m.delivery)
+        all_good &= all(
+            m.delivery.is_good for run in runs if run.system == Zaptrix.name for m in run.measured if m.delivery
+        )
         _write(given.out, part, runs)
     return all_good
 

@@ -37,7 +37,7 @@ def _lines(measured: Measured) -> Iterable[str]:
 
 
 _COLUMNS = (
-    "what", "system", "rate/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU us a message", "PSS MB",
+    "what", "system", "rate/s", "of the peer's", "p50 ms", "p99 ms", "p99.9 ms", "CPU us a message", "PSS MB",
     "lost, doubled, disordered",
 )  # fmt: skip
 
@@ -56,7 +56,8 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
             f"| {' | '.join(_COLUMNS)} |",
             f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 3)} --- |",
         ]
-        lines += [_row(key, group) for key, group in _grouped(result["runs"]).items()]
+        groups = _grouped(result["runs"])
+        lines += [_row(key, group, groups.get((key[0], "peer"))) for key, group in groups.items()]
         lines.append("")
     return "\n".join(lines)
 
@@ -69,8 +70,10 @@ def _grouped(runs: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[
     return groups
 
 
-def _row(key: tuple[str, str], group: list[dict[str, Any]]) -> str:
-    cells = [*key, f"{median_of(m['rate_per_s'] for m in group):,.0f}"]
+def _row(key: tuple[str, str], group: list[dict[str, Any]], peer: list[dict[str, Any]] | None) -> str:
+    rate = median_of(m["rate_per_s"] for m in group)
+    yardstick = median_of(m["rate_per_s"] for m in peer) if peer and peer is not group else 0.0
+    cells = [*key, f"{rate:,.0f}", f"{rate / yardstick:.1f} x" if yardstick else ""]
     for name in ("p50", "p99", "p999"):
         values = [m["latencies_ms"][name] for m in group if m.get("latencies_ms")]
         cells.append(f"{median_of(values):.1f}" if values else "")
