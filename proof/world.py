@@ -152,6 +152,12 @@ class World:
         _end(self.gateway)
         self.gateway = None
 
+    def kill_gateway(self) -> None:
+        """kill -9, with the process that answers the requests."""
+        assert self.gateway is not None
+        _kill_family(self.gateway)
+        self.gateway = None
+
     async def gateway_is_up(self) -> None:
         await eventually(lambda: self._answers(f"{self.url}/health"), START_S_MAX, "the gateway")
 
@@ -319,6 +325,14 @@ class Tenant:
         """A chat with one message of the customer's in it."""
         await self.customer_writes(f"bom dia de {wa_id}", wa_id=wa_id)
         await self.world.drained()
+
+
+def _kill_family(process: "subprocess.Popen[bytes]") -> None:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    process.kill()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    process.wait(10)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from zaptrix.bitrix24 import registration
 from zaptrix.bitrix24 import translate as bitrix24_translate
 from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.history import PortalHistories
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.tokens import Tokens
@@ -24,6 +25,7 @@ from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.routing import Route
@@ -31,6 +33,7 @@ from zaptrix.bridge.send import TextSender
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants import Tenants
+from zaptrix.bridge.watch import Watch
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
@@ -44,7 +47,7 @@ from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisMethodTime, RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
-from zaptrix.store import api_keys, audit, channels, portals
+from zaptrix.store import api_keys, audit, channels, portals, recovery
 from zaptrix.store.api_keys import ApiKeyView
 from zaptrix.store.database import Database, open_database
 from zaptrix.store.portals import StoredTokens
@@ -80,6 +83,8 @@ class App:
     letters: Letters
     texts: TextSender
     sweep: Sweep
+    watch: Watch
+    recovery: Recovery
     drains: dict[Queue, Drain]
     graph: GraphClient
     portal_client: PortalClient
@@ -122,7 +127,8 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     graph = _graph_client(settings, session, directory, pace)
 
     receiver = Receiver(database, bells)
-    admission = Admission(directory)
+    watch = Watch(database)
+    admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     spool = Spool(settings.data_dir / "spool")
     return App(
@@ -152,6 +158,8 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         letters=Letters(database, bells),
         texts=TextSender(database, bells, _now),
         sweep=Sweep(database, bells, _sweep_patience(settings), _now),
+        watch=watch,
+        recovery=_recovery(settings, database, directory, bells, PortalHistories(portal_client, method_time, _now)),
         drains=_drains(settings, database, directory, bells, cache, SeenCache(redis, hits), graph, portal_client),
         graph=graph,
         portal_client=portal_client,
@@ -228,6 +236,13 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     }
 
 
+def _recovery(
+    settings: Settings, database: Database, directory: Directory, bells: Bells, histories: PortalHistories
+) -> Recovery:
+    rules = RecoveryRules(hours=settings.recovery_hours, round_s=settings.recovery_round_s)
+    return Recovery(database, directory, histories, bells, rules, _now)
+
+
 def _sweep_patience(settings: Settings) -> SweepPatience:
     return SweepPatience(
         late_s=settings.sweep_interval_s,
@@ -272,6 +287,12 @@ async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
             numbers = await channels.listed(connection, None, None, _CHECKED_MAX)
         told = [(f"portal {portal.portal_url}", await _portal_trouble(app, portal)) for portal in known]
         return told + [(f"channel {channel.name}", await _number_trouble(app, channel)) for channel in numbers]
+
+
+async def check_recovery(settings: Settings) -> list[tuple[str, str]]:
+    """Portals that do not let us look for lost replies, and in which words. Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.connection() as connection:
+        return await recovery.refusals(connection, _CHECKED_MAX)
 
 
 async def _portal_trouble(app: App, portal: Portal) -> str | None:

@@ -220,6 +220,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     claim_lease_s: Annotated[float, _seconds(1, 3600, 90)] = 90.0
     """After this a message whose runner vanished is judged as a call without an answer."""
     sweep_interval_s: Annotated[float, _seconds(0.1, 3600, 5)] = 5.0
+    recovery_hours: Annotated[int, _whole(1, 168, 24)] = 24
+    """An operator's reply that no event told of is sent up to this age; an older one is told of."""
+    recovery_round_s: Annotated[float, _seconds(0.5, 86_400, 900)] = 900.0
+    """How often a portal is asked for lost replies although the gateway was never away."""
     retry_base_s: Annotated[float, _seconds(0.01, 3600, 1)] = 1.0
     cache_ttl_s: Annotated[int, _whole(1, 86_400, 3600)] = 3600
     token_cache_ttl_s: Annotated[int, _whole(1, 3600, 3000)] = 3000

@@ -194,6 +194,14 @@ class Chats:
         self._engine.chat_changed(chat)
         return message
 
+    def operator_whispers(self, portal: Portal, chat: Chat, text: str, operator: str) -> ChatMessage:
+        """An operator's text for colleagues alone, in the hidden mode: no event tells of it."""
+        user_id = self.operator_id(portal, operator)
+        message = self._append(portal, chat, text, author="operator", author_id=user_id, name=operator)
+        message.hidden = True
+        self._engine.chat_changed(chat)
+        return message
+
     def note(self, portal: Portal, chat: Chat, text: str, user_id: int) -> ChatMessage:
         """A text for the operators' eyes only."""
         message = self._append(portal, chat, text, author="system", author_id=user_id, name="")

@@ -212,8 +212,15 @@ def _history_message(chat: Chat, message: ChatMessage) -> dict[str, Any]:
         "date": iso(message.at),
         "text": message.text,
         "textlegacy": message.text,
-        "params": {"connectorMid": message.mids} if message.mids else [],
+        "params": _history_params(message) or [],
     }
+
+
+def _history_params(message: ChatMessage) -> dict[str, Any]:
+    params: dict[str, Any] = {"connectorMid": message.mids} if message.mids else {}
+    if message.hidden:
+        params["class"] = "bx-messenger-content-item-system"
+    return params
 
 
 def _connector_name(portal: Portal, connector: str) -> str:

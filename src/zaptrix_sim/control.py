@@ -165,14 +165,25 @@ class Control:
         return portals.record(self._engine, portals.add_portal(self._engine, self._oauth, wanted))
 
     async def operator_writes(self, wanted: Wanted, _query: Wanted) -> Any:
-        """`count` texts, numbered when there are several."""
+        """`count` texts, numbered when there are several. `hidden` ones are for the operator's colleagues alone."""
         portal, chat = self._chat(wanted)
         operator = str(wanted.get("operator") or "Bia")
+        if wanted.get("hidden"):
+            whispered = [self._chats.operator_whispers(portal, chat, text, operator).id for text in _texts(wanted)]
+            return {"message_id": whispered[0], "message_ids": whispered, "chat_id": chat.id}
         notes = [self._chats.operator_writes(portal, chat, text, operator).id for text in _texts(wanted)]
         return {"message_id": notes[0], "message_ids": notes, "chat_id": chat.id}
 
     async def operator_finishes(self, wanted: Wanted, _query: Wanted) -> Any:
         self._chats.finish(*self._chat(wanted))
+        return {"status": "ok"}
+
+    async def chats_age(self, wanted: Wanted, _query: Wanted) -> Any:
+        """Let time pass since everything in the chats was said."""
+        for portal in self._engine.world.portals.values():
+            for chat in portal.chats.values():
+                for message in chat.messages:
+                    message.at -= float(wanted["seconds"])
         return {"status": "ok"}
 
     async def expect(self, wanted: Wanted, _query: Wanted) -> Any:
@@ -278,6 +289,7 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST portals": Control.add_portal,
     "POST operators/write": Control.operator_writes,
     "POST operators/finish": Control.operator_finishes,
+    "POST chats/age": Control.chats_age,
     "POST expect": Control.expect,
 }
 _ACTS_ON_ONE: Final[dict[tuple[str, str, str], Callable[[Control, str, Wanted], Any]]] = {

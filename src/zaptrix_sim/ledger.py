@@ -151,19 +151,20 @@ class Ledger:
         ]
         acknowledged = [wamid for wamid, item in self.inbound_open.items() if item.acknowledged is not None]
         waiting = [wamid for wamid, item in self.inbound_open.items() if item.acknowledged is None]
-        answers, underway = self.outbound.acknowledged_open(), self.outbound.underway()
+        answers, underway, owed = self.outbound.acknowledged_open(), self.outbound.underway(), self.outbound.owed()
         late = "lost" if drained else "not_drained"
         violations += _left(late, "acknowledged and not in any chat", acknowledged)
         violations += _left(late, "delivered to the gateway and on no phone", answers)
+        violations += _left(late, "told to nobody, and on no phone", owed)
         violations += _left("not_drained", "the webhook is not acknowledged yet", waiting)
         violations += _left("not_drained", "the event is under way", underway)
         kinds: Counter[str] = Counter(self.books.violations.totals)
         kinds["limit_exceeded"] = len(self.limits)
-        kinds[late] += len(acknowledged) + len(answers)
+        kinds[late] += len(acknowledged) + len(answers) + len(owed)
         kinds["not_drained"] += len(waiting) + len(underway)
         return {
             "ok": not any(total for kind, total in kinds.items() if kind != "not_drained"),
-            "drained": not (self.inbound_open or answers or underway),
+            "drained": not (self.inbound_open or answers or underway or owed),
             **{
                 name: self.books.counts[name]
                 for name in ("customers_wrote", "in_chats", "operators_wrote", "on_phones")

@@ -39,6 +39,7 @@ class Answer(Passage):
     begun: bool = False
     settled: bool = False
     in_flight: int = 0
+    lost: bool = False
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Outbound:
     refused: set[tuple[Thread, str]] = field(default_factory=set)
     foreign: set[tuple[Thread, str, str]] = field(default_factory=set)
     latest_post: dict[Thread, tuple[int, Note]] = field(default_factory=dict)
+    latest_lost: dict[Room, Note] = field(default_factory=dict)
 
     def record(self, fact: Any, books: Books) -> None:
         match fact:
@@ -77,6 +79,14 @@ class Outbound:
     def underway(self) -> list[Note]:
         return [note for note, answer in self.open.items() if answer.acknowledged is None and answer.in_flight]
 
+    def owed(self) -> list[Note]:
+        """Whose events reached nobody: they stand in the portal's history, and the phone still has to get them."""
+        return [
+            note
+            for note, answer in self.open.items()
+            if answer.lost and answer.acknowledged is None and not answer.in_flight
+        ]
+
     # --- an operator writes --------------------------------------------------------------------------------------
 
     def _wrote(self, fact: OperatorWrote, books: Books) -> None:
@@ -101,6 +111,7 @@ class Outbound:
         answer = self.open.get(fact.note)
         if answer is not None:
             answer.in_flight -= 1
+            answer.lost = answer.lost or not fact.delivered
             if fact.delivered:
                 answer.acknowledged = answer.acknowledged or books.clock
 
@@ -181,11 +192,21 @@ class Outbound:
         self.waiting_in.get(answer.room, {}).pop(answer.note, None)
 
     def _judge_order(self, answer: Answer, thread: Thread, books: Books) -> None:
+        if answer.lost and answer.acknowledged is None:
+            self._judge_late(answer, books)
+            return
         posted, note = self.latest_post.get(thread, (0, ("", 0)))
         if answer.acknowledged is not None and answer.acknowledged < posted:
             books.violations.add("disordered", "an answer stands after one that was written later", answer.note, note)
         if answer.posted is not None and answer.posted > posted:
             self.latest_post[thread] = (answer.posted, answer.note)
+
+    def _judge_late(self, answer: Answer, books: Books) -> None:
+        """Nobody was told of it, so it may come after what was written later; but not after another like it."""
+        latest = self.latest_lost.get(answer.room, ("", 0))
+        if answer.note < latest:
+            books.violations.add("disordered", "a late answer stands after a later one", answer.note, latest)
+        self.latest_lost[answer.room] = max(answer.note, latest)
 
     def _refused(self, fact: Refused, books: Books) -> None:
         books.counts["refused"] += 1

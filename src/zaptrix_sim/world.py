@@ -127,6 +127,7 @@ class ChatMessage:
     session_id: int
     mids: list[str] = field(default_factory=list)
     status: str | None = None
+    hidden: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

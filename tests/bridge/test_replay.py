@@ -10,6 +10,7 @@ from zaptrix.bridge.admit import Admission, NotAdmitted
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.replay import Replay
+from zaptrix.bridge.watch import Watch
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.portal import Portal
@@ -24,7 +25,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def a_replay(house: House, spool: Spool) -> Replay:
-    return Replay(spool, Admission(house.directory), house.receiver)
+    return Replay(spool, Admission(house.directory, Watch(house.ledger.database)), house.receiver)
 
 
 def a_form(portal: Portal, talk: Conversation, number: int, *, token: str = "an-application-token") -> bytes:
@@ -110,7 +111,7 @@ async def test_while_postgresql_is_away_everything_waits_on(
     house: House, spool: Spool, bells: Bells, tmp_path: Path, portal: Portal, talk: Conversation
 ) -> None:
     away = await open_database(f"postgresql://nobody@/nothing?host={tmp_path}", acquire_timeout_s=0.5)
-    replay = Replay(spool, Admission(Directory(away, house.ledger.box)), Receiver(away, bells))
+    replay = Replay(spool, Admission(Directory(away, house.ledger.box), Watch(away)), Receiver(away, bells))
     await spool.keep(a_form(portal, talk, 1), "r-1")
     with pytest.raises(StoreUnavailable):
         await run(replay)
@@ -119,7 +120,7 @@ async def test_while_postgresql_is_away_everything_waits_on(
 
 
 async def test_only_the_installations_own_token_admits(house: House, portal: Portal, talk: Conversation) -> None:
-    admission = Admission(house.directory)
+    admission = Admission(house.directory, Watch(house.ledger.database))
     assert len(await admission.admit(a_form(portal, talk, 1), "r")) == 1
     for token in ("", "an-application-token ", "other"):
         with pytest.raises(NotAdmitted):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.core.notices import NOTICES, notice_text
+from zaptrix.core.notices import NOTICES, is_notice, notice_text
 from zaptrix.core.portal import Locale
 
 EVERY = [(code, locale) for code in NOTICES for locale in Locale]
@@ -24,7 +24,7 @@ def test_every_notice_is_told_in_every_language_even_when_nothing_is_known(code:
 def test_a_notice_asks_for_the_same_in_every_language(code: str) -> None:
     asked = [{name for _, name, _, _ in Formatter().parse(NOTICES[code][locale]) if name} for locale in Locale]
     assert asked[0] == asked[1]
-    assert asked[0] <= {"code", "limit", "text"}
+    assert asked[0] <= {"code", "limit", "text", "count", "hours"}
 
 
 def test_a_missing_parameter_shows_as_a_dash() -> None:
@@ -34,6 +34,16 @@ def test_a_missing_parameter_shows_as_a_dash() -> None:
 
 def test_an_unknown_notice_is_told_as_the_plainest_true_sentence() -> None:
     assert notice_text("brand_new", {"code": "1"}, Locale.EN) == notice_text("unexpected", {"code": "1"}, Locale.EN)
+
+
+@pytest.mark.parametrize(("code", "locale"), EVERY)
+def test_a_line_of_ours_is_known_again_whatever_stands_in_it(code: str, locale: Locale) -> None:
+    params = {"code": "131026", "limit": "4096", "text": "até\nlogo", "count": "2", "hours": "24"}
+    assert is_notice(f"Zaptrix\n{notice_text(code, params, locale)}")
+
+
+def test_what_an_operator_writes_is_no_line_of_ours() -> None:
+    assert not is_notice("Bom dia! Mensagem recebida, já envio o código.")
 
 
 @given(st.text())

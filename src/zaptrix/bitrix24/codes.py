@@ -36,7 +36,9 @@ SAFE_TO_REPEAT = frozenset(
         "imconnector.register",
         "imconnector.send.status.delivery",
         "imconnector.status",
+        "batch",  # ours hold reading commands alone
         "imopenlines.crm.chat.get",
+        "imopenlines.dialog.get",
         "imopenlines.session.history.get",
     }
 )

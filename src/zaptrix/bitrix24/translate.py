@@ -49,6 +49,7 @@ def _message_added(data: object) -> Routed:
         bitrix_chat_id=item.im.chat_id,
         bitrix_message_id=item.im.message_id,
         content=Words(text, author),
+        recovered=item.recovered,
     )
 
 

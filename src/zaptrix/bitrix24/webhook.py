@@ -113,6 +113,22 @@ def _split(name: Name, form: Form, portal_id: PortalId, request_id: str) -> Iter
         )
 
 
+def told_late(
+    portal_id: PortalId, item: dict[str, object], *, connector: str, line_id: int, message_id: int
+) -> NewEvent:
+    """The event of an operator's message that nobody told us of, with the key that it would have had."""
+    name = Name.MESSAGE_ADD
+    body = {"event": name, "data": {"CONNECTOR": connector, "LINE": str(line_id), "MESSAGES": [item]}, "ts": ""}
+    return NewEvent(
+        source=Side.BITRIX24,
+        name=name,
+        key=_digest(portal_id, name, str(message_id), "1"),
+        lane=outbound_lane(portal_id),
+        body=msgspec.json.encode(body),
+        request_id="recovery",
+    )
+
+
 def _items(data: dict[str, Value], wanted: str) -> tuple[str, list[Value]]:
     for key, value in data.items():
         if key.upper() == wanted and isinstance(value, list) and value:

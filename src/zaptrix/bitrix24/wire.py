@@ -11,6 +11,8 @@ from typing import Annotated
 
 import msgspec
 
+from zaptrix.core.event import Recovered
+
 ID_MAX = 2**63 - 1
 Id = Annotated[int, msgspec.Meta(ge=1, le=ID_MAX)]
 
@@ -44,6 +46,7 @@ class OperatorItem(msgspec.Struct, frozen=True):
     chat: ChatRef
     message: Said = msgspec.field(default_factory=Said)
     attachments_old: object = None
+    recovered: Recovered | None = None  # no portal's word: ours, of an item that was made from a history
 
 
 class SessionRef(msgspec.Struct, frozen=True):
@@ -77,12 +80,23 @@ class SentItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistoryMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message of `imopenlines.session.history.get`."""
+    """A message of `imopenlines.session.history.get`. `style` tells hidden ones from those for the client."""
 
+    id: int | None
     sender_id: int | None
+    style: str
+    bbcode: str
+    has_files: bool
     text: str
     external_ids: tuple[str, ...]
     written_at: datetime | None
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wrote in a session. `guest`: the customer, as the connector's invisible user."""
+
+    name: str
+    guest: bool
 
 
 class History(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +105,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     chat_id: int | None
     session_id: int | None
     messages: tuple[HistoryMessage, ...]
+    people: dict[int, Person]
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,14 +147,32 @@ def history(result: object) -> History:
         session_id=number(dig(result, "sessionId")),
         messages=tuple(
             HistoryMessage(
+                id=number(dig(entry, "id")),
                 sender_id=number(dig(entry, "senderid")),
+                style=_text(dig(entry, "params"), "class"),
+                bbcode=_text(entry, "text") or _text(entry, "textlegacy"),
+                has_files=bool(listed(dig(entry, "params", "fileId")) or listed(dig(entry, "params", "FILE_ID"))),
                 text=_text(entry, "textlegacy") or _text(entry, "text"),
                 external_ids=_external_ids(dig(entry, "params")),
                 written_at=_moment(_text(entry, "date")),
             )
             for entry in listed(dig(result, "message"))
         ),
+        people={
+            person_id: Person(
+                name=_text(entry, "name"),
+                guest=truth(dig(entry, "connector")) or _text(entry, "externalAuthId") == "imconnector",
+            )
+            for entry in listed(dig(result, "users"))
+            if (person_id := number(dig(entry, "id")))
+        },
     )
+
+
+def session_of(dialog: object) -> int | None:
+    """The session of `imopenlines.dialog.get`: the sixth part of its `entity_data_1`."""
+    parts = _text(dialog, "entity_data_1").split("|")
+    return number(parts[5]) if len(parts) > 5 else None
 
 
 def bindings(result: object) -> list[Binding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zaptrix.bitrix24 import webhook
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.watch import Watch
 from zaptrix.core.event import NewEvent
 
 
@@ -14,8 +15,9 @@ class NotAdmitted(Exception):
 class Admission:
     """Checks Bitrix24's events: there is no signature, so the installation's constant token has to vouch for them."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, watch: Watch) -> None:
         self._directory = directory
+        self._watch = watch
 
     async def admit(self, body: bytes, request_id: str) -> list[NewEvent]:
         """The items of a posted form. Raises webhook.BadForm, NotAdmitted or StoreUnavailable."""
@@ -24,4 +26,4 @@ class Admission:
         sender = await self._directory.sender(member_id) if member_id and token else None
         if sender is None or not webhook.same_token(sender.application_token, token):
             raise NotAdmitted("unknown portal or wrong application token")
-        return webhook.to_event(form, sender.portal.id, request_id)
+        return self._watch.hold(sender.portal.id, webhook.to_event(form, sender.portal.id, request_id))

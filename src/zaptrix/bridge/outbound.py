@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -15,11 +16,12 @@ from zaptrix.core.ids import ChannelId, ConversationId, PortalId, connector_id, 
 from zaptrix.core.lanes import Lane, meta_lane
 from zaptrix.core.message import Direction, Origin, Side
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import audit, channels, conversations, messages
+from zaptrix.store import audit, channels, conversations, messages, recovery
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage
+from zaptrix.store.recovery import LateMark
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -49,7 +51,9 @@ class OutboundStep:
         written.sort(key=lambda item: _operator_message(item).bitrix_message_id)
         rows = [row for item in written if (row := self._ledger_row(item))]
         if rows:
-            await messages.insert(connection, rows)
+            new = await messages.insert(connection, rows)
+            if marks := [mark for item in written if (mark := _late_mark(item))]:
+                await recovery.mark_late(connection, new, marks)
             await conversations.touch(connection, [row.conversation.id for row in rows])
             self._rung = {row.conversation.channel_id for row in rows}
         if placed := list(self._placed()):
@@ -83,7 +87,7 @@ class OutboundStep:
             origin=Origin.OPERATOR,
             content=message.content,
             request_id=item.event.request_id,
-            written_at=item.event.received_at,
+            written_at=_written_at(item),
             bitrix_chat_id=message.bitrix_chat_id,
             bitrix_message_id=message.bitrix_message_id,
         )
@@ -139,6 +143,21 @@ async def _hold(connection: Connection, portal_id: PortalId, lost: ConnectorLost
 def _operator_message(item: Item) -> OperatorMessage:
     assert isinstance(item.routed, OperatorMessage)
     return item.routed
+
+
+def _written_at(item: Item) -> datetime:
+    found = _operator_message(item).recovered
+    return (found and found.written_at) or item.event.received_at
+
+
+def _late_mark(item: Item) -> LateMark | None:
+    message = _operator_message(item)
+    found = message.recovered
+    if found is None or not (found.late or found.give_up):
+        return None
+    return LateMark(
+        portal_id=_portal(item), bitrix_message_id=message.bitrix_message_id, late=found.late, give_up=found.give_up
+    )
 
 
 def _named(item: Item) -> tuple[ChannelId, ConversationId] | None:

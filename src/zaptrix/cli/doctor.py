@@ -155,9 +155,18 @@ async def _redis(settings: Settings) -> list[Finding]:
 
 async def _platforms(settings: Settings) -> list[Finding]:
     """Each number's token and each portal's, as the platforms see them."""
-    from zaptrix.app import check_platforms
+    from zaptrix.app import check_platforms, check_recovery
 
-    return [
+    refused = [
+        Finding(
+            what=f"history of {portal_url}",
+            good=False,
+            told=reason,
+            fix="let the application's user see all conversations of its open lines; lost replies cannot be found",
+        )
+        for portal_url, reason in await check_recovery(settings)
+    ]
+    return refused + [
         Finding(what=what, good=trouble is None, told=trouble or "answers", fix=_platform_fix(trouble or ""))
         for what, trouble in await check_platforms(settings)
     ]

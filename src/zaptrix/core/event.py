@@ -17,6 +17,7 @@ class EventState(StrEnum):
     """What routing made of an event."""
 
     NEW = "new"
+    HELD = "held"  # waits until the history of its conversation was looked at
     ROUTED = "routed"
     IGNORED = "ignored"  # understood, and nothing to do
     UNROUTABLE = "unroutable"  # kept, visible, replayable
@@ -58,6 +59,17 @@ class CustomerMessage(msgspec.Struct, frozen=True, kw_only=True):
     written_at: datetime  # by Meta's clock, whole seconds
 
 
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """Nobody told the gateway of a message: it was found in the portal's history.
+
+    `give_up`: why it is not to be sent any more but to be told of.
+    """
+
+    late: bool
+    written_at: datetime | None = None
+    give_up: str | None = None
+
+
 class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     """An operator, a bot or the line itself wrote."""
 
@@ -65,6 +77,7 @@ class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_chat_id: int
     bitrix_message_id: int
     content: Content
+    recovered: Recovered | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,6 +52,22 @@ SWEEP_LANES = 10_000
 PARTITION_DAYS_AHEAD = 3
 PARKED_HOURS = 24 * 8  # Meta repeats a webhook for seven days
 
+# Recovery of replies that Bitrix24 told nobody of. A batch counts as one request and takes 50 commands.
+# https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+RECOVERY_CHATS_PER_CALL = 50
+RECOVERY_HISTORIES_PER_CALL = 10  # a history has hundreds of messages, and an answer 16 MB
+RECOVERY_CALL_EVERY_S = 1.0  # half of a portal's requests at most; the other half is delivery's
+RECOVERY_PORTALS_AT_ONCE = 16
+RECOVERY_SLICE_S = 20.0  # how long one portal is looked at before the others are asked again
+RECOVERY_ROUND_CHATS = 500  # of one portal's round without an outage
+RECOVERY_PORTALS_PER_ROUND = 50
+RECOVERY_AGAIN_S = 30.0  # after a portal did not answer
+RECOVERY_REFUSED_HOURS = 24  # after a portal did not let us look
+LATE_S = 15.0  # an event of a younger message may still be on its way: that one is not late
+HOLD_S_MAX = 30.0  # how long an event waits for the history of its conversation
+BEAT_S = 2.0  # how often each gateway gives a sign of life
+SILENT_S = 6.0  # no sign of life of any of them for so long: the gateway was away
+
 # API.
 PAGE_DEFAULT = 50
 PAGE_MAX = 200

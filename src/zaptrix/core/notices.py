@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from zaptrix.core.portal import Locale
@@ -73,6 +74,26 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "A message of the customer could not be shown here (code {code}). Ask the customer to send it again; "
         "the administrator can recover it.",
     },
+    "late_reply": {
+        _PT: "Com atraso: 1 resposta que não tinha chegado ao gateway segue agora para o cliente.",
+        _EN: "Late: 1 reply that had not reached the gateway is going to the customer now.",
+    },
+    "late_replies": {
+        _PT: "Com atraso: {count} respostas que não tinham chegado ao gateway seguem agora para o cliente.",
+        _EN: "Late: {count} replies that had not reached the gateway are going to the customer now.",
+    },
+    "too_late": {
+        _PT: "Não enviado ao cliente: {count} resposta(s) com mais de {hours} horas que não tinham chegado ao gateway. "
+        "Confira a conversa e envie de novo o que ainda valer.",
+        _EN: "Not sent to the customer: {count} reply or replies older than {hours} hours that had not reached the "
+        "gateway. Look at the conversation, and send again what still holds.",
+    },
+    "late_file": {
+        _PT: "Não enviado ao cliente: {count} resposta(s) com arquivo, que não tinham chegado ao gateway. "
+        "Envie o arquivo de novo.",
+        _EN: "Not sent to the customer: {count} reply or replies with a file that had not reached the gateway. "
+        "Send the file again.",
+    },
     "sent_by_api": {
         _PT: "Enviado ao cliente pela integração: {text}",
         _EN: "Sent to the customer by the integration: {text}",
@@ -84,6 +105,17 @@ def notice_text(code: str, params: Mapping[str, str], locale: Locale) -> str:
     """The line for the operator. An unknown code falls back to the plainest true sentence."""
     texts = NOTICES.get(code, NOTICES["unexpected"])
     return texts[locale].format_map(_Blank(params))
+
+
+_PARAMETER = re.compile(r"\\\{\w+\\\}")
+_LINES = re.compile(
+    "|".join(_PARAMETER.sub(".*", re.escape(text)) for texts in NOTICES.values() for text in texts.values()), re.DOTALL
+)
+
+
+def is_notice(plain: str) -> bool:
+    """Whether a text in a chat is a line of ours: a portal may show one under an employee's name."""
+    return bool(_LINES.search(plain))
 
 
 class _Blank(dict[str, str]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -35,6 +35,7 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     origin: str
     state: str
+    late: Annotated[bool, msgspec.Meta(description="No event told of it: it was found in the portal's history.")]
     attempts: int
     due_at: datetime
     whatsapp_id: str | None

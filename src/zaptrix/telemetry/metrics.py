@@ -87,6 +87,16 @@ class AlarmKind(StrEnum):
     SPOOLED = "spooled"  # events wait on the local disk for PostgreSQL
     DRAIN_FAILED = "drain_failed"  # a runner broke down
     REDIS_AWAY = "redis_away"  # bells, pace and caches are on their fallbacks
+    RECOVERY_REFUSED = "recovery_refused"  # a portal does not let us look for lost replies
+
+
+class RecoveredAs(StrEnum):
+    """What became of a reply that no event told of."""
+
+    IN_TIME = "in_time"  # so young that its event may still be on its way
+    LATE = "late"
+    TOO_LATE = "too_late"  # not sent any more: told of
+    LATE_FILE = "late_file"  # a history hands out no files: told of
 
 
 REGISTRY = CollectorRegistry()
@@ -142,6 +152,10 @@ PACE_WAITS = Histogram(
     registry=REGISTRY,
 )
 ALARMS = Counter("zaptrix_alarms_total", "What an admin has to look at", ("kind",), registry=REGISTRY)
+RECOVERED = Counter(
+    "zaptrix_recovered_messages_total", "Replies found in a portal's history that no event told of", ("fate",),
+    registry=REGISTRY,
+)  # fmt: skip
 
 # Prometheus would append "_total"; the brief's name has no such ending.
 _KEPT_NAMES = frozenset({"zaptrix_queue_job_status"})
@@ -156,6 +170,7 @@ _ENUMERATED: tuple[tuple[Counter | Histogram, tuple[Iterable[str], ...]], ...] =
     (VERDICTS, (Side, VerdictName)),
     (PACE_WAITS, (PaceKind,)),
     (ALARMS, (AlarmKind,)),
+    (RECOVERED, (RecoveredAs,)),
 )
 
 _Label = TypeVar("_Label", bound=StrEnum)
@@ -229,6 +244,10 @@ def alarmed(kind: AlarmKind) -> None:
     ALARMS.labels(kind).inc()
 
 
+def recovered(fate: RecoveredAs, count: int) -> None:
+    RECOVERED.labels(fate).inc(count)
+
+
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +259,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     bells: Mapping[Queue, Mapping[Waiting, int]] | None = None
     cache_hit_ratio: Mapping[CacheName, float] | None = None
     paused: Mapping[Scope, int] | None = None
+    recovering: int | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -309,6 +329,10 @@ def _live_families(live: Live) -> Iterator[Metric]:
         "zaptrix_queue_oldest_age_seconds", "Age of the oldest open message of a queue", "queue", live.oldest_age_s
     )
     yield _by_label("zaptrix_cache_hit_ratio", "Share of look-ups that a cache answered", "cache", live.cache_hit_ratio)
+    running = GaugeMetricFamily("zaptrix_recovery_running", "Portals whose conversations are looked at after an outage")
+    if live.recovering is not None:
+        running.add_metric((), live.recovering)
+    yield running
     yield _by_label("zaptrix_paused", "Channels and portals that stand still behind a bad key", "kind", live.paused)
 
 

@@ -17,6 +17,7 @@ from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
 from zaptrix.web import answers
 from zaptrix.web.answers import REQUEST_ID, Answer, Message, Receive, Scope, Send
+from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.problems import INTERNAL, TOO_LARGE, Problem
 from zaptrix.web.registering import keep_registering
@@ -90,6 +91,8 @@ class Gateway:
     async def _open(self, stack: AsyncExitStack) -> None:
         metrics.start(self._settings.metrics_dir)
         app = await stack.enter_async_context(open_app(self._settings))
+        await begin_beating(app)
+        await stack.enter_async_context(_background(keep_beating(app)))
         await stack.enter_async_context(_background(keep_replaying(app)))
         await stack.enter_async_context(_background(keep_registering(app)))
         self._site.state["app"] = app

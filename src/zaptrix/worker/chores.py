@@ -20,6 +20,8 @@ Chore = Callable[[], Awaitable[object]]
 
 _HOUSE_EVERY_S = 3_600.0
 _REDIS_EVERY_S = 10.0
+_RECOVER_EVERY_S = 2.0
+_RELEASE_EVERY_S = 2.0
 _REDIS_ANSWER_S = 3.0
 
 
@@ -27,6 +29,8 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
     """The chores of a worker, each in a task of its own; cancel them to stop."""
     every = {
         "sweep": (app.sweep.run, app.settings.sweep_interval_s),
+        "recover": (app.recovery.run, _RECOVER_EVERY_S),
+        "release": (app.recovery.release, _RELEASE_EVERY_S),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
     }
     watch = asyncio.create_task(_watch_redis(app))

@@ -1,0 +1,168 @@
+"""A portal's history, asked for replies that no event told of: many chats a request, and no word of anybody's in it.
+
+Bitrix24 sends an event once; what was written while nobody listened stands in the history alone.
+https://apidocs.bitrix24.com/api-reference/events/index.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.codes import Failure, judge
+from zaptrix.bitrix24.markup import from_bbcode
+from zaptrix.bitrix24.webhook import told_late
+from zaptrix.core import limits
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.event import NewEvent, Recovered
+from zaptrix.core.notices import is_notice
+from zaptrix.core.pace import Operating, operating_wait_s
+from zaptrix.core.portal import Portal
+from zaptrix.core.ports import MethodTime
+from zaptrix.core.recovery import Chat, ChatState, Reply
+
+_DIALOG = "imopenlines.dialog.get"
+_HISTORY = "imopenlines.session.history.get"
+
+# What a line shows to operators alone, and the marks of its own that an operator may be named as the author of. What is
+# marked as output went to the customer.
+_HIDDEN = "content-item-system"
+_LINES_OWN = "content-item-ol-"
+_TO_CUSTOMER = "content-item-ol-output"
+
+Found = object | PlatformError
+
+
+class PortalHistories:
+    """Implements `core.recovery.Histories`."""
+
+    def __init__(self, client: PortalClient, method_time: MethodTime, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._method_time = method_time
+        self._now = now
+
+    async def states(self, portal: Portal, chats: Sequence[Chat]) -> list[ChatState | None]:
+        """https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/sessions/imopenlines-dialog-get.html"""
+        found = await self._batch(portal, _DIALOG, [f"CHAT_ID={chat.bitrix_chat_id}" for chat in chats])
+        _refused_by_all(found)
+        return [None if isinstance(each, PlatformError) else _state(each) for each in found]
+
+    async def replies(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[list[Reply]]:
+        """A session is asked for by its id: by its chat's, only members may read it."""
+        wanted = [list(_where(chat, state)) for chat, state in asked]
+        found = await self._batch(portal, _HISTORY, [where for wheres in wanted for where in wheres])
+        _refused_by_all(found)
+        sessions = iter(found)
+        return [_operators([next(sessions) for _ in wheres]) for wheres in wanted]
+
+    def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
+        """As the portal would have posted it, with the operator's name in front."""
+        signed = f"[b]{reply.author}:[/b] [br]{reply.text}" if reply.author else reply.text
+        files = [{"name": "📎"}] if reply.lost_files else []
+        item: dict[str, object] = {
+            "im": {"chat_id": str(chat.bitrix_chat_id), "message_id": str(reply.bitrix_message_id)},
+            "message": {"text": signed, "files": files},
+            "chat": {"id": chat.external_chat_id},
+            "recovered": Recovered(late=late, written_at=reply.written_at, give_up=give_up),
+        }
+        return told_late(
+            portal.id, item, connector=portal.connector_id, line_id=chat.line_id, message_id=reply.bitrix_message_id
+        )
+
+    async def _batch(self, portal: Portal, method: str, queries: Sequence[str]) -> list[Found]:
+        """The results of one method, in order. Raises what concerns the portal and not one command."""
+        await self._take_time(portal, method)
+        commands = {f"c{place}": f"{method}?{query}" for place, query in enumerate(queries)}
+        told = await self._client.call(portal, "batch", {"halt": 0, "cmd": commands})
+        await self._learn(portal, method, told)
+        return [self._command(method, told, name) for name in commands]
+
+    def _command(self, method: str, told: object, name: str) -> Found:
+        error = wire.dig(told, "result_error", name)
+        if error is None:
+            result = wire.dig(told, "result", name)
+            return Refused("no_result", method) if result is None else result
+        code, description = wire.dig(error, "error"), wire.dig(error, "error_description")
+        failure = Failure(
+            method=method, status=400, code=str(code or ""), description=str(description or ""), reset_at=None,
+            now=self._now(),
+        )  # fmt: skip
+        judged = judge(failure)
+        if isinstance(judged, TooFast | Unavailable | Unclear | Unauthorized):
+            raise judged
+        return judged
+
+    async def _take_time(self, portal: Portal, method: str) -> None:
+        """Commands of a batch spend their own method's time; the client knows of the batch alone."""
+        wait_s = operating_wait_s(await self._method_time.known(portal.id, method), self._now())
+        if wait_s > limits.PACE_WAIT_S_MAX:
+            raise TooFast("operating", method, wait_s=wait_s)
+        await asyncio.sleep(wait_s)
+
+    async def _learn(self, portal: Portal, method: str, told: object) -> None:
+        times = [time for time in map(_operating, wire.listed(wire.dig(told, "result_time"))) if time]
+        latest = max(times, key=lambda time: time.used_s, default=None)
+        if latest and latest.used_s >= limits.OPERATING_S_SLOW:
+            await self._method_time.learn(portal.id, method, latest)
+
+
+def _refused_by_all(found: Sequence[Found]) -> None:
+    refusals = [each for each in found if isinstance(each, PlatformError)]
+    if found and len(refusals) == len(found):
+        raise refusals[0]
+
+
+def _state(dialog: object) -> ChatState | None:
+    last = wire.number(wire.dig(dialog, "last_message_id"))
+    return ChatState(last_message_id=last, bitrix_session_id=wire.session_of(dialog)) if last else None
+
+
+def _where(chat: Chat, state: ChatState) -> Iterator[str]:
+    """The session that is open now, and the one that was when we last heard: replies may stand in both."""
+    sessions = sorted({each for each in (chat.bitrix_session_id, state.bitrix_session_id) if each})
+    yield from (f"SESSION_ID={session}" for session in sessions)
+    if not sessions:
+        yield f"CHAT_ID={chat.bitrix_chat_id}"
+
+
+def _operators(sessions: Iterable[Found]) -> list[Reply]:
+    histories = [wire.history(each) for each in sessions if not isinstance(each, PlatformError)]
+    found = {
+        message.id: _reply(message, history.people)
+        for history in histories
+        for message in history.messages
+        if message.id and _is_operators(message, history.people)
+    }
+    return [found[message_id] for message_id in sorted(found)]
+
+
+def _is_operators(message: wire.HistoryMessage, people: Mapping[int, wire.Person]) -> bool:
+    """Written by an employee, for the customer, and not confirmed: what was confirmed carries WhatsApp's id."""
+    author = people.get(message.sender_id) if message.sender_id else None
+    if author is None or author.guest or message.external_ids:
+        return False
+    if _HIDDEN in message.style or (_LINES_OWN in message.style and _TO_CUSTOMER not in message.style):
+        return False
+    return bool(message.bbcode or message.has_files) and not is_notice(from_bbcode(message.bbcode).plain)
+
+
+def _reply(message: wire.HistoryMessage, people: Mapping[int, wire.Person]) -> Reply:
+    assert message.id is not None
+    assert message.sender_id is not None
+    return Reply(
+        bitrix_message_id=message.id,
+        author=people[message.sender_id].name,
+        text=message.bbcode,
+        written_at=message.written_at,
+        lost_files=message.has_files,
+    )
+
+
+def _operating(time: object) -> Operating | None:
+    used_s, reset_at = wire.dig(time, "operating"), wire.dig(time, "operating_reset_at")
+    if isinstance(used_s, int | float) and isinstance(reset_at, int | float) and reset_at > 0:
+        return Operating(used_s=float(used_s), reset_at=float(reset_at))
+    return None

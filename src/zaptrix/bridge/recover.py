@@ -1,0 +1,249 @@
+"""Recover: operators' replies that no event told of are found in the portal's history, and sent late or told of."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.notices import notices_for
+from zaptrix.core import limits
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unexpected
+from zaptrix.core.event import NewEvent
+from zaptrix.core.ids import ConversationId, PortalId
+from zaptrix.core.lanes import Lane, bitrix24_lane
+from zaptrix.core.message import Notice
+from zaptrix.core.portal import Portal
+from zaptrix.core.recovery import Chat, ChatState, Histories, Reply
+from zaptrix.queues.bells import Bells
+from zaptrix.store import messages, recovery
+from zaptrix.store.database import Connection, Database
+from zaptrix.store.recovery import Outage
+from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
+
+log = structlog.get_logger(__name__)
+
+
+class RecoveryRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How old a reply may be to be sent still, and how often a portal is looked at without an outage."""
+
+    hours: int
+    round_s: float
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply that nobody told of, and what is to be done with it."""
+
+    chat: Chat
+    event: NewEvent
+    fate: RecoveredAs
+
+
+class Recovery:
+    """Every step is one transaction that marks what was looked at: who dies in the middle is gone on from there."""
+
+    def __init__(  # noqa: PLR0917  # what it stands on
+        self,
+        database: Database,
+        directory: Directory,
+        histories: Histories,
+        bells: Bells,
+        rules: RecoveryRules,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._histories = histories
+        self._bells = bells
+        self._rules = rules
+        self._now = now
+
+    async def run(self) -> None:
+        """After an outage every conversation that may have news, at once; else a few, now and then.
+
+        Raises StoreUnavailable.
+        """
+        async with self._database.connection() as connection:
+            outages = await recovery.outages(connection, limits.RECOVERY_PORTALS_AT_ONCE)
+        if outages:
+            await asyncio.gather(*map(self._after_outage, outages))
+            return
+        async with self._database.transaction() as connection:
+            due = await recovery.rounds(connection, self._rules.round_s, limits.RECOVERY_PORTALS_PER_ROUND)
+        await asyncio.gather(*map(self._round, due))
+
+    async def release(self) -> None:
+        """Let events go that have waited too long for the history. Raises StoreUnavailable."""
+        async with self._database.transaction() as connection:
+            lanes = await recovery.release_overdue(connection, limits.HOLD_S_MAX)
+        self._bells.ring_soon(lanes)
+
+    async def _after_outage(self, outage: Outage) -> None:
+        portal = await self._directory.portal(outage.portal_id)
+        if portal is None:
+            return
+        ends = time.monotonic() + limits.RECOVERY_SLICE_S
+        while True:
+            async with self._database.connection() as connection:
+                chats = await recovery.after_outage(
+                    connection, outage, self._rules.hours, limits.RECOVERY_CHATS_PER_CALL
+                )
+            if not chats:
+                await self._ended(outage)
+                return
+            if not await self._look(portal, chats) or time.monotonic() > ends:
+                return
+            await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S if len(chats) >= limits.RECOVERY_CHATS_PER_CALL else 0)
+
+    async def _ended(self, outage: Outage) -> None:
+        async with self._database.transaction() as connection:
+            await recovery.ended(connection, outage)
+        log.info("recovered", portal_id=str(outage.portal_id), away_s=_seconds(outage.away_until - outage.away_from))
+
+    async def _round(self, portal_id: PortalId) -> None:
+        portal, rules, size = await self._directory.portal(portal_id), self._rules, limits.RECOVERY_CHATS_PER_CALL
+        if portal is None:
+            return
+        async with self._database.connection() as connection:
+            chats = await recovery.round_of(
+                connection, portal_id, rules.hours, rules.round_s, limits.RECOVERY_ROUND_CHATS
+            )
+        for start in range(0, len(chats), size):
+            if start:
+                await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S)
+            if not await self._look(portal, chats[start : start + size]):
+                return
+
+    async def _look(self, portal: Portal, chats: Sequence[Chat]) -> bool:
+        """Look at `chats`, one request's worth; False when the portal is not to be asked further now."""
+        try:
+            await self._look_at(portal, chats)
+        except (Refused, Unexpected) as exc:
+            await self._refused(portal, exc)
+        except UnreadableSecret as exc:
+            log.warning("not recovered", portal_id=str(portal.id), code=str(exc))
+            await self._put_off(portal, limits.RECOVERY_AGAIN_S)
+        except PlatformError as exc:
+            # A bad key pauses the portal by the next delivery; until then it is asked now and then.
+            log.warning(
+                "recovery put off", portal_id=str(portal.id), code=exc.code, alarm=isinstance(exc, Unauthorized)
+            )
+            wait_s = exc.wait_s if isinstance(exc, TooFast) else None
+            await self._put_off(portal, wait_s or limits.RECOVERY_AGAIN_S)
+        else:
+            return True
+        return False
+
+    async def _look_at(self, portal: Portal, chats: Sequence[Chat]) -> None:
+        async with self._database.connection() as connection:
+            asked_at = await recovery.clock(connection)
+        states = await self._histories.states(portal, chats)
+        known = [(chat, state) for chat, state in zip(chats, states, strict=True) if state]
+        news = [(chat, state) for chat, state in known if state.last_message_id > (chat.looked_message_id or 0)]
+        with_news = {chat.conversation_id for chat, _ in news}
+        quiet = [
+            (chat, state) for chat, state in zip(chats, states, strict=True) if chat.conversation_id not in with_news
+        ]
+        await self._keep(portal, quiet, {}, asked_at)
+        for start in range(0, len(news), limits.RECOVERY_HISTORIES_PER_CALL):
+            if start:
+                await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S)
+            some = news[start : start + limits.RECOVERY_HISTORIES_PER_CALL]
+            replies = await self._histories.replies(portal, some)
+            found = {chat.conversation_id: said for (chat, _), said in zip(some, replies, strict=True)}
+            await self._keep(portal, some, found, asked_at)
+
+    async def _keep(
+        self,
+        portal: Portal,
+        looked: Sequence[tuple[Chat, ChatState | None]],
+        replies: dict[ConversationId, list[Reply]],
+        asked_at: datetime,
+    ) -> None:
+        """What is missing goes into the journal, operators are told, what waited for it may go: all or nothing."""
+        if not looked:
+            return
+        async with self._database.transaction() as connection:
+            missing = await self._missing(connection, portal, [chat for chat, _ in looked], replies)
+            told = await recovery.append(connection, [each.event for each in missing])
+            new = [each for each in missing if each.event.key in told]
+            if said := [(talk, notice, self._now()) for talk, notice in _notices(new, self._rules.hours)]:
+                await messages.insert(connection, await notices_for(connection, said))
+            lanes = await recovery.release(connection, [chat for chat, _ in looked])
+            seen = [(chat.conversation_id, state.last_message_id if state else None) for chat, state in looked]
+            await recovery.looked(connection, seen, asked_at)
+            await recovery.allowed(connection, portal.id)
+        self._after(portal, new, lanes, told_somebody=bool(said))
+
+    def _after(self, portal: Portal, new: Sequence[Missing], lanes: set[Lane], *, told_somebody: bool) -> None:
+        lanes |= {each.event.lane.round for each in new}
+        self._bells.ring_soon([*lanes, bitrix24_lane(portal.id)] if told_somebody else lanes)
+        for fate, count in Counter(each.fate for each in new).items():
+            metrics.recovered(fate, count)
+            log.warning("found in the history", portal_id=str(portal.id), messages=count, fate=fate.value)
+
+    async def _missing(
+        self,
+        connection: Connection,
+        portal: Portal,
+        chats: Iterable[Chat],
+        replies: dict[ConversationId, list[Reply]],
+    ) -> list[Missing]:
+        ids = [reply.bitrix_message_id for said in replies.values() for reply in said]
+        known = await recovery.known(connection, portal.id, ids) if ids else set()
+        return [
+            self._judged(portal, chat, reply)
+            for chat in chats
+            for reply in replies.get(chat.conversation_id, ())
+            if reply.bitrix_message_id not in known
+        ]
+
+    def _judged(self, portal: Portal, chat: Chat, reply: Reply) -> Missing:
+        fate = self._fate(reply)
+        give_up = fate.value if fate in _GIVEN_UP else None
+        event = self._histories.event(chat, portal, reply, late=fate is not RecoveredAs.IN_TIME, give_up=give_up)
+        return Missing(chat=chat, event=event, fate=fate)
+
+    def _fate(self, reply: Reply) -> RecoveredAs:
+        age = self._now() - (reply.written_at or self._now())
+        if age > timedelta(hours=self._rules.hours):
+            return RecoveredAs.TOO_LATE
+        if reply.lost_files:
+            return RecoveredAs.LATE_FILE
+        return RecoveredAs.LATE if age > timedelta(seconds=limits.LATE_S) else RecoveredAs.IN_TIME
+
+    async def _refused(self, portal: Portal, exc: PlatformError) -> None:
+        """An admin has to give the application's user the right to see the line's conversations."""
+        metrics.alarmed(AlarmKind.RECOVERY_REFUSED)
+        log.error("recovery refused", portal_id=str(portal.id), code=exc.code, alarm=True)
+        async with self._database.transaction() as connection:
+            await recovery.refused(connection, portal.id, str(exc), limits.RECOVERY_REFUSED_HOURS)
+
+    async def _put_off(self, portal: Portal, wait_s: float) -> None:
+        async with self._database.transaction() as connection:
+            await recovery.put_off(connection, portal.id, wait_s)
+
+
+_GIVEN_UP = frozenset({RecoveredAs.TOO_LATE, RecoveredAs.LATE_FILE})
+
+
+def _notices(new: Sequence[Missing], hours: int) -> Iterable[tuple[ConversationId, Notice]]:
+    """One line a conversation and fate, not one a message."""
+    counted = Counter((each.chat.conversation_id, each.fate) for each in new if each.fate is not RecoveredAs.IN_TIME)
+    for (talk, fate), count in counted.items():
+        code = fate.value
+        if fate is RecoveredAs.LATE:
+            code = "late_reply" if count == 1 else "late_replies"
+        yield talk, Notice(code, {"count": str(count), "hours": str(hours)})
+
+
+def _seconds(span: timedelta) -> int:
+    return round(span.total_seconds())

@@ -1,0 +1,71 @@
+"""Watch: whether the gateway was away, and until its losses are found, which events have to wait for them.
+
+Bitrix24 sends an event once. The evidence of an outage is the silence in the gateways' signs of life.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from zaptrix.core import limits
+from zaptrix.core.event import EventState, NewEvent
+from zaptrix.core.ids import PortalId
+from zaptrix.store import recovery
+from zaptrix.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+_BEATS_PATIENT = 1  # who else lives has given a sign within two beats
+
+
+class Watch:
+    """One gateway process's share in it. `begin` before the doors open, `beat` again and again after that."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._began_at: datetime | None = None
+        self._waited = 0
+        self._given = False
+        self._under_way: frozenset[PortalId] = frozenset()
+
+    async def begin(self) -> None:
+        """Look whether somebody lives. Raises StoreUnavailable; then it is done by the first beat."""
+        async with self._database.connection() as connection:
+            self._began_at, silent = await recovery.last_beat(connection, limits.SILENT_S)
+            self._under_way = await recovery.under_way(connection)
+        if silent:
+            await self._beat()
+
+    async def beat(self) -> None:
+        """A sign of life, and whether there is a recovery under way. Raises StoreUnavailable.
+
+        Who starts after a short silence gives no sign for some beats: were others alive all the while, they have.
+        """
+        if self._began_at is None:
+            await self.begin()
+            return
+        self._waited += 1
+        if self._given or self._waited > _BEATS_PATIENT:
+            await self._beat()
+
+    async def _beat(self) -> None:
+        alone_since = None if self._given else self._began_at
+        async with self._database.transaction() as connection:
+            portals = await recovery.beat(connection, limits.SILENT_S, alone_since=alone_since)
+            self._under_way = await recovery.under_way(connection)
+        self._given = True
+        if portals:
+            log.warning("gateway was away", portals=portals)
+
+    def hold(self, portal_id: PortalId, events: Sequence[NewEvent]) -> list[NewEvent]:
+        """`events`, to be held when older ones of their conversations may be missing."""
+        if portal_id not in self._under_way:
+            return list(events)
+        return [
+            msgspec.structs.replace(event, state=EventState.HELD) if event.state is EventState.NEW else event
+            for event in events
+        ]

@@ -1,0 +1,57 @@
+"""Recovery: what a portal's history tells of replies that the gateway may never have been told of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from zaptrix.core.event import NewEvent
+from zaptrix.core.ids import ConversationId
+from zaptrix.core.portal import Portal
+
+
+class Chat(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation to look at, as the portal knows it."""
+
+    conversation_id: ConversationId
+    external_chat_id: str
+    line_id: int
+    bitrix_chat_id: int
+    bitrix_session_id: int | None
+    looked_message_id: int | None  # the chat's last message when it was looked at before
+
+
+class ChatState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a portal tells of a chat without its history."""
+
+    last_message_id: int
+    bitrix_session_id: int | None
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's message in a history. `lost_files`: it has files, which a history does not hand out."""
+
+    bitrix_message_id: int
+    author: str
+    text: str
+    written_at: datetime | None
+    lost_files: bool = False
+
+
+class Histories(Protocol):
+    """A portal's history, as recovery asks for it. Both raise PlatformError; each is one request."""
+
+    async def states(self, portal: Portal, chats: Sequence[Chat]) -> list[ChatState | None]:
+        """One a chat, in order; None: we may not look at it. Raises Refused when that is so of all."""
+        ...
+
+    async def replies(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[list[Reply]]:
+        """Operators' messages of each chat's sessions, the oldest first; none where we may not look."""
+        ...
+
+    def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
+        """The event that should have told of `reply`, with the key that it would have had."""
+        ...
