@@ -1,24 +1,25 @@
-"""Answers of the doors: plain ASGI, without a framework."""
+"""Answers, and how they are given to the server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator
+from typing import NamedTuple, TypeAlias
+
+from granian.rsgi import HTTPProtocol, ProtocolClosed  # type: ignore[attr-defined]  # it does not say that it exports
 
 from zaptrix.web.problems import CONTENT_TYPE, Problem
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = tuple[tuple[bytes, bytes], ...]
+Talk: TypeAlias = HTTPProtocol
+"""One request and its answer, at the server. https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md"""
+HungUp = ProtocolClosed
+Headers = tuple[tuple[str, str], ...]
 
-REQUEST_ID = b"x-request-id"
+REQUEST_ID = "x-request-id"
 _LINGER_BYTES = 8 * 1024 * 1024
 _LINGER_S = 5.0
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NOSNIFF = ("x-content-type-options", "nosniff")
 
 
 class Answer(NamedTuple):
@@ -34,34 +35,35 @@ EMPTY = Answer(200)
 
 def plain(status: int, text: str) -> Answer:
     """Text that nothing takes for a page."""
-    return Answer(status, text.encode(), ((b"content-type", b"text/plain; charset=utf-8"), _NOSNIFF))
+    return Answer(status, text.encode(), (("content-type", "text/plain; charset=utf-8"), _NOSNIFF))
 
 
 def of_problem(problem: Problem, *, path: str, request_id: str) -> Answer:
-    headers = [(b"content-type", CONTENT_TYPE.encode()), _NOSNIFF]
-    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers = [("content-type", CONTENT_TYPE), _NOSNIFF]
+    headers += [(name.lower(), value) for name, value in problem.headers.items()]
     return Answer(problem.kind.status, problem.document(path=path, request_id=request_id), tuple(headers))
 
 
-async def linger(receive: Receive) -> None:
+async def parts_of(talk: Talk) -> AsyncIterator[bytes]:
+    """A body as it comes. The server lets it be begun once only: who goes on with it goes on with this."""
+    async for part in talk:
+        yield part
+
+
+async def linger(parts: AsyncIterator[bytes]) -> None:
     """Let a body that is too large flow past, within bounds: a caller who is cut off in its middle sees no answer."""
     left = _LINGER_BYTES
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, HungUp):
         async with asyncio.timeout(_LINGER_S):
-            while left > 0:
-                message = await receive()
-                left -= len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body"):
+            async for part in parts:
+                left -= len(part)
+                if left <= 0:
                     return
 
 
-async def give(answer: Answer, send: Send, request_id: str) -> None:
-    length = (b"content-length", b"%d" % len(answer.body))
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": (length, (REQUEST_ID, request_id.encode()), *answer.headers),
-        }
-    )
-    await send({"type": "http.response.body", "body": answer.body})
+def give(answer: Answer, talk: Talk, request_id: str) -> None:
+    headers = [(REQUEST_ID, request_id), *answer.headers]
+    if answer.body:
+        talk.response_bytes(answer.status, headers, answer.body)
+    else:
+        talk.response_empty(answer.status, headers)

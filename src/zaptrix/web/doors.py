@@ -8,6 +8,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 import structlog
+from granian.rsgi import Scope
 
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm
@@ -19,7 +20,8 @@ from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address
-from zaptrix.web.answers import EMPTY, Answer, Receive, Scope, linger, plain
+from zaptrix.web.answers import EMPTY, Answer, HungUp, Talk, linger, parts_of, plain
+from zaptrix.web.asgi import asgi_scope
 from zaptrix.web.problems import (
     FORBIDDEN,
     MALFORMED,
@@ -46,13 +48,13 @@ class Doors:
         self._secrets = app.settings.meta_app_secret
         self._verify_token = app.settings.meta_verify_token
 
-    async def meta(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+    async def meta(self, scope: Scope, talk: Talk, request_id: str) -> Answer:
         """https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint"""
-        if scope["method"] == "GET":
+        if scope.method == "GET":
             return await self._challenge(scope)
         _only(scope, "POST", allow="GET, POST")
-        body = await _body(scope, receive, META_BODY_BYTES_MAX)
-        if not webhook.verify(self._secrets, body, _header(scope, b"x-hub-signature-256")):
+        body = await _body(scope, talk, META_BODY_BYTES_MAX)
+        if not webhook.verify(self._secrets, body, scope.headers.get("x-hub-signature-256")):
             raise await self._stranger(scope, unauthorized("The signature is missing or is not Meta's"))
         try:
             await self._app.receiver.accept(webhook.split(body, request_id))
@@ -61,10 +63,10 @@ class Doors:
         metrics.webhook_received(Side.WHATSAPP)
         return EMPTY
 
-    async def bitrix24(self, scope: Scope, receive: Receive, request_id: str) -> Answer:
+    async def bitrix24(self, scope: Scope, talk: Talk, request_id: str) -> Answer:
         """https://apidocs.bitrix24.com/api-reference/events/index.html"""
         _only(scope, "POST", allow="POST")
-        body = await _body(scope, receive, BITRIX_BODY_BYTES_MAX)
+        body = await _body(scope, talk, BITRIX_BODY_BYTES_MAX)
         try:
             events = await self._app.admission.admit(body, request_id)
             if self._app.spool.waits():
@@ -86,7 +88,7 @@ class Doors:
         return EMPTY
 
     async def _challenge(self, scope: Scope) -> Answer:
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query = dict(parse_qsl(scope.query_string, keep_blank_values=True))
         text = webhook.challenge(query, self._verify_token)
         if text is None:
             raise await self._stranger(scope, Problem(FORBIDDEN, "The verify token is not ours"))
@@ -105,51 +107,35 @@ class Doors:
     async def _stranger(self, scope: Scope, refusal: Problem) -> Problem:
         """`refusal`, or that they have to slow down, who cannot show that they are a platform."""
         settings = self._app.settings
-        address = client_address(scope, settings.trusted_proxies)
+        address = client_address(asgi_scope(scope), settings.trusted_proxies)
         wait_s = await self._app.throttle.allow(f"door:{address}", settings.webhook_unauthenticated_rate_per_min)
         return refusal if wait_s is None else too_many(wait_s)
 
 
 def _only(scope: Scope, method: str, *, allow: str) -> None:
-    if scope["method"] != method:
+    if scope.method != method:
         raise Problem(METHOD_NOT_ALLOWED, f"Only {allow}", headers={"Allow": allow})
 
 
-async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def _body(scope: Scope, talk: Talk, limit: int) -> bytes:
     """The whole body; no more is kept of it than `limit` allows."""
-    told = _header(scope, b"content-length") or ""
-    if told.isdigit() and len(told) < 20 and int(told) > limit:
-        raise await _too_large(receive, limit)
+    told = scope.headers.get("content-length", "")
+    try:
+        # What is told is also what is read: the server sees to that.
+        return await (talk() if told.isdigit() and int(told) <= limit else _untold(talk, limit))
+    except HungUp:
+        raise Problem(MALFORMED, "The caller hung up before the body was whole") from None
+
+
+async def _untold(talk: Talk, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise Problem(MALFORMED, "The caller hung up before the body was whole")
-        part: bytes = message.get("body", b"")
+    coming = parts_of(talk)
+    async for part in coming:
         size += len(part)
-        if not message.get("more_body"):
-            if size > limit:
-                raise _refused(limit)
-            return b"".join((*parts, part)) if parts else part
         if size > limit:
-            raise await _too_large(receive, limit)
+            await linger(coming)
+            # What was not read of it would be taken for the next request of this connection.
+            raise Problem(TOO_LARGE, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
         parts.append(part)
-
-
-async def _too_large(receive: Receive, limit: int) -> Problem:
-    await linger(receive)
-    return _refused(limit)
-
-
-def _refused(limit: int) -> Problem:
-    # What was not read of it would be taken for the next request of this connection.
-    return Problem(TOO_LARGE, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
-
-
-def _header(scope: Scope, wanted: bytes) -> str | None:
-    for name, value in scope["headers"]:
-        if name == wanted:
-            text: str = value.decode("latin-1")
-            return text
-    return None
+    return b"".join(parts)

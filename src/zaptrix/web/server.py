@@ -14,7 +14,7 @@ from granian.log import LogLevels
 
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
-from zaptrix.web.asgi import Gateway
+from zaptrix.web.gateway import Gateway
 from zaptrix.web.openapi import monitoring_words
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def serve(settings: Settings) -> None:
         "zaptrix",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.ASGI,
+        interface=Interfaces.RSGI,
         workers=settings.web_processes,
         loop=Loops.uvloop,
         http=HTTPModes.http1,
@@ -53,7 +53,7 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_S,
     )
-    server.serve(target_loader=partial(load, settings), wrap_loader=False)
+    server.serve(target_loader=partial(load, settings), wrap_loader=False)  # type: ignore[arg-type]  # RSGI takes an object
 
 
 def load(settings: Settings) -> Gateway:
