@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--systems", default="zaptrix", help=f"with commas, playing in turn: {', '.join(SYSTEMS)}")
     parser.add_argument("--gateways", type=int, default=1, help="processes of the gateway")
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
-    parser.add_argument("--connections", type=int, default=64, help="of the load generator")
+    parser.add_argument("--connections", type=int, default=128, help="of the load generator")
     parser.add_argument("--scale", type=float, default=1.0, help="less than 1: everything smaller")
     parser.add_argument("--far-latency-ms", type=float, default=0.0, help="how long both platforms think")
     parser.add_argument("--no-read-marks", action="store_true", help="channels without blue ticks")

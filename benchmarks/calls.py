@@ -28,8 +28,8 @@ class Calls:
         """What others called since `start`; our own question is left out."""
         commands, transactions = await self._counts()
         return {
-            "Redis commands": commands - self._before[0] - 1,
-            "PostgreSQL transactions": transactions - self._before[1] - 1,
+            "Redis commands": max(commands - self._before[0] - 1, 0),
+            "PostgreSQL transactions": max(transactions - self._before[1] - 1, 0),
         }
 
     async def _counts(self) -> tuple[int, int]:

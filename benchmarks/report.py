@@ -58,8 +58,23 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
         ]
         groups = _grouped(result["runs"])
         lines += [_row(key, group, groups.get((key[0], "peer"))) for key, group in groups.items()]
-        lines.append("")
+        lines += ["", *_beside(groups), ""]
     return "\n".join(lines)
+
+
+# What has no column and is the point of its part.
+_BESIDE = ("slower %", "more CPU %", "longest gap s", "first arrival s", "/s", "CPU s an hour")
+
+
+def _beside(groups: dict[tuple[str, str], list[dict[str, Any]]]) -> list[str]:
+    """Medians of the further figures, a line a row of the table."""
+    lines = []
+    for (what, system), group in groups.items():
+        names = [name for name in group[0].get("more", {}) if any(part in name for part in _BESIDE)]
+        told = [f"{name} {median_of(m['more'][name] for m in group):,.1f}" for name in names]
+        if told:
+            lines.append(f"- {what} ({system}): {', '.join(told)}")
+    return lines
 
 
 def _grouped(runs: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -73,7 +88,7 @@ def _grouped(runs: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[
 def _row(key: tuple[str, str], group: list[dict[str, Any]], peer: list[dict[str, Any]] | None) -> str:
     rate = median_of(m["rate_per_s"] for m in group)
     yardstick = median_of(m["rate_per_s"] for m in peer) if peer and peer is not group else 0.0
-    cells = [*key, f"{rate:,.0f}", f"{rate / yardstick:.1f} x" if yardstick else ""]
+    cells = [*key, f"{rate:,.0f}" if rate else "", f"{rate / yardstick:.1f} x" if yardstick else ""]
     for name in ("p50", "p99", "p999"):
         values = [m["latencies_ms"][name] for m in group if m.get("latencies_ms")]
         cells.append(f"{median_of(values):.1f}" if values else "")
@@ -87,7 +102,7 @@ def _median_total(group: list[dict[str, Any]], field: str, a_message: float | No
         sum(cost[field] for name, cost in m["costs"].items() if name not in {"load", "platforms"})
         * (a_message / max(m["messages"], 1) if a_message else 1)
         for m in group
-        if m.get("costs")
+        if m.get("costs") and (m["messages"] or not a_message)
     ]
     return f"{median_of(totals):,.0f}" if totals else ""
 

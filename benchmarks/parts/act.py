@@ -27,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     scale: float = 1.0
     gateways: int = 1
     workers: int = 1
-    connections: int = 64
+    connections: int = 128
     read_marks: bool = True
     receipts: bool = True
     far_latency_ms: float = 0.0
