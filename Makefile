@@ -34,6 +34,9 @@ test: check chromium ## all checks and all tests, from nothing
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(subst $(COMMA), ,$(PARTS)) --runs $(RUNS) $(BENCH)
 
+sim: .venv/ready-dev ## worlds under fire, drawn by seeds: make sim SEED=7, or SEEDS=1-200 JOBS=4 SECONDS=20
+	@$(BIN)/python -m proof $(or $(SEEDS),$(SEED)) --seconds $(or $(SECONDS),20) --jobs $(JOBS)
+
 check: .venv/ready-dev ## style, types, floors and house rules (no servers needed)
 	@$(MAKE) --no-print-directory style types floors house
 	@echo "check: style, types, floors and house rules are kept"

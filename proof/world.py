@@ -6,11 +6,9 @@ the gateway's own API, and kill, stop and flush what they like.
 
 import asyncio
 import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +21,13 @@ from cryptography.fernet import Fernet
 
 from proof.ports import free_port
 from zaptrix.app import create_api_key
+from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import Servers, servers_in
 from zaptrix.settings import Settings
 from zaptrix.store.migrate import upgrade
 
 START_S_MAX = 60.0
+STOP_S_MAX = 20.0
 DRAIN_S_MAX = 90.0
 POLL_S = 0.05
 
@@ -72,9 +72,9 @@ class World:
     sim_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
     admin_key: str = ""
-    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
-    gateway: "subprocess.Popen[bytes] | None" = None
-    simulator: "subprocess.Popen[bytes] | None" = None
+    workers: list[Child] = field(default_factory=list)
+    gateway: Child | None = None
+    simulator: Child | None = None
     session: aiohttp.ClientSession = field(init=False)
     _tenants: int = 0
 
@@ -99,7 +99,7 @@ class World:
         await self.session.close()
         for process in (*self.workers, self.gateway, self.simulator):
             if process is not None:
-                _end(process)
+                process.stop()
         await asyncio.to_thread(self.servers.stop)
 
     @property
@@ -133,29 +133,27 @@ class World:
 
     # --- processes -------------------------------------------------------------------------------------------------
 
-    def start_worker(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start_worker(self, *arguments: str) -> Child:
         worker = self._spawn("zaptrix", f"worker{len(self.workers)}", "worker", *arguments)
         self.workers.append(worker)
         return worker
 
     def kill_worker(self, index: int = 0) -> None:
         """kill -9: nothing is finished, nothing is said."""
-        worker = self.workers.pop(index)
-        worker.kill()
-        worker.wait(10)
+        self.workers.pop(index).kill()
 
     def start_gateway(self) -> None:
         self.gateway = self._spawn("zaptrix", "gateway", "serve")
 
     def stop_gateway(self) -> None:
         assert self.gateway is not None
-        _end(self.gateway)
+        self.gateway.stop()
         self.gateway = None
 
     def kill_gateway(self) -> None:
         """kill -9, with the process that answers the requests."""
         assert self.gateway is not None
-        _kill_family(self.gateway)
+        self.gateway.kill()
         self.gateway = None
 
     async def gateway_is_up(self) -> None:
@@ -212,16 +210,24 @@ class World:
         assert ledger["violations"] == []
         return ledger
 
-    async def tenant(self, **channel: Any) -> "Tenant":
-        """A portal with one line and one number, known to the simulators and to the gateway."""
+    async def tenant(self, *, beside: "Tenant | None" = None, **channel: Any) -> "Tenant":
+        """A portal with one line and one number, known to the simulators and to the gateway.
+
+        `beside`: another number and line of that one's portal.
+        """
         self._tenants += 1
         key, number = f"p{self._tenants}", f"2109876543{self._tenants:05d}"
-        portal = await self.control("POST", "portals", {"portal": key, "lines": [{"id": 14, "name": "Vendas"}]})
+        lines = [{"id": 14, "name": "Vendas"}, {"id": 15, "name": "Suporte"}]
+        portal = beside.portal if beside else await self.control("POST", "portals", {"portal": key, "lines": lines})
         phone = await self.control(
             "POST", "numbers", {"phone_number_id": number, "display_phone_number": f"55114004{self._tenants:04d}"}
         )
-        tenant = Tenant(world=self, key=key, number=number, portal=portal, phone=phone)
-        await tenant.join(**channel)
+        tenant = Tenant(world=self, key=portal["portal"], number=number, portal=portal, phone=phone)
+        if beside is None:
+            await tenant.join()
+        else:
+            tenant.portal_id = beside.portal_id
+        await tenant.open_channel(**{"line_id": 15 if beside else 14, **channel})
         return tenant
 
     async def _answers(self, url: str) -> bool:
@@ -231,12 +237,17 @@ class World:
         except aiohttp.ClientError:
             return False
 
-    def _spawn(self, module: str, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    def _spawn(self, module: str, name: str, *arguments: str, extra: Mapping[str, str] | None = None) -> Child:
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("META_", "BITRIX_"))}
-        with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], env=environ | self.environ, stdout=log, stderr=log
+        return Child(
+            Program(
+                name=name,
+                argv=[sys.executable, "-m", module, *arguments],
+                environ=environ | self.environ | dict(extra or {}),
+                log=self.folder / f"{name}.log",
+                stop_wait_s=STOP_S_MAX,
             )
+        )
 
 
 @dataclass(kw_only=True)
@@ -251,12 +262,15 @@ class Tenant:
     portal_id: UUID = field(default=UUID(int=0))
     channel_id: UUID = field(default=UUID(int=0))
 
-    async def join(self, **channel: Any) -> None:
-        """Make portal and channel known to the gateway, as an admin would."""
+    async def join(self) -> None:
+        """Make the portal known to the gateway, as an admin would."""
         fields = ("portal_url", "member_id", "client_id", "client_secret", "access_token", "refresh_token")
         more = {"application_token": self.portal["application_token"], "expires_at": iso(self.portal["expires"])}
         body = {name: self.portal[name] for name in (*fields, "client_endpoint")} | more
         self.portal_id = UUID((await self.world.api("POST", "/api/portals", body))["id"])
+
+    async def open_channel(self, **channel: Any) -> None:
+        """Join the number to its line, as an admin would."""
         joined = await self.world.api(
             "POST",
             "/api/channels",
@@ -266,7 +280,6 @@ class Tenant:
                 "phone_number_id": self.number,
                 "display_phone_number": self.phone["display_phone_number"],
                 "access_token": self.phone["access_token"],
-                "line_id": 14,
                 **channel,
             },
         )
@@ -325,20 +338,3 @@ class Tenant:
         """A chat with one message of the customer's in it."""
         await self.customer_writes(f"bom dia de {wa_id}", wa_id=wa_id)
         await self.world.drained()
-
-
-def _kill_family(process: "subprocess.Popen[bytes]") -> None:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-    process.kill()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-    process.wait(10)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(10)

@@ -131,9 +131,14 @@ class Control:
         return self._number_record(number)
 
     async def customer_writes(self, wanted: Wanted, _query: Wanted) -> Any:
-        """`count` texts, numbered when there are several: the ledger knows a text by its words."""
+        """`count` texts, numbered when there are several: the ledger knows a text by its words.
+
+        `hours_ago`: they were written then, and are told late.
+        """
         phone = self._phones.writer(self._number(wanted), wanted)
-        return {"wamids": [self._phones.write(phone, text) for text in _texts(wanted)], "customer": phone.customer.key}
+        hours_ago = float(wanted.get("hours_ago") or 0.0)
+        wamids = [self._phones.write(phone, text, hours_ago) for text in _texts(wanted)]
+        return {"wamids": wamids, "customer": phone.customer.key}
 
     async def customers_write(self, wanted: Wanted, _query: Wanted) -> Any:
         """Many customers in one call: {"writes": [{...}, ...]}."""

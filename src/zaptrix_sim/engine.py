@@ -20,7 +20,7 @@ class Engine:
     url: str = ""
 
     def now(self) -> float:
-        return time.time()
+        return time.time() + self.options.clock_skew_s
 
     def record(self, fact: Fact) -> None:
         self.world.changes += 1

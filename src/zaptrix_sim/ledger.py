@@ -47,7 +47,7 @@ class Ledger:
     outbound: Outbound = field(default_factory=Outbound)
     room_of_place: dict[tuple[Thread, str, str], Room] = field(default_factory=dict)
     portal_of_number: dict[str, str] = field(default_factory=dict)
-    latest_post: dict[Room, tuple[int, str]] = field(default_factory=dict)
+    latest_post: dict[Room, Inbound] = field(default_factory=dict)
 
     def record(self, fact: Fact) -> None:
         self.books.clock += 1
@@ -60,7 +60,7 @@ class Ledger:
     # --- inbound: customer to operator ---------------------------------------------------------------------------
 
     def customer_wrote(self, fact: CustomerWrote) -> None:
-        item = Inbound(wamid=fact.wamid, thread=fact.thread)
+        item = Inbound(wamid=fact.wamid, thread=fact.thread, written=self.books.clock)
         self.inbound[fact.wamid] = self.inbound_open[fact.wamid] = item
         self.books.counts["customers_wrote"] += 1
 
@@ -106,11 +106,11 @@ class Ledger:
             self.books.violations.add("strange_conversation", "one conversation is split over two chats", fact.wamid)
 
     def _judge_order(self, item: Inbound, room: Room) -> None:
-        posted, wamid = self.latest_post.get(room, (0, ""))
-        if item.acknowledged is not None and item.acknowledged < posted:
-            self.books.violations.add("disordered", "a text stands after one that came later", item.wamid, wamid)
-        if item.posted is not None and item.posted > posted:
-            self.latest_post[room] = (item.posted, item.wamid)
+        latest = self.latest_post.get(room)
+        if latest is not None and item.must_precede(latest):
+            self.books.violations.add("disordered", "a text stands after one that came later", item.wamid, latest.wamid)
+        if item.posted is not None and (latest is None or item.posted > (latest.posted or 0)):
+            self.latest_post[room] = item
 
     def marked_read(self, fact: MarkedRead) -> None:
         item = self.inbound.get(fact.wamid)

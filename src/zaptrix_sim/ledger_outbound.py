@@ -50,7 +50,7 @@ class Outbound:
     landed: set[tuple[Thread, str]] = field(default_factory=set)
     refused: set[tuple[Thread, str]] = field(default_factory=set)
     foreign: set[tuple[Thread, str, str]] = field(default_factory=set)
-    latest_post: dict[Thread, tuple[int, Note]] = field(default_factory=dict)
+    latest_post: dict[Thread, Answer] = field(default_factory=dict)
     latest_lost: dict[Room, Note] = field(default_factory=dict)
 
     def record(self, fact: Any, books: Books) -> None:
@@ -91,7 +91,7 @@ class Outbound:
 
     def _wrote(self, fact: OperatorWrote, books: Books) -> None:
         key, name = undressed(fact.text), undressed(fact.operator)
-        answer = Answer(note=fact.note, room=fact.room, text=fact.text, name=name, left=key)
+        answer = Answer(note=fact.note, room=fact.room, text=fact.text, name=name, left=key, written=books.clock)
         self.open[fact.note] = answer
         for known_as in (key, name + key) if name else (key,):
             self.expected.setdefault(known_as, deque()).append(answer)
@@ -195,11 +195,12 @@ class Outbound:
         if answer.lost and answer.acknowledged is None:
             self._judge_late(answer, books)
             return
-        posted, note = self.latest_post.get(thread, (0, ("", 0)))
-        if answer.acknowledged is not None and answer.acknowledged < posted:
-            books.violations.add("disordered", "an answer stands after one that was written later", answer.note, note)
-        if answer.posted is not None and answer.posted > posted:
-            self.latest_post[thread] = (answer.posted, answer.note)
+        latest = self.latest_post.get(thread)
+        if latest is not None and answer.must_precede(latest):
+            said = "an answer stands after one that was written later"
+            books.violations.add("disordered", said, answer.note, latest.note)
+        if answer.posted is not None and (latest is None or answer.posted > (latest.posted or 0)):
+            self.latest_post[thread] = answer
 
     def _judge_late(self, answer: Answer, books: Books) -> None:
         """Nobody was told of it, so it may come after what was written later; but not after another like it."""

@@ -17,10 +17,21 @@ _DRESS: Final = {ord(sign): None for sign in "*_~`>-•\u200b\u200c\u200d\u2060\
 
 @dataclass(slots=True)
 class Passage:
-    """When the far side first heard of a message, and when it said it had it: moments of the ledger's own clock."""
+    """When a message was written, when the far side first heard of it, and when it said that it had it: moments of the
+    ledger's own clock."""
 
+    written: int = 0
     posted: int | None = None
     acknowledged: int | None = None
+
+    def must_precede(self, other: "Passage") -> bool:
+        """Whether a gateway had to put it before `other`: it had it before it heard of `other`, which is younger.
+
+        An older one that was told late may be put where it belongs, before what came first, or at the end.
+        """
+        if self.acknowledged is None or other.posted is None:
+            return False
+        return self.acknowledged < other.posted and self.written < other.written
 
 
 @dataclass(slots=True)

@@ -102,16 +102,19 @@ class Phones:
 
     # --- what customers do ---------------------------------------------------------------------------------------
 
-    def write(self, phone: Phone, text: str) -> str:
-        """A customer's text: it is on her phone at once, and its webhook goes out in the background."""
-        now = self._engine.now()
+    def write(self, phone: Phone, text: str, hours_ago: float = 0.0) -> str:
+        """A customer's text: it is on her phone at once, and its webhook goes out in the background.
+
+        `hours_ago`: she wrote it then, and Meta only gets round to telling now.
+        """
+        now = self._engine.now() - hours_ago * 3600.0
         message = PhoneMessage(id=new_wamid(), by_customer=True, text=text, at=now, rank=Rank.SENT)
         phone.messages.append(message)
-        phone.wrote_at = now
+        phone.wrote_at = max(phone.wrote_at or now, now)
         self._engine.world.wamids[message.id] = (phone, message)
         self._engine.record(CustomerWrote(message.id, phone.thread))
         if self._engine.options.count_inbound:
-            phone.number.pace.pour(now)
+            phone.number.pace.pour(self._engine.now())
         update = self._webhooks.push(phone, "messages", message_item(phone, message), contact(phone.customer))
         if update is None:
             message.rank = Rank.PENDING

@@ -47,6 +47,7 @@ class Options:
     item_operating_s: float = 0.02
     operating_limit_s: float = 480.0
     event_timeout_s: float = 5.0
+    clock_skew_s: float = 0.0  # how far both platforms' clocks are ahead of the machine's
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

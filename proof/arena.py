@@ -1,0 +1,133 @@
+"""The world of a seed: several gateways behind a balancer, several workers, and everybody's chats at hand."""
+
+import asyncio
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from proof.balancer import Balancer
+from proof.plan import Plan
+from proof.ports import free_port
+from proof.world import START_S_MAX, Tenant, World, eventually, iso
+from zaptrix.cli.children import Child
+from zaptrix.cli.embedded import servers_in
+from zaptrix.store.migrate import upgrade
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+@dataclass(kw_only=True)
+class Arena(World):
+    """`port` is the balancer's; the gateways listen on ports of their own."""
+
+    plan: Plan
+    gateways: dict[int, Child | None] = field(default_factory=dict)
+    tenants: list[Tenant] = field(default_factory=list)
+    chats: dict[int, int] = field(default_factory=dict)  # by the number of a person
+
+    async def open(self, template: Path) -> None:
+        """Everything up, the channels joined, the first chats opened; call `stop` also when this fails half-way."""
+        # A copy of migrated servers: half a second instead of three of initdb and migrations.
+        await asyncio.to_thread(_copy, template, self.folder)
+        self.extra |= {"SIM_CLOCK_SKEW_S": str(self.plan.platforms_ahead_s)}
+        self.gateways = {free_port(): None for _ in range(self.plan.gateways)}
+        self.balancer = Balancer(self.port, list(self.gateways))
+        await self.balancer.start()
+        await self.start(workers=self.plan.workers)
+        for portal in self.plan.channels:
+            beside = next((one for one in self.tenants if one.key == f"p{portal + 1}"), None)
+            self.tenants.append(await self.tenant(beside=beside))
+        await self._open_chats()
+
+    async def stop(self) -> None:
+        for gateway in self.gateways.values():
+            if gateway is not None:
+                gateway.stop()
+        await super().stop()
+        await self.balancer.stop()
+
+    def start_gateway(self) -> None:
+        """Those that are not there."""
+        for port, gateway in self.gateways.items():
+            if gateway is None or gateway.exit_code() is not None:
+                self.gateways[port] = self._spawn("zaptrix", f"gateway{port}", "serve", extra={"PORT": str(port)})
+
+    def start_worker(self, *arguments: str) -> Child:
+        """The first one's clock is the one that the plan has set wrong."""
+        ahead_s = self.plan.worker_ahead_s if not self.workers else 0.0
+        extra = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{ahead_s:+.0f}s"} if ahead_s and Path(FAKETIME).exists() else {}
+        extra |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1"} if extra else {}
+        worker = self._spawn("zaptrix", f"worker{len(self.workers)}", "worker", *arguments, extra=extra)
+        self.workers.append(worker)
+        return worker
+
+    async def chat_of(self, who: int) -> int:
+        """The chat of a person on the open line, by the simulators' word alone."""
+        person = self.plan.people[who]
+        tenant = self.tenants[person.channel]
+        filters = f"portal={tenant.key}&phone_number_id={tenant.number}&customer={person.wa_id}&messages=1"
+        chats = (await self.control("GET", f"state?{filters}"))["chats"]
+        return int(chats[0]["chat_id"])
+
+    async def repair_portal(self, tenant: Tenant) -> None:
+        """As an admin does who authorises again."""
+        told = await self.control("POST", f"portals/{tenant.key}/tokens")
+        tokens = {name: told[name] for name in ("access_token", "refresh_token")}
+        await self._insist(f"/api/portals/{tenant.portal_id}", tokens | {"expires_at": iso(told["expires"])})
+
+    async def repair_number(self, tenant: Tenant) -> None:
+        told = await self.control("POST", f"numbers/{tenant.number}/tokens")
+        await self._insist(f"/api/channels/{tenant.channel_id}", {"access_token": told["access_token"]})
+
+    async def _insist(self, path: str, body: dict[str, str]) -> None:
+        """An admin tries again while the gateway, or what it stands on, is away."""
+
+        async def done() -> bool:
+            try:
+                await self.api("PUT", path, body)
+            except (aiohttp.ClientError, AssertionError, TimeoutError):
+                return False
+            return True
+
+        await eventually(done, START_S_MAX, f"PUT {path}")
+
+    async def _open_chats(self) -> None:
+        openers = [(who, person) for who, person in enumerate(self.plan.people) if person.opened]
+        await self.control(
+            "POST",
+            "customers/write_many",
+            {
+                "writes": [
+                    {"phone_number_id": self.tenants[p.channel].number, "from": p.wa_id, "text": f"opens {who:05d}z"}
+                    for who, p in openers
+                ]
+            },
+        )
+        await self.drained()
+        self.chats = {who: await self.chat_of(who) for who, _ in openers}
+
+    async def is_answering(self) -> bool:
+        """Whether each gateway is."""
+        return all([await self._answers(f"http://127.0.0.1:{port}/health") for port in self.gateways])
+
+    async def gateway_is_up(self) -> None:
+        await eventually(self.is_answering, START_S_MAX, "the gateways")
+
+
+async def make_template(folder: Path) -> None:
+    """Servers that were initialised and migrated once, to be copied for each world."""
+    servers = servers_in(folder / "servers")
+    await asyncio.to_thread(servers.start)
+    try:
+        await upgrade(servers.postgres.url)
+    finally:
+        await asyncio.to_thread(servers.stop)
+
+
+def _copy(template: Path, folder: Path) -> None:
+    # cp keeps owners, which PostgreSQL insists on and shutil loses.
+    cp = shutil.which("cp") or "/bin/cp"
+    subprocess.run([cp, "-a", "--reflink=auto", str(template / "servers"), str(folder / "servers")], check=True)

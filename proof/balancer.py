@@ -1,0 +1,74 @@
+"""A load balancer in front of several gateways, as production has one; and the place where connections are cut."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+CHUNK_BYTES = 64 * 1024
+
+
+class Balancer:
+    """Hands each connection to the next gateway that takes it; closes it when none does."""
+
+    def __init__(self, port: int, backends: Sequence[int]) -> None:
+        self._port = port
+        self._backends = list(backends)
+        self._server: asyncio.Server | None = None
+        self._lines: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        await asyncio.gather(*self._lines, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Every connection ends now, whatever is on its way in it."""
+        for line in self._lines:
+            line.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = asyncio.current_task()
+        assert line is not None
+        self._lines.add(line)
+        try:
+            backend = await self._connect()
+            if backend is not None:
+                await _join((reader, writer), backend)
+        except asyncio.CancelledError:
+            pass  # cut
+        finally:
+            self._lines.discard(line)
+            writer.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in self._backends:
+            self._backends.append(self._backends.pop(0))
+            with suppress(OSError):
+                return await asyncio.open_connection("127.0.0.1", self._backends[0])
+        return None
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _join(one: Ends, other: Ends) -> None:
+    """Both directions, until either end hangs up."""
+    flows = [asyncio.create_task(_flow(one[0], other[1])), asyncio.create_task(_flow(other[0], one[1]))]
+    try:
+        await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for flow in flows:
+            flow.cancel()
+        await asyncio.gather(*flows, return_exceptions=True)
+        other[1].transport.abort()
+
+
+async def _flow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while part := await reader.read(CHUNK_BYTES):
+            writer.write(part)
+            await writer.drain()

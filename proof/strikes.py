@@ -1,0 +1,167 @@
+"""What can be broken, and how. Each strike returns when it is over; whatever was taken away is there again."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import redis.asyncio
+
+from proof.arena import Arena
+from proof.plan import STRIKES, Strike
+
+
+async def strike(arena: Arena, what: Strike) -> None:
+    """Do it."""
+    await _BY_NAME[what.name](arena, what)
+
+
+async def _kill_worker(arena: Arena, what: Strike) -> None:
+    arena.kill_worker(int(what.pick * len(arena.workers)))
+    await asyncio.sleep(what.lasts_s)
+    arena.start_worker()
+
+
+async def _kill_gateway(arena: Arena, what: Strike) -> None:
+    port = list(arena.gateways)[int(what.pick * len(arena.gateways))]
+    _kill_at(arena, port)
+    await asyncio.sleep(what.lasts_s)
+    arena.start_gateway()
+
+
+async def _all_gateways_away(arena: Arena, what: Strike) -> None:
+    for port in arena.gateways:
+        _kill_at(arena, port)
+    await asyncio.sleep(what.lasts_s)
+    arena.start_gateway()
+    await arena.gateway_is_up()
+
+
+def _kill_at(arena: Arena, port: int) -> None:
+    gateway = arena.gateways[port]
+    if gateway is not None:
+        gateway.kill()
+        arena.gateways[port] = None
+
+
+async def _kill_postgres_backend(arena: Arena, what: Strike) -> None:
+    """kill -9 of one session: PostgreSQL ends all of them and recovers."""
+    if pids := await _sessions(arena):
+        os.kill(pids[int(what.pick * len(pids))], signal.SIGKILL)
+
+
+async def _crash_postgres(arena: Arena, what: Strike) -> None:
+    assert arena.servers.postgres.pid is not None
+    os.kill(arena.servers.postgres.pid, signal.SIGQUIT)  # "immediate": no goodbye, no checkpoint
+    await _until_ended(arena.servers.postgres.exit_code)
+    await asyncio.sleep(what.lasts_s)
+    await asyncio.to_thread(arena.servers.postgres.stop)
+    await asyncio.to_thread(arena.servers.postgres.start)
+
+
+async def _restart_postgres(arena: Arena, what: Strike) -> None:
+    await asyncio.to_thread(arena.servers.postgres.stop)
+    await asyncio.sleep(what.lasts_s)
+    await asyncio.to_thread(arena.servers.postgres.start)
+
+
+async def _cut_postgres(arena: Arena, _what: Strike) -> None:
+    for pid in await _sessions(arena):
+        os.kill(pid, signal.SIGTERM)
+
+
+async def _kill_redis(arena: Arena, what: Strike) -> None:
+    await asyncio.to_thread(arena.servers.redis.kill)
+    await asyncio.sleep(what.lasts_s)
+    await asyncio.to_thread(arena.servers.redis.start)
+
+
+async def _restart_redis(arena: Arena, what: Strike) -> None:
+    await asyncio.to_thread(arena.servers.redis.stop)
+    await asyncio.sleep(what.lasts_s)
+    await asyncio.to_thread(arena.servers.redis.start)
+
+
+async def _flush_redis(arena: Arena, _what: Strike) -> None:
+    await arena.flush_redis()
+
+
+async def _hang_redis(arena: Arena, what: Strike) -> None:
+    pid = arena.servers.redis.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(what.lasts_s)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def _cut_redis(arena: Arena, _what: Strike) -> None:
+    async with redis.asyncio.from_url(arena.servers.redis.url) as client:
+        await client.client_kill_filter(_type="normal", skipme=True)
+
+
+async def _cut_http(arena: Arena, _what: Strike) -> None:
+    arena.balancer.cut()
+
+
+async def _expire_tokens(arena: Arena, _what: Strike) -> None:
+    for key in {tenant.key for tenant in arena.tenants}:
+        await arena.control("POST", f"portals/{key}/expire")
+
+
+async def _revoke_portal(arena: Arena, what: Strike) -> None:
+    """The refresh token is dead, and with it the portal; after a while its admin authorises again."""
+    tenant = arena.tenants[int(what.pick * len(arena.tenants))]
+    await arena.control("POST", f"portals/{tenant.key}/revoke", {"what": "refresh_token"})
+    await arena.control("POST", f"portals/{tenant.key}/expire")
+    await asyncio.sleep(what.lasts_s)
+    await arena.repair_portal(tenant)
+
+
+async def _revoke_number(arena: Arena, what: Strike) -> None:
+    tenant = arena.tenants[int(what.pick * len(arena.tenants))]
+    await arena.control("POST", f"numbers/{tenant.number}/revoke")
+    await asyncio.sleep(what.lasts_s)
+    await arena.repair_number(tenant)
+
+
+_SESSIONS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+async def _sessions(arena: Arena) -> list[int]:
+    connection = await asyncpg.connect(arena.servers.postgres.url)
+    try:
+        return [int(row["pid"]) for row in await connection.fetch(_SESSIONS)]
+    finally:
+        await connection.close()
+
+
+async def _until_ended(exit_code: Callable[[], int | None]) -> None:
+    while exit_code() is None:
+        await asyncio.sleep(0.02)
+
+
+_BY_NAME: dict[str, Callable[[Arena, Strike], Awaitable[None]]] = {
+    "kill_worker": _kill_worker,
+    "kill_gateway": _kill_gateway,
+    "all_gateways_away": _all_gateways_away,
+    "kill_postgres_backend": _kill_postgres_backend,
+    "crash_postgres": _crash_postgres,
+    "restart_postgres": _restart_postgres,
+    "cut_postgres": _cut_postgres,
+    "kill_redis": _kill_redis,
+    "restart_redis": _restart_redis,
+    "flush_redis": _flush_redis,
+    "hang_redis": _hang_redis,
+    "cut_redis": _cut_redis,
+    "cut_http": _cut_http,
+    "expire_tokens": _expire_tokens,
+    "revoke_portal": _revoke_portal,
+    "revoke_number": _revoke_number,
+}
+assert _BY_NAME.keys() == STRIKES.keys()
