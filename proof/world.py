@@ -216,18 +216,18 @@ class World:
         `beside`: another number and line of that one's portal.
         """
         self._tenants += 1
-        key, number = f"p{self._tenants}", f"2109876543{self._tenants:05d}"
-        lines = [{"id": 14, "name": "Vendas"}, {"id": 15, "name": "Suporte"}]
-        portal = beside.portal if beside else await self.control("POST", "portals", {"portal": key, "lines": lines})
+        key, number = beside.key if beside else f"p{self._tenants}", f"2109876543{self._tenants:05d}"
+        line = {"id": 15, "name": "Suporte"} if beside else {"id": 14, "name": "Vendas"}
+        portal = await self.control("POST", "portals", {"portal": key, "lines": [line]})
         phone = await self.control(
             "POST", "numbers", {"phone_number_id": number, "display_phone_number": f"55114004{self._tenants:04d}"}
         )
-        tenant = Tenant(world=self, key=portal["portal"], number=number, portal=portal, phone=phone)
+        tenant = Tenant(world=self, key=key, number=number, portal=portal, phone=phone)
         if beside is None:
             await tenant.join()
         else:
             tenant.portal_id = beside.portal_id
-        await tenant.open_channel(**{"line_id": 15 if beside else 14, **channel})
+        await tenant.open_channel(**{"line_id": line["id"], **channel})
         return tenant
 
     async def _answers(self, url: str) -> bool:
