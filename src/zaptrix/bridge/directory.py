@@ -1,10 +1,12 @@
-"""Who is who: portals and channels at hand for some seconds, so that a webhook costs no look-up."""
+"""Who is who: portals and channels at hand until they change, so that a webhook costs no look-up."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -37,72 +39,107 @@ class Sender(msgspec.Struct, frozen=True):
 
 
 class _Book(Generic[Key, Value]):
-    """Look-ups remembered for a moment. While PostgreSQL is away, what was known stays good."""
+    """Look-ups remembered until one of the rows that they stand on has changed."""
 
-    def __init__(self, look_up: Callable[[Key], Awaitable[Value | None]]) -> None:
+    def __init__(
+        self, look_up: Callable[[Key], Awaitable[Value | None]], rows: Callable[[Key, Value], set[UUID]]
+    ) -> None:
         self._look_up = look_up
-        self._entries: dict[Key, tuple[float, Value]] = {}
+        self._rows = rows
+        self._entries: dict[Key, Value] = {}
+        self._age = 0
 
     async def get(self, key: Key) -> Value | None:
         known = self._entries.get(key)
-        if known and known[0] > time.monotonic():
-            return known[1]
-        try:
-            value = await self._look_up(key)
-        except StoreUnavailable:
-            if known:
-                return known[1]
-            raise
-        if value is None:
-            # Absence is not remembered: a number that was connected a moment ago must not lose its first messages.
-            self._entries.pop(key, None)
-            return None
-        if len(self._entries) >= _ENTRIES_MAX:
-            self._entries.clear()
-        self._entries[key] = (time.monotonic() + _FRESH_S, value)
+        if known is not None:
+            return known
+        age = self._age
+        value = await self._look_up(key)
+        # Absence is not remembered: a number that was connected a moment ago must not lose its first messages. Nor is
+        # what was read while something changed.
+        if value is not None and age == self._age:
+            if len(self._entries) >= _ENTRIES_MAX:
+                self._entries.clear()
+            self._entries[key] = value
         return value
 
-    def clear(self) -> None:
-        self._entries.clear()
+    def forget(self, changed: set[UUID] | None) -> None:
+        """What stands on one of these rows, or everything."""
+        self._age += 1
+        if changed is None:
+            self._entries.clear()
+        elif changed:
+            self._entries = {key: v for key, v in self._entries.items() if self._rows(key, v).isdisjoint(changed)}
 
 
 class Directory:
-    """Portals and channels by what the outside world calls them."""
+    """Portals and channels by what the outside world calls them. While PostgreSQL is away, what was known stays good.
+
+    Every `_FRESH_S` all rows' versions are compared in one query. Measured with 1,000 portals at 1,000 messages/s:
+    looking each tenant up every two seconds cost two statements a message.
+    """
 
     def __init__(self, database: Database, box: SecretBox) -> None:
         self._database = database
         self._box = box
-        self._by_number: _Book[str, Tenant] = _Book(self._number)
-        self._by_channel: _Book[ChannelId, Tenant] = _Book(self._channel)
-        self._by_member: _Book[str, Sender] = _Book(self._member)
-        self._by_portal: _Book[PortalId, Portal] = _Book(self._portal)
-        self._tokens: _Book[ChannelId, str] = _Book(self._token)
+        self._by_number: _Book[str, Tenant] = _Book(self._number, _tenant_rows)
+        self._by_channel: _Book[ChannelId, Tenant] = _Book(self._channel, _tenant_rows)
+        self._by_member: _Book[str, Sender] = _Book(self._member, lambda _key, sender: {sender.portal.id})
+        self._by_portal: _Book[PortalId, Portal] = _Book(self._portal, lambda key, _portal: {key})
+        self._tokens: _Book[ChannelId, str] = _Book(self._token, lambda key, _token: {key})
+        self._versions: dict[UUID, str] = {}
+        self._compare_at = 0.0
+        self._comparing: asyncio.Task[None] | None = None
 
     async def number(self, phone_number_id: str) -> Tenant | None:
         """The tenant that a WhatsApp number belongs to. Raises StoreUnavailable, as all here."""
-        return await self._by_number.get(phone_number_id)
+        return await self._get(self._by_number, phone_number_id)
 
     async def channel(self, channel_id: ChannelId) -> Tenant | None:
-        return await self._by_channel.get(channel_id)
+        return await self._get(self._by_channel, channel_id)
 
     async def sender(self, member_id: str) -> Sender | None:
         """The portal that an event claims to come from, with the token that proves it."""
-        return await self._by_member.get(member_id)
+        return await self._get(self._by_member, member_id)
 
     async def portal(self, portal_id: PortalId) -> Portal | None:
-        return await self._by_portal.get(portal_id)
+        return await self._get(self._by_portal, portal_id)
 
     async def number_token(self, channel_id: ChannelId) -> str:
         """`core.ports.NumberTokens`."""
-        token = await self._tokens.get(channel_id)
+        token = await self._get(self._tokens, channel_id)
         if token is None:
             raise Unauthorized("no_channel", "the channel is gone", scope=Scope.CHANNEL)
         return token
 
     def clear(self) -> None:
         """Something was changed by this process: look again."""
+        self._forget(None)
+
+    def _forget(self, changed: set[UUID] | None) -> None:
         for book in (self._by_number, self._by_channel, self._by_member, self._by_portal, self._tokens):
-            book.clear()
+            book.forget(changed)
+
+    async def _get(self, book: _Book[Key, Value], key: Key) -> Value | None:
+        if time.monotonic() >= self._compare_at and self._comparing is None:
+            self._comparing = asyncio.create_task(self._compare())
+        if self._comparing is not None:
+            await asyncio.shield(self._comparing)
+        return await book.get(key)
+
+    async def _compare(self) -> None:
+        """Forget what has changed since the last look."""
+        try:
+            async with self._database.connection() as connection:
+                versions = await portals.versions(connection)
+            changed = {row for row, _ in versions.items() ^ self._versions.items()}
+            self._versions = versions
+            self._forget(changed)
+        except StoreUnavailable:
+            pass  # what was known stays good
+        finally:
+            self._compare_at = time.monotonic() + _FRESH_S
+            self._comparing = None
 
     async def _number(self, phone_number_id: str) -> Tenant | None:
         async with self._database.connection() as connection:
@@ -128,3 +165,7 @@ class Directory:
     async def _portal(self, portal_id: PortalId) -> Portal | None:
         async with self._database.connection() as connection:
             return await portals.get(connection, portal_id)
+
+
+def _tenant_rows(_key: object, tenant: Tenant) -> set[UUID]:
+    return {tenant.channel.id, tenant.portal.id}

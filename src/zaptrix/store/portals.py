@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -123,6 +124,15 @@ async def by_member_id(connection: Connection, member_id: str, box: SecretBox) -
     """A portal and its application token, by its immutable key."""
     row = await connection.fetchrow(_BY_MEMBER, member_id)
     return (portal_of(row), box.open(row["application_token"])) if row else None
+
+
+# The transaction that wrote a row last: it changes with everything that is written to the row.
+_VERSIONS = "SELECT id, xmin::text AS version FROM portal_config UNION ALL SELECT id, xmin::text FROM channel"
+
+
+async def versions(connection: Connection) -> dict[UUID, str]:
+    """The version of each portal and channel: another one means that something of it has changed."""
+    return {row["id"]: row["version"] for row in await connection.fetch(_VERSIONS)}
 
 
 _ID_OF_MEMBER = "SELECT id FROM portal_config WHERE member_id = $1"
