@@ -9,14 +9,15 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from tests.store.ledger import START, Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
+from tests.store.ledger import Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.ids import AttemptId, ConversationId
+from zaptrix.core.ids import AttemptId
 from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, Way
+from zaptrix.store.claims import ClaimedRow, Glance, Way
 
 MIDDLE = UUID(int=1 << 127)
 
@@ -98,13 +99,8 @@ async def test_the_circle_misses_nobody_wherever_it_begins(ledger: Ledger) -> No
     channel = await ledger.channel()
     messages = {(await ledger.outbound(await ledger.talk(channel)))[0] for _ in range(30)}
     claimed: list[int] = []
-    after = MIDDLE
-    for _ in range(20):
-        rows = await ledger.claim(to_whatsapp(channel), limit=4, after=after)
+    while rows := await ledger.claim(to_whatsapp(channel), limit=4, after=uuid4()):
         claimed += ids(rows)
-        after = max((row.conversation_id for row in rows), default=ConversationId(START))
-        if len(rows) < 4:
-            after = ConversationId(START)
     assert sorted(claimed) == sorted(messages)
 
 
@@ -195,15 +191,15 @@ async def test_many_claimers_at_once_never_hold_the_same_message_nor_two_of_one_
             )
             idle = 0 if rows else idle + 1
             for row in rows:
-                held[row.conversation_id] += 1
-                assert held[row.conversation_id] == 1
-                order[row.conversation_id].append(row.fields["id"])
+                held[row.fields["conversation_id"]] += 1
+                assert held[row.fields["conversation_id"]] == 1
+                order[row.fields["conversation_id"]].append(row.fields["id"])
             await asyncio.sleep(0)
             for row in rows:
-                held[row.conversation_id] -= 1
+                held[row.fields["conversation_id"]] -= 1
                 again = rolls.random() < 0.2
                 if again:
-                    order[row.conversation_id].pop()
+                    order[row.fields["conversation_id"]].pop()
                 assert await ledger.end(row, "pending" if again else "sent", due_at=soon(-1))
             if not rows:
                 await asyncio.sleep(0.01)
@@ -211,7 +207,7 @@ async def test_many_claimers_at_once_never_hold_the_same_message_nor_two_of_one_
     await asyncio.gather(*(runner() for _ in range(8)))
     while rows := await ledger.claim(to_whatsapp(channel), limit=100):
         for row in rows:
-            order[row.conversation_id].append(row.fields["id"])
+            order[row.fields["conversation_id"]].append(row.fields["id"])
             await ledger.end(row, "sent")
     assert set(await ledger.states()) == {"sent"}
     for talk in talks:
@@ -248,7 +244,7 @@ async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bo
     statements: dict[str, tuple[str, list[Any]]] = {
         "claim": (claims._TO_SEND[Direction.OUTBOUND], [channel.id, uuid4(), MIDDLE, 10]),
         "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), 10, 60.0]),
-        "next due": (claims._NEXT_DUE, [channel.id, 5.0]),
+        "glance": (claims._GLANCE, [channel.id]),
         "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [channel.id, 10, 60.0]),
         "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
     }
@@ -288,31 +284,36 @@ def _nodes_that_scan(plan: str, kind: str) -> list[float]:
 # --- what wakes a lane ------------------------------------------------------------------------------------------------
 
 
-async def next_due(ledger: Ledger, channel: Channel, since_s: float = 0.0) -> datetime | None:
+async def glance(ledger: Ledger, channel: Channel) -> Glance:
     async with ledger.database.connection() as connection:
-        return await claims.next_due(connection, channel.id, since_s=since_s)
+        return await claims.glance(connection, channel.id)
 
 
-async def test_a_lane_knows_when_its_next_message_is_due(ledger: Ledger) -> None:
+NOTHING = Glance(to_prove=False, to_send=False, to_confirm=False, next_due_at=None)
+
+
+async def test_a_glance_tells_what_is_due_and_when_the_next_thing_will_be(ledger: Ledger) -> None:
     channel = await ledger.channel()
-    assert await next_due(ledger, channel) is None
+    assert await glance(ledger, channel) == NOTHING
     talk, other = await ledger.talk(channel), await ledger.talk(channel)
     (first,), (second,) = await ledger.outbound(talk), await ledger.outbound(other)
-    assert await next_due(ledger, channel) is None  # due now: it is claimed, not waited for
+    assert await glance(ledger, channel) == replace(NOTHING, to_send=True)
     early, late = soon(60), soon(120)
     await due(ledger, first, late)
+    assert await glance(ledger, channel) == replace(NOTHING, to_send=True, next_due_at=late)
     await due(ledger, second, early)
-    assert await next_due(ledger, channel) == early
-    assert await next_due(ledger, channel, since_s=-90) == late
+    assert await glance(ledger, channel) == replace(NOTHING, next_due_at=early)
 
 
-async def test_what_became_due_since_the_runner_began_is_not_overlooked(ledger: Ledger) -> None:
+async def test_a_glance_tells_what_is_to_be_proven(ledger: Ledger) -> None:
     channel = await ledger.channel()
     (message_id,) = await ledger.outbound(await ledger.talk(channel))
-    became_due = soon(-60)
-    await due(ledger, message_id, became_due)
-    assert await next_due(ledger, channel, since_s=90) == became_due
-    assert await next_due(ledger, channel, since_s=30) is None
+    await ledger.run("UPDATE message SET state = 'verifying'")
+    # The search may end in a message that is to be sent.
+    assert await glance(ledger, channel) == replace(NOTHING, to_prove=True, to_send=True)
+    at = soon(60)
+    await due(ledger, message_id, at)
+    assert await glance(ledger, channel) == replace(NOTHING, next_due_at=at)
 
 
 async def test_a_confirmation_wakes_the_lane_of_the_side_that_is_told(ledger: Ledger) -> None:
@@ -320,7 +321,9 @@ async def test_a_confirmation_wakes_the_lane_of_the_side_that_is_told(ledger: Le
     await ledger.inbound(await ledger.talk(channel))
     at = soon(30)
     await ledger.run("UPDATE message SET state = 'sent', confirm_due_at = $1", at)
-    assert await next_due(ledger, channel) == at
+    assert await glance(ledger, channel) == replace(NOTHING, next_due_at=at)
+    await ledger.run("UPDATE message SET confirm_due_at = now()")
+    assert await glance(ledger, channel) == replace(NOTHING, to_confirm=True)
 
 
 async def test_lanes_whose_bell_was_lost_are_found(ledger: Ledger) -> None:

@@ -46,23 +46,26 @@ class Confirmer:
         self._now = now
         self._lease_s = lease_s
 
-    async def drain(self, lane: Lane, ends: float) -> None:
-        """Confirm what is due for the owner of `lane`, until `ends` (monotonic). Raises StoreUnavailable."""
+    async def drain(self, lane: Lane, ends: float) -> datetime | None:
+        """Confirm what is due for the owner of `lane`, until `ends` (monotonic); when what was put off is due again.
+
+        Raises StoreUnavailable.
+        """
         while time.monotonic() < ends:
             rows = await self._claim(lane)
-            if not rows:
-                return
             parcels = [parcel for row in rows if (parcel := await self._parcel(row))]
             outcomes = await self._platform.confirm(parcels)
             ended = [self._end(parcel, outcome) for parcel, outcome in zip(parcels, outcomes, strict=True)]
-            async with self._database.transaction() as connection:
+            async with self._database.connection() as connection:
                 await claims.confirmed(connection, ended, limits.ATTEMPTS_MAX)
-            if any(end.again_at for end in ended):
-                return
+            put_off = [end.again_at for end in ended if end.again_at]
+            if put_off or len(rows) < limits.CONFIRM_BATCH:
+                return min(put_off, default=None)
+        return None
 
     async def _claim(self, lane: Lane) -> list[ClaimedRow]:
         way = Way(_TOLD_OF[self._platform.side], lane.owner)
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             return await claims.claim_to_confirm(connection, way, limits.CONFIRM_BATCH, self._lease_s)
 
     async def _parcel(self, row: ClaimedRow) -> Parcel | None:

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
@@ -22,7 +22,7 @@ from zaptrix.core.message import Direction, Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform
-from zaptrix.core.retry import Case, Verdict, decide, decide_proof
+from zaptrix.core.retry import Case, Sent, Verdict, decide, decide_proof
 from zaptrix.queues.bells import Bells
 from zaptrix.store import claims
 from zaptrix.store.claims import ClaimedRow, Way
@@ -31,7 +31,6 @@ from zaptrix.store.database import Database
 log = structlog.get_logger(__name__)
 
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
-_START = UUID(int=0)
 _LEASE_SHARE = 0.8  # of a claim's time a call may take; the rest is for settling it
 
 
@@ -65,20 +64,25 @@ class Delivery:
     async def drain(self, lane: Lane) -> None:
         """Deliver what is due in `lane`, for a slice of time. Raises StoreUnavailable."""
         run = _Slice(self, lane)
-        await run.prove()
+        async with self.database.connection() as connection:
+            seen = await claims.glance(connection, lane.owner)
+        if seen.to_prove:
+            await run.prove()
         # What one raises is raised as it is, when the other has ended: a worker tells an outage from a breakdown.
-        ended = await asyncio.gather(run.deliver(), self.confirmer.drain(lane, run.ends), return_exceptions=True)
-        for error in filter(None, ended):
+        ended = await asyncio.gather(
+            run.deliver() if seen.to_send else _nothing(),
+            self.confirmer.drain(lane, run.ends) if seen.to_confirm else _nothing(),
+            return_exceptions=True,
+        )
+        for error in (each for each in ended if isinstance(each, BaseException)):
             raise error
         if run.again_at is not None:
             await self.bells.later(lane, run.again_at)
         elif time.monotonic() >= run.ends:
             self.bells.ring_soon([lane])
-        else:
-            async with self.database.connection() as connection:
-                due_at = await claims.next_due(connection, lane.owner, since_s=time.monotonic() - run.began)
-            if due_at is not None:
-                await self.bells.later(lane, due_at)
+        # Whatever came after the glance was rung for; what this slice itself put off is due at a time that it knows.
+        elif due := [at for at in (seen.next_due_at, run.next_due_at, *ended) if isinstance(at, datetime)]:
+            await self.bells.later(lane, min(due))
 
     def judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
         return self._judged(parcel, decide(outcome, self._case(parcel)), proving=False)
@@ -106,18 +110,22 @@ class _Slice:
         self._delivery = delivery
         self._platform = delivery.platform
         self._way = Way(delivery.direction, lane.owner)
-        self._after = uuid4()  # anywhere: no conversation is always the last to be served
+        self._more = True  # perhaps something is due that was not claimed yet
         self.began = time.monotonic()
         self.ends = self.began + delivery.slice_s
         self.again_at: datetime | None = None  # the whole lane has to wait until then
+        self.next_due_at: datetime | None = None  # of what this slice put off
 
     async def deliver(self) -> None:
         """Keep calls in flight until nothing is due, time is up, or the platform as a whole has to be left alone."""
         flying: set[asyncio.Task[None]] = set()
         try:
             while True:
-                for call in await self._next_calls(self._platform.calls_at_once - len(flying)):
-                    flying.add(asyncio.create_task(self._carry(call)))
+                room = self._platform.calls_at_once - len(flying)
+                # Half of the window at a time: a claim costs as much as sending does, so it has to be for several.
+                if (self._more or flying) and (2 * room >= self._platform.calls_at_once):
+                    for call in await self._next_calls(room):
+                        flying.add(asyncio.create_task(self._carry(call)))
                 if not flying:
                     return
                 done, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
@@ -136,10 +144,11 @@ class _Slice:
                 return
             proofs = await asyncio.gather(*map(self._platform.prove, parcels))
             judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(parcels, proofs, strict=True)]
+            self._put_off(judged)
             await self._delivery.settler.settle(judged)
 
     async def _next_calls(self, room: int) -> list[Call]:
-        if room <= 0 or self.again_at is not None or time.monotonic() >= self.ends:
+        if self.again_at is not None or time.monotonic() >= self.ends:
             return []
         limit = room * self._platform.parcels_per_call
         parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
@@ -149,6 +158,7 @@ class _Slice:
         outcomes = await self._send(call)
         judged = [self._delivery.judge(parcel, outcome) for parcel, outcome in zip(call, outcomes, strict=True)]
         self._mind(zip(outcomes, judged, strict=True))
+        self._put_off(judged)
         await self._delivery.settler.settle(judged)
 
     async def _send(self, call: Call) -> list[Outcome]:
@@ -169,17 +179,23 @@ class _Slice:
                 if at is not None and (self.again_at is None or at < self.again_at):
                     self.again_at = at
 
+    def _put_off(self, judged: Iterable[Judged]) -> None:
+        for each in judged:
+            # What is buried lets the next one go, and leaves a notice behind it in the same lane.
+            self._more |= not isinstance(each.verdict, Sent)
+            at: datetime | None = getattr(each.verdict, "at", None)
+            if at is not None and (self.next_due_at is None or at < self.next_due_at):
+                self.next_due_at = at
+
     async def _claim_to_send(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
-        async with self._delivery.database.transaction() as connection:
-            rows = await claims.claim_to_send(connection, self._way, attempt_id, after=self._after, limit=limit)
-            if len(rows) < limit and self._after != _START:
-                room = limit - len(rows)
-                rows += await claims.claim_to_send(connection, self._way, attempt_id, after=_START, limit=room)
-        self._after = max((row.conversation_id for row in rows), default=_START) if len(rows) == limit else _START
+        async with self._delivery.database.connection() as connection:
+            # From anywhere: no conversation is always the last to be served.
+            rows = await claims.claim_to_send(connection, self._way, attempt_id, after=uuid4(), limit=limit)
+        self._more = len(rows) == limit or any(row.followed for row in rows)
         return rows
 
     async def _claim_to_prove(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
-        async with self._delivery.database.transaction() as connection:
+        async with self._delivery.database.connection() as connection:
             return await claims.claim_to_prove(
                 connection, self._way, attempt_id, limit=limit, lease_s=self._delivery.lease_s
             )
@@ -194,6 +210,10 @@ async def with_tenants(directory: Directory, rows: Sequence[ClaimedRow]) -> list
     tenants = {key: await directory.channel(ChannelId(key)) for key in {row.channel_id for row in rows}}
     # A channel that was deleted a moment ago took its messages with it.
     return [row.parcel(t.channel, t.portal) for row in rows if (t := tenants[row.channel_id])]
+
+
+async def _nothing() -> None:
+    return
 
 
 async def _land(flying: set[asyncio.Task[None]]) -> None:

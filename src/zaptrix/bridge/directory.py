@@ -66,10 +66,9 @@ class _Book(Generic[Key, Value]):
     def forget(self, changed: set[UUID] | None) -> None:
         """What stands on one of these rows, or everything."""
         self._age += 1
-        if changed is None:
-            self._entries.clear()
-        elif changed:
-            self._entries = {key: v for key, v in self._entries.items() if self._rows(key, v).isdisjoint(changed)}
+        self._entries = {
+            key: v for key, v in self._entries.items() if changed is not None and self._rows(key, v).isdisjoint(changed)
+        }
 
 
 class Directory:
@@ -134,7 +133,8 @@ class Directory:
                 versions = await portals.versions(connection)
             changed = {row for row, _ in versions.items() ^ self._versions.items()}
             self._versions = versions
-            self._forget(changed)
+            if changed:
+                self._forget(changed)
         except StoreUnavailable:
             pass  # what was known stays good
         finally:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.ids import AttemptId, ConversationId, MessageId
+from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
@@ -27,18 +27,24 @@ _HELD = {
 }
 
 # Only the oldest open message of a conversation may be claimed. The recursion hops from conversation to conversation
-# along the index, so that a claim costs what it returns, however long the backlog; it starts anywhere ($3), so that no
-# conversation is always last. What was picked is looked at again under its lock, for another runner may have been
-# faster; what somebody holds right now is left to them, so that two runners never wait for each other.
+# along the index, so that a claim costs what it returns, however long the backlog. It starts anywhere ($3) and at the
+# beginning, both in turns, so that no conversation is always last. What was picked is looked at again under its lock,
+# for another runner may have been faster; what somebody holds right now is left to them, so that two runners never wait
+# for each other.
 _CLAIM = """
 WITH RECURSIVE heads AS (
-    (SELECT conversation_id, id, channel_id, state, due_at FROM message
+    (SELECT conversation_id, id, channel_id, state, due_at, false AS wrapped FROM message
      WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id > $3
      ORDER BY conversation_id, id LIMIT 1)
     UNION ALL
-    SELECT n.* FROM heads h CROSS JOIN LATERAL (
+    (SELECT conversation_id, id, channel_id, state, due_at, true FROM message
+     WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id <= $3
+     ORDER BY conversation_id, id LIMIT 1)
+    UNION ALL
+    SELECT n.*, h.wrapped FROM heads h CROSS JOIN LATERAL (
         SELECT conversation_id, id, channel_id, state, due_at FROM message
         WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id > h.conversation_id
+            AND (NOT h.wrapped OR conversation_id <= $3)
         ORDER BY conversation_id, id LIMIT 1) n
 ), picked AS MATERIALIZED (
     SELECT h.id FROM heads h
@@ -52,7 +58,10 @@ WITH RECURSIVE heads AS (
     UPDATE message SET attempt_id = $2, state = 'sending', claimed_at = now() FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+SELECT {parcel}, EXISTS (
+    SELECT 1 FROM message n WHERE n.lane_id = $1 AND n.state IN ('pending', 'sending', 'verifying')
+        AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed
+FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
 _TO_SEND = {direction: _CLAIM.format(held=held, parcel=_PARCEL) for direction, held in _HELD.items()}
 
@@ -90,8 +99,10 @@ class ClaimedRow(msgspec.Struct, frozen=True):
         return channel_id
 
     @property
-    def conversation_id(self) -> ConversationId:
-        return ConversationId(self.fields["conversation_id"])
+    def followed(self) -> bool:
+        """Whether more waits behind it in its conversation; of those claimed to be sent only."""
+        followed: bool = self.fields["followed"]
+        return followed
 
     def parcel(self, channel: Channel, portal: Portal) -> Parcel:
         row = self.fields
@@ -115,7 +126,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
 async def claim_to_send(
     connection: Connection, way: Way, attempt_id: AttemptId, *, after: UUID, limit: int
 ) -> list[ClaimedRow]:
-    """Up to `limit` due messages of a lane, each the oldest open one of its conversation, from `after` on."""
+    """Up to `limit` due messages of a lane, each the oldest open one of its conversation, from `after` around."""
     rows = await connection.fetch(_TO_SEND[way.direction], way.lane_id, attempt_id, after, limit)
     return [ClaimedRow(row) for row in rows]
 
@@ -225,25 +236,37 @@ async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | No
     await connection.execute(_HASTEN, lane_id, other_lane_id)
 
 
-_NEXT_DUE = """
-SELECT min(at) FROM (
-    SELECT min(due_at) AS at FROM message
-    WHERE lane_id = $1 AND state IN ('pending', 'verifying') AND due_at > now() - make_interval(secs => $2)
-    UNION ALL
-    SELECT min(confirm_due_at) FROM message
-    WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1
-        AND confirm_due_at > now() - make_interval(secs => $2)
-) due
+# The first of each index, and not EXISTS: where nearly all rows are due, that would be planned as a scan of the ledger.
+_GLANCE = """
+SELECT
+    coalesce((SELECT min(due_at) FROM message WHERE lane_id = $1 AND state = 'verifying') <= now(), false) AS to_prove,
+    coalesce((SELECT min(due_at) FROM message WHERE lane_id = $1 AND state IN ('pending', 'verifying')) <= now(), false)
+        AS to_send,
+    coalesce((SELECT min(confirm_due_at) FROM message
+              WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1) <= now(), false)
+        AS to_confirm,
+    least((SELECT min(due_at) FROM message
+           WHERE lane_id = $1 AND state IN ('pending', 'verifying') AND due_at > now()),
+          (SELECT min(confirm_due_at) FROM message
+           WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1 AND confirm_due_at > now()))
+        AS next_due_at
 """
 
 
-async def next_due(connection: Connection, lane_id: UUID, *, since_s: float) -> datetime | None:
-    """When the next thing of this lane that has to wait becomes due, or became due in the last `since_s`.
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to do in a delivery lane, and when the next thing that has to wait becomes due."""
 
-    What was due before then was there to be claimed: if it still waits, it waits for something else than time.
-    """
-    at: datetime | None = await connection.fetchval(_NEXT_DUE, lane_id, since_s)
-    return at
+    to_prove: bool
+    to_send: bool
+    to_confirm: bool
+    next_due_at: datetime | None
+
+
+async def glance(connection: Connection, lane_id: UUID) -> Glance:
+    """Look before claiming: most lanes have one kind of work, and each claim in vain would be a statement."""
+    row = await connection.fetchrow(_GLANCE, lane_id)
+    assert row is not None
+    return Glance(**row)
 
 
 _CONFIRM_LANE = "(CASE m.direction WHEN 'inbound' THEN m.channel_id ELSE m.portal_id END)"
