@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from benchmarks.far_record import FarRecord, chat_id
+from benchmarks.far_history import FarHistory
+from benchmarks.far_record import FarRecord, chat_id, place_of_chat, session_id
 from benchmarks.letters import number_of
 
 
@@ -44,8 +45,13 @@ class ImRef(msgspec.Struct):
     message_id: int
 
 
+class Confirmed(msgspec.Struct):
+    id: list[str]
+
+
 class Delivered(msgspec.Struct):
     im: ImRef
+    message: Confirmed
 
 
 class SendDelivery(msgspec.Struct):
@@ -88,6 +94,7 @@ class FarAnswers:
 
     def __init__(self, record: FarRecord) -> None:
         self._record = record
+        self._history = FarHistory(self._fault)
         self._wamids = 0
         self._methods: dict[str, Callable[[bytes], bytes]] = {
             "imconnector.send.messages": self._send_messages,
@@ -98,6 +105,7 @@ class FarAnswers:
             "imconnector.status": _fixed(b'{"LINE":14,"ERROR":false,"CONFIGURED":true,"STATUS":true}'),
             "event.get": _fixed(b"[]"),
             "event.bind": _fixed(b"true"),
+            "batch": self._history.batch,
             "im.message.add": _fixed(b"4711"),
         }
 
@@ -108,23 +116,26 @@ class FarAnswers:
             return self._portal(parts[2], parts[4], token, body)
         if parts[1] == "meta" and len(parts) == 5 and parts[4] == "messages":
             return self._number(parts[3], token, body)
-        self._record.faults["no such address"] += 1
+        self._fault("no such address")
         return Posted(404, _NO_METHOD)
+
+    def _fault(self, what: str) -> None:
+        self._record.faults[what] += 1
 
     def _portal(self, portal: str, method: str, token: str, body: bytes) -> Posted:
         self._record.calls[method] += 1
         if token != f"access-token-{portal[1:]}":
-            self._record.faults["a portal's wrong token"] += 1
+            self._fault("a portal's wrong token")
             return Posted(401, _NO_TOKEN)
         answer = self._methods.get(method)
         if answer is None:
-            self._record.faults[f"unexpected {method}"] += 1
+            self._fault(f"unexpected {method}")
             return Posted(404, _NO_METHOD)
         began = time.time()
         try:
             result = answer(body)
         except msgspec.MsgspecError:
-            self._record.faults[f"unreadable {method}"] += 1
+            self._fault(f"unreadable {method}")
             return Posted(400, b'{"error":"ERROR_ARGUMENT","error_description":"not as documented"}')
         return Posted(200, b'{"result":%b,"time":%b}' % (result, _timing(began)))
 
@@ -133,26 +144,28 @@ class FarAnswers:
         for element in _SEND.decode(body).messages:
             thread = self._record.arrived(number_of(element.message.text), element.chat.id)
             message = element.message
+            self._history.customer_wrote(thread, message.id)
             items.append(
                 f'{{"user":"{thread}","message":{{"id":"{message.id}","date":{{}},"text":"{message.text}"}},'
                 f'"chat":{{"id":"{element.chat.id}"}},"extra":{{}},"SUCCESS":true,'
-                f'"session":{{"ID":"{thread + 7}","CHAT_ID":"{chat_id(thread)}"}}}}'
+                f'"session":{{"ID":"{session_id(thread)}","CHAT_ID":"{chat_id(thread)}"}}}}'
             )
         return b'{"SUCCESS":true,"DATA":{"RESULT":[%b]}}' % ",".join(items).encode()
 
     def _send_delivery(self, body: bytes) -> bytes:
         for told in _DELIVERY.decode(body).messages:
             self._record.confirmed(told.im.message_id)
+            self._history.operator_wrote(place_of_chat(told.im.chat_id), told.im.message_id, told.message.id[0])
         return b'{"SUCCESS":true,"DATA":[]}'
 
     def _number(self, number: str, token: str, body: bytes) -> Posted:
         if token != f"number-token-{int(number) - 210_000_000_000_000}":
-            self._record.faults["a number's wrong token"] += 1
+            self._fault("a number's wrong token")
             return Posted(401, _BAD_GRAPH)
         try:
             post = _GRAPH.decode(body)
         except msgspec.MsgspecError:
-            self._record.faults["unreadable message"] += 1
+            self._fault("unreadable message")
             return Posted(400, b'{"error":{"message":"Invalid parameter","type":"OAuthException","code":100}}')
         if post.status == "read":
             self._record.calls["read mark"] += 1

@@ -89,6 +89,19 @@ def chat_id(place: int) -> int:
     return place + 1
 
 
+def place_of_chat(chat: int) -> int:
+    return chat - 1
+
+
+def session_id(place: int) -> int:
+    """The id of a conversation's open session."""
+    return place + 7
+
+
+def place_of_session(session: int) -> int:
+    return session - 7
+
+
 def make_counter(file: Path) -> mmap.mmap:
     """The file in which the far side counts, mapped."""
     file.write_bytes(bytes(COUNTER_BYTES))

@@ -93,7 +93,11 @@ async def test_a_graph_message_is_written_down_with_its_number_and_customer(far_
 async def test_read_marks_and_confirmations_are_counted(far_side: FarSide) -> None:
     mark = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}
     await far_side.post("/meta/v26.0/210000000000002/messages", "number-token-2", mark)
-    told = {"CONNECTOR": "zaptrix", "LINE": 14, "MESSAGES": [{"im": {"chat_id": 1, "message_id": 77}}]}
+    told = {
+        "CONNECTOR": "zaptrix",
+        "LINE": 14,
+        "MESSAGES": [{"im": {"chat_id": 1, "message_id": 77}, "message": {"id": ["w"]}}],
+    }
     await far_side.post("/bitrix24/p3/rest/imconnector.send.status.delivery", "access-token-3", told)
     record = await far_side.record()
     assert (record.calls["read mark"], record.confirmed, record.numbers) == (1, [77], [])
@@ -111,6 +115,22 @@ async def test_a_call_that_no_platform_would_take_is_a_fault(far_side: FarSide, 
     status, _ = await far_side.post(path, "access-token-3", {"MESSAGES": 1})
     assert status in {400, 404}
     assert (await far_side.record()).faults == {fault: 1}
+
+
+async def test_a_history_tells_what_came_and_what_was_confirmed(far_side: FarSide) -> None:
+    await send(far_side, element(1, "a"))
+    told = {"MESSAGES": [{"im": {"chat_id": 1, "message_id": 77}, "message": {"id": ["wamid.FAR"]}}]}
+    await far_side.post("/bitrix24/p3/rest/imconnector.send.status.delivery", "access-token-3", told)
+    asked = {
+        "a": "imopenlines.dialog.get?CHAT_ID=1",
+        "b": "imopenlines.session.history.get?SESSION_ID=7",
+        "c": "imopenlines.dialog.get?CHAT_ID=9",
+    }
+    _, answer = await far_side.post("/bitrix24/p3/rest/batch", "access-token-3", {"halt": 0, "cmd": asked})
+    found, refused = answer["result"]["result"], answer["result"]["result_error"]
+    assert found["a"]["message_count"] == 2
+    assert [one["params"]["connectorMid"] for one in found["b"]["message"].values()] == [["wamid.1"], ["wamid.FAR"]]
+    assert refused["c"]["error"] == "ACCESS_ERROR"
 
 
 async def test_a_chat_keeps_its_id_when_a_new_record_begins(far_side: FarSide) -> None:
