@@ -47,12 +47,24 @@ class _Book(Generic[Key, Value]):
         self._look_up = look_up
         self._rows = rows
         self._entries: dict[Key, Value] = {}
+        self._asking: dict[Key, asyncio.Task[Value | None]] = {}
         self._age = 0
 
     async def get(self, key: Key) -> Value | None:
         known = self._entries.get(key)
         if known is not None:
             return known
+        # Joined: the calls of one lane all ask for the same token at once.
+        asking = self._asking.get(key)
+        if asking is None or asking.done():
+            asking = self._asking[key] = asyncio.create_task(self._ask(key))
+        try:
+            return await asyncio.shield(asking)
+        finally:
+            if asking.done() and self._asking.get(key) is asking:
+                del self._asking[key]
+
+    async def _ask(self, key: Key) -> Value | None:
         age = self._age
         value = await self._look_up(key)
         # Absence is not remembered: a number that was connected a moment ago must not lose its first messages. Nor is
@@ -66,6 +78,7 @@ class _Book(Generic[Key, Value]):
     def forget(self, changed: set[UUID] | None) -> None:
         """What stands on one of these rows, or everything."""
         self._age += 1
+        self._asking.clear()  # who asks from now on gets what is true from now on
         self._entries = {
             key: v for key, v in self._entries.items() if changed is not None and self._rows(key, v).isdisjoint(changed)
         }
