@@ -119,9 +119,13 @@ async def test_one_request_id_leads_from_the_door_to_the_delivery(world: World) 
     await tenant.opened()
     (message,) = await timeline(world, (await tenant.conversation())["id"])
     request_id = message["request_id"]
-    logs = "".join(log.read_text() for log in world.folder.glob("*.log"))
-    told = [line for line in logs.splitlines() if request_id in line]
-    assert any('"delivered"' in line for line in told), told
+
+    async def told() -> bool:
+        logs = "".join(log.read_text() for log in world.folder.glob("*.log"))
+        return any('"delivered"' in line for line in logs.splitlines() if request_id in line)
+
+    # The platform has it a moment before its verdict is on disk and told.
+    await eventually(told, 10, "a line that tells of the delivery")
 
 
 async def test_a_long_talk_of_many_customers_stays_in_order(world: World) -> None:
