@@ -16,8 +16,6 @@ from zaptrix.cli.children import Child
 from zaptrix.cli.embedded import servers_in
 from zaptrix.store.migrate import upgrade
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-
 
 @dataclass(kw_only=True)
 class Arena(World):
@@ -56,14 +54,10 @@ class Arena(World):
             if gateway is None or gateway.exit_code() is not None:
                 self.gateways[port] = self._spawn("zaptrix", f"gateway{port}", "serve", extra={"PORT": str(port)})
 
-    def start_worker(self, *arguments: str) -> Child:
+    def start_worker(self, *arguments: str, ahead_s: float = 0.0) -> Child:
         """The first one's clock is the one that the plan has set wrong."""
-        ahead_s = self.plan.worker_ahead_s if not self.workers else 0.0
-        extra = {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{ahead_s:+.0f}s"} if ahead_s and Path(FAKETIME).exists() else {}
-        extra |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1"} if extra else {}
-        worker = self._spawn("zaptrix", f"worker{len(self.workers)}", "worker", *arguments, extra=extra)
-        self.workers.append(worker)
-        return worker
+        ahead_s = ahead_s or (self.plan.worker_ahead_s if not self.workers else 0.0)
+        return super().start_worker(*arguments, ahead_s=ahead_s)
 
     async def chat_of(self, who: int) -> int:
         """The chat of a person on the open line, by the simulators' word alone."""

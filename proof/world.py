@@ -133,8 +133,10 @@ class World:
 
     # --- processes -------------------------------------------------------------------------------------------------
 
-    def start_worker(self, *arguments: str) -> Child:
-        worker = self._spawn("zaptrix", f"worker{len(self.workers)}", "worker", *arguments)
+    def start_worker(self, *arguments: str, ahead_s: float = 0.0) -> Child:
+        """`ahead_s`: how wrong this one's clock is."""
+        module, wrong = ("proof.skewed", [str(ahead_s)]) if ahead_s else ("zaptrix", [])
+        worker = self._spawn(module, f"worker{len(self.workers)}", *wrong, "worker", *arguments)
         self.workers.append(worker)
         return worker
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import aiohttp
 from redis.asyncio import Redis
@@ -49,7 +49,8 @@ from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys, audit, channels, portals, recovery
 from zaptrix.store.api_keys import ApiKeyView
-from zaptrix.store.database import Database, open_database
+from zaptrix.store.clock import Clock
+from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
 from zaptrix.store.secrets import SecretBox, UnreadableSecret
 from zaptrix.store.spool import Spool
@@ -67,6 +68,7 @@ class App:
 
     settings: Settings
     database: Database
+    clock: Clock
     redis: Redis
     box: SecretBox
     hits: Hits
@@ -104,27 +106,42 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
                 cookie_jar=aiohttp.DummyCookieJar(),  # a portal's cookie is never another's
             )
         )
-        app = _compose(settings, database, redis, session)
+        clock = Clock(database)
+        with suppress(StoreUnavailable):  # whoever needs PostgreSQL finds out for himself
+            await clock.look()
+        await stack.enter_async_context(_beside(clock.keep()))
+        app = _compose(settings, database, redis, session, clock)
         stack.push_async_callback(app.bells.close)
         yield app
 
 
-def _compose(settings: Settings, database: Database, redis: Redis, session: aiohttp.ClientSession) -> App:
+@asynccontextmanager
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _compose(settings: Settings, database: Database, redis: Redis, session: aiohttp.ClientSession, clock: Clock) -> App:
     box = SecretBox(settings.encryption_keys)
     hits = Hits(redis)
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
-    bells = Bells(redis)
+    bells = Bells(redis, clock.now)
     directory = Directory(database, box)
     pace, method_time, timeout_s = RedisPace(redis), RedisMethodTime(redis), settings.bitrix_timeout_s
     vault = StoredTokens(database, box)
     token_cache = RedisTokenCache(
         redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s
     )
-    tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=_now), _now)
+    tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), clock.now)
     portal_client = PortalClient(
-        session, tokens=tokens, vault=vault, pace=pace, method_time=method_time, now=_now, timeout_s=timeout_s
+        session, tokens=tokens, vault=vault, pace=pace, method_time=method_time, now=clock.now, timeout_s=timeout_s
     )
     graph = _graph_client(settings, session, directory, pace)
+    histories, seen = PortalHistories(portal_client, method_time, clock.now), SeenCache(redis, hits)
 
     receiver = Receiver(database, bells)
     watch = Watch(database)
@@ -134,6 +151,7 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     return App(
         settings=settings,
         database=database,
+        clock=clock,
         redis=redis,
         box=box,
         hits=hits,
@@ -156,11 +174,11 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
             bells=bells,
         ),
         letters=Letters(database, bells),
-        texts=TextSender(database, bells, _now),
-        sweep=Sweep(database, bells, _sweep_patience(settings), _now),
+        texts=TextSender(database, bells, clock.now),
+        sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
         watch=watch,
-        recovery=_recovery(settings, database, directory, bells, PortalHistories(portal_client, method_time, _now)),
-        drains=_drains(settings, database, directory, bells, cache, SeenCache(redis, hits), graph, portal_client),
+        recovery=_recovery(settings, database, directory, bells, histories, clock),
+        drains=_drains(settings, database, directory, bells, cache, seen, graph, portal_client, clock),
         graph=graph,
         portal_client=portal_client,
     )
@@ -199,6 +217,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     seen: SeenCache,
     graph: GraphClient,
     portal_client: PortalClient,
+    clock: Clock,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
     settler = Settler(database, bells, directory.clear)
@@ -209,9 +228,9 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             database,
             directory,
             settler,
-            Confirmer(platform, database, directory, _now, settings.claim_lease_s),
+            Confirmer(platform, database, directory, clock.now, settings.claim_lease_s),
             bells,
-            now=_now,
+            now=clock.now,
             slice_s=settings.slice_s,
             lease_s=settings.claim_lease_s,
         )
@@ -236,11 +255,11 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     }
 
 
-def _recovery(
-    settings: Settings, database: Database, directory: Directory, bells: Bells, histories: PortalHistories
+def _recovery(  # noqa: PLR0917  # as below
+    settings: Settings, database: Database, directory: Directory, bells: Bells, histories: PortalHistories, clock: Clock
 ) -> Recovery:
     rules = RecoveryRules(hours=settings.recovery_hours, round_s=settings.recovery_round_s)
-    return Recovery(database, directory, histories, bells, rules, _now)
+    return Recovery(database, directory, histories, bells, rules, clock.now)
 
 
 def _sweep_patience(settings: Settings) -> SweepPatience:
@@ -251,10 +270,6 @@ def _sweep_patience(settings: Settings) -> SweepPatience:
         whatsapp_verify_wait_s=settings.meta_verify_wait_s,
         retention_days=settings.event_retention_days,
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def create_api_key(settings: Settings, *, name: str, portal_id: PortalId | None) -> str:

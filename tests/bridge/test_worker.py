@@ -8,6 +8,7 @@ import pytest
 from tests.bridge.house import House
 from zaptrix.app import App
 from zaptrix.core.lanes import Lane, Queue
+from zaptrix.store.clock import Clock
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.worker.worker import Runner
 
@@ -19,7 +20,7 @@ def a_runner(house: House, error: Exception | None) -> Runner:
         if error:
             raise error
 
-    app = SimpleNamespace(drains=dict.fromkeys(Queue, drain), bells=house.bells)
+    app = SimpleNamespace(drains=dict.fromkeys(Queue, drain), bells=house.bells, clock=Clock(house.ledger.database))
     return Runner(cast("App", app))
 
 

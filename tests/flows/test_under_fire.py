@@ -1,9 +1,15 @@
 """Kills, floods and hangs: by the simulators' own ledger nothing is lost, doubled or out of order."""
 
 import asyncio
+from pathlib import Path
+from time import monotonic
+
+import pytest
 
 from proof.world import Tenant, World, eventually
 
+# What three retries wait at the least: 0.2 s (the worlds' RETRY_BASE_S), then twice as long each time.
+RETRIES_S = 0.2 + 0.4 + 0.8
 CUSTOMERS = [f"55119{60000000 + number}" for number in range(6)]
 
 
@@ -165,3 +171,21 @@ async def test_platforms_that_refuse_by_rate_are_obeyed(own_world: World) -> Non
     await nothing_went_wrong(own_world)
     told = await own_world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}")
     assert told["items"] == []
+
+
+@pytest.mark.parametrize("ahead_s", [150.0, -150.0])
+async def test_a_worker_whose_clock_is_minutes_off_retries_in_its_time(tmp_path: Path, ahead_s: float) -> None:
+    world = World(folder=tmp_path)
+    try:
+        await world.start(workers=0)
+        world.start_worker(ahead_s=ahead_s)
+        tenant = await world.tenant()
+        away = {"side": "bitrix24", "where": "api", "kind": "status", "status": 503, "times": 3}
+        await world.faults(away | {"match": {"method": "imconnector.send.messages"}})
+        began = monotonic()
+        await tenant.customer_writes("primeira", "segunda")
+        await world.drained(45)
+        assert monotonic() - began > RETRIES_S, "back-off was none"
+        await nothing_went_wrong(world)
+    finally:
+        await world.stop()

@@ -47,6 +47,11 @@ PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a
 
 LANDING_S_MAX = 120.0  # longer than any platform's timeout
 
+# Clocks. Hosts agree on the time by the database's.
+CLOCK_LOOK_S = 30.0
+CLOCK_OFF_S = 5.0  # from here on somebody should look at the host's own
+CLOCK_TRIP_S_MAX = 1.0  # half of it is how wrong a comparison may be
+
 # Sweeping.
 SWEEP_LANES = 10_000
 PARTITION_DAYS_AHEAD = 3

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ _log = QuietLog(__name__)
 class Bells:
     """Rings lanes. Never raises because Redis is away, and never waits for it longer than half a second."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, now: Callable[[], datetime] | None = None) -> None:
+        self._now = now or _wall_clock
         # The client stays its owner's: BullMQ's close() would close it.
         self._queues = {queue: BullQueue(queue.value, {"connection": redis}) for queue in Queue}
         self._add = redis.register_script(_RING)
@@ -91,14 +92,13 @@ class Bells:
 
     async def later(self, lane: Lane, at: datetime) -> None:
         """Ring a lane at `at`. Of several times for one lane the earliest counts."""
-        now = datetime.now(UTC)
-        delay_ms = math.ceil((at - now).total_seconds() * 1000)
+        delay_ms = math.ceil((at - self._now()).total_seconds() * 1000)
         if delay_ms <= 0:
             await self.ring([lane])
             return
         try:
             async with answering(RING_S_MAX):
-                await self._add_later(lane, math.ceil(now.timestamp() * 1000), delay_ms)
+                await self._add_later(lane, _now_ms(), delay_ms)
         except AWAY as exc:
             self._unrung(lane.queue, 1, exc)
 
@@ -155,6 +155,10 @@ def _example(queue: BullQueue) -> list[Any]:
     """What BullMQ would give its script for a bell of no lane, and how much that is."""
     arguments = queue.scripts.addJobArgs(Job(queue, DRAIN, {"lane": ""}, _options("")))
     return [len(arguments), *arguments]
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 def _now_ms() -> int:

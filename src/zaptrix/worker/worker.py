@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 import uvloop
@@ -68,4 +68,4 @@ class Runner:
             raise
 
     async def _again(self, lane: Lane) -> None:
-        await self._app.bells.later(lane, datetime.now(UTC) + timedelta(seconds=_AGAIN_S))
+        await self._app.bells.later(lane, self._app.clock.now() + timedelta(seconds=_AGAIN_S))

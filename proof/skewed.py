@@ -1,0 +1,38 @@
+"""`python -m proof.skewed 150 worker`: `zaptrix worker` on a host whose clock is 150 seconds ahead.
+
+The process is a real one; what it is told of the time is wrong. It needs no tool that a machine may not have.
+"""
+
+import sys
+import time
+from datetime import datetime, timedelta, tzinfo
+from types import ModuleType
+
+
+def set_wrong(ahead_s: float, modules: list[ModuleType]) -> None:
+    """From here on `time.time()` is wrong everywhere, and `datetime.now()` in these modules."""
+    right = time.time
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a plain one, as everybody expects
+            return datetime.now(tz) + timedelta(seconds=ahead_s)
+
+    time.time = lambda: right() + ahead_s
+    for module in modules:
+        if getattr(module, "datetime", None) is datetime:
+            module.__dict__["datetime"] = Wrong
+
+
+def main() -> None:
+    ahead_s = float(sys.argv[1])
+    sys.argv[1:] = sys.argv[2:]
+    import zaptrix.worker.worker  # noqa: F401, PLC0415  # every module is there before its clock is set
+    from zaptrix.cli.main import app  # noqa: PLC0415
+
+    set_wrong(ahead_s, [module for name, module in list(sys.modules.items()) if name.startswith("zaptrix.")])
+    app()
+
+
+if __name__ == "__main__":
+    main()
