@@ -32,7 +32,8 @@ for i = 1, buckets do
   slack[i] = interval[i] * (tonumber(ARGV[2 + 4 * i]) - 1)
   local stored = math.max(tonumber(redis.call('GET', KEYS[1 + i]) or now), tonumber(ARGV[3 + 4 * i]))
   if lost_at and ARGV[4 + 4 * i] == '1' then
-    stored = math.max(stored, lost_at + slack[i] + interval[i])
+    -- With all that may have been booked ahead and forgotten: whoever booked it is still going to call.
+    stored = math.max(stored, lost_at + wait_max + slack[i] + interval[i])
   end
   -- Further ahead than anything this script books means that the clock went back or that the bucket was made smaller.
   empty_at[i] = math.max(now, math.min(stored, now + wait_max + slack[i] + interval[i]))
