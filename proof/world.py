@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+import asyncpg
 import redis.asyncio
 from cryptography.fernet import Fernet
 
@@ -168,6 +169,14 @@ class World:
     async def flush_redis(self) -> None:
         async with redis.asyncio.from_url(self.servers.redis.url) as client:
             await client.flushall()
+
+    async def sql(self, query: str, *values: object) -> Any:
+        """One value from the gateway's own database."""
+        connection = await asyncpg.connect(self.servers.postgres.url)
+        try:
+            return await connection.fetchval(query, *values)
+        finally:
+            await connection.close()
 
     # --- remote controls -------------------------------------------------------------------------------------------
 

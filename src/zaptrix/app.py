@@ -33,7 +33,7 @@ from zaptrix.bridge.send import TextSender
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants import Tenants
-from zaptrix.bridge.watch import Watch
+from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
@@ -241,7 +241,9 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
         calls_at_once=settings.bitrix_parallel_calls,
     )
     to_whatsapp = WhatsApp(
-        graph, patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s)
+        graph,
+        LateStatuses(database, settings.meta_verify_wait_s),
+        patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s),
     )
     inbound = Route(
         database, bells, whatsapp_translate.translate, inbound_steps(directory, cache, seen), settings.slice_s

@@ -111,7 +111,7 @@ def test_only_a_failure_of_the_message_costs_an_attempt() -> None:
         ),
         # Whatever else came back is no sure no: the search goes on.
         (Unavailable("503"), a_case(attempts=1), Verify(after(2.0), "503")),
-        (TooFast("pace", wait_s=3.0), a_case(attempts=1), Verify(after(2.0), "pace")),
+        (TooFast("pace", wait_s=3.0), a_case(attempts=1), Verify(after(3.0), "pace")),
         (Unclear("timeout"), a_case(attempts=1), Verify(after(2.0), "timeout")),
         (Refused("no_session"), a_case(attempts=1), Verify(after(2.0), "no_session")),
         (Unexpected("418"), a_case(attempts=30), Verify(after(60.0), "418")),
@@ -121,7 +121,7 @@ def test_only_a_failure_of_the_message_costs_an_attempt() -> None:
         (Refused("no_session"), a_case(attempts=1, age=DAY_OLD), Bury("no_session", "", "unclear", alarm=True)),
         # A limit, an outage or a sure answer is not a search that came to nothing, however old the message is.
         (Unavailable("503"), a_case(attempts=1, age=DAY_OLD), Verify(after(2.0), "503")),
-        (TooFast("pace", wait_s=3.0), a_case(attempts=1, age=DAY_OLD), Verify(after(2.0), "pace")),
+        (TooFast("pace", wait_s=3.0), a_case(attempts=1, age=DAY_OLD), Verify(after(3.0), "pace")),
         (Absent(), a_case(attempts=1, age=DAY_OLD), Snooze(NOW, "not_found")),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, msgspec.Struct) else str(value),

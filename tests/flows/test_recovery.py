@@ -45,14 +45,6 @@ async def nobody_was_there_for(world: World, minutes: int) -> None:
         await connection.close()
 
 
-async def sql(world: World, query: str, *values: object) -> Any:
-    connection = await asyncpg.connect(world.servers.postgres.url)
-    try:
-        return await connection.fetchval(query, *values)
-    finally:
-        await connection.close()
-
-
 async def on_phone(tenant: Tenant, wa_id: str) -> list[str]:
     return [one["text"] for one in await tenant.on_phone(wa_id=wa_id)]
 
@@ -130,8 +122,8 @@ async def test_a_single_event_that_was_lost_is_found_while_the_gateway_is_up(own
 
 async def it_is_time_to_look(world: World) -> None:
     """As if the quarter of an hour between two rounds had passed."""
-    await sql(world, "UPDATE conversation_mapping SET looked_at = NULL")
-    await sql(world, "UPDATE recovery SET next_at = now()")
+    await world.sql("UPDATE conversation_mapping SET looked_at = NULL")
+    await world.sql("UPDATE recovery SET next_at = now()")
 
 
 async def test_a_worker_that_dies_in_the_middle_of_a_recovery_is_replaced(own_world: World) -> None:
@@ -209,17 +201,17 @@ async def test_a_portal_that_does_not_let_us_look_is_told_to_the_admin_and_left_
     await it_is_time_to_look(own_world)
 
     async def refused() -> bool:
-        return bool(await sql(own_world, "SELECT refused_reason IS NOT NULL FROM recovery"))
+        return bool(await own_world.sql("SELECT refused_reason IS NOT NULL FROM recovery"))
 
     await eventually(refused, 20, "the refusal to be kept")
     told = await own_world.api("GET", "/metrics/json")
     alarms = [one for family in told if family["name"] == "zaptrix_alarms" for one in family["samples"]]
     assert [one["value"] for one in alarms if one["labels"]["kind"] == "recovery_refused"] == [1]
-    assert await sql(own_world, "SELECT next_at > now() + interval '23 hours' FROM recovery")
+    assert await own_world.sql("SELECT next_at > now() + interval '23 hours' FROM recovery")
     await own_world.heal()
     await own_world.api("PUT", f"/api/portals/{tenant.portal_id}", {"locale": "en"})
 
     async def allowed() -> bool:
-        return bool(await sql(own_world, "SELECT refused_reason IS NULL FROM recovery"))
+        return bool(await own_world.sql("SELECT refused_reason IS NULL FROM recovery"))
 
     await eventually(allowed, 20, "the portal to be asked again")

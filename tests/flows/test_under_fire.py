@@ -189,3 +189,27 @@ async def test_a_worker_whose_clock_is_minutes_off_retries_in_its_time(tmp_path:
         await nothing_went_wrong(world)
     finally:
         await world.stop()
+
+
+async def test_what_meta_took_is_not_sent_again_while_its_word_cannot_reach_us(own_world: World) -> None:
+    """A seed found it: the gateway was away for longer than a proof is waited for."""
+    tenant = await own_world.tenant()
+    await tenant.opened(CUSTOMERS[0])
+    await own_world.control("PUT", "options", {"status_sent_s": 3, "status_delivered_s": 3})
+    hang = {"side": "meta", "where": "api", "kind": "accept_then_hang", "times": 1}
+    await own_world.faults(hang | {"match": {"method": "messages"}})
+    await tenant.operator_writes("uma vez só", wa_id=CUSTOMERS[0])
+
+    async def taken() -> bool:
+        return bool(await tenant.on_phone(wa_id=CUSTOMERS[0]))
+
+    await eventually(taken, 20, "Meta to take it")
+    own_world.kill_gateway()
+
+    async def sought() -> bool:
+        return bool(await own_world.sql("SELECT count(*) FROM attempt WHERE code = 'status_under_way'"))
+
+    await eventually(sought, 30, "the proof to be looked for")
+    own_world.start_gateway()
+    await nothing_went_wrong(own_world)
+    assert [one["text"] for one in await tenant.on_phone(wa_id=CUSTOMERS[0])] == ["uma vez só"]

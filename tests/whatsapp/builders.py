@@ -129,3 +129,10 @@ class OneToken:
 
     async def number_token(self, channel_id: ChannelId) -> str:  # noqa: ARG002
         return self._token
+
+
+class NoneUnderWay:
+    """The gateway was there all the time."""
+
+    async def under_way_s(self) -> float:
+        return 0.0

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.whatsapp.builders import ANA, FreePace, OneToken, a_channel, a_conversation, a_parcel
+from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
 from zaptrix.core.errors import Refused, Unexpected
 from zaptrix.core.message import Content, Notice, Origin, Words
 from zaptrix.core.notices import notice_text
@@ -53,7 +53,7 @@ async def whatsapp(meta: Meta) -> AsyncIterator[WhatsApp]:
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         url = str(server.make_url("/"))
         graph = GraphClient(session, graph_url=url, version="v26.0", tokens=OneToken(), pace=FreePace())
-        yield WhatsApp(graph, patience=Patience(verify_wait_s=1.0))
+        yield WhatsApp(graph, NoneUnderWay(), patience=Patience(verify_wait_s=1.0))
 
 
 def test_the_room_keeps_the_contract_of_a_platform(whatsapp: WhatsApp) -> None:

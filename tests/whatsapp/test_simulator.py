@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 
 from tests.simulator.stage import NUMBER, Stage
-from tests.whatsapp.builders import FreePace, OneToken, a_channel, a_conversation, a_parcel, journalled
+from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel, journalled
 from zaptrix.core.event import CustomerMessage, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message import Origin, State, Words
@@ -47,7 +47,7 @@ async def test_a_talk_of_a_question_an_answer_and_its_receipts() -> None:
             tokens=OneToken(number["access_token"]),
             pace=FreePace(),
         )
-        whatsapp = WhatsApp(graph, patience=Patience())
+        whatsapp = WhatsApp(graph, NoneUnderWay(), patience=Patience())
         talk = a_conversation(asked.customer)
         (sent,) = await whatsapp.send((a_parcel("temos *sim*", message_id=4711, conversation=talk),))
         assert isinstance(sent, Accepted)

@@ -69,3 +69,16 @@ class Watch:
             msgspec.structs.replace(event, state=EventState.HELD) if event.state is EventState.NEW else event
             for event in events
         ]
+
+
+class LateStatuses:
+    """`core.ports.Statuses`: what Meta tells after an outage of ours it tells late."""
+
+    def __init__(self, database: Database, wait_s: float) -> None:
+        self._database = database
+        self._wait_s = wait_s
+
+    async def under_way_s(self) -> float:
+        """Raises StoreUnavailable."""
+        async with self._database.connection() as connection:
+            return await recovery.statuses_under_way_s(connection, limits.QUIET_S, self._wait_s)

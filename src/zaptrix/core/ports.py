@@ -44,6 +44,14 @@ class Platform(Protocol):
         ...
 
 
+class Statuses(Protocol):
+    """Meta's word on what was sent."""
+
+    async def under_way_s(self) -> float:
+        """How many seconds a status may need yet that could not be delivered while the gateway was away; mostly 0."""
+        ...
+
+
 class Pace(Protocol):
     """Buckets shared by all processes. Every client takes a token before every request."""
 

@@ -149,6 +149,8 @@ def _unproven(error: PlatformError, case: Case) -> Verify | Bury:
     # A search that is refused day and night would hold its conversation for ever, and nobody would be told.
     if _outlasted(case) and not isinstance(error, TooFast | Unavailable):
         return Bury(error.code, error.detail, "unclear", alarm=True)
+    if isinstance(error, TooFast):
+        return Verify(_later(case, _pause_s(error, case)), error.code, error.detail)
     at = _later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s))
     return Verify(at, error.code, error.detail)
 

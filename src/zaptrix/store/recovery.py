@@ -17,11 +17,17 @@ from zaptrix.store.database import Connection, Record
 
 _LAST_BEAT = "SELECT now() AS at, at IS NULL OR at < now() - make_interval(secs => $1) AS silent FROM gateway_beat"
 
-# Whoever writes the beat first after a silence is the one who tells the portals' recovery of it.
+# Whoever writes the beat first after a silence is the one who tells the portals' recovery of it. Meta repeats a webhook
+# with a pause that doubles, so the next try of one that failed is no further away than the silence was long.
 _BEAT = """
-WITH last AS (SELECT at FROM gateway_beat FOR UPDATE),
-beat AS (UPDATE gateway_beat SET at = now() FROM last RETURNING last.at AS was),
-away AS (SELECT was FROM beat WHERE was < now() - make_interval(secs => $1) OR was <= $2)
+WITH last AS (SELECT at, at < now() - make_interval(secs => $1) OR at <= $2 AS away FROM gateway_beat FOR UPDATE),
+beat AS (
+    UPDATE gateway_beat b SET at = now(),
+        statuses_until = CASE WHEN last.away THEN greatest(b.statuses_until, now() + (now() - last.at))
+            ELSE b.statuses_until END
+    FROM last RETURNING last.at AS was, last.away
+),
+away AS (SELECT was FROM beat WHERE away)
 INSERT INTO recovery AS r (portal_id, away_from, away_until, next_at)
 SELECT p.id, away.was, now(), now() FROM away CROSS JOIN portal_config p
 ON CONFLICT (portal_id) DO UPDATE SET away_until = excluded.away_until, ended_at = NULL, next_at = now(),
@@ -45,6 +51,19 @@ async def beat(connection: Connection, silent_s: float, *, alone_since: datetime
     It was one when nobody gave a sign for `silent_s`, or none since `alone_since`.
     """
     return len(await connection.fetch(_BEAT, silent_s, alone_since))
+
+
+_STATUSES_UNDER_WAY = """
+SELECT CASE WHEN at < now() - make_interval(secs => $1) THEN $2
+    ELSE greatest(0, extract(epoch FROM statuses_until - now()) + $2) END::float8
+FROM gateway_beat
+"""
+
+
+async def statuses_under_way_s(connection: Connection, quiet_s: float, wait_s: float) -> float:
+    """How many seconds a status may need yet that Meta could not deliver; `wait_s` is what it needs at the most."""
+    left_s: float | None = await connection.fetchval(_STATUSES_UNDER_WAY, quiet_s, wait_s)
+    return left_s or 0.0
 
 
 async def under_way(connection: Connection) -> frozenset[PortalId]:

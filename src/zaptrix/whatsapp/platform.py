@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from zaptrix.core.errors import PlatformError, Refused
+from zaptrix.core.errors import PlatformError, Refused, TooFast
 from zaptrix.core.ids import ConversationId, callback_data
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message import Origin, Side, Words
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.ports import Call
+from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.retry import Patience
 from zaptrix.core.text import Mark, Span, Text
 from zaptrix.whatsapp.client import GraphClient
@@ -26,8 +26,11 @@ class WhatsApp:
     side = Side.WHATSAPP
     parcels_per_call = 1
 
-    def __init__(self, graph: GraphClient, *, patience: Patience, calls_at_once: int = CALLS_AT_ONCE) -> None:
+    def __init__(
+        self, graph: GraphClient, statuses: Statuses, *, patience: Patience, calls_at_once: int = CALLS_AT_ONCE
+    ) -> None:
         self._graph = graph
+        self._statuses = statuses
         self.patience = patience
         self.calls_at_once = calls_at_once
 
@@ -39,11 +42,13 @@ class WhatsApp:
         return [await self._send(parcel) for parcel in call]
 
     async def prove(self, parcel: Parcel) -> Proof:  # noqa: ARG002 -- the port names it
-        """Meta cannot be asked. A status that names the message proves it, and by now would have moved it by itself.
+        """Meta cannot be asked. A status that names the message proves it, and by now would have moved it by itself:
+        unless nobody was there to be told, and Meta tries again later.
 
         https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
         """
-        return Absent()
+        wait_s = await self._statuses.under_way_s()
+        return TooFast("status_under_way", "Meta may still have to tell", wait_s=wait_s) if wait_s else Absent()
 
     async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Blue ticks. Marking a message marks all before it, so that the newest of a conversation does for the rest."""
