@@ -29,6 +29,7 @@ from zaptrix.store.secrets import SecretBox
 START_S_MAX = 60.0
 ARRIVE_POLL_S = 0.02
 STOP_S_MAX = 30.0
+SETTLE_S_MAX = 180.0
 # Nothing of a shell that was set up for production may reach a benchmark.
 FOREIGN = ("META_", "BITRIX_", "ZAPTRIX_", "DATABASE_", "REDIS_", "ENCRYPTION_", "WEB_", "WORKER_", "PORT", "HOST")
 
@@ -193,9 +194,10 @@ SELECT substring(convert_from(body, 'UTF8') FROM '"body":"([0-9]+) ')::bigint AS
 FROM event WHERE name = 'messages.text' ORDER BY id
 """
 _UNDER_WAY = """
-SELECT EXISTS (SELECT FROM event WHERE state = 'new')
+SELECT EXISTS (SELECT FROM event WHERE state IN ('new', 'held'))
     OR EXISTS (SELECT FROM message WHERE state IN ('pending', 'sending', 'verifying'))
     OR EXISTS (SELECT FROM message WHERE confirm_due_at IS NOT NULL)
+    OR EXISTS (SELECT FROM recovery WHERE away_until IS NOT NULL AND ended_at IS NULL)
 """
 _STATES = "SELECT direction, state, count(*) FROM message GROUP BY direction, state ORDER BY direction, state"
 

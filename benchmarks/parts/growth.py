@@ -12,7 +12,7 @@ from benchmarks.figures import Measured
 from benchmarks.letters import conversations, customers_write, operators_write
 from benchmarks.parts.act import Act, Plan, Scene
 from benchmarks.parts.inbound import FEW, RATE_MAX
-from benchmarks.stage import Stage, StageError, Zaptrix
+from benchmarks.stage import SETTLE_S_MAX, Stage, StageError, Zaptrix
 from benchmarks.tenants import Tenant
 
 SMALL = Ballast(conversations=10_000, messages_each=10)
@@ -45,6 +45,7 @@ async def _measure(stage: Stage, plan: Plan, them: list[Tenant], ballast: Ballas
     numbers = scene.numbers(len(scene.talks))
     _, arrivals = await scene.play("first words", numbers, customers_write(scene.talks, numbers), window=WINDOW)
     scene.meet(arrivals)
+    await stage.settled(SETTLE_S_MAX)
     house = f"{ballast.conversations:,} conversations"
     numbers = scene.numbers(plan.scaled(round(RATE_MAX * plan.seconds)))
     requests = customers_write(scene.talks, numbers)
@@ -53,7 +54,7 @@ async def _measure(stage: Stage, plan: Plan, them: list[Tenant], ballast: Ballas
     numbers = scene.numbers(min(plan.scaled(round(OUTBOUND_PER_S_MAX * plan.seconds)), BURST * len(scene.talks)))
     requests = operators_write(scene.talks, scene.chats, numbers)
     outbound, _ = await scene.play(f"outbound, {house}", numbers, requests, window=window, seconds=plan.seconds)
-    await stage.settled(60.0)
+    await stage.settled(SETTLE_S_MAX)
     await stage.stop_workers()
     await _nobody_new(stage, ballast)
     return [inbound, outbound]

@@ -18,7 +18,6 @@ STRETCHES = 3  # of the plan's seconds: sweeps and checks come every few seconds
 
 async def play(stage: Stage, plan: Plan) -> list[Measured]:
     await opened(stage, plan, MANY)
-    await stage.settled(60.0)
     await asyncio.sleep(min(SETTLE_S, plan.seconds))
     servers = stage.servers
     async with counting(servers.postgres.url, servers.redis.url) as calls:

@@ -8,7 +8,7 @@ from benchmarks.figures import Measured
 from benchmarks.letters import operators_write
 from benchmarks.parts.act import Act, Plan, Scene
 from benchmarks.parts.inbound import Cast, opened
-from benchmarks.stage import Stage
+from benchmarks.stage import SETTLE_S_MAX, Stage
 from benchmarks.tenants import Terms
 
 STEADY_PER_S = 300
@@ -16,7 +16,6 @@ RATE_MAX = 4_000
 WINDOW = 2_000
 # Meta lets 45 messages go to one customer at once, then one in six seconds.
 BURST = 40
-SETTLE_S_MAX = 60.0
 
 CAST = Cast(
     terms=Terms(portals=8, portal_rate_per_s=10_000, number_rate_per_s=1_000), customers_each=250, window=WINDOW
