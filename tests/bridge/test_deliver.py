@@ -86,6 +86,25 @@ async def test_whatever_goes_wrong_every_message_arrives_once_and_in_order(
     assert set(await house.ledger.states()) == {"sent"}
 
 
+async def test_what_follows_the_last_call_to_land_is_not_left_to_the_sweep(house: House, channel: Channel) -> None:
+    slow, quick = [await house.ledger.talk(channel) for _ in range(2)]
+    written = await house.ledger.outbound(slow, 2)
+    await house.ledger.outbound(quick, 1)
+
+    async def answer(parcel: Parcel) -> Outcome:
+        if parcel.message_id == written[0]:
+            # Lands last, and after a claim that found nothing: its own conversation was all that was left.
+            while "sent" not in await house.ledger.states():
+                pass
+            for _ in range(50):
+                await house.ledger.states()
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = answer
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.took[slow.id] == written
+
+
 async def test_a_failing_conversation_holds_nobody_else(house: House, channel: Channel, talk: Conversation) -> None:
     others = [await house.ledger.talk(channel) for _ in range(5)]
     stuck = await house.ledger.outbound(talk, 2)

@@ -111,6 +111,7 @@ class _Slice:
         self._platform = delivery.platform
         self._way = Way(delivery.direction, lane.owner)
         self._more = True  # perhaps something is due that was not claimed yet
+        self._followed = False  # a call in flight holds messages of its conversation that wait behind it
         self.began = time.monotonic()
         self.ends = self.began + delivery.slice_s
         self.again_at: datetime | None = None  # the whole lane has to wait until then
@@ -131,6 +132,9 @@ class _Slice:
                 done, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
+                if self._followed and not flying:
+                    # A claim while calls were in flight could not see what they held; now it is free.
+                    self._more, self._followed = True, False
         finally:
             await _land(flying)
 
@@ -191,7 +195,8 @@ class _Slice:
         async with self._delivery.database.connection() as connection:
             # From anywhere: no conversation is always the last to be served.
             rows = await claims.claim_to_send(connection, self._way, attempt_id, after=uuid4(), limit=limit)
-        self._more = len(rows) == limit or any(row.followed for row in rows)
+        self._more = len(rows) == limit
+        self._followed |= any(row.followed for row in rows)
         return rows
 
     async def _claim_to_prove(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
