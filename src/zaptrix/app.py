@@ -15,6 +15,7 @@ from zaptrix.bitrix24 import translate as bitrix24_translate
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.history import PortalHistories
 from zaptrix.bitrix24.oauth import OAuth
+from zaptrix.bitrix24.offline import PortalQueue
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bridge.admit import Admission
@@ -23,6 +24,7 @@ from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
+from zaptrix.bridge.offline import Offline, OfflineRules
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.recover import Recovery, RecoveryRules
@@ -86,6 +88,7 @@ class App:
     texts: TextSender
     sweep: Sweep
     watch: Watch
+    offline: Offline
     recovery: Recovery
     drains: dict[Queue, Drain]
     graph: GraphClient
@@ -147,6 +150,7 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     watch = Watch(database)
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
+    offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
     spool = Spool(settings.data_dir / "spool")
     return App(
         settings=settings,
@@ -177,7 +181,8 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         texts=TextSender(database, bells, clock.now),
         sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
         watch=watch,
-        recovery=_recovery(settings, database, directory, bells, histories, clock),
+        offline=offline,
+        recovery=_recovery(settings, database, directory, bells, histories, offline, clock),
         drains=_drains(settings, database, directory, bells, cache, seen, graph, portal_client, clock),
         graph=graph,
         portal_client=portal_client,
@@ -257,11 +262,24 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     }
 
 
+def _offline(  # noqa: PLR0917  # as below
+    settings: Settings, database: Database, directory: Directory, bells: Bells, queue: PortalQueue, clock: Clock
+) -> Offline:
+    rules = OfflineRules(hours=settings.recovery_hours, every_s=settings.recovery_offline_s)
+    return Offline(database, directory, queue, bells, rules, clock.now)
+
+
 def _recovery(  # noqa: PLR0917  # as below
-    settings: Settings, database: Database, directory: Directory, bells: Bells, histories: PortalHistories, clock: Clock
+    settings: Settings,
+    database: Database,
+    directory: Directory,
+    bells: Bells,
+    histories: PortalHistories,
+    offline: Offline,
+    clock: Clock,
 ) -> Recovery:
     rules = RecoveryRules(hours=settings.recovery_hours, round_s=settings.recovery_round_s)
-    return Recovery(database, directory, histories, bells, rules, clock.now)
+    return Recovery(database, directory, histories, offline, bells, rules, clock.now)
 
 
 def _sweep_patience(settings: Settings) -> SweepPatience:

@@ -224,6 +224,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's reply that no event told of is sent up to this age; an older one is told of."""
     recovery_round_s: Annotated[float, _seconds(0.5, 86_400, 900)] = 900.0
     """How often a portal is asked for lost replies although the gateway was never away."""
+    recovery_offline_s: Annotated[float, _seconds(0.5, 3600, 45)] = 45.0
+    """How often the queue of a portal with `offline_events` is read."""
     retry_base_s: Annotated[float, _seconds(0.01, 3600, 1)] = 1.0
     cache_ttl_s: Annotated[int, _whole(1, 86_400, 3600)] = 3600
     token_cache_ttl_s: Annotated[int, _whole(1, 3600, 3000)] = 3000

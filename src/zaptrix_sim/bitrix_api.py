@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from zaptrix_sim import bitrix_app, bitrix_connector, bitrix_crm, bitrix_lines, phpform
+from zaptrix_sim import bitrix_app, bitrix_connector, bitrix_crm, bitrix_lines, bitrix_offline, phpform
 from zaptrix_sim.answers import Answer, under_faults
 from zaptrix_sim.bitrix_call import Call, Method, Params, is_yes
 from zaptrix_sim.bitrix_chats import Chats
@@ -26,6 +26,7 @@ from zaptrix_sim.world import Portal, Token
 BATCH_MAX: Final = 50
 METHODS: Final[dict[str, Method]] = {
     **bitrix_app.METHODS,
+    **bitrix_offline.METHODS,
     **bitrix_connector.METHODS,
     **bitrix_lines.METHODS,
     **bitrix_crm.METHODS,

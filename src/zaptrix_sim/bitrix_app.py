@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from zaptrix_sim.bitrix_call import Call, Method
 from zaptrix_sim.bitrix_errors import RestError, missing, refusal
+from zaptrix_sim.bitrix_offline import need_admin
 from zaptrix_sim.bitrix_time import iso
-from zaptrix_sim.phpform import listed
 from zaptrix_sim.world import Binding
 
 SCOPE: Final = ("crm", "im", "imopenlines", "imconnector", "user", "placement")
@@ -19,7 +19,6 @@ EVENTS: Final = frozenset({
     "ONIMCONNECTORDIALOGSTART", "ONIMCONNECTORDIALOGFINISH", "ONIMCONNECTORSTATUSDELETE", "ONIMCONNECTORLINEDELETE",
     "ONOPENLINEMESSAGEADD", "ONOPENLINEMESSAGEUPDATE", "ONOPENLINEMESSAGEDELETE", "ONSESSIONSTART", "ONSESSIONFINISH",
 })  # fmt: skip
-OFFLINE_LIMIT: Final = 50
 
 
 async def profile(call: Call) -> Any:
@@ -65,8 +64,15 @@ async def event_names(_call: Call) -> Any:
     return sorted(EVENTS)
 
 
+async def feature(call: Call) -> Any:
+    """https://apidocs.bitrix24.com/api-reference/common/system/feature-get.html"""
+    return {"value": "Y" if str(call.need("CODE")) in call.portal.features else "N"}
+
+
 async def event_bind(call: Call) -> Any:
     event, offline = _event(call), _is_offline(call)
+    if offline:
+        need_admin(call)
     handler = "" if offline else str(call.need("HANDLER"))
     if not offline:
         _judge_handler(handler)
@@ -106,26 +112,6 @@ async def event_unbind(call: Call) -> Any:
     return {"count": len(bound) - len(kept)}
 
 
-async def offline_get(call: Call) -> Any:
-    """Reads and removes; keeping the rows under a process id is a feature of larger plans."""
-    if str(call.get("CLEAR", 1)) == "0":
-        raise refusal("WRONG_LICENSE")
-    rows = list(call.portal.offline.items())[: call.number("LIMIT", OFFLINE_LIMIT)]
-    for number, _row in rows:
-        del call.portal.offline[number]
-    return {"process_id": "", "events": [row for _number, row in rows]}
-
-
-async def offline_list(call: Call) -> Any:
-    return list(call.portal.offline.values())[:OFFLINE_LIMIT]
-
-
-async def offline_clear(call: Call) -> Any:
-    for number in listed(call.get("ID")):
-        call.portal.offline.pop(int(number), None)
-    return True
-
-
 METHODS: Final[dict[str, Method]] = {
     "profile": profile,
     "user.current": current_user,
@@ -136,9 +122,7 @@ METHODS: Final[dict[str, Method]] = {
     "event.bind": event_bind,
     "event.get": event_get,
     "event.unbind": event_unbind,
-    "event.offline.get": offline_get,
-    "event.offline.list": offline_list,
-    "event.offline.clear": offline_clear,
+    "feature.get": feature,
 }
 
 

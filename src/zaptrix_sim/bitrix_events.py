@@ -131,6 +131,8 @@ class BitrixEvents:
             "EVENT_DATA": data,
             "EVENT_ADDITIONAL": {"user_id": str(user_id)},
             "MESSAGE_ID": opaque(32),
+            "PROCESS_ID": "",
+            "ERROR": "0",
         }
 
     # --- lanes ---------------------------------------------------------------------------------------------------

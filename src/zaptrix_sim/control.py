@@ -1,6 +1,7 @@
 """/control: the hands of a test or of the page. JSON in, JSON out; a mistake is answered 4xx with {"error": "..."}."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from zaptrix_sim.answers import Answer
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
+from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import digits_of, wa_id_of
@@ -189,6 +191,10 @@ class Control:
             for chat in portal.chats.values():
                 for message in chat.messages:
                     message.at -= float(wanted["seconds"])
+            for row in portal.offline.values():
+                row["TIMESTAMP_X"] = iso(
+                    datetime.fromisoformat(row["TIMESTAMP_X"]).timestamp() - float(wanted["seconds"])
+                )
         return {"status": "ok"}
 
     async def expect(self, wanted: Wanted, _query: Wanted) -> Any:

@@ -22,6 +22,7 @@ def add_portal(engine: Engine, oauth: OAuth, wanted: dict[str, Any]) -> Portal:
         portal = _new(key, wanted)
         engine.world.portals[key] = portal
         oauth.new_pair(portal)
+    portal.features |= {str(feature) for feature in wanted.get("features") or ()}
     lines = wanted.get("lines") or ([] if portal.lines else [{"id": 1, "name": "WhatsApp"}])
     for line in lines:
         _put_line(portal, line)

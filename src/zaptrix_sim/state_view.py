@@ -87,7 +87,15 @@ def _portal(portal: Portal) -> dict[str, Any]:
         for bound in portal.bindings.values()
         for one in bound
     ]
-    return {"portal": portal.key, "lines": lines, "bindings": bindings, "connectors": list(portal.connectors)}
+    kept = sum(1 for row in portal.offline.values() if row["PROCESS_ID"])
+    return {
+        "portal": portal.key,
+        "lines": lines,
+        "bindings": bindings,
+        "connectors": list(portal.connectors),
+        "offline_rows": len(portal.offline),
+        "offline_kept": kept,
+    }
 
 
 def _active(portal: Portal, line: int) -> list[str]:

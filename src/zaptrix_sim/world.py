@@ -196,6 +196,7 @@ class Portal:
     active: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     bindings: dict[str, list[Binding]] = field(default_factory=dict)
     offline: dict[int, dict[str, Any]] = field(default_factory=dict)
+    features: set[str] = field(default_factory=set)
     operators: dict[str, int] = field(default_factory=dict)
     operator_tokens: dict[int, Token] = field(default_factory=dict)
     guests: dict[tuple[str, str], Guest] = field(default_factory=dict)

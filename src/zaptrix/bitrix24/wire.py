@@ -154,7 +154,7 @@ def history(result: object) -> History:
                 has_files=bool(listed(dig(entry, "params", "fileId")) or listed(dig(entry, "params", "FILE_ID"))),
                 text=_text(entry, "textlegacy") or _text(entry, "text"),
                 external_ids=_external_ids(dig(entry, "params")),
-                written_at=_moment(_text(entry, "date")),
+                written_at=moment(_text(entry, "date")),
             )
             for entry in listed(dig(result, "message"))
         ),
@@ -182,6 +182,11 @@ def bindings(result: object) -> list[Binding]:
         for entry in listed(result)
         if _text(entry, "handler")
     ]
+
+
+def is_bound_offline(result: object, event: str) -> bool:
+    """Whether `event.get` tells that the portal keeps an event for the application."""
+    return any(truth(dig(entry, "offline")) and _text(entry, "event").upper() == event for entry in listed(result))
 
 
 def contact_ids(result: object) -> list[int]:
@@ -232,6 +237,15 @@ def truth(value: object) -> bool:
     return value is True or (isinstance(value, int) and value == 1) or str(value).upper() in {"1", "Y", "TRUE"}
 
 
+def moment(text: object) -> datetime | None:
+    """A time that names its zone."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
 def _text(entry: object, name: str) -> str:
     value = dig(entry, name)
     return value if isinstance(value, str) else ""
@@ -242,11 +256,3 @@ def _external_ids(params: object) -> tuple[str, ...]:
     if ids is None:
         ids = dig(params, "CONNECTOR_MID")
     return tuple(str(entry) for entry in listed(ids))
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None

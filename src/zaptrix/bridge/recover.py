@@ -13,6 +13,7 @@ import structlog
 
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.offline import Offline, recovered_notice
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unexpected
 from zaptrix.core.event import NewEvent
@@ -55,6 +56,7 @@ class Recovery:
         database: Database,
         directory: Directory,
         histories: Histories,
+        offline: Offline,
         bells: Bells,
         rules: RecoveryRules,
         now: Callable[[], datetime],
@@ -62,6 +64,7 @@ class Recovery:
         self._database = database
         self._directory = directory
         self._histories = histories
+        self._offline = offline
         self._bells = bells
         self._rules = rules
         self._now = now
@@ -90,6 +93,9 @@ class Recovery:
         portal = await self._directory.portal(outage.portal_id)
         if portal is None:
             return
+        if portal.offline_events:
+            # First, as it costs a request or two and hands out files; the history finds what it did not keep.
+            await self._offline.after_outage(portal.id)
         ends = time.monotonic() + limits.RECOVERY_SLICE_S
         while True:
             async with self._database.connection() as connection:
@@ -239,10 +245,7 @@ def _notices(new: Sequence[Missing], hours: int) -> Iterable[tuple[ConversationI
     """One line a conversation and fate, not one a message."""
     counted = Counter((each.chat.conversation_id, each.fate) for each in new if each.fate is not RecoveredAs.IN_TIME)
     for (talk, fate), count in counted.items():
-        code = fate.value
-        if fate is RecoveredAs.LATE:
-            code = "late_reply" if count == 1 else "late_replies"
-        yield talk, Notice(code, {"count": str(count), "hours": str(hours)})
+        yield talk, recovered_notice(fate, count, hours)
 
 
 def _seconds(span: timedelta) -> int:

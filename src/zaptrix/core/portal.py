@@ -37,6 +37,8 @@ class Portal(msgspec.Struct, frozen=True, kw_only=True):
     enterprise: bool = False
     # A self-hosted portal's own pace, set by its administrator; None: the cloud's limits, by plan.
     rate_per_s: int | None = None
+    # Operators' messages are also kept in the portal's own queue, and read from there.
+    offline_events: bool = False
     paused_at: datetime | None = None
     paused_reason: str | None = None
 

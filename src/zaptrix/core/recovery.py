@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from zaptrix.core.event import NewEvent
+from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.portal import Portal
 
@@ -55,3 +55,55 @@ class Histories(Protocol):
     def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
         """The event that should have told of `reply`, with the key that it would have had."""
         ...
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a portal's offline queue as they came. `process_id`: it keeps them under it until they are cleared."""
+
+    rows: tuple[object, ...]
+    process_id: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An event out of a row. The ids are None when the row does not name them."""
+
+    event: NewEvent
+    external_chat_id: str | None = None
+    bitrix_message_id: int | None = None
+    recovered: Recovered | None = None
+
+
+class OfflineEvents(Protocol):
+    """A portal's own queue of operators' messages. All that ask the portal raise PlatformError."""
+
+    async def bind(self, portal: Portal, *, wanted: bool) -> None:
+        """Let the queue fill, or no more. Idempotent."""
+        ...
+
+    async def keeps(self, portal: Portal) -> bool:
+        """Whether the portal's plan lets rows stay until they are cleared."""
+        ...
+
+    async def read(self, portal: Portal, *, keep: bool) -> Kept:
+        """The oldest rows that nobody keeps: kept for us, or else gone with this answer.
+
+        Raises NotKept when the plan does not let them stay after all.
+        """
+        ...
+
+    async def left(self, portal: Portal) -> list[Kept]:
+        """Rows that are still kept for a reader of ours."""
+        ...
+
+    async def clear(self, portal: Portal, process_id: str) -> None: ...
+
+    def events(
+        self, portal: Portal, rows: Sequence[object], judge: Callable[[datetime | None], Recovered]
+    ) -> list[Told]:
+        """What the rows tell, each with the key that its online event has; never raises. `judge` takes the time of
+        a row."""
+        ...
+
+
+class NotKept(Exception):
+    """The portal's plan does not let rows stay until they are cleared."""

@@ -17,7 +17,8 @@ from zaptrix.core.ports import TokenPair
 from zaptrix.store.database import Connection, Database, Record
 from zaptrix.store.secrets import SecretBox
 
-_COLUMNS = "id, portal_url, member_id, client_endpoint, locale, enterprise, rate_per_s, paused_at, paused_reason"
+_COLUMNS = """id, portal_url, member_id, client_endpoint, locale, enterprise, rate_per_s, offline_events, paused_at,
+paused_reason"""
 _SEALED = ("client_secret", "access_token", "refresh_token", "application_token")
 
 
@@ -45,6 +46,7 @@ class PortalFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     locale: Locale | msgspec.UnsetType = msgspec.UNSET
     enterprise: bool | msgspec.UnsetType = msgspec.UNSET
     rate_per_s: int | msgspec.UnsetType | None = msgspec.UNSET
+    offline_events: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def portal_of(row: Record) -> Portal:
@@ -59,6 +61,7 @@ def portal_of(row: Record) -> Portal:
         locale=Locale(row["locale"]),
         enterprise=row["enterprise"],
         rate_per_s=row["rate_per_s"],
+        offline_events=row["offline_events"],
         paused_at=row["paused_at"],
         paused_reason=row["paused_reason"],
     )

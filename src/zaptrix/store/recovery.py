@@ -230,8 +230,8 @@ async def known(connection: Connection, portal_id: PortalId, bitrix_message_ids:
 
 
 _APPEND = """
-INSERT INTO event (source, name, key, lane, body, request_id, state)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::text[], $7::text[])
+INSERT INTO event (source, name, key, lane, body, request_id, state, reason)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[])
 ON CONFLICT DO NOTHING RETURNING key
 """
 
@@ -247,6 +247,7 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> set[byte
         [event.body for event in events],
         [event.request_id for event in events],
         [event.state.value for event in events],
+        [event.reason for event in events],
     )
     return {row["key"] for row in rows}
 
@@ -304,11 +305,13 @@ async def mark_late(connection: Connection, new: Sequence[MessageId], marks: Seq
 
 
 _REFUSALS = """
-SELECT p.portal_url, r.refused_reason FROM recovery r JOIN portal_config p ON p.id = r.portal_id
+SELECT p.portal_url, r.refused_reason FROM (
+    SELECT portal_id, refused_reason FROM recovery UNION ALL SELECT portal_id, refused_reason FROM offline_queue
+) r JOIN portal_config p ON p.id = r.portal_id
 WHERE r.refused_reason IS NOT NULL ORDER BY p.portal_url LIMIT $1
 """
 
 
 async def refusals(connection: Connection, limit: int) -> list[tuple[str, str]]:
-    """Portals that do not let us look at their history, and in which words."""
+    """Portals that do not let us look at their history or their queue, and in which words."""
     return [(row["portal_url"], row["refused_reason"]) for row in await connection.fetch(_REFUSALS, limit)]

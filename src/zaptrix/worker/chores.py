@@ -21,6 +21,7 @@ Chore = Callable[[], Awaitable[object]]
 _HOUSE_EVERY_S = 3_600.0
 _REDIS_EVERY_S = 10.0
 _RECOVER_EVERY_S = 2.0
+_OFFLINE_EVERY_S = 5.0
 _RELEASE_EVERY_S = 2.0
 _REDIS_ANSWER_S = 3.0
 
@@ -30,6 +31,7 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
     every = {
         "sweep": (app.sweep.run, app.settings.sweep_interval_s),
         "recover": (app.recovery.run, _RECOVER_EVERY_S),
+        "read offline events": (app.offline.run, _OFFLINE_EVERY_S),
         "release": (app.recovery.release, _RELEASE_EVERY_S),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
     }

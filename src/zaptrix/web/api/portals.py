@@ -76,6 +76,14 @@ RatePerS = Annotated[
     ),
 ]
 
+OfflineEvents = Annotated[
+    bool,
+    Meta(
+        description="The portal also keeps operators' messages in a queue that the gateway reads: for a portal whose"
+        " conversations it may not read. The tokens have to be an administrator's."
+    ),
+]
+
 
 class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
@@ -94,6 +102,7 @@ class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     locale: Language | UnsetType = UNSET
     enterprise: Enterprise | UnsetType = UNSET
     rate_per_s: RatePerS | UnsetType | None = UNSET
+    offline_events: OfflineEvents | UnsetType = UNSET
 
 
 class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +122,7 @@ class NewPortal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     locale: Language | UnsetType = UNSET
     enterprise: Enterprise | UnsetType = UNSET
     rate_per_s: RatePerS | UnsetType | None = UNSET
+    offline_events: OfflineEvents | UnsetType = UNSET
 
 
 class PortalView(Struct, frozen=True, kw_only=True):
@@ -126,6 +136,7 @@ class PortalView(Struct, frozen=True, kw_only=True):
     locale: Locale
     enterprise: bool
     rate_per_s: int | None
+    offline_events: bool
     paused_at: datetime | None
     paused_reason: str | None
 
