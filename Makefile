@@ -19,7 +19,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 SOURCES := src tests proof benchmarks
 
-.PHONY: help run test bench check style types floors house fmt lock clean chromium
+.PHONY: help run test bench sim soak check style types floors house fmt lock clean chromium
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -35,7 +35,10 @@ bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts 
 	@$(BIN)/python -m benchmarks $(subst $(COMMA), ,$(PARTS)) --runs $(RUNS) $(BENCH)
 
 sim: .venv/ready-dev ## worlds under fire, drawn by seeds: make sim SEED=7, or SEEDS=1-200 JOBS=4 SECONDS=20
-	@$(BIN)/python -m proof $(or $(SEEDS),$(SEED)) --seconds $(or $(SECONDS),20) --jobs $(JOBS)
+	@$(BIN)/python -m proof $(or $(SEEDS),$(SEED),1) --seconds $(or $(SECONDS),20) --jobs $(JOBS)
+
+soak: .venv/ready-dev ## ten minutes of work with small accidents: memory stays flat, everything arrives; MINUTES=10 RATE=10
+	@$(BIN)/python -m proof.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),10)
 
 check: .venv/ready-dev ## style, types, floors and house rules (no servers needed)
 	@$(MAKE) --no-print-directory style types floors house

@@ -37,12 +37,14 @@ async def run(plan: Plan, folder: Path, template: Path) -> Outcome:
     arena = Arena(folder=folder, plan=plan)
     try:
         await arena.open(template)
-        return await _Fire(arena).burn()
+        return await Fire(arena).burn()
     finally:
         await arena.stop()
 
 
-class _Fire:
+class Fire:
+    """The fire in a world that stands; it burns once."""
+
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
         self._plan = arena.plan
