@@ -116,13 +116,19 @@ async def test_what_came_by_both_ways_is_sent_once(queue_world: World) -> None:
     assert await notices(tenant, CUSTOMERS[0]) == []
 
 
-async def test_a_worker_that_dies_before_it_cleared_leaves_the_rows_to_the_next(queue_world: World) -> None:
+# The answer that hands the rows out never reaches the worker; and they are in the journal, but not cleared.
+NOT_READ = {"kind": "accept_then_hang", "match": {"method": "event.offline.get"}}
+NOT_CLEARED = {"kind": "status", "status": 503, "match": {"method": "event.offline.clear"}}
+
+
+@pytest.mark.parametrize("broken", [NOT_READ, NOT_CLEARED])
+async def test_a_worker_that_dies_before_it_cleared_leaves_the_rows_to_the_next(
+    queue_world: World, broken: dict[str, Any]
+) -> None:
     tenant = await opened(queue_world, CUSTOMERS[:1])
     await keeps(queue_world, tenant, features=("rest_offline_extended",))
     (chat_id,) = (await chats_of(tenant, CUSTOMERS[:1])).values()
-    # The answer that hands the rows out never reaches the worker: they stay in its keeping.
-    hang = {"side": "bitrix24", "where": "api", "kind": "accept_then_hang", "match": {"method": "event.offline.get"}}
-    await drop_online(queue_world, hang)
+    await drop_online(queue_world, {"side": "bitrix24", "where": "api", **broken})
     await writes(queue_world, tenant, chat_id, "guardada")
     await eventually(lambda: _is_kept(queue_world, tenant), 20, "the row to be in a reader's keeping")
     queue_world.kill_worker()
@@ -137,6 +143,23 @@ async def test_a_worker_that_dies_before_it_cleared_leaves_the_rows_to_the_next(
 async def _is_kept(world: World, tenant: Tenant) -> bool:
     state = await world.control("GET", f"state?portal={tenant.key}")
     return next(int(one["offline_kept"]) for one in state["portals"] if one["portal"] == tenant.key) == 1
+
+
+async def test_a_plan_that_was_cut_back_is_noticed_and_remembered(queue_world: World) -> None:
+    tenant = await opened(queue_world, CUSTOMERS[:1])
+    await keeps(queue_world, tenant, features=("rest_offline_extended",))
+    (chat_id,) = (await chats_of(tenant, CUSTOMERS[:1])).values()
+    cut = {"side": "bitrix24", "where": "api", "kind": "status", "status": 403, "code": "WRONG_LICENSE", "times": 1}
+    await drop_online(queue_world, cut | {"match": {"method": "event.offline.get"}})
+
+    async def remembered() -> bool:
+        return bool(await queue_world.sql("SELECT NOT keeps FROM offline_queue"))
+
+    await eventually(remembered, 30, "the plan to be remembered")
+    await writes(queue_world, tenant, chat_id, "guardada")
+    await queue_world.drained()
+    assert await on_phone(tenant, CUSTOMERS[0]) == ["guardada"]
+    assert await queue_world.sql("SELECT refused_reason IS NULL FROM offline_queue")
 
 
 async def test_a_portal_that_refuses_its_queue_is_told_to_the_admin_and_the_channel_works(queue_world: World) -> None:

@@ -132,6 +132,27 @@ async def test_offline_bindings_keep_the_events_until_they_are_read(stage: Stage
     assert refused[1]["error"] == "WRONG_LICENSE"
 
 
+async def test_rows_that_are_kept_for_a_reader_stay_until_he_clears_them(stage: Stage) -> None:
+    portal = await a_chat(stage)
+    await stage.control("POST", "portals", {"portal": portal["portal"], "features": ["rest_offline_extended"]})
+    assert (await stage.rest(portal, "feature.get", {"CODE": "rest_offline_extended"}))[1]["result"] == {"value": "Y"}
+    await stage.rest(portal, "event.bind", {"event": "ONIMCONNECTORMESSAGEADD", "event_type": "offline"})
+    await stage.operator_writes(text="guardado")
+
+    first = (await stage.rest(portal, "event.offline.get", {"clear": 0}))[1]["result"]
+    mine = {"process_id": first["process_id"]}
+    assert len(first["events"]) == 1
+    assert (await stage.rest(portal, "event.offline.get", {"clear": 0}))[1]["result"]["events"] == []
+    assert (await stage.rest(portal, "event.offline.get", {"clear": 0, **mine}))[1]["result"] == first
+    listed = (await stage.rest(portal, "event.offline.list", {"filter": {"!PROCESS_ID": ""}}))[1]["result"]
+    assert [row["PROCESS_ID"] for row in listed] == [first["process_id"]]
+    failed = {**mine, "message_id": [first["events"][0]["MESSAGE_ID"]]}
+    assert (await stage.rest(portal, "event.offline.error", failed))[1]["result"] is True
+    assert (await stage.rest(portal, "event.offline.get", {"clear": 0, **mine}))[1]["result"]["events"] == []
+    assert (await stage.rest(portal, "event.offline.clear", mine))[1]["result"] is True
+    assert (await stage.rest(portal, "event.offline.list"))[1]["result"] == []
+
+
 async def test_an_operators_text_in_a_line_that_is_off_is_told_to_nobody(stage: Stage) -> None:
     portal = await a_chat(stage)
     await stage.rest(portal, "imconnector.activate", {"CONNECTOR": CONNECTOR, "LINE": 1, "ACTIVE": 0})

@@ -306,7 +306,9 @@ async def mark_late(connection: Connection, new: Sequence[MessageId], marks: Seq
 
 _REFUSALS = """
 SELECT p.portal_url, r.refused_reason FROM (
-    SELECT portal_id, refused_reason FROM recovery UNION ALL SELECT portal_id, refused_reason FROM offline_queue
+    SELECT portal_id, refused_reason FROM recovery UNION ALL
+    SELECT q.portal_id, q.refused_reason FROM offline_queue q JOIN portal_config o ON o.id = q.portal_id
+    WHERE o.offline_events
 ) r JOIN portal_config p ON p.id = r.portal_id
 WHERE r.refused_reason IS NOT NULL ORDER BY p.portal_url LIMIT $1
 """
