@@ -11,8 +11,8 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,9 +20,12 @@ import msgspec
 from proof.arena import make_template
 from proof.plan import plan_of
 from proof.run import Outcome, run
+from zaptrix.cli.children import Child, Program
 
 SECONDS = 20.0
 WORLD_S_MAX = 420.0
+STOP_S_MAX = 60.0
+LOOK_EVERY_S = 0.2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,17 +85,21 @@ async def _in_a_process(seed: int, seconds: float, folder: Path, template: Path)
     world.mkdir(mode=0o711)
     out.unlink(missing_ok=True)
     arguments = [str(seed), "--seconds", str(seconds), "--folder", str(world), "--template", str(template)]
-    with (folder / f"seed-{seed}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "proof", *arguments, "--out", str(out), stdout=log, stderr=log
+    child = Child(
+        Program(
+            name=f"seed {seed}",
+            argv=[sys.executable, "-m", "proof", *arguments, "--out", str(out)],
+            log=folder / f"seed-{seed}.log",
+            stop_signal=signal.SIGINT,  # it ends its servers, then itself; also when we are killed
+            stop_wait_s=STOP_S_MAX,
         )
-        try:
-            async with asyncio.timeout(WORLD_S_MAX + seconds):
-                await process.wait()
-        finally:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)  # it ends its servers, then itself
-            await process.wait()
+    )
+    ends = time.monotonic() + WORLD_S_MAX + seconds
+    try:
+        while child.exit_code() is None and time.monotonic() < ends:
+            await asyncio.sleep(LOOK_EVERY_S)
+    finally:
+        await asyncio.to_thread(child.stop)
     if not out.exists():
         return None
     outcome = msgspec.json.decode(out.read_bytes(), type=Outcome)

@@ -39,9 +39,11 @@ class Arena(World):
         self.balancer = Balancer(self.port, list(self.gateways))
         await self.balancer.start()
         await self.start(workers=self.plan.workers)
+        homes: dict[int, Tenant] = {}
         for portal in self.plan.channels:
-            beside = next((one for one in self.tenants if one.key == f"p{portal + 1}"), None)
-            self.tenants.append(await self.tenant(beside=beside))
+            tenant = await self.tenant(beside=homes.get(portal))
+            homes.setdefault(portal, tenant)
+            self.tenants.append(tenant)
         await self._open_chats()
 
     async def stop(self) -> None:
