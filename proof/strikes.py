@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import asyncpg
 import redis.asyncio
 
 from proof.arena import Arena
 from proof.plan import STRIKES, Strike
+from proof.world import START_S_MAX, eventually
 
 
 async def strike(arena: Arena, what: Strike) -> None:
@@ -48,7 +50,7 @@ def _kill_at(arena: Arena, port: int) -> None:
 async def _kill_postgres_backend(arena: Arena, what: Strike) -> None:
     """kill -9 of one session: PostgreSQL ends all of them and recovers."""
     if pids := await _sessions(arena):
-        os.kill(pids[int(what.pick * len(pids))], signal.SIGKILL)
+        _signal(pids[int(what.pick * len(pids))], signal.SIGKILL)
 
 
 async def _crash_postgres(arena: Arena, what: Strike) -> None:
@@ -68,7 +70,7 @@ async def _restart_postgres(arena: Arena, what: Strike) -> None:
 
 async def _cut_postgres(arena: Arena, _what: Strike) -> None:
     for pid in await _sessions(arena):
-        os.kill(pid, signal.SIGTERM)
+        _signal(pid, signal.SIGTERM)
 
 
 async def _kill_redis(arena: Arena, what: Strike) -> None:
@@ -134,11 +136,28 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 
 
 async def _sessions(arena: Arena) -> list[int]:
-    connection = await asyncpg.connect(arena.servers.postgres.url)
-    try:
-        return [int(row["pid"]) for row in await connection.fetch(_SESSIONS)]
-    finally:
-        await connection.close()
+    """Those of the gateways and workers, as soon as PostgreSQL answers: it may still recover from the strike before."""
+    pids: list[int] = []
+
+    async def told() -> bool:
+        try:
+            connection = await asyncpg.connect(arena.servers.postgres.url)
+            try:
+                pids.extend(row["pid"] for row in await connection.fetch(_SESSIONS))
+            finally:
+                await connection.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    await eventually(told, START_S_MAX, "PostgreSQL's sessions")
+    return pids
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """A session that has ended meanwhile needs no more."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 async def _until_ended(exit_code: Callable[[], int | None]) -> None:
