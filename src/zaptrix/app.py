@@ -46,7 +46,7 @@ from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.queues.connection import connect
 from zaptrix.queues.hits import Hits
-from zaptrix.queues.pace import RedisMethodTime, RedisPace, Throttle
+from zaptrix.queues.pace import RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys, audit, channels, portals, recovery
@@ -134,17 +134,15 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
     bells = Bells(redis, clock.now)
     directory = Directory(database, box)
-    pace, method_time, timeout_s = RedisPace(redis), RedisMethodTime(redis), settings.bitrix_timeout_s
+    pace, timeout_s = RedisPace(redis), settings.bitrix_timeout_s
     vault = StoredTokens(database, box)
     token_cache = RedisTokenCache(
         redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s
     )
     tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), clock.now)
-    portal_client = PortalClient(
-        session, tokens=tokens, vault=vault, pace=pace, method_time=method_time, now=clock.now, timeout_s=timeout_s
-    )
+    portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
     graph = _graph_client(settings, session, directory, pace)
-    histories, seen = PortalHistories(portal_client, method_time, clock.now), SeenCache(redis, hits)
+    histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
 
     receiver = Receiver(database, bells)
     watch = Watch(database)

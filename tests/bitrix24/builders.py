@@ -19,7 +19,7 @@ from zaptrix.core.event import Event
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId, connector_id
 from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.message import Content, Notice, Origin, Side, Words
-from zaptrix.core.pace import Bucket, Operating
+from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, CrmMode, Portal
 from zaptrix.core.ports import TokenPair
@@ -136,25 +136,20 @@ class FreePace:
     def __init__(self) -> None:
         self.taken: list[Bucket] = []
         self.full: list[Bucket] = []
+        self.spent: list[Spending | None] = []
+        self.settled: list[tuple[Spending, Operating | None, bool]] = []
 
-    async def take(self, *buckets: Bucket) -> None:
+    async def take(self, *buckets: Bucket, spending: Spending | None = None) -> str:
         self.taken += buckets
+        self.spent.append(spending)
+        return f"call {len(self.taken)}"
+
+    async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:
+        assert reserved
+        self.settled.append((spending, told, refused))
 
     async def refused(self, *buckets: Bucket) -> None:
         self.full += buckets
-
-
-class KnownTime:
-    """The portals' method time."""
-
-    def __init__(self) -> None:
-        self.told: dict[tuple[PortalId, str], Operating] = {}
-
-    async def learn(self, portal_id: PortalId, method: str, operating: Operating) -> None:
-        self.told[portal_id, method] = operating
-
-    async def known(self, portal_id: PortalId, method: str) -> Operating | None:
-        return self.told.get((portal_id, method))
 
 
 @dataclass

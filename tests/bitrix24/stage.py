@@ -16,7 +16,6 @@ import msgspec
 from tests.bitrix24.answering import Answering, Reply
 from tests.bitrix24.builders import (
     FreePace,
-    KnownTime,
     MemoryCache,
     MemoryVault,
     a_channel,
@@ -133,7 +132,6 @@ async def a_stage(
             tokens=tokens,
             vault=vault,
             pace=FreePace(),
-            method_time=KnownTime(),
             now=utc_now,
             timeout_s=timeout_s,
         )

@@ -18,7 +18,6 @@ from tests.bitrix24.builders import (
     NOW,
     PORTAL_ID,
     FreePace,
-    KnownTime,
     MemoryCache,
     MemoryVault,
     a_pair,
@@ -28,7 +27,6 @@ from tests.bitrix24.builders import (
 from zaptrix.bitrix24.client import PortalClient, is_move
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.core import limits
 from zaptrix.core.errors import (
     PlatformError,
     Refused,
@@ -39,7 +37,7 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
-from zaptrix.core.pace import Operating, portal_bucket
+from zaptrix.core.pace import Operating, Spending, portal_bucket
 from zaptrix.core.portal import Portal
 
 SEND = "imconnector.send.messages"
@@ -67,7 +65,6 @@ class Rig:
     oauth: Answering
     vault: MemoryVault
     pace: FreePace
-    time: KnownTime
 
     async def call(self, method: str = SEND) -> object:
         return await self.client.call(self.portal, method, {"LINE": 14}, request_id="request-7")
@@ -85,12 +82,10 @@ async def a_rig(*replies: Reply, oauth: Reply | None = None, timeout_s: float = 
         oauth_server = await stack.enter_async_context(Answering(oauth or fresh(1)).running())
         session = await stack.enter_async_context(aiohttp.ClientSession())
         portal = a_portal(f"{server.url}/rest/")
-        vault, pace, time = MemoryVault({portal.id: a_pair()}), FreePace(), KnownTime()
+        vault, pace = MemoryVault({portal.id: a_pair()}), FreePace()
         tokens = Tokens(vault, MemoryCache(), OAuth(session, url=oauth_server.url, now=utc_now), utc_now)
-        client = PortalClient(
-            session, tokens=tokens, vault=vault, pace=pace, method_time=time, now=utc_now, timeout_s=timeout_s
-        )
-        yield Rig(portal, client, server, oauth_server, vault, pace, time)
+        client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=utc_now, timeout_s=timeout_s)
+        yield Rig(portal, client, server, oauth_server, vault, pace)
 
 
 async def test_a_call_is_json_with_a_bearer_token_after_a_token_of_the_bucket() -> None:
@@ -222,29 +217,27 @@ async def test_a_refusal_for_its_pace_fills_the_portals_bucket() -> None:
         assert len(rig.pace.full) == 1
 
 
-async def test_a_method_whose_time_is_used_up_is_not_called_again_in_this_window() -> None:
-    async with a_rig(error(429, "OPERATION_TIME_LIMIT")) as rig:
+async def test_what_the_portal_counts_of_a_method_is_told_to_the_pace() -> None:
+    time = {"operating": 310.5, "operating_reset_at": 1793000600, "finish": 1793000123.5}
+    async with a_rig(Reply(json={"result": True, "time": time}), error(429, "OPERATION_TIME_LIMIT")) as rig:
+        await rig.call()
         await rig.fails()
-        refusal = await rig.fails()
-        assert isinstance(refusal, TooFast)
-        assert refusal.code == "operating"
-        assert refusal.wait_s is not None
-        assert refusal.wait_s > 50
-        assert len(rig.server.asked) == 1
+        spending = Spending(portal_id=PORTAL_ID, method=SEND)
+        told = Operating(used_s=310.5, reset_at=1793000600, at=1793000123.5)
+        assert rig.pace.spent == [spending, spending]
+        assert rig.pace.settled == [(spending, told, False), (spending, None, True)]
 
 
-async def test_method_time_is_learned_once_it_matters_and_forgotten_when_it_is_freed() -> None:
-    reset_at = utc_now().timestamp() + 600
-    slow = Reply(json={"result": True, "time": {"operating": 310.5, "operating_reset_at": reset_at}})
-    quick = Reply(json={"result": True, "time": {"operating": 12, "operating_reset_at": reset_at}})
-    async with a_rig(quick, slow, quick) as rig:
-        await rig.call()
-        assert rig.time.told == {}
-        await rig.call()
-        assert rig.time.told == {(PORTAL_ID, SEND): Operating(used_s=310.5, reset_at=reset_at)}
-        rig.time.told[PORTAL_ID, SEND] = Operating(used_s=limits.OPERATING_S_SLOW, reset_at=reset_at)
-        await rig.call()
-        assert rig.time.told[PORTAL_ID, SEND].used_s == 12
+async def test_a_call_spends_for_each_of_its_messages_and_a_batch_for_its_commands() -> None:
+    time = {"operating_reset_at": 1793000600, "finish": 1793000123.5}
+    commands = {"c0": {"operating": 3, **time}, "c1": {"operating": 4, **time}}
+    batch = Reply(json={"result": {"result": {}, "result_time": commands}, "time": {"operating": 9, **time}})
+    inner = Spending(portal_id=PORTAL_ID, method=READ, items=2)
+    async with a_rig(OK, batch) as rig:
+        await rig.client.call(rig.portal, SEND, {"MESSAGES": [{}, {}, {}]})
+        await rig.client.call(rig.portal, "batch", {"cmd": {}}, spends=inner)
+        assert rig.pace.spent == [Spending(portal_id=PORTAL_ID, method=SEND, items=3), inner]
+        assert rig.pace.settled[1] == (inner, Operating(used_s=4, reset_at=1793000600, at=1793000123.5), False)
 
 
 async def test_a_portal_that_is_not_there_surely_did_not_act() -> None:

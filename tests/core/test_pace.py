@@ -1,46 +1,16 @@
-"""Buckets and the method-time budget."""
+"""Which bucket a portal, a number and a pair have."""
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.core.pace import Bucket, Operating, number_bucket, operating_wait_s, pair_bucket, portal_bucket
+from zaptrix.core.pace import Bucket, number_bucket, pair_bucket, portal_bucket
 from zaptrix.core.portal import Channel, Portal
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-IN_TEN_MINUTES = NOW.timestamp() + 600
 PORTAL, CHANNEL, TALK = PortalId(UUID(int=1)), ChannelId(UUID(int=2)), ConversationId(UUID(int=3))
-
-
-@pytest.mark.parametrize(
-    ("used_s", "wait_s"),
-    [
-        (0.0, 0.0),
-        (299.9, 0.0),
-        (300.0, 0.0),
-        (390.0, 30.0),  # half of the room is spent: a twentieth of the window between two calls
-        (480.0, 600.0),  # nothing left: until the window moves on
-        (900.0, 600.0),
-    ],
-)
-def test_calls_are_free_first_then_spread_over_what_is_left(used_s: float, wait_s: float) -> None:
-    assert operating_wait_s(Operating(used_s=used_s, reset_at=IN_TEN_MINUTES), NOW) == pytest.approx(wait_s)
-
-
-def test_a_portal_that_never_told_its_time_is_not_slowed_down() -> None:
-    assert operating_wait_s(None, NOW) == 0.0
-
-
-@given(st.floats(0, 10_000), st.floats(-10_000, 10_000))
-def test_no_call_waits_beyond_the_end_of_the_window(used_s: float, left_s: float) -> None:
-    wait_s = operating_wait_s(Operating(used_s=used_s, reset_at=NOW.timestamp() + left_s), NOW)
-    assert 0 <= wait_s <= max(left_s, 0) + 1e-6
 
 
 def a_portal(*, enterprise: bool = False, rate_per_s: int | None = None) -> Portal:

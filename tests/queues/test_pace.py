@@ -2,9 +2,7 @@
 
 import asyncio
 import heapq
-import math
 import time
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -15,8 +13,7 @@ from redis.asyncio import Redis
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
-from zaptrix.core.ids import PortalId
-from zaptrix.core.pace import Bucket, Operating
+from zaptrix.core.pace import Bucket
 from zaptrix.queues.connection import connect
 from zaptrix.queues.pace import (
     LATE_S_MAX,
@@ -24,7 +21,6 @@ from zaptrix.queues.pace import (
     US,
     Buckets,
     LocalBuckets,
-    RedisMethodTime,
     RedisPace,
     Throttle,
 )
@@ -324,18 +320,3 @@ def test_local_buckets_fill_again_and_forget_the_oldest() -> None:
         local.take(Bucket(key=f"other{number}", rate_per_s=1, burst=1), 1.0)
     assert len(local._empty_at) == LOCAL_BUCKETS_MAX
     assert local.take(bucket, 1.0) is None
-
-
-async def test_method_time_is_shared(redis: Redis) -> None:
-    portal = PortalId(uuid4())
-    told = Operating(used_s=312.5, reset_at=math.floor(datetime.now(UTC).timestamp()) + 300)
-    await RedisMethodTime(redis).learn(portal, "imconnector.send.messages", told)
-    assert await RedisMethodTime(redis).known(portal, "imconnector.send.messages") == told
-    assert await RedisMethodTime(redis).known(portal, "crm.contact.add") is None
-    assert await RedisMethodTime(redis).known(PortalId(uuid4()), "imconnector.send.messages") is None
-
-
-async def test_without_redis_method_time_is_unknown(away: Redis) -> None:
-    portal = PortalId(uuid4())
-    await RedisMethodTime(away).learn(portal, "m", Operating(used_s=1, reset_at=1))
-    assert await RedisMethodTime(away).known(portal, "m") is None

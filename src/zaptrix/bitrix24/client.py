@@ -5,7 +5,6 @@ https://apidocs.bitrix24.com/settings/how-to-call-rest-api/general-principles.ht
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
@@ -16,12 +15,11 @@ import msgspec
 import zaptrix
 from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.bitrix24.wire import dig
-from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable, Unexpected
-from zaptrix.core.pace import Operating, operating_wait_s, portal_bucket
+from zaptrix.bitrix24.wire import dig, listed
+from zaptrix.core.errors import PlatformError, Scope, Unauthorized, Unavailable, Unexpected
+from zaptrix.core.pace import Operating, Spending, portal_bucket
 from zaptrix.core.portal import Portal
-from zaptrix.core.ports import MethodTime, Pace, TokenVault
+from zaptrix.core.ports import PortalPace, TokenVault
 
 # Where a portal of the cloud may move to; a token follows to no other host.
 # https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
@@ -45,7 +43,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     location: str
     body: bytes
-    operating: Operating | None  # as it was known before the call
+    reserved: str  # of the method's time, until it is known what the call has used
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked, however often until there is an answer."""
+
+    method: str
+    body: bytes
+    id: str
+    spending: Spending
 
 
 class PortalClient:
@@ -57,8 +64,7 @@ class PortalClient:
         *,
         tokens: Tokens,
         vault: TokenVault,
-        pace: Pace,
-        method_time: MethodTime,
+        pace: PortalPace,
         now: Callable[[], datetime],
         timeout_s: float,
     ) -> None:
@@ -66,89 +72,90 @@ class PortalClient:
         self._tokens = tokens
         self._vault = vault
         self._pace = pace
-        self._method_time = method_time
         self._now = now
         self._timeout = aiohttp.ClientTimeout(
             total=timeout_s, connect=min(_CONNECT_S, timeout_s), sock_connect=min(_CONNECT_S, timeout_s)
         )
         self._moved: dict[str, str] = {}
 
-    async def call(self, portal: Portal, method: str, params: dict[str, object], *, request_id: str = "") -> object:
+    async def call(
+        self,
+        portal: Portal,
+        method: str,
+        params: dict[str, object],
+        *,
+        request_id: str = "",
+        spends: Spending | None = None,
+    ) -> object:
         """The `result` of `method`. Raises PlatformError.
 
         A refused token is renewed once, and a portal that has moved is followed once, both inside of the call.
+        `spends` is for a batch: its commands spend their own method's time.
         """
         token = await self._tokens.token(portal)
-        body = msgspec.json.encode(params)
-        answer = await self._ask(portal, method, body, token, request_id)
+        request = Request(
+            method=method,
+            body=msgspec.json.encode(params),
+            id=request_id,
+            spending=spends or Spending(portal_id=portal.id, method=method, items=_items(params)),
+        )
+        answer = await self._ask(portal, request, token)
         if answer.status in _MOVED:
+            await self._pace.settle(request.spending, answer.reserved, None, refused=False)
             await self._follow(portal, method, answer.location)
-            answer = await self._ask(portal, method, body, token, request_id)
-        failure, result = await self._read(portal, method, answer)
+            answer = await self._ask(portal, request, token)
+        failure, result = await self._read(request, answer)
         if failure and failure.code.casefold() in STALE_TOKEN:
             token = await self._tokens.refused(portal, token)
-            answer = await self._ask(portal, method, body, token, request_id)
-            failure, result = await self._read(portal, method, answer)
+            answer = await self._ask(portal, request, token)
+            failure, result = await self._read(request, answer)
         if failure:
             if failure.code.casefold() == _QUERY_LIMIT:
                 await self._pace.refused(portal_bucket(portal))
             raise judge(failure)
         return result
 
-    async def _ask(self, portal: Portal, method: str, body: bytes, token: str, request_id: str) -> Answer:
-        known = await self._take_time(portal, method)
-        await self._pace.take(portal_bucket(portal))
+    async def _ask(self, portal: Portal, request: Request, token: str) -> Answer:
+        # A call without an answer leaves its reservation, which counts as used: nobody knows whether it has run.
+        reserved = await self._pace.take(portal_bucket(portal), spending=request.spending)
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "User-Agent": f"zaptrix/{zaptrix.__version__}",
         }
-        if request_id:
-            headers["X-Request-Id"] = request_id
-        url = self._endpoint(portal) + method
+        if request.id:
+            headers["X-Request-Id"] = request.id
+        url = self._endpoint(portal) + request.method
         try:
             async with self._session.post(
-                url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+                url, data=request.body, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
                 return Answer(
                     status=response.status,
                     location=response.headers.get("Location", ""),
                     body=await _read_body(response),
-                    operating=known,
+                    reserved=reserved,
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
-            raise Unavailable("no_connection", method) from exc
+            raise Unavailable("no_connection", request.method) from exc
         except aiohttp.InvalidURL as exc:
             raise Unexpected("bad_endpoint", "the portal's address is no URL") from exc
         except TimeoutError as exc:
-            raise no_answer(method, "timeout") from exc
+            raise no_answer(request.method, "timeout") from exc
         except (aiohttp.ClientError, OSError) as exc:
-            raise no_answer(method, "connection_lost") from exc
+            raise no_answer(request.method, "connection_lost") from exc
 
-    async def _take_time(self, portal: Portal, method: str) -> Operating | None:
-        """Wait until the method may be called without running out of its time; what was known of it."""
-        known = await self._method_time.known(portal.id, method)
-        wait_s = operating_wait_s(known, self._now())
-        if wait_s > limits.PACE_WAIT_S_MAX:
-            raise TooFast("operating", method, wait_s=wait_s)
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
-        return known
-
-    async def _read(self, portal: Portal, method: str, answer: Answer) -> tuple[Failure | None, object]:
+    async def _read(self, request: Request, answer: Answer) -> tuple[Failure | None, object]:
         try:
             body = msgspec.json.decode(answer.body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise _no_json(method, answer.status) from None
+            raise _no_json(request.method, answer.status) from None
         told = _operating(body)
-        failure = self._failure(method, answer.status, body, told)
-        if failure and failure.code.casefold() == _OPERATING_LIMIT:
-            told = self._used_up(failure)
-        # A method that is far from its limit, as most are, costs no write.
-        if told and (answer.operating or told.used_s >= limits.OPERATING_S_SLOW):
-            await self._method_time.learn(portal.id, method, told)
+        failure = self._failure(request.method, answer.status, body, told)
+        refused = failure is not None and failure.code.casefold() == _OPERATING_LIMIT
+        await self._pace.settle(request.spending, answer.reserved, told, refused=refused)
         if failure is None and not (isinstance(body, dict) and "result" in body):
-            raise no_answer(method, f"http_{answer.status}", "an answer without a result")
+            raise no_answer(request.method, f"http_{answer.status}", "an answer without a result")
         return failure, dig(body, "result")
 
     def _failure(self, method: str, status: int, body: object, operating: Operating | None) -> Failure | None:
@@ -168,11 +175,6 @@ class PortalClient:
         if status < 400:
             return None
         return Failure(method=method, status=status, code="", description="", reset_at=None, now=self._now())
-
-    def _used_up(self, failure: Failure) -> Operating:
-        error = judge(failure)
-        wait_s = error.wait_s if isinstance(error, TooFast) and error.wait_s else 0.0
-        return Operating(used_s=limits.OPERATING_S_MAX, reset_at=self._now().timestamp() + wait_s)
 
     def _endpoint(self, portal: Portal) -> str:
         return self._moved.get(portal.client_endpoint, portal.client_endpoint)
@@ -238,7 +240,22 @@ def _no_json(method: str, status: int) -> PlatformError:
 
 
 def _operating(body: object) -> Operating | None:
-    used_s, reset_at = dig(body, "time", "operating"), dig(body, "time", "operating_reset_at")
+    """What the portal counts of the method, or of the commands of a batch: the outer one has no time of its own."""
+    commands = dig(body, "result", "result_time")
+    times = list(commands.values()) if isinstance(commands, dict) else listed(commands)
+    told = [each for each in map(_told, times or [dig(body, "time")]) if each]
+    return max(told, key=lambda each: each.used_s, default=None)
+
+
+def _told(time: object) -> Operating | None:
+    used_s, reset_at, at = dig(time, "operating"), dig(time, "operating_reset_at"), dig(time, "finish")
     if isinstance(used_s, int | float) and isinstance(reset_at, int | float) and reset_at > 0:
-        return Operating(used_s=float(used_s), reset_at=float(reset_at))
+        return Operating(
+            used_s=float(used_s), reset_at=float(reset_at), at=float(at) if isinstance(at, int | float) else 0.0
+        )
     return None
+
+
+def _items(params: dict[str, object]) -> int:
+    messages = params.get("MESSAGES")
+    return len(messages) if isinstance(messages, list) else 1

@@ -6,7 +6,6 @@ https://apidocs.bitrix24.com/api-reference/events/index.html
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -15,13 +14,11 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import Failure, judge
 from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.webhook import told_late
-from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.notices import is_notice
-from zaptrix.core.pace import Operating, operating_wait_s
+from zaptrix.core.pace import Spending
 from zaptrix.core.portal import Portal
-from zaptrix.core.ports import MethodTime
 from zaptrix.core.recovery import Chat, ChatState, Reply
 
 _DIALOG = "imopenlines.dialog.get"
@@ -39,9 +36,8 @@ Found = object | PlatformError
 class PortalHistories:
     """Implements `core.recovery.Histories`."""
 
-    def __init__(self, client: PortalClient, method_time: MethodTime, now: Callable[[], datetime]) -> None:
+    def __init__(self, client: PortalClient, now: Callable[[], datetime]) -> None:
         self._client = client
-        self._method_time = method_time
         self._now = now
 
     async def states(self, portal: Portal, chats: Sequence[Chat]) -> list[ChatState | None]:
@@ -74,10 +70,9 @@ class PortalHistories:
 
     async def _batch(self, portal: Portal, method: str, queries: Sequence[str]) -> list[Found]:
         """The results of one method, in order. Raises what concerns the portal and not one command."""
-        await self._take_time(portal, method)
         commands = {f"c{place}": f"{method}?{query}" for place, query in enumerate(queries)}
-        told = await self._client.call(portal, "batch", {"halt": 0, "cmd": commands})
-        await self._learn(portal, method, told)
+        spends = Spending(portal_id=portal.id, method=method, items=len(commands))
+        told = await self._client.call(portal, "batch", {"halt": 0, "cmd": commands}, spends=spends)
         return [self._command(method, told, name) for name in commands]
 
     def _command(self, method: str, told: object, name: str) -> Found:
@@ -94,19 +89,6 @@ class PortalHistories:
         if isinstance(judged, TooFast | Unavailable | Unclear | Unauthorized):
             raise judged
         return judged
-
-    async def _take_time(self, portal: Portal, method: str) -> None:
-        """Commands of a batch spend their own method's time; the client knows of the batch alone."""
-        wait_s = operating_wait_s(await self._method_time.known(portal.id, method), self._now())
-        if wait_s > limits.PACE_WAIT_S_MAX:
-            raise TooFast("operating", method, wait_s=wait_s)
-        await asyncio.sleep(wait_s)
-
-    async def _learn(self, portal: Portal, method: str, told: object) -> None:
-        times = [time for time in map(_operating, wire.listed(wire.dig(told, "result_time"))) if time]
-        latest = max(times, key=lambda time: time.used_s, default=None)
-        if latest and latest.used_s >= limits.OPERATING_S_SLOW:
-            await self._method_time.learn(portal.id, method, latest)
 
 
 def _refused_by_all(found: Sequence[Found]) -> None:
@@ -159,10 +141,3 @@ def _reply(message: wire.HistoryMessage, people: Mapping[int, wire.Person]) -> R
         written_at=message.written_at,
         lost_files=message.has_files,
     )
-
-
-def _operating(time: object) -> Operating | None:
-    used_s, reset_at = wire.dig(time, "operating"), wire.dig(time, "operating_reset_at")
-    if isinstance(used_s, int | float) and isinstance(reset_at, int | float) and reset_at > 0:
-        return Operating(used_s=float(used_s), reset_at=float(reset_at))
-    return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
+from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Channel, Portal
 
 # Room in a burst: ours are spaced by our own clock, and arrive with the network's jitter. A bucket that was taken with
@@ -28,10 +27,19 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Operating(msgspec.Struct, frozen=True, kw_only=True):
-    """Method time used in the window, as the last answer of a portal told it (`time.operating`)."""
+    """Method time used in the window, as an answer of a portal told it (`time.operating`)."""
 
     used_s: float
     reset_at: float  # unix seconds
+    at: float  # unix seconds, by the portal's clock
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call is going to spend: time of `method`, for each of its `items`."""
+
+    portal_id: PortalId
+    method: str
+    items: int = 1
 
 
 def portal_bucket(portal: Portal) -> Bucket:
@@ -62,17 +70,3 @@ def pair_bucket(conversation: Conversation) -> Bucket:
         burst=limits.PAIR_BURST - _PAIR_ROOM,
         full_when_lost=False,
     )
-
-
-def operating_wait_s(operating: Operating | None, now: datetime) -> float:
-    """How long the next call of a method has to wait so that its time budget lasts until the window moves on.
-
-    Free up to OPERATING_S_SLOW; from there on the rest of the budget is spread over what is left of the window.
-    """
-    if operating is None or operating.used_s < limits.OPERATING_S_SLOW:
-        return 0.0
-    left_s = max(operating.reset_at - now.timestamp(), 0.0)
-    if operating.used_s >= limits.OPERATING_S_MAX:
-        return left_s
-    spent = (operating.used_s - limits.OPERATING_S_SLOW) / (limits.OPERATING_S_MAX - limits.OPERATING_S_SLOW)
-    return min(left_s, spent * left_s / 10)

@@ -12,7 +12,7 @@ import msgspec
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Side
 from zaptrix.core.outcome import Outcome, Proof
-from zaptrix.core.pace import Bucket, Operating
+from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import Patience
 
@@ -55,7 +55,7 @@ class Statuses(Protocol):
 class Pace(Protocol):
     """Buckets shared by all processes. Every client takes a token before every request."""
 
-    async def take(self, *buckets: Bucket) -> None:
+    async def take(self, *buckets: Bucket) -> object:
         """Take one token of each bucket, waiting up to `limits.PACE_WAIT_S_MAX`.
 
         Raises TooFast (with `wait_s`, and nothing taken) when it would have to wait longer, or when nobody can tell.
@@ -67,12 +67,19 @@ class Pace(Protocol):
         ...
 
 
-class MethodTime(Protocol):
-    """The portals' method-time budget, learned from their answers and shared by all processes."""
+class PortalPace(Pace, Protocol):
+    """Pace of a platform that counts the run time of its methods, too."""
 
-    async def learn(self, portal_id: PortalId, method: str, operating: Operating) -> None: ...
+    async def take(self, *buckets: Bucket, spending: Spending | None = None) -> str:
+        """As above; and reserve what is to be spent, or raise TooFast when the method's time is used up.
 
-    async def known(self, portal_id: PortalId, method: str) -> Operating | None: ...
+        Answers with the reservation's name; empty: the method is far from its limit, and nothing was reserved.
+        """
+        ...
+
+    async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:
+        """The portal has answered: what it counts now, and whether it has refused for the method's time."""
+        ...
 
 
 class TokenPair(msgspec.Struct, frozen=True, kw_only=True):

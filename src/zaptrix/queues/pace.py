@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
-from zaptrix.core.ids import PortalId
-from zaptrix.core.pace import Bucket, Operating
+from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
@@ -29,13 +28,21 @@ UNKNOWN_WAIT_S = 1.0
 # A process that stood still would let all it had booked go at once, on top of what others have booked for that moment.
 # A number's room is half a second's worth, so who comes later than half of that books anew, once.
 LATE_S_MAX = 0.25
-# The window of Bitrix24's method time is ten minutes; what is older says nothing.
-OPERATING_KEPT_S = 660
 LOCAL_BUCKETS_MAX = 10_000
 QUESTIONS_PER_CALL = 100
 
-_SCRIPT = Path(__file__).with_name("pace.lua").read_text(encoding="utf-8")
-_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
+
+def _script(name: str) -> str:
+    parts = (Path(__file__).with_name(each).read_text(encoding="utf-8") for each in ("operating.lua", name))
+    return "\n".join(parts)
+
+
+def _named(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
+
+
+_SCRIPT, _SETTLE = _script("pace.lua"), _script("settle.lua")
+_SHA, _SETTLE_SHA = _named(_SCRIPT), _named(_SETTLE)
 _BIRTH = "zx:pace-birth"
 _UNSURE = "?"
 _log = QuietLog(__name__)
@@ -46,7 +53,8 @@ class Answer(NamedTuple):
 
     booked: bool
     wait_s: float
-    bucket: Bucket  # the one that asks for the wait
+    bucket: Bucket | None  # the one that asks for the wait; None: method time
+    reserved: bool = False  # whether method time was reserved
 
 
 class Buckets:
@@ -59,24 +67,54 @@ class Buckets:
         self._questions: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None
         self._wait_us_max = round(wait_s_max * US)
+        self._times: OrderedDict[str, str] = OrderedDict()  # method time, of methods that are near their limit
 
-    async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None) -> Answer:
-        """Book one token of each, or none. Raises one of `AWAY`. `now_us` replaces Redis's clock."""
-        return await self._ask(buckets, now_us, full=False)
+    async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None) -> Answer:
+        """Book one token of each and the method time of a call, or nothing of all. Raises one of `AWAY`.
+
+        `now_us` replaces Redis's clock.
+        """
+        return await self._ask(buckets, now_us, call=call)
 
     async def fill(self, buckets: Sequence[Bucket], now_us: int | None = None) -> None:
         """The platform has refused: whatever was counted here, the buckets are full. Raises one of `AWAY`."""
         await self._ask(buckets, now_us, full=True)
 
-    async def _ask(self, buckets: Sequence[Bucket], now_us: int | None, *, full: bool) -> Answer:
-        question = _Question(buckets, "" if now_us is None else now_us, full, _new_future())
+    async def settle(self, call: Call, told: Operating | None, *, refused: bool, now_us: int | None = None) -> None:
+        """What was reserved is over, and what the portal counts is believed. Raises one of `AWAY`."""
+        arguments: list[str | int | float] = [
+            "" if now_us is None else now_us,
+            call.name,
+            max(1, call.spending.items),
+            "" if told is None else told.used_s,
+            "" if told is None else told.at,
+            "" if told is None or not told.reset_at else math.floor(told.reset_at / 60) - 10,
+            int(refused),
+            limits.OPERATING_S_MAX,
+            limits.OPERATING_S_WATCHED,
+            self._times.get(call.key, ""),
+        ]
+        try:
+            kept = await self._redis.evalsha(_SETTLE_SHA, 2, *call.keys, *arguments)
+        except NoScriptError:
+            kept = await self._redis.eval(_SETTLE, 2, *call.keys, *arguments)
+        self._times.pop(call.key, None)
+        if kept:
+            self._times[call.key] = kept
+            if len(self._times) > LOCAL_BUCKETS_MAX:
+                self._times.popitem(last=False)
+
+    async def _ask(
+        self, buckets: Sequence[Bucket], now_us: int | None, *, call: Call | None = None, full: bool = False
+    ) -> Answer:
+        question = _Question(buckets, call, "" if now_us is None else now_us, full, _new_future())
         self._questions.append(question)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask_all())
-        booked, wait_us, place, self._born, *empty_at = await question.answer
+        booked, wait_us, place, self._born, reserved, *empty_at = await question.answer
         for bucket, at in zip(buckets, empty_at, strict=True):
             self._see(bucket.key, at)
-        return Answer(bool(booked), int(wait_us) / US, buckets[place - 1])
+        return Answer(bool(booked), int(wait_us) / US, buckets[place - 1] if place else None, bool(reserved))
 
     def _see(self, key: str, empty_at: str) -> None:
         """Remembered here, so that a Redis that has forgotten is told again."""
@@ -110,7 +148,7 @@ class Buckets:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.set(_BIRTH, _UNSURE, xx=True)
                 # By running it, of no bucket: before Redis 7 a SCRIPT LOAD outlives a restart in the append-only file.
-                pipe.eval(_SCRIPT, 1, _BIRTH, "0", "", self._born, "0")
+                pipe.eval(_SCRIPT, 1, _BIRTH, "0", "", self._born, "0", "0")
                 await pipe.execute()
             return await self._run(questions)
 
@@ -119,20 +157,42 @@ class Buckets:
         async with self._redis.pipeline(transaction=False) as pipe:
             for question in questions:
                 keys = [_BIRTH, *(f"zx:pace:{each.key}" for each in question.buckets)]
+                if question.call is not None:
+                    keys += question.call.keys
                 pipe.evalsha(_SHA, len(keys), *keys, *self._arguments(question))
             return list(await pipe.execute(raise_on_error=False))
 
-    def _arguments(self, question: _Question) -> list[int | str]:
-        arguments: list[int | str] = [self._wait_us_max, question.now_us, self._born, int(question.full)]
+    def _arguments(self, question: _Question) -> list[int | str | float]:
+        arguments: list[int | str | float] = [self._wait_us_max, question.now_us, self._born, int(question.full)]
+        arguments.append(len(question.buckets))
         for bucket in question.buckets:
             # Rounded up: we may be a millionth too slow, never too fast.
             interval_us = math.ceil(US / bucket.rate_per_s)
             arguments += [interval_us, bucket.burst, self._seen.get(bucket.key, "0"), int(bucket.full_when_lost)]
+        if (call := question.call) is not None:
+            arguments += [call.name, max(1, call.spending.items), limits.OPERATING_S_MAX, self._times.get(call.key, "")]
         return arguments
+
+
+class Call(NamedTuple):
+    """A call that spends method time; `name` tells it from all others."""
+
+    name: str
+    spending: Spending
+
+    @property
+    def key(self) -> str:
+        return f"zx:operating:{self.spending.portal_id}:{self.spending.method}"
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The method's time, and the portal's limit, when it is lower than that of most."""
+        return self.key, f"zx:operating-limit:{self.spending.portal_id}"
 
 
 class _Question(NamedTuple):
     buckets: Sequence[Bucket]
+    call: Call | None
     now_us: int | str
     full: bool
     answer: asyncio.Future[list[Any]]
@@ -143,38 +203,57 @@ def _new_future() -> asyncio.Future[list[Any]]:
 
 
 class RedisPace:
-    """`core.ports.Pace`."""
+    """`core.ports.PortalPace`."""
 
     def __init__(self, redis: Redis) -> None:
         self._buckets = Buckets(redis, wait_s_max=limits.PACE_WAIT_S_MAX)
+        self._process = secrets.token_hex(4)
+        self._calls = 0
 
-    async def take(self, *buckets: Bucket) -> None:
-        """Take one token of each bucket, waiting up to `limits.PACE_WAIT_S_MAX`.
+    async def take(self, *buckets: Bucket, spending: Spending | None = None) -> str:
+        """Take one token of each bucket, waiting up to `limits.PACE_WAIT_S_MAX`, and reserve what is to be spent.
 
-        Raises TooFast, and nothing is taken: "pace" when it would have to wait longer, "pace_unknown" without Redis.
+        Raises TooFast, and nothing is taken: "pace" when it would have to wait longer, "operating" when the method's
+        time is used up, "pace_unknown" without Redis.
         """
         if not buckets:
-            return
-        if await self._late(buckets):
-            await self._late(buckets)
+            return ""
+        self._calls += 1
+        call = None if spending is None else Call(f"{self._process}.{self._calls}", spending)
+        answer, late = await self._wait(buckets, call)
+        if late:
+            answer, _ = await self._wait(buckets, call)
+        return call.name if call is not None and answer.reserved else ""
 
-    async def _late(self, buckets: Sequence[Bucket]) -> bool:
+    async def _wait(self, buckets: Sequence[Bucket], call: Call | None) -> tuple[Answer, bool]:
         """Book, and wait for what was booked; whether that took too long."""
         try:
             async with answering():
-                answer = await self._buckets.ask(buckets)
+                answer = await self._buckets.ask(buckets, call=call)
         except AWAY as exc:
             _log.warning("pace_unknown", exc)
             raise TooFast("pace_unknown", "Redis is away", wait_s=UNKNOWN_WAIT_S) from exc
+        if answer.bucket is None:
+            raise TooFast("operating", "the method's time is used up", wait_s=answer.wait_s)
         kind = PaceKind(answer.bucket.key.partition(":")[0])
         metrics.pace_waited(kind, answer.wait_s)
         if not answer.booked:
             raise TooFast("pace", f"the {kind} has no room yet", wait_s=answer.wait_s)
         if not answer.wait_s:
-            return False
+            return answer, False
         due = time.monotonic() + answer.wait_s
         await asyncio.sleep(answer.wait_s)
-        return time.monotonic() - due > LATE_S_MAX
+        return answer, time.monotonic() - due > LATE_S_MAX
+
+    async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:
+        """The portal has answered. A method that is far from its limit, as most are, costs no call here."""
+        if not reserved and not refused and (told is None or told.used_s < limits.OPERATING_S_WATCHED):
+            return
+        try:
+            async with answering():
+                await self._buckets.settle(Call(reserved or "-", spending), told, refused=refused)
+        except AWAY as exc:
+            _log.warning("method_time_not_settled", exc)
 
     async def refused(self, *buckets: Bucket) -> None:
         """The platform has refused for its pace: all processes wait as for full buckets."""
@@ -221,34 +300,3 @@ class LocalBuckets:
         if len(self._empty_at) > LOCAL_BUCKETS_MAX:
             self._empty_at.popitem(last=False)
         return wait_s if wait_s > 0 else None
-
-
-class RedisMethodTime:
-    """`core.ports.MethodTime`. Without Redis nothing is known, and the platform's own limit speaks."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-
-    async def learn(self, portal_id: PortalId, method: str, operating: Operating) -> None:
-        try:
-            async with answering():
-                await self._redis.set(_operating_key(portal_id, method), _encode(operating), ex=OPERATING_KEPT_S)
-        except AWAY as exc:
-            _log.warning("method_time_not_learned", exc)
-
-    async def known(self, portal_id: PortalId, method: str) -> Operating | None:
-        try:
-            async with answering():
-                kept = await self._redis.get(_operating_key(portal_id, method))
-        except AWAY as exc:
-            _log.warning("method_time_unknown", exc)
-            return None
-        return None if kept is None else msgspec.json.decode(kept, type=Operating)
-
-
-def _operating_key(portal_id: PortalId, method: str) -> str:
-    return f"zx:operating:{portal_id}:{method}"
-
-
-def _encode(operating: Operating) -> str:
-    return msgspec.json.encode(operating).decode()
