@@ -130,4 +130,5 @@ async def make_template(folder: Path) -> None:
 def _copy(template: Path, folder: Path) -> None:
     # cp keeps owners, which PostgreSQL insists on and shutil loses.
     cp = shutil.which("cp") or "/bin/cp"
-    subprocess.run([cp, "-a", "--reflink=auto", str(template / "servers"), str(folder / "servers")], check=True)
+    # The folder is there already: without the dot the copy would lie inside it, and be of no use.
+    subprocess.run([cp, "-a", "--reflink=auto", f"{template / 'servers'}/.", str(folder / "servers")], check=True)
