@@ -2,19 +2,21 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.store.ledger import Ledger
 from zaptrix.core.event import Event, EventState, NewEvent
-from zaptrix.core.ids import EventId
+from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Side
-from zaptrix.store import events
+from zaptrix.store import events, recovery
 from zaptrix.store.database import StoreRefused
 from zaptrix.store.events import Mark
 
 LANE = Lane(Queue.INCOMING, "210987654321098.4")
+CHATS = Lane(Queue.OUTBOUND, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01.3")
 TODAY = datetime.now(UTC).date()
 TOMORROW = TODAY + timedelta(days=1)
 
@@ -72,6 +74,23 @@ async def test_a_lane_gives_its_oldest_new_events_in_order(ledger: Ledger) -> No
     assert [event.request_id for event in await waiting(ledger, same_name)] == ["r-6"]
 
 
+def said_in(chat: str, number: int, **changes: Any) -> NewEvent:
+    body = b'{"chat":{"id":"%s"},"n":%d}' % (chat.encode(), number)
+    return an_event(number, source=Side.BITRIX24, lane=CHATS, body=body, **changes)
+
+
+async def test_what_comes_after_a_held_event_of_its_conversation_waits_with_it(ledger: Ledger) -> None:
+    talk, other = (external_chat_id(ChannelId(uuid4()), ConversationId(uuid4())) for _ in range(2))
+    await append(ledger, said_in(talk, 1))
+    await append(ledger, said_in(talk, 2, state=EventState.HELD))
+    # Another gateway, which has not heard of the outage yet, or has heard of its end already.
+    await append(ledger, said_in(talk, 3), said_in(other, 4), said_in("no chat of ours", 5))
+    assert [event.request_id for event in await waiting(ledger, CHATS)] == ["r-1", "r-4", "r-5"]
+    async with ledger.database.transaction() as connection:
+        assert await recovery.release_overdue(connection, 30.0) == {CHATS.round}
+    assert [event.request_id for event in await waiting(ledger, CHATS)] == ["r-1", "r-2", "r-3", "r-4", "r-5"]
+
+
 async def test_a_batch_that_somebody_else_marked_in_part_is_not_ours(ledger: Ledger) -> None:
     await append(ledger, an_event(1), an_event(2))
     both = await waiting(ledger)
@@ -80,13 +99,12 @@ async def test_a_batch_that_somebody_else_marked_in_part_is_not_ours(ledger: Led
 
 
 async def test_rounds_with_events_that_have_waited_are_found(ledger: Ledger) -> None:
-    chat_lane = Lane(Queue.OUTBOUND, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01.3")
-    await append(ledger, an_event(1), an_event(2), an_event(3, source=Side.BITRIX24, lane=chat_lane))
+    await append(ledger, an_event(1), an_event(2), an_event(3, source=Side.BITRIX24, lane=CHATS))
     now = datetime.now(UTC)
     async with ledger.database.connection() as connection:
         assert set(await events.rounds_waiting(connection, now + timedelta(minutes=1), 10)) == {
             LANE.round,
-            chat_lane.round,
+            CHATS.round,
         }
         assert await events.rounds_waiting(connection, now - timedelta(minutes=1), 10) == []
 

@@ -44,13 +44,30 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
 _ROUND = "split_part(lane, '.', -1)"
 _WAITING = f"""
 SELECT id, received_on, received_at, source, name, lane, body, request_id
-FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' ORDER BY id LIMIT $3
+FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' {{more}} ORDER BY id LIMIT $3
 """  # noqa: S608
+
+# What came after a held event of its conversation waits with it: the gateways learn of an outage and of its end one
+# after the other, so one may still hold what another lets pass. The list is made once a statement, not once an event.
+_HELD = f"""
+WITH held AS MATERIALIZED (
+    SELECT lane, id, substring(convert_from(body, 'UTF8') FROM 'zx1-[0-9a-f]{{{{32}}}}-[0-9a-f]{{{{32}}}}') AS chat
+    FROM event WHERE state = 'held' AND {_ROUND} = $2
+)
+"""  # noqa: S608
+_NOT_BEHIND_HELD = """
+    AND NOT EXISTS (SELECT 1 FROM held WHERE held.lane = event.lane AND held.id < event.id
+        AND position(held.chat IN convert_from(event.body, 'UTF8')) > 0)
+"""
+_WAITING_OF = {
+    Queue.INCOMING: _WAITING.format(more=""),
+    Queue.OUTBOUND: (_HELD + _WAITING).format(more=_NOT_BEHIND_HELD),
+}
 
 
 async def waiting(connection: Connection, lane: Lane, limit: int) -> list[Event]:
-    """The oldest events of a routing lane's round that were not routed yet."""
-    rows = await connection.fetch(_WAITING, _SOURCES[lane.queue].value, lane.round.name, limit)
+    """The oldest events of a routing lane's round that were not routed yet, and wait for nothing."""
+    rows = await connection.fetch(_WAITING_OF[lane.queue], _SOURCES[lane.queue].value, lane.round.name, limit)
     return [_event(row) for row in rows]
 
 
