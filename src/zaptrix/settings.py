@@ -211,7 +211,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_parallel_calls: Annotated[int, _whole(1, 32, 4)] = 4
 
     # Workers
-    worker_concurrency: Annotated[int, _whole(1, 64, 8)] = 8
+    worker_concurrency: Annotated[int, _whole(1, 64, 16)] = 16
     """Lanes of one queue that one process drains at once."""
     slice_s: Annotated[float, _seconds(0.1, 60, 5)] = 5.0
     """How long a runner drains one lane before it lets another in."""

@@ -51,6 +51,8 @@ from zaptrix.queues.hits import Hits
 _numbers = itertools.count(1)
 
 QUICK = Patience(base_s=0.02, verify_wait_s=0.02)
+# For who looks between two tries: what is put off is not tried again by the same runner.
+UNHURRIED = Patience(base_s=30, verify_wait_s=30)
 
 
 def now() -> datetime:

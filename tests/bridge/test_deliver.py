@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.bridge.house import House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
+from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import (
@@ -114,6 +114,7 @@ async def test_a_failing_conversation_holds_nobody_else(house: House, channel: C
         return Unexpected("odd") if parcel.conversation.id == talk.id else await house.whatsapp.take(parcel)
 
     house.whatsapp.answers = answer
+    house.whatsapp.patience = UNHURRIED
     await house.drain(lane_to_whatsapp(channel))
     assert [house.whatsapp.took[each.id] for each in others] == free
     assert house.whatsapp.took[talk.id] == []
@@ -146,6 +147,7 @@ async def test_a_platform_that_has_to_be_left_alone_is_left_alone_and_rung_later
     for _ in range(20):
         await house.ledger.outbound(await house.ledger.talk(channel))
     house.whatsapp.always(outcome)
+    house.whatsapp.patience = UNHURRIED
     await house.drain(lane_to_whatsapp(channel))
     assert len(house.whatsapp.asked) <= house.whatsapp.calls_at_once
     assert set(await house.ledger.states()) == {"pending"}
@@ -199,9 +201,11 @@ async def test_what_had_no_clear_answer_and_is_not_there_is_sent_again_once(
 ) -> None:
     (message_id,) = await house.ledger.outbound(talk)
     house.whatsapp.once(Unclear("timeout"))
+    house.whatsapp.patience = UNHURRIED
     await house.drain(lane_to_whatsapp(channel))
     assert await house.ledger.state(message_id) == "verifying"
     assert lane_to_whatsapp(channel) in await house.rung()
+    await house.ledger.run("UPDATE message SET due_at = now()")
     await house.run_until(lane_to_whatsapp(channel), state=house.settled)
     assert house.whatsapp.asked == [message_id, message_id]
     assert house.whatsapp.took[talk.id] == [message_id]
@@ -501,6 +505,7 @@ async def test_an_outage_uses_up_no_try_of_a_confirmation(
         return outcome
 
     house.whatsapp.confirms = fail
+    house.whatsapp.patience = UNHURRIED
     await house.drain(lane_to_whatsapp(channel))
     row = await house.ledger.row(message_id)
     assert row["confirm_attempts"] == tries

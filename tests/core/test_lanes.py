@@ -21,8 +21,8 @@ def test_rounds_are_what_they_were_when_the_first_event_was_stored() -> None:
 def test_lanes_are_named_as_they_were_when_the_first_event_was_stored() -> None:
     assert incoming_lane("210987654321098") == Lane(Queue.INCOMING, "210987654321098.2")
     assert outbound_lane(PORTAL) == Lane(Queue.OUTBOUND, "9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01.8")
-    assert bitrix24_lane(PORTAL) == Lane(Queue.BITRIX24, "9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01")
-    assert meta_lane(CHANNEL) == Lane(Queue.META, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01")
+    assert bitrix24_lane(PORTAL) == Lane(Queue.BITRIX24, "1")
+    assert meta_lane(CHANNEL) == Lane(Queue.META, "1")
 
 
 def test_queues_have_the_names_of_the_brief() -> None:
@@ -34,9 +34,9 @@ def test_queues_have_the_names_of_the_brief() -> None:
     }
 
 
-def test_a_delivery_lane_knows_its_owner() -> None:
-    assert bitrix24_lane(PORTAL).owner == PORTAL
-    assert meta_lane(CHANNEL).owner == CHANNEL
+def test_a_round_of_delivery_is_counted_by_the_last_bits_of_its_owners_ids() -> None:
+    assert bitrix24_lane(PortalId(UUID("9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1aff"))).number == 15
+    assert meta_lane(ChannelId(UUID("0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a30"))).number == 0
 
 
 def test_a_routing_lane_knows_its_tenant_and_its_round() -> None:

@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
 from tests.store.ledger import Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId
+from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, Glance, Way
+from zaptrix.store.claims import ClaimedRow, Way, Work
 
 MIDDLE = UUID(int=1 << 127)
 
@@ -244,8 +244,8 @@ async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bo
     statements: dict[str, tuple[str, list[Any]]] = {
         "claim": (claims._TO_SEND[Direction.OUTBOUND], [channel.id, uuid4(), MIDDLE, 10]),
         "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), 10, 60.0]),
-        "glance": (claims._GLANCE, [channel.id]),
-        "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [channel.id, 10, 60.0]),
+        "glance": (claims._GLANCE, ["outbound", 3, "inbound"]),
+        "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [3, 10, 60.0]),
         "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
     }
     for name, (sql, values) in statements.items():
@@ -284,46 +284,56 @@ def _nodes_that_scan(plan: str, kind: str) -> list[float]:
 # --- what wakes a lane ------------------------------------------------------------------------------------------------
 
 
-async def glance(ledger: Ledger, channel: Channel) -> Glance:
+async def glance(ledger: Ledger, channel: Channel) -> list[Work]:
     async with ledger.database.connection() as connection:
-        return await claims.glance(connection, channel.id)
+        return await claims.glance(connection, Direction.OUTBOUND, channel.id.int % ROUNDS)
 
 
-NOTHING = Glance(to_prove=False, to_send=False, to_confirm=False, next_due_at=None)
+def work(channel: Channel | None, *, due: bool, to_prove: bool = False, next_at: datetime | None = None) -> Work:
+    return Work(id=channel.id if channel else None, due=due, to_prove=to_prove, next_at=next_at)
 
 
 async def test_a_glance_tells_what_is_due_and_when_the_next_thing_will_be(ledger: Ledger) -> None:
     channel = await ledger.channel()
-    assert await glance(ledger, channel) == NOTHING
+    assert await glance(ledger, channel) == []
     talk, other = await ledger.talk(channel), await ledger.talk(channel)
     (first,), (second,) = await ledger.outbound(talk), await ledger.outbound(other)
-    assert await glance(ledger, channel) == replace(NOTHING, to_send=True)
+    assert await glance(ledger, channel) == [work(channel, due=True)]
     early, late = soon(60), soon(120)
     await due(ledger, first, late)
-    assert await glance(ledger, channel) == replace(NOTHING, to_send=True, next_due_at=late)
+    assert await glance(ledger, channel) == [work(channel, due=True, next_at=late)]
     await due(ledger, second, early)
-    assert await glance(ledger, channel) == replace(NOTHING, next_due_at=early)
+    assert await glance(ledger, channel) == [work(channel, due=False, next_at=early)]
+
+
+async def test_a_glance_tells_of_everybody_in_the_round_and_of_nobody_else(ledger: Ledger) -> None:
+    channels = [await ledger.channel() for _ in range(40)]
+    for channel in channels:
+        await ledger.outbound(await ledger.talk(channel), 2)
+        await ledger.inbound(await ledger.talk(channel))
+    for channel in channels[:8]:
+        mine = {other.id for other in channels if other.id.int % ROUNDS == channel.id.int % ROUNDS}
+        assert {each.id for each in await glance(ledger, channel)} == mine
 
 
 async def test_a_glance_tells_what_is_to_be_proven(ledger: Ledger) -> None:
     channel = await ledger.channel()
     (message_id,) = await ledger.outbound(await ledger.talk(channel))
     await ledger.run("UPDATE message SET state = 'verifying'")
-    # The search may end in a message that is to be sent.
-    assert await glance(ledger, channel) == replace(NOTHING, to_prove=True, to_send=True)
+    assert await glance(ledger, channel) == [work(channel, due=True, to_prove=True)]
     at = soon(60)
     await due(ledger, message_id, at)
-    assert await glance(ledger, channel) == replace(NOTHING, next_due_at=at)
+    assert await glance(ledger, channel) == [work(channel, due=False, next_at=at)]
 
 
-async def test_a_confirmation_wakes_the_lane_of_the_side_that_is_told(ledger: Ledger) -> None:
+async def test_a_confirmation_wakes_the_round_of_the_side_that_is_told(ledger: Ledger) -> None:
     channel = await ledger.channel()
     await ledger.inbound(await ledger.talk(channel))
     at = soon(30)
     await ledger.run("UPDATE message SET state = 'sent', confirm_due_at = $1", at)
-    assert await glance(ledger, channel) == replace(NOTHING, next_due_at=at)
+    assert await glance(ledger, channel) == [work(None, due=False, next_at=at)]
     await ledger.run("UPDATE message SET confirm_due_at = now()")
-    assert await glance(ledger, channel) == replace(NOTHING, to_confirm=True)
+    assert await glance(ledger, channel) == [work(None, due=True)]
 
 
 async def test_lanes_whose_bell_was_lost_are_found(ledger: Ledger) -> None:

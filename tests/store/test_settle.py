@@ -12,7 +12,8 @@ import pytest
 from tests.store.ledger import Ledger, outbound, settlement, to_bitrix24, to_whatsapp
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
-from zaptrix.core.message import State
+from zaptrix.core.limits import ROUNDS
+from zaptrix.core.message import Direction, State
 from zaptrix.core.portal import Channel
 from zaptrix.store import claims, messages, receipts, views
 from zaptrix.store.claims import ClaimedRow, ConfirmEnd, Failure
@@ -171,8 +172,7 @@ async def confirmable(ledger: Ledger, channel: Channel, count: int = 1) -> list[
 
 async def claim_confirmations(ledger: Ledger, channel: Channel, lease_s: float = 60) -> list[int]:
     async with ledger.database.transaction() as connection:
-        way = claims.Way(to_bitrix24(channel.portal_id).direction, channel.id)
-        rows = await claims.claim_to_confirm(connection, way, 10, lease_s)
+        rows = await claims.claim_to_confirm(connection, Direction.INBOUND, channel.id.int % ROUNDS, 10, lease_s)
     return [row.fields["id"] for row in rows]
 
 

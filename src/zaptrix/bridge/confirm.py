@@ -6,9 +6,10 @@ blue ticks only when the customer's message is safely in Bitrix24.
 
 from __future__ import annotations
 
+import asyncio
 import random
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,16 +17,16 @@ import structlog
 from zaptrix.bridge.directory import Directory
 from zaptrix.core import limits
 from zaptrix.core.errors import Refused, TooFast, Unauthorized, Unavailable
-from zaptrix.core.ids import ChannelId
-from zaptrix.core.lanes import Lane
+from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Direction, Side
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import backoff_s
 from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, ConfirmEnd, Way
+from zaptrix.store.claims import ClaimedRow, ConfirmEnd
 from zaptrix.store.database import Database
+from zaptrix.store.group import GroupCommit
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ _TOLD_OF = {Side.WHATSAPP: Direction.INBOUND, Side.BITRIX24: Direction.OUTBOUND}
 
 
 class Confirmer:
-    """Confirms to one side."""
+    """Confirms to one side, the portals or channels of a round together."""
 
     def __init__(
         self, platform: Platform, database: Database, directory: Directory, now: Callable[[], datetime], lease_s: float
@@ -45,28 +46,34 @@ class Confirmer:
         self._directory = directory
         self._now = now
         self._lease_s = lease_s
+        self._group: GroupCommit[ConfirmEnd, None] = GroupCommit(
+            self._record, items_max=limits.CONFIRM_BATCH, groups_at_once=1
+        )
 
-    async def drain(self, lane: Lane, ends: float) -> datetime | None:
-        """Confirm what is due for the owner of `lane`, until `ends` (monotonic); when what was put off is due again.
+    async def drain(self, number: int) -> bool:
+        """Confirm what is due in a round, one batch of it; whether there was any. Raises StoreUnavailable.
 
-        Raises StoreUnavailable.
+        Nobody waits for a portal that is slow: each one's confirmations are recorded as they end.
         """
-        while time.monotonic() < ends:
-            rows = await self._claim(lane)
-            parcels = [parcel for row in rows if (parcel := await self._parcel(row))]
-            outcomes = await self._platform.confirm(parcels)
-            ended = [self._end(parcel, outcome) for parcel, outcome in zip(parcels, outcomes, strict=True)]
-            async with self._database.connection() as connection:
-                await claims.confirmed(connection, ended, limits.ATTEMPTS_MAX)
-            put_off = [end.again_at for end in ended if end.again_at]
-            if put_off or len(rows) < limits.CONFIRM_BATCH:
-                return min(put_off, default=None)
-        return None
-
-    async def _claim(self, lane: Lane) -> list[ClaimedRow]:
-        way = Way(_TOLD_OF[self._platform.side], lane.owner)
         async with self._database.connection() as connection:
-            return await claims.claim_to_confirm(connection, way, limits.CONFIRM_BATCH, self._lease_s)
+            rows = await claims.claim_to_confirm(
+                connection, _TOLD_OF[self._platform.side], number, limits.CONFIRM_BATCH, self._lease_s
+            )
+        parcels = [parcel for row in rows if (parcel := await self._parcel(row))]
+        by_portal = defaultdict[PortalId, list[Parcel]](list)
+        for parcel in parcels:
+            by_portal[parcel.portal.id].append(parcel)
+        await asyncio.gather(*map(self._confirm, by_portal.values()))
+        return bool(rows)
+
+    async def _confirm(self, parcels: Sequence[Parcel]) -> None:
+        outcomes = await self._platform.confirm(parcels)
+        await self._group.add([self._end(*each) for each in zip(parcels, outcomes, strict=True)])
+
+    async def _record(self, ends: list[ConfirmEnd]) -> Sequence[None]:
+        async with self._database.connection() as connection:
+            await claims.confirmed(connection, ends, limits.ATTEMPTS_MAX)
+        return [None] * len(ends)
 
     async def _parcel(self, row: ClaimedRow) -> Parcel | None:
         tenant = await self._directory.channel(ChannelId(row.channel_id))

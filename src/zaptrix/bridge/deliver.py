@@ -7,12 +7,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.rounds import Round, Visit
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast, Unauthorized, Unavailable, Unclear
@@ -31,6 +32,7 @@ from zaptrix.store.database import Database
 log = structlog.get_logger(__name__)
 
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
+_CLAIMS_AT_ONCE = 4
 _LEASE_SHARE = 0.8  # of a claim's time a call may take; the rest is for settling it
 
 
@@ -60,29 +62,25 @@ class Delivery:
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
+        # A round may have hundreds of visits under way; claims of all of them at once would only wait for each other.
+        self.claiming = asyncio.Semaphore(_CLAIMS_AT_ONCE)
+        self.held: dict[UUID, datetime] = {}  # portals and channels that are to be left alone until then
 
     async def drain(self, lane: Lane) -> None:
-        """Deliver what is due in `lane`, for a slice of time. Raises StoreUnavailable."""
-        run = _Slice(self, lane)
-        async with self.database.connection() as connection:
-            seen = await claims.glance(connection, lane.owner)
-        if seen.to_prove:
-            await run.prove()
-        # What one raises is raised as it is, when the other has ended: a worker tells an outage from a breakdown.
-        ended = await asyncio.gather(
-            run.deliver() if seen.to_send else _nothing(),
-            self.confirmer.drain(lane, run.ends) if seen.to_confirm else _nothing(),
-            return_exceptions=True,
-        )
-        for error in (each for each in ended if isinstance(each, BaseException)):
-            raise error
-        if run.again_at is not None:
-            await self.bells.later(lane, run.again_at)
-        elif time.monotonic() >= run.ends:
-            self.bells.ring_soon([lane])
-        # Whatever came after the glance was rung for; what this slice itself put off is due at a time that it knows.
-        elif due := [at for at in (seen.next_due_at, run.next_due_at, *ended) if isinstance(at, datetime)]:
-            await self.bells.later(lane, min(due))
+        """Deliver what is due in a round of portals or channels, for a slice of time. Raises StoreUnavailable."""
+        await Round(self, lane).run()
+
+    async def visit(self, owner: UUID, ends: float, *, to_prove: bool) -> Visit:
+        """Deliver what is due to one portal or channel, until `ends` (monotonic). Raises StoreUnavailable."""
+        slice_ = _Slice(self, owner, ends)
+        if to_prove:
+            await slice_.prove()
+        await slice_.deliver()
+        return Visit(claimed=slice_.claimed, again_at=slice_.again_at)
+
+    async def confirm(self, number: int) -> bool:
+        """Confirm one batch of what is due in a round; whether there was any. Raises StoreUnavailable."""
+        return await self.confirmer.drain(number)
 
     def judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
         return self._judged(parcel, decide(outcome, self._case(parcel)), proving=False)
@@ -104,18 +102,17 @@ class Delivery:
 
 
 class _Slice:
-    """One runner's time with one lane."""
+    """One runner's time with one portal or channel."""
 
-    def __init__(self, delivery: Delivery, lane: Lane) -> None:
+    def __init__(self, delivery: Delivery, owner: UUID, ends: float) -> None:
         self._delivery = delivery
         self._platform = delivery.platform
-        self._way = Way(delivery.direction, lane.owner)
+        self._way = Way(delivery.direction, owner)
         self._more = True  # perhaps something is due that was not claimed yet
         self._followed = False  # a call in flight holds messages of its conversation that wait behind it
-        self.began = time.monotonic()
-        self.ends = self.began + delivery.slice_s
-        self.again_at: datetime | None = None  # the whole lane has to wait until then
-        self.next_due_at: datetime | None = None  # of what this slice put off
+        self._ends = ends
+        self.claimed = False
+        self.again_at: datetime | None = None  # the platform as a whole is to be left alone until then
 
     async def deliver(self) -> None:
         """Keep calls in flight until nothing is due, time is up, or the platform as a whole has to be left alone."""
@@ -140,7 +137,7 @@ class _Slice:
 
     async def prove(self) -> None:
         """Look for the proof of calls that had no clear answer, before anything else is sent."""
-        while time.monotonic() < self.ends:
+        while time.monotonic() < self._ends:
             parcels = await self._claim(
                 lambda attempt_id: self._claim_to_prove(attempt_id, self._platform.calls_at_once)
             )
@@ -148,11 +145,11 @@ class _Slice:
                 return
             proofs = await asyncio.gather(*map(self._platform.prove, parcels))
             judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(parcels, proofs, strict=True)]
-            self._put_off(judged)
+            self._note(judged)
             await self._delivery.settler.settle(judged)
 
     async def _next_calls(self, room: int) -> list[Call]:
-        if self.again_at is not None or time.monotonic() >= self.ends:
+        if self.again_at is not None or time.monotonic() >= self._ends:
             return []
         limit = room * self._platform.parcels_per_call
         parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
@@ -162,7 +159,7 @@ class _Slice:
         outcomes = await self._send(call)
         judged = [self._delivery.judge(parcel, outcome) for parcel, outcome in zip(call, outcomes, strict=True)]
         self._mind(zip(outcomes, judged, strict=True))
-        self._put_off(judged)
+        self._note(judged)
         await self._delivery.settler.settle(judged)
 
     async def _send(self, call: Call) -> list[Outcome]:
@@ -183,13 +180,9 @@ class _Slice:
                 if at is not None and (self.again_at is None or at < self.again_at):
                     self.again_at = at
 
-    def _put_off(self, judged: Iterable[Judged]) -> None:
-        for each in judged:
-            # What is buried lets the next one go, and leaves a notice behind it in the same lane.
-            self._more |= not isinstance(each.verdict, Sent)
-            at: datetime | None = getattr(each.verdict, "at", None)
-            if at is not None and (self.next_due_at is None or at < self.next_due_at):
-                self.next_due_at = at
+    def _note(self, judged: Iterable[Judged]) -> None:
+        # What is buried lets the next one go, and leaves a notice behind it in the same lane.
+        self._more |= any(not isinstance(each.verdict, Sent) for each in judged)
 
     async def _claim_to_send(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
         async with self._delivery.database.connection() as connection:
@@ -206,7 +199,9 @@ class _Slice:
             )
 
     async def _claim(self, claim: Callable[[AttemptId], Awaitable[list[ClaimedRow]]]) -> list[Parcel]:
-        rows = await claim(AttemptId(uuid4()))
+        async with self._delivery.claiming:
+            rows = await claim(AttemptId(uuid4()))
+        self.claimed |= bool(rows)
         return await with_tenants(self._delivery.directory, rows)
 
 
@@ -215,10 +210,6 @@ async def with_tenants(directory: Directory, rows: Sequence[ClaimedRow]) -> list
     tenants = {key: await directory.channel(ChannelId(key)) for key in {row.channel_id for row in rows}}
     # A channel that was deleted a moment ago took its messages with it.
     return [row.parcel(t.channel, t.portal) for row in rows if (t := tenants[row.channel_id])]
-
-
-async def _nothing() -> None:
-    return
 
 
 async def _land(flying: set[asyncio.Task[None]]) -> None:

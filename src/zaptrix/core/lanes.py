@@ -19,9 +19,9 @@ class Queue(StrEnum):
     """The four queues, under the names of the brief."""
 
     INCOMING = "incoming-messages"  # route inbound; lane: number, in one of the rounds
-    BITRIX24 = "bitrix24-messages"  # deliver to Bitrix24; lane: portal
+    BITRIX24 = "bitrix24-messages"  # deliver to Bitrix24; lane: a round of portals
     OUTBOUND = "outbound-messages"  # route outbound; lane: portal, in one of the rounds
-    META = "meta-messages"  # deliver to WhatsApp; lane: channel
+    META = "meta-messages"  # deliver to WhatsApp; lane: a round of channels
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -31,9 +31,9 @@ class Lane(msgspec.Struct, frozen=True):
     name: str
 
     @property
-    def owner(self) -> UUID:
-        """The portal or channel of a delivery lane."""
-        return UUID(self.name)
+    def number(self) -> int:
+        """Which round of delivery it is."""
+        return int(self.name)
 
     @property
     def tenant(self) -> str:
@@ -64,8 +64,13 @@ def outbound_lane(portal_id: PortalId) -> Lane:
 
 
 def bitrix24_lane(portal_id: PortalId) -> Lane:
-    return Lane(Queue.BITRIX24, str(portal_id))
+    return _delivery_lane(Queue.BITRIX24, portal_id)
 
 
 def meta_lane(channel_id: ChannelId) -> Lane:
-    return Lane(Queue.META, str(channel_id))
+    return _delivery_lane(Queue.META, channel_id)
+
+
+def _delivery_lane(queue: Queue, owner: UUID) -> Lane:
+    """Delivery goes in rounds, too: one runner serves many portals or channels at the same time, and none waits."""
+    return Lane(queue, str(owner.int % ROUNDS))

@@ -40,9 +40,13 @@ BITRIX_CONFIRMS_PER_CALL = 50
 BITRIX_NAME_MAX = 25
 
 # Lanes.
-ROUNDS = 16  # of routing, a queue: what can be routed at the same moment in the whole cluster
+ROUNDS = 16  # a queue: how many runners it keeps busy in the whole cluster
 ROUTE_BATCH = 500
-CONFIRM_BATCH = 50
+CONFIRM_BATCH = 200
+LOOK_EVERY_S = 0.1  # at a round that is under way
+LOOK_EVERY_S_MAX = 0.25
+IN_VAIN_S = 0.25
+LEAVE_S_MAX = 0.5
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
 
 LANDING_S_MAX = 120.0  # longer than any platform's timeout

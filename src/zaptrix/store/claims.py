@@ -236,43 +236,55 @@ async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | No
     await connection.execute(_HASTEN, lane_id, other_lane_id)
 
 
-# The first of each index, and not EXISTS: where nearly all rows are due, that would be planned as a scan of the ledger.
+_BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
+# The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
+_ROUND = "(get_byte(uuid_send({owner}), 15) % 16)"
+_CONFIRM_OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"
+# Hops from owner to owner along the index: a look at a round costs what it returns. The last row is for confirmations.
 _GLANCE = """
-SELECT
-    coalesce((SELECT min(due_at) FROM message WHERE lane_id = $1 AND state = 'verifying') <= now(), false) AS to_prove,
-    coalesce((SELECT min(due_at) FROM message WHERE lane_id = $1 AND state IN ('pending', 'verifying')) <= now(), false)
-        AS to_send,
-    coalesce((SELECT min(confirm_due_at) FROM message
-              WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1) <= now(), false)
-        AS to_confirm,
-    least((SELECT min(due_at) FROM message
-           WHERE lane_id = $1 AND state IN ('pending', 'verifying') AND due_at > now()),
-          (SELECT min(confirm_due_at) FROM message
-           WHERE (CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END) = $1 AND confirm_due_at > now()))
-        AS next_due_at
-"""
+WITH RECURSIVE owners AS (
+    (SELECT lane_id, due_at FROM message
+     WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying')
+     ORDER BY lane_id, due_at LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM owners o CROSS JOIN LATERAL (
+        SELECT lane_id, due_at FROM message
+        WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying') AND lane_id > o.lane_id
+        ORDER BY lane_id, due_at LIMIT 1) n
+)
+SELECT o.lane_id AS id, o.due_at <= now() AS due,
+    coalesce((SELECT min(v.due_at) FROM message v WHERE v.lane_id = o.lane_id AND v.state = 'verifying') <= now(),
+        false) AS to_prove,
+    (SELECT min(n.due_at) FROM message n WHERE n.direction = $1 AND {lanes_round} = $2 AND n.lane_id = o.lane_id
+        AND n.state IN ('pending', 'verifying') AND n.due_at > now()) AS next_at
+FROM owners o
+UNION ALL
+(SELECT NULL, c.confirm_due_at <= now(), false, (
+    SELECT min(confirm_due_at) FROM message
+    WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL AND confirm_due_at > now())
+FROM message c WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL
+ORDER BY confirm_due_at LIMIT 1)
+""".format(lanes_round=_ROUND.format(owner="lane_id"), confirm_round=_ROUND.format(owner=_CONFIRM_OWNER))  # noqa: S608
 
 
-class Glance(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to do in a delivery lane, and when the next thing that has to wait becomes due."""
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What a portal or channel has open; `id` None: the round's confirmations. `next_at`: of what is not due yet."""
 
+    id: UUID | None
+    due: bool
     to_prove: bool
-    to_send: bool
-    to_confirm: bool
-    next_due_at: datetime | None
+    next_at: datetime | None
 
 
-async def glance(connection: Connection, lane_id: UUID) -> Glance:
-    """Look before claiming: most lanes have one kind of work, and each claim in vain would be a statement."""
-    row = await connection.fetchrow(_GLANCE, lane_id)
-    assert row is not None
-    return Glance(**row)
+async def glance(connection: Connection, direction: Direction, number: int) -> list[Work]:
+    """Who of a round of delivery has something open, and whether there is something to confirm."""
+    rows = await connection.fetch(_GLANCE, direction.value, number, _BACK[direction].value)
+    return [Work(**row) for row in rows]
 
 
-_CONFIRM_LANE = "(CASE m.direction WHEN 'inbound' THEN m.channel_id ELSE m.portal_id END)"
 _CONFIRM = """
 WITH picked AS MATERIALIZED (
-    SELECT id FROM message m WHERE {lane} = $1 AND direction = '{direction}' AND confirm_due_at <= now()
+    SELECT id FROM message m WHERE {round} = $1 AND direction = '{direction}' AND confirm_due_at <= now()
         AND NOT EXISTS (SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
             WHERE ch.id = m.channel_id AND ({held}))
     ORDER BY confirm_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -282,10 +294,11 @@ WITH picked AS MATERIALIZED (
 )
 SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
-_BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
 # By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
 _TO_CONFIRM = {
-    direction: _CONFIRM.format(lane=_CONFIRM_LANE, direction=direction, held=_HELD[back], parcel=_PARCEL)
+    direction: _CONFIRM.format(
+        round=_ROUND.format(owner=_CONFIRM_OWNER), direction=direction, held=_HELD[back], parcel=_PARCEL
+    )
     for direction, back in _BACK.items()
 }
 _CONFIRMED = f"""
@@ -305,9 +318,11 @@ class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
     costs_an_attempt: bool
 
 
-async def claim_to_confirm(connection: Connection, way: Way, limit: int, lease_s: float) -> list[ClaimedRow]:
-    """Messages of one direction that have arrived and whose origin, the lane's owner, is to be told so."""
-    rows = await connection.fetch(_TO_CONFIRM[way.direction], way.lane_id, limit, lease_s)
+async def claim_to_confirm(
+    connection: Connection, direction: Direction, number: int, limit: int, lease_s: float
+) -> list[ClaimedRow]:
+    """Messages of one direction that have arrived and whose origin, somebody of this round, is to be told so."""
+    rows = await connection.fetch(_TO_CONFIRM[direction], number, limit, lease_s)
     return [ClaimedRow(row) for row in rows]
 
 
@@ -346,7 +361,7 @@ SELECT DISTINCT direction, lane_id FROM message
 WHERE state IN ('pending', 'verifying') AND due_at < now() - make_interval(secs => $1) LIMIT $2
 """
 _LANES_TO_CONFIRM = f"""
-SELECT DISTINCT direction, {_CONFIRM_LANE} AS lane_id FROM message m
+SELECT DISTINCT direction, {_CONFIRM_OWNER} AS lane_id FROM message
 WHERE confirm_due_at < now() - make_interval(secs => $1) LIMIT $2
 """  # noqa: S608
 
