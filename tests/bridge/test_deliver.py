@@ -509,7 +509,7 @@ async def test_an_outage_uses_up_no_try_of_a_confirmation(
     await house.drain(lane_to_whatsapp(channel))
     row = await house.ledger.row(message_id)
     assert row["confirm_attempts"] == tries
-    assert now() < row["confirm_due_at"] < now() + timedelta(seconds=10)
+    assert now() < row["confirm_due_at"] < now() + timedelta(minutes=2)
     assert lane_to_whatsapp(channel) in await house.rung()
 
 
