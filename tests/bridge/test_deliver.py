@@ -285,6 +285,7 @@ async def test_a_call_that_outlives_its_claim_is_cut_off_before_somebody_else_ta
 ) -> None:
     house.lease_s = 0.2
     house.__post_init__()
+    house.whatsapp.patience = UNHURRIED
     (message_id,) = await house.ledger.outbound(talk)
 
     async def hang(_parcel: Parcel) -> Outcome:

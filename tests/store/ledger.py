@@ -90,7 +90,9 @@ class Ledger:
 
     async def claim(self, way: Way, limit: int = 10, after: UUID = START) -> list[ClaimedRow]:
         async with self.database.transaction() as connection:
-            return await claims.claim_to_send(connection, way, AttemptId(uuid4()), after=after, limit=limit)
+            ask = claims.Ask(way.lane_id, AttemptId(uuid4()), limit)
+            (rows,) = await claims.claim_to_send(connection, way.direction, [ask], after=after)
+            return rows
 
     async def settle(self, *settlements: Settlement) -> set[MessageId]:
         async with self.database.transaction() as connection:

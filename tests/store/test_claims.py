@@ -16,8 +16,9 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, Way, Work
+from zaptrix.store import claims, glances
+from zaptrix.store.claims import ClaimedRow, Way
+from zaptrix.store.glances import Work
 
 MIDDLE = UUID(int=1 << 127)
 
@@ -242,9 +243,9 @@ async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bo
     if analyzed:
         await ledger.run("ANALYZE message")
     statements: dict[str, tuple[str, list[Any]]] = {
-        "claim": (claims._TO_SEND[Direction.OUTBOUND], [channel.id, uuid4(), MIDDLE, 10]),
+        "claim": (claims._TO_SEND[Direction.OUTBOUND], [[channel.id], [uuid4()], [10], MIDDLE]),
         "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), 10, 60.0]),
-        "glance": (claims._GLANCE, ["outbound", 3, "inbound"]),
+        "glance": (glances._GLANCE, ["outbound", 3, "inbound"]),
         "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [3, 10, 60.0]),
         "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
     }
@@ -261,13 +262,27 @@ async def _plan(ledger: Ledger, sql: str, values: list[Any]) -> str:
     return "\n".join(row[0] for row in rows)
 
 
+async def test_who_claims_at_the_same_moment_shares_a_statement_and_gets_what_is_theirs(ledger: Ledger) -> None:
+    one, other, idle = [await ledger.channel() for _ in range(3)]
+    for channel, talks in ((one, 3), (other, 1)):
+        for _ in range(talks):
+            await ledger.outbound(await ledger.talk(channel), 2)
+    asks = [claims.Ask(channel.id, AttemptId(uuid4()), 2) for channel in (idle, one, other)]
+    async with ledger.database.connection() as connection:
+        nothing, two, single = await claims.claim_to_send(connection, Direction.OUTBOUND, asks, after=MIDDLE)
+    assert nothing == []
+    assert {(row.channel_id, row.fields["attempt_id"]) for row in two} == {(one.id, asks[1].attempt_id)}
+    assert len({row.fields["conversation_id"] for row in two}) == 2
+    assert [(row.channel_id, row.fields["attempt_id"]) for row in single] == [(other.id, asks[2].attempt_id)]
+
+
 async def test_a_claim_touches_about_as_much_as_it_returns(ledger: Ledger) -> None:
     channel = await ledger.channel()
     await a_backlog(ledger, channel, conversations=5_000, messages=4)
     async with ledger.database.transaction() as connection:
         plan = await connection.fetch(
             f"EXPLAIN (ANALYZE, FORMAT JSON) {claims._TO_SEND[Direction.OUTBOUND]}",
-            channel.id, uuid4(), MIDDLE, 10,
+            [channel.id], [uuid4()], [10], MIDDLE,
         )  # fmt: skip
     (heads,) = _nodes_that_scan(plan[0][0], "Recursive Union")
     assert heads <= 50
@@ -286,7 +301,7 @@ def _nodes_that_scan(plan: str, kind: str) -> list[float]:
 
 async def glance(ledger: Ledger, channel: Channel) -> list[Work]:
     async with ledger.database.connection() as connection:
-        return await claims.glance(connection, Direction.OUTBOUND, channel.id.int % ROUNDS)
+        return await glances.glance(connection, Direction.OUTBOUND, channel.id.int % ROUNDS)
 
 
 def work(channel: Channel | None, *, due: bool, to_prove: bool = False, next_at: datetime | None = None) -> Work:

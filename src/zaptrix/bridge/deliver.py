@@ -26,13 +26,15 @@ from zaptrix.core.ports import Call, Platform
 from zaptrix.core.retry import Case, Sent, Verdict, decide, decide_proof
 from zaptrix.queues.bells import Bells
 from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, Way
+from zaptrix.store.claims import Ask, ClaimedRow, Way
 from zaptrix.store.database import Database
+from zaptrix.store.group import GroupCommit
 
 log = structlog.get_logger(__name__)
 
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
-_CLAIMS_AT_ONCE = 4
+_CLAIMS_TOGETHER = 100
+_CLAIMS_AT_ONCE = 2
 _LEASE_SHARE = 0.8  # of a claim's time a call may take; the rest is for settling it
 
 
@@ -62,8 +64,9 @@ class Delivery:
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
-        # A round may have hundreds of visits under way; claims of all of them at once would only wait for each other.
-        self.claiming = asyncio.Semaphore(_CLAIMS_AT_ONCE)
+        self.claiming: GroupCommit[Ask, list[ClaimedRow]] = GroupCommit(
+            self._claim, items_max=_CLAIMS_TOGETHER, groups_at_once=_CLAIMS_AT_ONCE
+        )
         self.held: dict[UUID, datetime] = {}  # portals and channels that are to be left alone until then
 
     async def drain(self, lane: Lane) -> None:
@@ -81,6 +84,11 @@ class Delivery:
     async def confirm(self, number: int) -> bool:
         """Confirm one batch of what is due in a round; whether there was any. Raises StoreUnavailable."""
         return await self.confirmer.drain(number)
+
+    async def _claim(self, asks: list[Ask]) -> Sequence[list[ClaimedRow]]:
+        async with self.database.connection() as connection:
+            # From anywhere: no conversation is always the last to be served.
+            return await claims.claim_to_send(connection, self.direction, asks, after=uuid4())
 
     def judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
         return self._judged(parcel, decide(outcome, self._case(parcel)), proving=False)
@@ -185,9 +193,7 @@ class _Slice:
         self._more |= any(not isinstance(each.verdict, Sent) for each in judged)
 
     async def _claim_to_send(self, attempt_id: AttemptId, limit: int) -> list[ClaimedRow]:
-        async with self._delivery.database.connection() as connection:
-            # From anywhere: no conversation is always the last to be served.
-            rows = await claims.claim_to_send(connection, self._way, attempt_id, after=uuid4(), limit=limit)
+        (rows,) = await self._delivery.claiming.add([Ask(self._way.lane_id, attempt_id, limit)])
         self._more = len(rows) == limit
         self._followed |= any(row.followed for row in rows)
         return rows
@@ -199,8 +205,7 @@ class _Slice:
             )
 
     async def _claim(self, claim: Callable[[AttemptId], Awaitable[list[ClaimedRow]]]) -> list[Parcel]:
-        async with self._delivery.claiming:
-            rows = await claim(AttemptId(uuid4()))
+        rows = await claim(AttemptId(uuid4()))
         self.claimed |= bool(rows)
         return await with_tenants(self._delivery.directory, rows)
 

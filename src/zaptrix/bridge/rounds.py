@@ -15,9 +15,9 @@ from zaptrix.core import limits
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
-from zaptrix.store import claims
-from zaptrix.store.claims import Work
+from zaptrix.store import glances
 from zaptrix.store.database import Database
+from zaptrix.store.glances import Work
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class Round:
 
     async def _look(self) -> list[Work]:
         async with self._side.database.connection() as connection:
-            return await claims.glance(connection, self._side.direction, self._lane.number)
+            return await glances.glance(connection, self._side.direction, self._lane.number)
 
     def _begin(self, work: Sequence[Work]) -> None:
         """Go wherever something is due and nobody is yet."""

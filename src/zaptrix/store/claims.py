@@ -27,39 +27,45 @@ _HELD = {
 }
 
 # Only the oldest open message of a conversation may be claimed. The recursion hops from conversation to conversation
-# along the index, so that a claim costs what it returns, however long the backlog. It starts anywhere ($3) and at the
+# along the index, so that a claim costs what it returns, however long the backlog. It starts anywhere ($4) and at the
 # beginning, both in turns, so that no conversation is always last. What was picked is looked at again under its lock,
 # for another runner may have been faster; what somebody holds right now is left to them, so that two runners never wait
-# for each other.
+# for each other. All who claim at the same moment share the statement: with 1,000 portals each takes but a message or
+# two, and the statement costs more than they do.
 _CLAIM = """
-WITH RECURSIVE heads AS (
-    (SELECT conversation_id, id, channel_id, state, due_at, false AS wrapped FROM message
-     WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id > $3
-     ORDER BY conversation_id, id LIMIT 1)
-    UNION ALL
-    (SELECT conversation_id, id, channel_id, state, due_at, true FROM message
-     WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id <= $3
-     ORDER BY conversation_id, id LIMIT 1)
-    UNION ALL
-    SELECT n.*, h.wrapped FROM heads h CROSS JOIN LATERAL (
-        SELECT conversation_id, id, channel_id, state, due_at FROM message
-        WHERE lane_id = $1 AND state IN ('pending', 'sending', 'verifying') AND conversation_id > h.conversation_id
-            AND (NOT h.wrapped OR conversation_id <= $3)
-        ORDER BY conversation_id, id LIMIT 1) n
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS a(lane_id, attempt_id, room)
 ), picked AS MATERIALIZED (
-    SELECT h.id FROM heads h
-    WHERE h.state = 'pending' AND h.due_at <= now() AND NOT EXISTS (
-        SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = h.channel_id AND ({held}))
-    LIMIT $4
+    SELECT a.attempt_id, p.id FROM asked a CROSS JOIN LATERAL (
+        WITH RECURSIVE heads AS (
+            (SELECT conversation_id, id, channel_id, state, due_at, false AS wrapped FROM message
+             WHERE lane_id = a.lane_id AND state IN ('pending', 'sending', 'verifying') AND conversation_id > $4
+             ORDER BY conversation_id, id LIMIT 1)
+            UNION ALL
+            (SELECT conversation_id, id, channel_id, state, due_at, true FROM message
+             WHERE lane_id = a.lane_id AND state IN ('pending', 'sending', 'verifying') AND conversation_id <= $4
+             ORDER BY conversation_id, id LIMIT 1)
+            UNION ALL
+            SELECT n.*, h.wrapped FROM heads h CROSS JOIN LATERAL (
+                SELECT conversation_id, id, channel_id, state, due_at FROM message
+                WHERE lane_id = a.lane_id AND state IN ('pending', 'sending', 'verifying')
+                    AND conversation_id > h.conversation_id AND (NOT h.wrapped OR conversation_id <= $4)
+                ORDER BY conversation_id, id LIMIT 1) n
+        )
+        SELECT h.id FROM heads h
+        WHERE h.state = 'pending' AND h.due_at <= now() AND NOT EXISTS (
+            SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
+            WHERE ch.id = h.channel_id AND ({held}))
+        LIMIT a.room) p
 ), free AS MATERIALIZED (
-    SELECT m.id FROM picked JOIN message m ON m.id = picked.id WHERE m.state = 'pending' AND m.due_at <= now()
-    FOR NO KEY UPDATE OF m SKIP LOCKED
+    SELECT m.id, picked.attempt_id FROM picked JOIN message m ON m.id = picked.id
+    WHERE m.state = 'pending' AND m.due_at <= now() FOR NO KEY UPDATE OF m SKIP LOCKED
 ), claimed AS (
-    UPDATE message SET attempt_id = $2, state = 'sending', claimed_at = now() FROM free
+    UPDATE message SET attempt_id = free.attempt_id, state = 'sending', claimed_at = now() FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel}, EXISTS (
-    SELECT 1 FROM message n WHERE n.lane_id = $1 AND n.state IN ('pending', 'sending', 'verifying')
+SELECT {parcel}, m.lane_id, EXISTS (
+    SELECT 1 FROM message n WHERE n.lane_id = m.lane_id AND n.state IN ('pending', 'sending', 'verifying')
         AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed
 FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
@@ -123,12 +129,32 @@ class ClaimedRow(msgspec.Struct, frozen=True):
         )
 
 
+class Ask(msgspec.Struct, frozen=True):
+    """Who claims, for which portal or channel, and how many messages at the most."""
+
+    lane_id: UUID
+    attempt_id: AttemptId
+    room: int
+
+
 async def claim_to_send(
-    connection: Connection, way: Way, attempt_id: AttemptId, *, after: UUID, limit: int
-) -> list[ClaimedRow]:
-    """Up to `limit` due messages of a lane, each the oldest open one of its conversation, from `after` around."""
-    rows = await connection.fetch(_TO_SEND[way.direction], way.lane_id, attempt_id, after, limit)
-    return [ClaimedRow(row) for row in rows]
+    connection: Connection, direction: Direction, asks: Sequence[Ask], *, after: UUID
+) -> list[list[ClaimedRow]]:
+    """What each of `asks` gets: due messages, each the oldest open one of its conversation, from `after` on.
+
+    No two of them may ask for the same portal or channel.
+    """
+    rows = await connection.fetch(
+        _TO_SEND[direction],
+        [ask.lane_id for ask in asks],
+        [ask.attempt_id for ask in asks],
+        [ask.room for ask in asks],
+        after,
+    )
+    claimed: dict[UUID, list[ClaimedRow]] = {ask.lane_id: [] for ask in asks}
+    for row in rows:
+        claimed[row["lane_id"]].append(ClaimedRow(row))
+    return [claimed[ask.lane_id] for ask in asks]
 
 
 async def claim_to_prove(
@@ -236,52 +262,10 @@ async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | No
     await connection.execute(_HASTEN, lane_id, other_lane_id)
 
 
-_BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
+BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
 # The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
-_ROUND = "(get_byte(uuid_send({owner}), 15) % 16)"
-_CONFIRM_OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"
-# Hops from owner to owner along the index: a look at a round costs what it returns. The last row is for confirmations.
-_GLANCE = """
-WITH RECURSIVE owners AS (
-    (SELECT lane_id, due_at FROM message
-     WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying')
-     ORDER BY lane_id, due_at LIMIT 1)
-    UNION ALL
-    SELECT n.* FROM owners o CROSS JOIN LATERAL (
-        SELECT lane_id, due_at FROM message
-        WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying') AND lane_id > o.lane_id
-        ORDER BY lane_id, due_at LIMIT 1) n
-)
-SELECT o.lane_id AS id, o.due_at <= now() AS due,
-    coalesce((SELECT min(v.due_at) FROM message v WHERE v.lane_id = o.lane_id AND v.state = 'verifying') <= now(),
-        false) AS to_prove,
-    (SELECT min(n.due_at) FROM message n WHERE n.direction = $1 AND {lanes_round} = $2 AND n.lane_id = o.lane_id
-        AND n.state IN ('pending', 'verifying') AND n.due_at > now()) AS next_at
-FROM owners o
-UNION ALL
-(SELECT NULL, c.confirm_due_at <= now(), false, (
-    SELECT min(confirm_due_at) FROM message
-    WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL AND confirm_due_at > now())
-FROM message c WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL
-ORDER BY confirm_due_at LIMIT 1)
-""".format(lanes_round=_ROUND.format(owner="lane_id"), confirm_round=_ROUND.format(owner=_CONFIRM_OWNER))  # noqa: S608
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What a portal or channel has open; `id` None: the round's confirmations. `next_at`: of what is not due yet."""
-
-    id: UUID | None
-    due: bool
-    to_prove: bool
-    next_at: datetime | None
-
-
-async def glance(connection: Connection, direction: Direction, number: int) -> list[Work]:
-    """Who of a round of delivery has something open, and whether there is something to confirm."""
-    rows = await connection.fetch(_GLANCE, direction.value, number, _BACK[direction].value)
-    return [Work(**row) for row in rows]
-
-
+ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 16)"
+CONFIRM_OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"
 _CONFIRM = """
 WITH picked AS MATERIALIZED (
     SELECT id FROM message m WHERE {round} = $1 AND direction = '{direction}' AND confirm_due_at <= now()
@@ -297,9 +281,9 @@ SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversat
 # By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
 _TO_CONFIRM = {
     direction: _CONFIRM.format(
-        round=_ROUND.format(owner=_CONFIRM_OWNER), direction=direction, held=_HELD[back], parcel=_PARCEL
+        round=ROUND_OF.format(owner=CONFIRM_OWNER), direction=direction, held=_HELD[back], parcel=_PARCEL
     )
-    for direction, back in _BACK.items()
+    for direction, back in BACK.items()
 }
 _CONFIRMED = f"""
 WITH {_IN_ORDER}
@@ -361,7 +345,7 @@ SELECT DISTINCT direction, lane_id FROM message
 WHERE state IN ('pending', 'verifying') AND due_at < now() - make_interval(secs => $1) LIMIT $2
 """
 _LANES_TO_CONFIRM = f"""
-SELECT DISTINCT direction, {_CONFIRM_OWNER} AS lane_id FROM message
+SELECT DISTINCT direction, {CONFIRM_OWNER} AS lane_id FROM message
 WHERE confirm_due_at < now() - make_interval(secs => $1) LIMIT $2
 """  # noqa: S608
 

@@ -1,0 +1,53 @@
+"""A glance at a round of delivery: who has something to prove, to send or to be told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from zaptrix.core.message import Direction
+from zaptrix.store.claims import BACK, CONFIRM_OWNER, ROUND_OF
+from zaptrix.store.database import Connection
+
+# Hops from owner to owner along the index: a look at a round costs what it returns. The last row is for confirmations.
+_GLANCE = """
+WITH RECURSIVE owners AS (
+    (SELECT lane_id, due_at FROM message
+     WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying')
+     ORDER BY lane_id, due_at LIMIT 1)
+    UNION ALL
+    SELECT n.* FROM owners o CROSS JOIN LATERAL (
+        SELECT lane_id, due_at FROM message
+        WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying') AND lane_id > o.lane_id
+        ORDER BY lane_id, due_at LIMIT 1) n
+)
+SELECT o.lane_id AS id, o.due_at <= now() AS due,
+    coalesce((SELECT min(v.due_at) FROM message v WHERE v.lane_id = o.lane_id AND v.state = 'verifying') <= now(),
+        false) AS to_prove,
+    (SELECT min(n.due_at) FROM message n WHERE n.direction = $1 AND {lanes_round} = $2 AND n.lane_id = o.lane_id
+        AND n.state IN ('pending', 'verifying') AND n.due_at > now()) AS next_at
+FROM owners o
+UNION ALL
+(SELECT NULL, c.confirm_due_at <= now(), false, (
+    SELECT min(confirm_due_at) FROM message
+    WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL AND confirm_due_at > now())
+FROM message c WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL
+ORDER BY confirm_due_at LIMIT 1)
+""".format(lanes_round=ROUND_OF.format(owner="lane_id"), confirm_round=ROUND_OF.format(owner=CONFIRM_OWNER))  # noqa: S608
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What a portal or channel has open; `id` None: the round's confirmations. `next_at`: of what is not due yet."""
+
+    id: UUID | None
+    due: bool
+    to_prove: bool
+    next_at: datetime | None
+
+
+async def glance(connection: Connection, direction: Direction, number: int) -> list[Work]:
+    """Who of a round of delivery has something open, and whether there is something to confirm."""
+    rows = await connection.fetch(_GLANCE, direction.value, number, BACK[direction].value)
+    return [Work(**row) for row in rows]
