@@ -39,6 +39,21 @@ BITRIX_TEXTS_PER_CALL = 10
 BITRIX_CONFIRMS_PER_CALL = 50
 BITRIX_NAME_MAX = 25
 
+# Files. https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
+MEDIA_BYTES_MAX = 100 * 1024 * 1024
+MEDIA_CAPTION_MAX = 1_024
+MEDIA_ID_DAYS = 30  # how long Meta keeps what was uploaded
+MEDIA_ID_DAYS_USED = 28
+MEDIA_PART_BYTES = 256 * 1024  # of a file in memory at a time, and of one answer's part
+MEDIA_BLOCK_BYTES = 5 * 1024 * 1024  # the least that S3 takes as one part of many
+MEDIA_HEAD_BYTES = 8 * 1024  # what a type is told by
+MEDIA_REDIRECTS_MAX = 3
+MEDIA_STILL_S = 20.0  # a host that sends nothing for so long has gone
+FILE_NAME_BYTES_MAX = 150
+VOICE_S_MAX = 3 * 3600.0  # of sound; a longer recording stays what it is
+VOICE_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, for the process that turns it
+VOICE_WORK_S = 120.0
+
 # Lanes.
 ROUNDS = 16  # a queue: how many runners it keeps busy in the whole cluster
 ROUTE_BATCH = 500
