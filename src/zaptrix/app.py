@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import aiohttp
 from redis.asyncio import Redis
@@ -42,6 +43,10 @@ from zaptrix.core.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
+from zaptrix.media.blobs import Blobs
+from zaptrix.media.fetch import Fetcher
+from zaptrix.media.links import Links
+from zaptrix.media.room import MediaRoom
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.queues.connection import connect
@@ -93,6 +98,7 @@ class App:
     drains: dict[Queue, Drain]
     graph: GraphClient
     portal_client: PortalClient
+    media: MediaRoom
 
 
 @asynccontextmanager
@@ -113,7 +119,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         with suppress(StoreUnavailable):  # whoever needs PostgreSQL finds out for himself
             await clock.look()
         await stack.enter_async_context(_beside(clock.keep()))
-        app = _compose(settings, database, redis, session, clock)
+        media = _media_room(settings)
+        stack.push_async_callback(media.fetcher.close)
+        app = _compose(settings, _Opened(database, redis, session, clock, media))
         stack.push_async_callback(app.bells.close)
         yield app
 
@@ -128,7 +136,18 @@ async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
-def _compose(settings: Settings, database: Database, redis: Redis, session: aiohttp.ClientSession, clock: Clock) -> App:
+class _Opened(NamedTuple):
+    """What is closed again at the end."""
+
+    database: Database
+    redis: Redis
+    session: aiohttp.ClientSession
+    clock: Clock
+    media: MediaRoom
+
+
+def _compose(settings: Settings, opened: _Opened) -> App:
+    database, redis, session, clock, media = opened
     box = SecretBox(settings.encryption_keys)
     hits = Hits(redis)
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
@@ -136,9 +155,7 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     directory = Directory(database, box)
     pace, timeout_s = RedisPace(redis), settings.bitrix_timeout_s
     vault = StoredTokens(database, box)
-    token_cache = RedisTokenCache(
-        redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s
-    )
+    token_cache = _token_cache(settings, redis, hits, box)
     tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), clock.now)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
     graph = _graph_client(settings, session, directory, pace)
@@ -150,6 +167,15 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
     spool = Spool(settings.data_dir / "spool")
+    tenants = Tenants(
+        database=database,
+        box=box,
+        directory=directory,
+        registrar=registrar,
+        cache=cache,
+        tokens=token_cache,
+        bells=bells,
+    )
     return App(
         settings=settings,
         database=database,
@@ -166,15 +192,7 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         admission=admission,
         replay=Replay(spool, admission, receiver),
         registrar=registrar,
-        tenants=Tenants(
-            database=database,
-            box=box,
-            directory=directory,
-            registrar=registrar,
-            cache=cache,
-            tokens=token_cache,
-            bells=bells,
-        ),
+        tenants=tenants,
         letters=Letters(database, bells),
         texts=TextSender(database, bells, clock.now),
         sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
@@ -184,6 +202,20 @@ def _compose(settings: Settings, database: Database, redis: Redis, session: aioh
         drains=_drains(settings, database, directory, bells, cache, seen, graph, portal_client, clock),
         graph=graph,
         portal_client=portal_client,
+        media=media,
+    )
+
+
+def _token_cache(settings: Settings, redis: Redis, hits: Hits, box: SecretBox) -> RedisTokenCache:
+    seconds = settings.token_cache_ttl_s
+    return RedisTokenCache(redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=seconds)
+
+
+def _media_room(settings: Settings) -> MediaRoom:
+    return MediaRoom(
+        Blobs(settings.media_url, settings.data_dir / "media"),
+        Fetcher(private=settings.media_private_networks, timeout_s=settings.media_timeout_s),
+        Links(settings.public_url, settings.encryption_keys),
     )
 
 

@@ -168,6 +168,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[str, _url("redis://redis.example.com:6379/0", "redis", "rediss", "unix", secret=True)] = ""
     encryption_keys: Annotated[tuple[str, ...], _fernet_keys()] = ()
     """The first one encrypts, all of them decrypt."""
+    media_url: Annotated[str, _url("s3://bucket/prefix", "s3", "gs", "az", "file", secret=True)] = ""
+    """Where files are kept on their way; empty: a folder in DATA_DIR. Processes on several hosts need one for all."""
+    media_retention_days: Annotated[int, _whole(1, 3650, 7)] = 7
+    media_address_s: Annotated[int, _whole(900, 31_536_000, 86_400)] = 86_400
+    """How long the signed address of a file is good, for Bitrix24 to fetch it."""
+    media_timeout_s: Annotated[float, _seconds(1, 3600, 300)] = 300.0
+    """How long one file may take to come."""
+    media_private_networks: Annotated[tuple[Network, ...], _networks()] = ()
+    """Networks of our own in which a portal or META_GRAPH_URL may be; nothing else is ever fetched from there."""
     event_retention_days: Annotated[int, _whole(1, 3650, 30)] = 30
 
     # Logs and metrics

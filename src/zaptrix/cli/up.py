@@ -215,6 +215,7 @@ def demo_seed(world: dict[str, Any] | None, *, port: int) -> dict[str, str]:
         portal, number = (world or {})["portal"], (world or {})["number"]
         return {
             "META_GRAPH_URL": f"http://{LOCAL}:{port}/meta",
+            "MEDIA_PRIVATE_NETWORKS": f"{LOCAL}/32",
             "BITRIX_LINE_ID": str(portal["lines"][0]["id"]),
             **{variable: str(portal[key]) for variable, key in PORTAL_SEED.items()},
             **{variable: str(number[key]) for variable, key in NUMBER_SEED.items()},

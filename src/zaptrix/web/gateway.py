@@ -16,6 +16,7 @@ import structlog
 from granian.rsgi import Scope
 
 from zaptrix.app import App, open_app
+from zaptrix.media.links import PREFIX
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
 from zaptrix.web import answers
@@ -23,6 +24,7 @@ from zaptrix.web.answers import REQUEST_ID, Answer, Talk
 from zaptrix.web.asgi import Exchange, asgi_scope
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
+from zaptrix.web.files import PATH_LABEL, Files
 from zaptrix.web.problems import INTERNAL, TOO_LARGE, Problem
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
@@ -45,6 +47,7 @@ class Gateway:
         self._settings = settings
         self._site = build_site(settings)
         self._doors: dict[str, Door] = {}
+        self._files: Files | None = None
         self._stack = AsyncExitStack()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,6 +67,10 @@ class Gateway:
         request_id = _request_id(scope)
         path = scope.path
         door = self._doors.get(path)
+        if door is None and self._files and path.startswith(PREFIX):
+            status = await _through_files(self._files, scope, talk, request_id)
+            metrics.http_answered(scope.method, PATH_LABEL, status, time.perf_counter() - began)
+            return
         if door is None:
             answer, path = await self._through_site(scope, talk, request_id)
         else:
@@ -94,6 +101,7 @@ class Gateway:
         await stack.enter_async_context(_background(keep_registering(app)))
         self._site.state["app"] = app
         self._doors = _doors(app)
+        self._files = Files(app)
         _spare_the_collector()
         log.info("gateway ready", host=self._settings.host, port=self._settings.port)
 
@@ -120,6 +128,22 @@ async def _through_door(door: Door, scope: Scope, talk: Talk, request_id: str) -
     except Exception:
         log.exception("webhook failed", path=scope.path, request_id=request_id, alarm=True)
         return _broken(scope, request_id)
+
+
+async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str) -> int:
+    """Files go out in parts, by the door's own hand; only what went wrong before the first is answered here."""
+    try:
+        return await files.answer(scope, talk, request_id)
+    except Problem as problem:
+        # The path holds a signature: it is not repeated.
+        answer = answers.of_problem(problem, path=PREFIX, request_id=request_id)
+    except Exception:
+        log.exception("file failed", path=PATH_LABEL, request_id=request_id, alarm=True)
+        answer = answers.of_problem(
+            Problem(INTERNAL, "It is in our log under this request id"), path=PREFIX, request_id=request_id
+        )
+    answers.give(answer, talk, request_id)
+    return answer.status
 
 
 def _broken(scope: Scope, request_id: str) -> Answer:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import structlog
 
 from zaptrix.app import App
+from zaptrix.media.blobs import BlobsAway
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.turns import turn
@@ -34,9 +36,19 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "read offline events": (app.offline.run, _OFFLINE_EVERY_S),
         "release": (app.recovery.release, _RELEASE_EVERY_S),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
+        "forget files": (lambda: _forget_files(app), _HOUSE_EVERY_S),
     }
     watch = asyncio.create_task(_watch_redis(app))
     return [watch, *(asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items())]
+
+
+async def _forget_files(app: App) -> None:
+    keep = timedelta(days=app.settings.media_retention_days)
+    try:
+        if gone := await app.media.blobs.forget(app.clock.now(), keep):
+            log.info("forgot files", files=gone)
+    except BlobsAway as exc:
+        log.warning("files not forgotten", reason=str(exc))
 
 
 async def _watch_redis(app: App) -> None:
