@@ -11,7 +11,7 @@ from zaptrix.bridge.notices import notices_for
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, Words
+from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, shown
 from zaptrix.core.states import advance
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
@@ -87,10 +87,10 @@ async def _tell(connection: Connection, advances: Sequence[Advance], standings: 
     """Notices in the chat: of what WhatsApp failed to deliver, and of a program's text that it has just proven sent."""
     said = [_failed(step, standings[step.id]) for step in advances if step.state is State.DEAD]
     proven = {step.id: step for step in advances if step.state is not State.DEAD}
-    shown = [id_ for id_ in proven if standings[id_].origin is Origin.API and standings[id_].state in OPEN_STATES]
-    for message_id, content in (await messages.contents(connection, shown)).items():
-        if isinstance(content, Words):
-            notice = Notice("sent_by_api", {"text": content.text.plain})
+    to_show = [id_ for id_ in proven if standings[id_].origin is Origin.API and standings[id_].state in OPEN_STATES]
+    for message_id, content in (await messages.contents(connection, to_show)).items():
+        if text := shown(content):
+            notice = Notice("sent_by_api", {"text": text})
             said.append((standings[message_id].conversation_id, notice, proven[message_id].at))
     if said:
         await messages.insert(connection, await notices_for(connection, said))

@@ -13,7 +13,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Notice, Origin, Side, State, Words
+from zaptrix.core.message import Direction, Notice, Origin, Side, State, shown
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
@@ -194,8 +194,8 @@ def _failure(judged: Judged) -> Failure | None:
 def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
     """What the operator is to be told in the chat. Not of notices: one that cannot be shown tells nobody anything."""
     parcel, verdict = judged.parcel, judged.verdict
-    if isinstance(verdict, Sent) and parcel.origin is Origin.API and isinstance(parcel.content, Words):
-        notice = Notice("sent_by_api", {"text": parcel.content.text.plain})
+    if isinstance(verdict, Sent) and parcel.origin is Origin.API and (text := shown(parcel.content)):
+        notice = Notice("sent_by_api", {"text": text})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
         notice = Notice(code, {"code": verdict.code, "limit": str(limits.WHATSAPP_TEXT_MAX)})

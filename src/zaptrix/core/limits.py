@@ -24,6 +24,20 @@ WHATSAPP_TEXT_MAX = 4_096
 PAIR_INTERVAL_S = 6.0
 PAIR_BURST = 45
 WINDOW_HOURS = 24
+
+# Templates. https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components
+TEMPLATE_HEADER_MAX = 60
+TEMPLATE_VALUE_MAX = 1_024  # the longest that a body may be altogether
+TEMPLATE_CODE_MAX = 15
+TEMPLATE_COUPON_MAX = 20
+TEMPLATE_PAYLOAD_MAX = 256
+TEMPLATE_SPACES_MAX = 4
+TEMPLATES_PER_PAGE = 100
+TEMPLATE_PAGES_MAX = 100  # an account has 6,000 at the most; a cursor that never ends is nobody's to follow
+TEMPLATES_FRESH_S = 3_600.0  # webhooks tell of changes; one that was lost is made good by then
+TEMPLATES_WAIT_S_MAX = 5.0  # how long a notice waits for the templates that it names
+TEMPLATES_NAMED = 3  # in a notice
+TEMPLATE_SKETCH_MAX = 160  # characters of each
 # Where the number's bucket is shared with what Meta delivers to us, a little room is left.
 NUMBER_BURST_S = 1.0
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from zaptrix.core.template import Template
 from zaptrix.core.text import Text
 
 
@@ -66,9 +67,21 @@ class Notice(msgspec.Struct, frozen=True, tag="notice", omit_defaults=True):
     params: dict[str, str] = {}
 
 
-Content = Words | Notice
+Content = Words | Template | Notice
+
+_KINDS: dict[type[Content], str] = {Words: "text", Template: "template", Notice: "notice"}
 
 
 def kind_of(content: Content) -> str:
     """The kind of a message, as the ledger and the API name it."""
-    return "text" if isinstance(content, Words) else "notice"
+    return _KINDS[type(content)]
+
+
+def shown(content: Content) -> str | None:
+    """What people read of a message; None of a notice, which is told in the portal's language."""
+    match content:
+        case Words(text=text):
+            return text.plain
+        case Template(shown=text):
+            return text
+    return None

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from zaptrix.bridge.send import BadTarget, KeyReused, NoSuchTarget, Queued, TextOrder
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX, WHATSAPP_TEXT_MAX
-from zaptrix.core.message import Content, Words
+from zaptrix.core.message import Content, Notice, Words, shown
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView
 from zaptrix.web.callers import app_of, caller_of, request_id_of
@@ -161,12 +161,11 @@ async def _queue(request: Request[Any, Any, Any], order: TextOrder, key: str | N
 
 def _story(found: MessageDetail) -> MessageStory:
     content = msgspec.convert(found.content, Content)
-    words = content if isinstance(content, Words) else None
     return MessageStory(
         message=found.message,
-        text=words.text.plain if words else None,
-        author=words.author if words else None,
-        notice=None if isinstance(content, Words) else content.code,
+        text=shown(content),
+        author=content.author if isinstance(content, Words) else None,
+        notice=content.code if isinstance(content, Notice) else None,
         attempts=found.attempts,
         timeline=_timeline(found.message, found.attempts),
     )
