@@ -32,7 +32,7 @@ from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.routing import Route
-from zaptrix.bridge.send import TextSender
+from zaptrix.bridge.send import Sender
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants import Tenants
@@ -90,7 +90,7 @@ class App:
     registrar: Registrar
     tenants: Tenants
     letters: Letters
-    texts: TextSender
+    sender: Sender
     sweep: Sweep
     watch: Watch
     offline: Offline
@@ -194,7 +194,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         registrar=registrar,
         tenants=tenants,
         letters=Letters(database, bells),
-        texts=TextSender(database, bells, clock.now),
+        sender=Sender(database, bells, clock.now),
         sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
         watch=watch,
         offline=offline,

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
-from zaptrix.bridge.send import BadTarget, KeyReused, NoSuchTarget, Queued, TextOrder
-from zaptrix.core.ids import ChannelId, ConversationId, MessageId
-from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX, WHATSAPP_TEXT_MAX
+from zaptrix.core.ids import MessageId
+from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message import Content, Notice, Words, shown
+from zaptrix.core.text import plain_text
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView
+from zaptrix.web.api.sending import (
+    IdempotencyKey,
+    QueuedView,
+    Targeted,
+    once_of,
+    queued_answer,
+    target_of,
+    told_problems,
+)
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.paging import INT64_MAX
-from zaptrix.web.problems import KEY_REUSED, FieldError, Problem, invalid, no_such
+from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
 
-IdempotencyKey = Annotated[
-    str | None,
-    Parameter(
-        header="Idempotency-Key",
-        required=False,
-        min_length=1,
-        max_length=IDEMPOTENCY_KEY_MAX,
-        description="Any text of yours. The same key with the same body, within 24 hours, gives the same message.",
-    ),
-]
 
-
-class TextMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TextMessage(Targeted, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text, either into a conversation (`conversation_id`) or to a customer on a channel (`channel_id` and `to`)."""
 
     text: Annotated[
@@ -46,31 +42,6 @@ class TextMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             examples=["Olá! Seu pedido saiu."],
         ),
     ]
-    channel_id: Annotated[UUID, Meta(description="The channel to send on.")] | UnsetType = UNSET
-    to: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=140,
-                description="A phone number as people type it (best with + and country code), a WhatsApp id, or a "
-                "customer's business-scoped user id.",
-                examples=["+55 41 98888-7777"],
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    conversation_id: Annotated[UUID, Meta(description="A conversation that is there.")] | UnsetType = UNSET
-
-
-class QueuedView(Struct, frozen=True, kw_only=True):
-    """The message is in the ledger and will be delivered; `GET /api/messages/{id}` tells what became of it."""
-
-    id: int
-    portal_id: UUID
-    channel_id: UUID
-    conversation_id: UUID
-    status: Annotated[str, Meta(description="Always `queued`.")] = "queued"
 
 
 class Moment(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -103,19 +74,12 @@ async def send_text(
     """Queues a text to a customer. Outside the 24 hours after a customer's last message WhatsApp takes templates only,
     and the message becomes a dead letter."""
     check(data, _RULES)
-    if idempotency_key is not None and one_line(idempotency_key):
-        raise invalid(FieldError("Idempotency-Key", "has spaces at its ends or a character that cannot be shown"))
-    queued = await _queue(request, _order(data), idempotency_key)
-    view = QueuedView(
-        id=queued.message_id,
-        portal_id=queued.portal_id,
-        channel_id=queued.channel_id,
-        conversation_id=queued.conversation_id,
-    )
-    headers = {"Location": f"/api/messages/{queued.message_id}"}
-    if queued.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return Response(view, headers=headers)
+    target, once = target_of(data), once_of(data, idempotency_key)
+    with told_problems():
+        queued = await app_of(request).sender.send(
+            caller_of(request), target, Words(plain_text(data.text)), once=once, request_id=request_id_of(request)
+        )
+    return queued_answer(queued)
 
 
 @get("/{message_id:int}", summary="One message", operation_id="getMessage")
@@ -133,30 +97,6 @@ async def get_message(request: Request[Any, Any, Any], message_id: int) -> Messa
 messages_router = Router("/api/messages", route_handlers=[send_text, get_message], tags=["Messages"])
 
 _RULES: tuple[tuple[str, Check], ...] = (("text", message_text), ("to", one_line))
-
-
-def _order(body: TextMessage) -> TextOrder:
-    in_conversation = body.conversation_id is not UNSET
-    to_somebody = body.channel_id is not UNSET and body.to is not UNSET
-    if in_conversation == to_somebody or (in_conversation and body.to is not UNSET):
-        raise invalid(FieldError("", "give either conversation_id, or channel_id and to"))
-    return TextOrder(
-        text=body.text,
-        channel_id=None if body.channel_id is UNSET else ChannelId(body.channel_id),
-        to=None if body.to is UNSET else body.to,
-        conversation_id=None if body.conversation_id is UNSET else ConversationId(body.conversation_id),
-    )
-
-
-async def _queue(request: Request[Any, Any, Any], order: TextOrder, key: str | None) -> Queued:
-    try:
-        return await app_of(request).texts.send(caller_of(request), order, key=key, request_id=request_id_of(request))
-    except NoSuchTarget as exc:
-        raise no_such(exc.field.removesuffix("_id")) from None
-    except BadTarget as exc:
-        raise invalid(FieldError(exc.field, str(exc))) from None
-    except KeyReused:
-        raise Problem(KEY_REUSED, "This Idempotency-Key came with another body before") from None
 
 
 def _story(found: MessageDetail) -> MessageStory:

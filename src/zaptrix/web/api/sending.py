@@ -1,0 +1,108 @@
+"""What all sends have in common: whom they are for, once for all time, and what their caller is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response
+from litestar.params import Parameter
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from zaptrix.bridge.send import BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
+from zaptrix.core.ids import ChannelId, ConversationId
+from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
+from zaptrix.web.problems import KEY_REUSED, FieldError, Problem, invalid, no_such
+from zaptrix.web.reading import one_line
+
+IdempotencyKey = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        required=False,
+        min_length=1,
+        max_length=IDEMPOTENCY_KEY_MAX,
+        description="Any text of yours. The same key with the same body, within 24 hours, gives the same message.",
+    ),
+]
+
+
+class Targeted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom a message is for: a conversation, or a customer on a channel."""
+
+    channel_id: Annotated[UUID, Meta(description="The channel to send on.")] | UnsetType = UNSET
+    to: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=140,
+                description="A phone number as people type it (best with + and country code), a WhatsApp id, or a "
+                "customer's business-scoped user id.",
+                examples=["+55 41 98888-7777"],
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    conversation_id: Annotated[UUID, Meta(description="A conversation that is there.")] | UnsetType = UNSET
+
+
+class QueuedView(Struct, frozen=True, kw_only=True):
+    """The message is in the ledger and will be delivered; `GET /api/messages/{id}` tells what became of it."""
+
+    id: int
+    portal_id: UUID
+    channel_id: UUID
+    conversation_id: UUID
+    status: Annotated[str, Meta(description="Always `queued`.")] = "queued"
+
+
+def target_of(body: Targeted) -> Target:
+    """Raises a Problem unless exactly one target is named."""
+    in_conversation = body.conversation_id is not UNSET
+    to_somebody = body.channel_id is not UNSET and body.to is not UNSET
+    if in_conversation == to_somebody or (in_conversation and body.to is not UNSET):
+        raise invalid(FieldError("", "give either conversation_id, or channel_id and to"))
+    return Target(
+        channel_id=None if body.channel_id is UNSET else ChannelId(body.channel_id),
+        to=None if body.to is UNSET else body.to,
+        conversation_id=None if body.conversation_id is UNSET else ConversationId(body.conversation_id),
+    )
+
+
+def once_of(body: Struct, key: str | None) -> Once | None:
+    """Raises a Problem for a key that cannot be kept."""
+    if key is None:
+        return None
+    if one_line(key):
+        raise invalid(FieldError("Idempotency-Key", "has spaces at its ends or a character that cannot be shown"))
+    return Once(key, msgspec.json.encode(body))
+
+
+def queued_answer(queued: Queued) -> Response[QueuedView]:
+    view = QueuedView(
+        id=queued.message_id,
+        portal_id=queued.portal_id,
+        channel_id=queued.channel_id,
+        conversation_id=queued.conversation_id,
+    )
+    headers = {"Location": f"/api/messages/{queued.message_id}"}
+    if queued.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(view, headers=headers)
+
+
+@contextmanager
+def told_problems() -> Iterator[None]:
+    """What a send can fail with, as problem documents."""
+    try:
+        yield
+    except NoSuchTarget as exc:
+        raise no_such(exc.field.removesuffix("_id")) from None
+    except BadTarget as exc:
+        raise invalid(FieldError(exc.field, str(exc))) from None
+    except KeyReused:
+        raise Problem(KEY_REUSED, "This Idempotency-Key came with another body before") from None
