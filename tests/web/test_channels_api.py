@@ -101,7 +101,7 @@ async def test_a_change_leaves_the_rest_as_it_was(gateway: Gateway, portal: Json
     reply = await gateway.call("PUT", f"/api/channels/{channel['id']}", {"name": "Filial", "waba_id": None})
     assert reply.status == 200
     changed = {name for name in channel if name != "registration" and channel[name] != reply.json[name]}
-    assert changed == {"name"}
+    assert changed == {"name", "waba_id"}
 
 
 async def test_a_deleted_channel_is_gone(gateway: Gateway, portal: Json) -> None:

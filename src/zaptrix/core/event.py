@@ -108,6 +108,22 @@ class ConnectorLost(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class TemplateChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Meta told that a template is not what it was.
+
+    `what`: status, quality, category, category_soon (it will be that in a day) or components; `new`: what it is now.
+    """
+
+    waba_id: str
+    template_id: str
+    name: str
+    language: str
+    what: str
+    new: str
+    reason: str | None
+    at: datetime
+
+
 class Ignored(msgspec.Struct, frozen=True):
     """Understood, and nothing to do."""
 
@@ -120,4 +136,6 @@ class Unroutable(msgspec.Struct, frozen=True):
     reason: str
 
 
-Routed = CustomerMessage | OperatorMessage | Receipt | DialogStarted | ConnectorLost | Ignored | Unroutable
+Routed = (
+    CustomerMessage | OperatorMessage | Receipt | DialogStarted | ConnectorLost | TemplateChange | Ignored | Unroutable
+)

@@ -52,6 +52,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     phone_number_id: str
     display_phone_number: str
     line_id: int
+    waba_id: str | None = None  # the WhatsApp Business account of the number, once somebody told it
     rate_per_s: int = 80  # the number's throughput: 80 by default, 20 in coexistence, up to 1,000
     crm_mode: CrmMode = CrmMode.LINE
     operator_prefix: bool = False

@@ -17,6 +17,9 @@ import msgspec
 APPROVED = "APPROVED"  # the only status in which a template can be sent
 AUTHENTICATION = "AUTHENTICATION"
 
+# What an event of Meta's makes of a template's status, where it is not called the same.
+STATUS_AFTER = {"REINSTATED": APPROVED, "UNARCHIVED": APPROVED, "FLAGGED": APPROVED}
+
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
 

@@ -15,9 +15,9 @@ from zaptrix.store.portals import Taken
 from zaptrix.store.secrets import SecretBox
 
 _NAMES = (
-    "id", "portal_id", "name", "phone_number_id", "display_phone_number", "line_id", "rate_per_s", "crm_mode",
-    "operator_prefix", "mark_read", "registered_at", "whatsapp_paused_at", "whatsapp_paused_reason", "line_paused_at",
-    "line_paused_reason",
+    "id", "portal_id", "name", "phone_number_id", "display_phone_number", "waba_id", "line_id", "rate_per_s",
+    "crm_mode", "operator_prefix", "mark_read", "registered_at", "whatsapp_paused_at", "whatsapp_paused_reason",
+    "line_paused_at", "line_paused_reason",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 
@@ -108,6 +108,7 @@ WHERE id = $1 AND whatsapp_paused_at IS NULL AND updated_at < now() - interval '
 UPDATE channel SET line_paused_at = now(), line_paused_reason = $2, updated_at = now()
 WHERE id = $1 AND line_paused_at IS NULL AND updated_at < now() - interval '3 seconds'""",
 }
+_LEARN_WABA = "UPDATE channel SET waba_id = $2 WHERE id = $1 AND waba_id IS NULL"
 _TOKEN = "SELECT access_token FROM channel WHERE id = $1"  # noqa: S105
 
 
@@ -156,6 +157,11 @@ async def pause(connection: Connection, channel_id: ChannelId, side: Side, reaso
     Also False when it was changed a moment ago: the refusal may be about the key that was just replaced.
     """
     return await connection.execute(_PAUSE[side], channel_id, reason) == "UPDATE 1"
+
+
+async def learn_waba(connection: Connection, channel_id: ChannelId, waba_id: str) -> None:
+    """Record the WhatsApp Business account that Meta told of; what an admin has set stays."""
+    await connection.execute(_LEARN_WABA, channel_id, waba_id)
 
 
 async def access_token(connection: Connection, channel_id: ChannelId, box: SecretBox) -> str | None:

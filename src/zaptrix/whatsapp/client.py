@@ -6,24 +6,34 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
 
 from zaptrix import __version__
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable, Unclear, Unexpected
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import NumberTokens, Pace
+from zaptrix.core.template import Definition
 from zaptrix.whatsapp import codes, wire
+from zaptrix.whatsapp.templates import CreatedTemplate, TemplatePage, definition_of
 
 CONNECT_S = 5.0
 TIMEOUT_S = 30.0
 REQUEST_ID_MAX = 128
 
 _NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,platform_type,throughput,health_status"
+
+_TEMPLATE_FIELDS = "id,name,language,status,category,components,parameter_format,quality_score,rejected_reason"
+
+# Templates are managed by the account and not by the number: some thousand calls an hour, and we make a few.
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/about-the-platform
+_NO_BUCKETS: tuple[Bucket, ...] = ()
 
 # Which bucket a refusal speaks of.
 _REFUSING = {"130429": "number", "http_429": "number", "131056": "pair"}
@@ -66,6 +76,19 @@ class GraphClient:
         self, channel: Channel, conversation: Conversation, body: str, callback_data: str, request_id: str
     ) -> Wamid:
         """Send a text. `callback_data` comes back in every status of it."""
+        text = {"preview_url": "http://" in body or "https://" in body, "body": body}
+        return await self.send(channel, conversation, ("text", text), callback_data, request_id)
+
+    async def send(
+        self,
+        channel: Channel,
+        conversation: Conversation,
+        message: tuple[str, dict[str, object]],
+        callback_data: str,
+        request_id: str,
+    ) -> Wamid:
+        """Send a message of any kind: its type, and what stands under that name."""
+        kind, content = message
         answer = await self._call(
             "POST",
             channel,
@@ -77,8 +100,8 @@ class GraphClient:
                 "messaging_product": "whatsapp",
                 "recipient_type": "individual",
                 **_address(conversation.customer),
-                "type": "text",
-                "text": {"preview_url": "http://" in body or "https://" in body, "body": body},
+                "type": kind,
+                kind: content,
                 "biz_opaque_callback_data": callback_data,
             },
         )
@@ -104,6 +127,37 @@ class GraphClient:
         path = f"{channel.phone_number_id}?fields={_NUMBER_FIELDS}"
         return await self._call("GET", channel, path, wire.PhoneNumber, repeatable=True)
 
+    async def waba_id(self, channel: Channel) -> str | None:
+        """The WhatsApp Business account that the number belongs to, when Meta tells this token of it."""
+        health = (await self.phone_number(channel)).health_status
+        entities = health.entities if health else []
+        return next((each.id for each in entities if each.entity_type == "WABA" and each.id.isdigit()), None)
+
+    async def templates(self, channel: Channel, waba_id: str) -> list[Definition]:
+        """Every template of a WhatsApp Business account, page by page."""
+        found: list[Definition] = []
+        after: str | None = ""
+        for _ in range(limits.TEMPLATE_PAGES_MAX):
+            query = {"fields": _TEMPLATE_FIELDS, "limit": str(limits.TEMPLATES_PER_PAGE)}
+            path = f"{waba_id}/message_templates?{urlencode(query | ({'after': after} if after else {}))}"
+            page = await self._call("GET", channel, path, TemplatePage, buckets=_NO_BUCKETS, repeatable=True)
+            found += [each for told in page.data if (each := definition_of(told))]
+            after = page.after
+            if after is None:
+                return found
+        raise Unexpected("endless_list", "the list of templates does not end")
+
+    async def create_template(self, channel: Channel, waba_id: str, wanted: dict[str, object]) -> CreatedTemplate:
+        """Hand a new template in for review. Raises Refused with what Meta says is wrong."""
+        path = f"{waba_id}/message_templates"
+        return await self._call("POST", channel, path, CreatedTemplate, buckets=_NO_BUCKETS, content=wanted)
+
+    async def delete_template(self, channel: Channel, waba_id: str, name: str, template_id: str | None) -> None:
+        """Delete a template: one language of it by its id, else all. Doing it again harms nothing."""
+        query = {"name": name} | ({"hsm_id": template_id} if template_id else {})
+        path = f"{waba_id}/message_templates?{urlencode(query)}"
+        await self._call("DELETE", channel, path, wire.Done, buckets=_NO_BUCKETS, repeatable=True)
+
     async def subscribed_apps(self, channel: Channel, waba_id: str) -> list[wire.SubscribedApp]:
         """The apps that get the webhooks of a WhatsApp Business account. Two gateways there answer twice."""
         found = await self._call("GET", channel, f"{waba_id}/subscribed_apps", wire.SubscribedApps, repeatable=True)
@@ -120,15 +174,17 @@ class GraphClient:
         path: str,
         shape: type[T],
         *,
-        buckets: tuple[Bucket, ...] = (),
+        buckets: tuple[Bucket, ...] | None = None,
         content: dict[str, object] | None = None,
         request_id: str = "",
         repeatable: bool = False,
     ) -> T:
         """One request. `repeatable`: doing it twice harms nothing, so that no answer counts as not done."""
         token = await self._tokens.number_token(channel.id)
-        buckets = buckets or (number_bucket(channel),)
-        await self._pace.take(*buckets)
+        if buckets is None:
+            buckets = (number_bucket(channel),)
+        if buckets:
+            await self._pace.take(*buckets)
         status, body = await self._exchange(method, path, _headers(token, request_id), content, repeatable=repeatable)
         try:
             return _answer(status, body, shape, repeatable=repeatable)

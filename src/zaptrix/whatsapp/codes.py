@@ -94,7 +94,7 @@ def code_of(fault: Fault) -> str:
 def detail_of(fault: Fault) -> str:
     """What Meta tells people about the error, without what could name a customer."""
     details = fault.error_data.details if fault.error_data else None
-    told = _anonymous(details or fault.message or fault.title or "")[:_DETAIL_MAX]
+    told = _anonymous(details or fault.error_user_msg or fault.message or fault.title or "")[:_DETAIL_MAX]
     return f"{told} (trace {fault.fbtrace_id})" if fault.fbtrace_id else told
 
 

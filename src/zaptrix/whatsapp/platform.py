@@ -13,9 +13,11 @@ from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.retry import Patience
+from zaptrix.core.template import Template
 from zaptrix.core.text import Mark, Span, Text
-from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.client import GraphClient, Wamid
 from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.templates import to_wire
 
 CALLS_AT_ONCE = 32
 
@@ -64,13 +66,18 @@ class WhatsApp:
 
     async def _send(self, parcel: Parcel) -> Outcome:
         try:
-            body = _body(parcel)
-            sent = await self._graph.send_text(
-                parcel.channel, parcel.conversation, body, callback_data(parcel.message_id), parcel.request_id
-            )
+            sent = await self._handed(parcel)
         except PlatformError as error:
             return error
         return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id)
+
+    async def _handed(self, parcel: Parcel) -> Wamid:
+        mark = callback_data(parcel.message_id)
+        if isinstance(parcel.content, Template):
+            message = ("template", to_wire(parcel.content))
+            return await self._graph.send(parcel.channel, parcel.conversation, message, mark, parcel.request_id)
+        body = _body(parcel)
+        return await self._graph.send_text(parcel.channel, parcel.conversation, body, mark, parcel.request_id)
 
     async def _mark_read(self, parcel: Parcel, at_once: asyncio.Semaphore) -> Outcome:
         assert parcel.whatsapp_id is not None

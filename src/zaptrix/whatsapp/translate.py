@@ -17,6 +17,7 @@ from zaptrix.core.states import STATUS_STATES
 from zaptrix.core.text import Text, plain_text, rich_text
 from zaptrix.whatsapp import codes
 from zaptrix.whatsapp.markup import from_whatsapp
+from zaptrix.whatsapp.templates import CHANGES, template_change
 from zaptrix.whatsapp.wire import Contact, Fault, Item, ItemValue, Message, Piece, Status, Unreadable, read
 
 # Ids are opaque, and longer than this they are none; a name that is longer is cut.
@@ -48,7 +49,7 @@ def _account(_value: ItemValue, event: Event) -> Routed:
     # A post whose items nobody could find, and fields that Meta invents after us, are for an admin to look at.
     if event.name in ("account.unknown", "account.messages"):
         return Unroutable("nothing in it that we know")
-    return Ignored(event.name)
+    return template_change(event) if event.name in CHANGES else Ignored(event.name)
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ class Fault(msgspec.Struct, frozen=True):
     title: str | None = None
     message: str | None = None
     error_subcode: int | None = None
+    error_user_msg: str | None = None
     error_data: ErrorData | None = None
     fbtrace_id: str | None = None
 
@@ -217,8 +218,14 @@ class Throughput(msgspec.Struct, frozen=True):
     level: str | None = None
 
 
+class HealthEntity(msgspec.Struct, frozen=True):
+    entity_type: str = ""
+    id: str = ""
+
+
 class Health(msgspec.Struct, frozen=True):
     can_send_message: str | None = None
+    entities: list[HealthEntity] = []
 
 
 class PhoneNumber(msgspec.Struct, frozen=True):

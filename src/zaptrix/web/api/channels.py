@@ -110,6 +110,7 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     name: str
     phone_number_id: str
     display_phone_number: str
+    waba_id: Annotated[str | None, Meta(description="Null until it was given, or asked of Meta.")]
     line_id: int
     rate_per_s: int
     crm_mode: CrmMode
