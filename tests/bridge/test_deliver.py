@@ -325,6 +325,18 @@ async def test_a_bad_key_holds_everything_behind_it_and_costs_nothing(
     assert (await house.ledger.states()).count("sent") == 11
 
 
+async def test_the_operator_whose_message_met_a_bad_key_is_told_once_that_it_is_on_hold(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    for _ in range(5):
+        await house.ledger.outbound(talk)
+    house.whatsapp.always(Unauthorized("190/463", "expired", scope=Scope.CHANNEL))
+    await house.drain(lane_to_whatsapp(channel))
+    await house.drain(lane_to_whatsapp(channel))
+    (told,) = await house.notices()
+    assert (told["code"], told["params"], told["talk"]) == ("on_hold", {"code": "190/463"}, talk.id)
+
+
 async def test_a_portals_bad_key_pauses_the_portal_and_nothing_that_goes_to_whatsapp(
     house: House, channel: Channel, portal: Portal, talk: Conversation
 ) -> None:

@@ -30,6 +30,38 @@ async def test_a_dead_letter_is_listed_with_its_reason(gateway: Gateway, channel
     assert "text" not in page["items"][0]
 
 
+@pytest.mark.parametrize(
+    ("query", "headers", "operator", "admin"),
+    [
+        ("", {}, "faz mais de 24 horas", "Fora das 24 horas"),
+        ("", {"Accept-Language": "fr;q=0.9, pt;q=0.4, en-US;q=0.8"}, "more than 24 hours", "Outside the 24 hours"),
+        ("&lang=en", {"Accept-Language": "pt-BR"}, "more than 24 hours", "Outside the 24 hours"),
+        ("", {"Accept-Language": "*, xx-;q=x,,"}, "faz mais de 24 horas", "Fora das 24 horas"),
+    ],
+)
+async def test_a_dead_letter_is_explained_in_the_language_that_was_asked_for(
+    gateway: Gateway, channel: Json, conversation: str, query: str, headers: Json, operator: str, admin: str
+) -> None:
+    letter = await a_letter(gateway, channel, conversation)
+    page = await gateway.call("GET", f"/api/dead-letters?portal_id={channel['portal_id']}{query}", headers=headers)
+    story = await gateway.call("GET", f"/api/messages/{letter}?{query}", headers=headers)
+    told = page.json["items"][0]["explanation"]
+    assert told == story.json["explanation"]
+    assert (told["code"], told["kind"]) == ("131047", "refused")
+    assert operator in told["operator"]
+    assert told["admin"].startswith(admin)
+    assert told["page"].startswith("https://developers.facebook.com/")
+
+
+async def test_an_unknown_language_is_refused(gateway: Gateway) -> None:
+    assert (await gateway.call("GET", "/api/dead-letters?lang=xx")).status in {400, 422}
+
+
+async def test_what_is_delivered_has_nothing_to_explain(gateway: Gateway, channel: Json, conversation: str) -> None:
+    sent = await a_letter(gateway, channel, conversation, state="sent")
+    assert (await gateway.call("GET", f"/api/messages/{sent}")).json["explanation"] is None
+
+
 @pytest.mark.parametrize(("fate", "state"), [("revive", "pending"), ("dismiss", "dismissed")])
 async def test_one_dead_letter_is_moved_once(
     gateway: Gateway, channel: Json, conversation: str, fate: str, state: str

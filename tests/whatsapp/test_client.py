@@ -249,7 +249,10 @@ async def test_a_limit_says_how_long_to_leave_it_alone(
         (131047, "window_closed"),
         (131026, "unreachable"),
         (130403, "blocked"),
-        (131050, "blocked"),
+        (131050, "opted_out"),
+        (131049, "withheld"),
+        (132000, "template_fields"),
+        (132099, "template"),
         (131030, "test_number"),
     ],
 )

@@ -74,20 +74,21 @@ class Settler:
             await _place(connection, judged)
             if failures := [f for j in ours if (f := _failure(j))]:
                 await claims.record_failures(connection, failures)
-            if said := [line for j in ours if (line := _notice(j))]:
-                await messages.insert(connection, await notices_for(connection, said))
             paused = await self._pause(connection, ours)
+            if said := [line for j in ours if (line := _notice(j) or (_on_hold(j) if j in paused else None))]:
+                await messages.insert(connection, await notices_for(connection, said))
         self._after(ours)
         if paused:
             self._changed()
         return [j.parcel.message_id in settled for j in judged]
 
-    async def _pause(self, connection: Connection, judged: Iterable[Judged]) -> bool:
-        paused = False
-        for j in judged:
-            if isinstance(j.verdict, Pause):
-                paused |= await pause(connection, j.parcel, j.direction, j.verdict)
-        return paused
+    async def _pause(self, connection: Connection, judged: Iterable[Judged]) -> list[Judged]:
+        """Those whose verdict has just stopped what stands behind their key."""
+        return [
+            j
+            for j in judged
+            if isinstance(j.verdict, Pause) and await pause(connection, j.parcel, j.direction, j.verdict)
+        ]
 
     def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
@@ -109,7 +110,7 @@ async def pause(connection: Connection, parcel: Parcel, direction: Direction, ve
     if new:
         await audit.write(connection, "gateway", f"{verdict.scope}.pause", subject, reason=reason)
         metrics.alarmed(AlarmKind.PAUSED)
-        log.error("paused", subject=subject, reason=reason, alarm=True)
+        log.error("paused", subject=subject, code=verdict.code, alarm=True)
     return new
 
 
@@ -204,13 +205,21 @@ def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
     return parcel.conversation.id, notice, parcel.created_at
 
 
+def _on_hold(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
+    """Told to the operator whose message met the bad key first, once a pause; a paused portal can show nothing."""
+    parcel, verdict = judged.parcel, judged.verdict
+    if not isinstance(verdict, Pause) or verdict.scope is Scope.PORTAL or judged.direction is Direction.INBOUND:
+        return None
+    return parcel.conversation.id, Notice("on_hold", {"code": verdict.code}), parcel.created_at
+
+
 def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
     """Who has something to do now: the side to be told of an arrival, or the portal for a notice."""
     parcel = judged.parcel
     if isinstance(judged.verdict, Sent) and _is_to_be_confirmed(judged):
         outbound = judged.direction is Direction.OUTBOUND
         yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
-    if _notice(judged):
+    if _notice(judged) or _on_hold(judged):
         yield bitrix24_lane(parcel.portal.id)
 
 
@@ -237,7 +246,7 @@ def _log(judged: Judged) -> None:
     match verdict:
         case Sent():
             log.info("delivered", **said)
-        case Bury(code, detail):
-            log.error("buried", code=code, detail=detail, alarm=verdict.alarm, **said)
+        case Bury(code):
+            log.error("buried", code=code, alarm=verdict.alarm, **said)
         case _:
             log.info(type(verdict).__name__.lower(), code=verdict.code, **said)

@@ -37,10 +37,93 @@ NOTICES: dict[str, dict[Locale, str]] = {
         "at Meta (code {code}). Tell the administrator.",
     },
     "blocked": {
-        _PT: "Mensagem não entregue no WhatsApp: o contato está bloqueado ou recusou mensagens da empresa "
-        "(código {code}).",
-        _EN: "Message not delivered on WhatsApp: the contact is blocked or has declined the company's messages "
-        "(code {code}).",
+        _PT: "Mensagem não entregue no WhatsApp: o contato está na lista de bloqueio da empresa (código {code}). "
+        "Peça ao administrador que o desbloqueie.",
+        _EN: "Message not delivered on WhatsApp: the contact is on the company's block list (code {code}). "
+        "Ask the administrator to unblock them.",
+    },
+    "opted_out": {
+        _PT: "Mensagem não entregue no WhatsApp: o cliente não quer receber divulgação da empresa (código {code}). "
+        "Não insista; responda quando ele escrever.",
+        _EN: "Message not delivered on WhatsApp: the customer does not want the company's marketing (code {code}). "
+        "Do not insist; answer when they write.",
+    },
+    "withheld": {
+        _PT: "Mensagem não entregue no WhatsApp: a Meta limitou a divulgação para este cliente (código {code}). "
+        "Espere 24 horas ou aguarde o cliente escrever.",
+        _EN: "Message not delivered on WhatsApp: Meta limits marketing to this customer (code {code}). "
+        "Wait for 24 hours, or until the customer writes.",
+    },
+    "country": {
+        _PT: "Mensagem não entregue no WhatsApp: a empresa não pode escrever a clientes deste país (código {code}). "
+        "Use outro meio e avise o administrador.",
+        _EN: "Message not delivered on WhatsApp: the company may not write to customers in this country (code {code}). "
+        "Use another way, and tell the administrator.",
+    },
+    "own_number": {
+        _PT: "Mensagem não entregue no WhatsApp: o destinatário é o número da própria empresa (código {code}). "
+        "Corrija o telefone do contato.",
+        _EN: "Message not delivered on WhatsApp: the recipient is the company's own number (code {code}). "
+        "Correct the contact's phone number.",
+    },
+    "identity": {
+        _PT: "Mensagem não entregue no WhatsApp: a identidade do cliente mudou (código {code}). "
+        "Confirme com ele quem é antes de enviar de novo.",
+        _EN: "Message not delivered on WhatsApp: the customer's identity has changed (code {code}). "
+        "Confirm who they are before you send it again.",
+    },
+    "needs_phone": {
+        _PT: "Mensagem não entregue no WhatsApp: ela exige o telefone do cliente, que ele esconde (código {code}). "
+        "Peça o número a ele.",
+        _EN: "Message not delivered on WhatsApp: it needs the customer's phone number, which is hidden (code {code}). "
+        "Ask them for it.",
+    },
+    "file_refused": {
+        _PT: "Arquivo não entregue no WhatsApp: a Meta não conseguiu lê-lo (código {code}). "
+        "Confira formato e tamanho e envie de novo.",
+        _EN: "File not delivered on WhatsApp: Meta could not read it (code {code}). "
+        "Check its format and size, and send it again.",
+    },
+    "template_fields": {
+        _PT: "Modelo não entregue no WhatsApp: os campos preenchidos não combinam com ele (código {code}). "
+        "Confira quantidade e tamanho dos campos e envie de novo.",
+        _EN: "Template not delivered on WhatsApp: what was filled in does not fit it (code {code}). "
+        "Check the number and length of its fields, and send it again.",
+    },
+    "template": {
+        _PT: "Modelo não entregue no WhatsApp: ele não pode ser usado agora (código {code}). "
+        "Use outro modelo e avise o administrador.",
+        _EN: "Template not delivered on WhatsApp: it cannot be used now (code {code}). "
+        "Use another template, and tell the administrator.",
+    },
+    "group": {
+        _PT: "Mensagem não entregue no WhatsApp: ela é de um grupo, e grupos não recebem por aqui (código {code}). "
+        "Escreva ao cliente em conversa própria.",
+        _EN: "Message not delivered on WhatsApp: it is a group's, and groups get nothing from here (code {code}). "
+        "Write to the customer directly.",
+    },
+    "billing": {
+        _PT: "Mensagem não entregue no WhatsApp: há um problema de pagamento na conta da Meta (código {code}). "
+        "Avise o administrador.",
+        _EN: "Message not delivered on WhatsApp: there is a payment problem with the account at Meta (code {code}). "
+        "Tell the administrator.",
+    },
+    "spam": {
+        _PT: "Mensagem não entregue no WhatsApp: o número foi restrito, porque muitos clientes o bloquearam ou "
+        "denunciaram (código {code}). Avise o administrador.",
+        _EN: "Message not delivered on WhatsApp: the number is restricted, because many customers blocked or reported "
+        "it (code {code}). Tell the administrator.",
+    },
+    "on_hold": {
+        _PT: "Mensagem em espera: o canal do WhatsApp está parado por um problema da conta (código {code}). "
+        "Ela segue sozinha quando o administrador resolver; não a envie de novo.",
+        _EN: "Message on hold: the WhatsApp channel stands still because of a problem with its account (code {code}). "
+        "It goes by itself when the administrator has solved that; do not send it again.",
+    },
+    "failed_later": {
+        _PT: "Mensagem não entregue no WhatsApp: o serviço da Meta falhou depois de aceitá-la (código {code}). "
+        "Envie de novo.",
+        _EN: "Message not delivered on WhatsApp: Meta's service failed after taking it (code {code}). Send it again.",
     },
     "account": {
         _PT: "Mensagem não entregue no WhatsApp: a conta do WhatsApp Business tem um impedimento (código {code}). "

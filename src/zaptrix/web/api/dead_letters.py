@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Router, get, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from zaptrix.bridge.explain import Explanation, explain
 from zaptrix.bridge.letters import Fate
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
 from zaptrix.store import views
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import FieldError, invalid, no_such
 
@@ -30,6 +33,12 @@ class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ) = UNSET
     all: Literal[True] | UnsetType = UNSET
     portal_id: UUID | UnsetType = UNSET
+
+
+class DeadLetter(MessageView, frozen=True, kw_only=True):
+    """A message that was given up, and why."""
+
+    explanation: Explanation | None
 
 
 class Moved(Struct, frozen=True, kw_only=True):
@@ -52,13 +61,19 @@ _STATES = {Fate.REVIVE: "pending", Fate.DISMISS: "dismissed"}
 
 @get("/", summary="List dead letters", operation_id="listDeadLetters")
 async def list_dead_letters(
-    request: Request[Any, Any, Any], portal_id: UUID | None = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
-) -> Page[MessageView]:
-    """The newest first. `error_code` and `error_detail` tell why it died."""
+    request: Request[Any, Any, Any],
+    portal_id: UUID | None = None,
+    limit: Limit = PAGE_DEFAULT,
+    cursor: Cursor = None,
+    lang: Lang = None,
+) -> Page[DeadLetter]:
+    """The newest first. `error_code` and `error_detail` tell why it died; `explanation` says so to people."""
     only, before = only_of(caller_of(request), portal_id), place_of(cursor, int)
     async with app_of(request).database.connection() as connection:
         found = await views.dead_letters(connection, only, before, limit + 1)
-    return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
+    locale = language_of(request, lang)
+    letters = [DeadLetter(**msgspec.structs.asdict(each), explanation=explain(each, locale)) for each in found[:limit]]
+    return page_of(letters, found[limit - 1].id if len(found) > limit else None)
 
 
 @post("/{message_id:int}/revive", summary="Revive a dead letter", operation_id="reviveDeadLetter", status_code=200)

@@ -9,9 +9,11 @@ import msgspec
 from litestar import Request, Response, Router, get, post
 from msgspec import Meta, Struct
 
+from zaptrix.bridge.explain import Explanation, explain
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message import Content, Notice, Words, shown
+from zaptrix.core.portal import Locale
 from zaptrix.core.text import plain_text
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView
@@ -25,6 +27,7 @@ from zaptrix.web.api.sending import (
     told_problems,
 )
 from zaptrix.web.callers import app_of, caller_of, request_id_of
+from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
@@ -63,6 +66,7 @@ class MessageStory(Struct, frozen=True, kw_only=True):
     text: str | None
     author: str | None
     notice: Annotated[str | None, Meta(description="The code of a line from the gateway to the operator.")]
+    explanation: Annotated[Explanation | None, Meta(description="Of the error that the message stands in.")]
     attempts: list[AttemptView]
     timeline: list[Moment]
 
@@ -83,15 +87,16 @@ async def send_text(
 
 
 @get("/{message_id:int}", summary="One message", operation_id="getMessage")
-async def get_message(request: Request[Any, Any, Any], message_id: int) -> MessageStory:
-    """The timeline tells when it was written, taken in, tried in vain, sent, delivered and read."""
+async def get_message(request: Request[Any, Any, Any], message_id: int, lang: Lang = None) -> MessageStory:
+    """The timeline tells when it was written, taken in, tried in vain, sent, delivered and read; the explanation, what
+    the operator was told of a failure and what an admin can do about it."""
     if not 0 < message_id <= INT64_MAX:
         raise no_such("message")
     async with app_of(request).database.connection() as connection:
         found = await views.get(connection, MessageId(message_id), caller_of(request).portal_id)
     if found is None:
         raise no_such("message")
-    return _story(found)
+    return _story(found, language_of(request, lang))
 
 
 messages_router = Router("/api/messages", route_handlers=[send_text, get_message], tags=["Messages"])
@@ -99,13 +104,14 @@ messages_router = Router("/api/messages", route_handlers=[send_text, get_message
 _RULES: tuple[tuple[str, Check], ...] = (("text", message_text), ("to", one_line))
 
 
-def _story(found: MessageDetail) -> MessageStory:
+def _story(found: MessageDetail, locale: Locale) -> MessageStory:
     content = msgspec.convert(found.content, Content)
     return MessageStory(
         message=found.message,
         text=shown(content),
         author=content.author if isinstance(content, Words) else None,
         notice=content.code if isinstance(content, Notice) else None,
+        explanation=explain(found.message, locale),
         attempts=found.attempts,
         timeline=_timeline(found.message, found.attempts),
     )

@@ -1,0 +1,68 @@
+"""Explain: a message's error code, for people: what the operator was told, and what an admin can do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from zaptrix.bitrix24 import code_table
+from zaptrix.bitrix24.codes import rule_of as bitrix24_rule
+from zaptrix.core import limits
+from zaptrix.core.codes import UNKNOWN_FIX, Kind, Rule, notice_of, own_rule
+from zaptrix.core.message import Direction, State
+from zaptrix.core.notices import notice_text
+from zaptrix.core.portal import Locale
+from zaptrix.store.views import MessageView
+from zaptrix.whatsapp.codes import PAGE as META_PAGE
+from zaptrix.whatsapp.codes import rule_of as whatsapp_rule
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """What an error code means, in the language that was asked for."""
+
+    code: str
+    detail: str | None
+    kind: Annotated[
+        str,
+        Meta(
+            description="too_fast, unavailable, unclear, refused, channel (its key is bad), portal (its key is bad), "
+            "unexpected."
+        ),
+    ]
+    operator: Annotated[str | None, Meta(description="The line that the operator got; null while it is not given up.")]
+    admin: Annotated[str, Meta(description="What an admin can do about it.")]
+    page: Annotated[str | None, Meta(description="Where the platform documents the code.")]
+    language: Locale
+
+
+def explain(message: MessageView, locale: Locale) -> Explanation | None:
+    """The error that a message stands in; None when it stands in none."""
+    code = message.error_code
+    if code is None or message.state not in _IN_TROUBLE:
+        return None
+    outbound = message.direction == Direction.OUTBOUND
+    of_platform = whatsapp_rule(code) if outbound else bitrix24_rule(code)
+    rule = of_platform or own_rule(code)
+    page = META_PAGE if outbound else code_table.PAGE
+    return Explanation(
+        code=code,
+        detail=message.error_detail or None,
+        kind=rule.kind if rule else Kind.UNEXPECTED,
+        operator=_told(message, rule, locale) if message.state == State.DEAD else None,
+        admin=(rule.fix if rule else UNKNOWN_FIX).of(locale),
+        page=(of_platform.page or page) if of_platform else None,
+        language=locale,
+    )
+
+
+_IN_TROUBLE = frozenset({State.PENDING, State.VERIFYING, State.SENDING, State.DEAD})
+
+
+def _told(message: MessageView, rule: Rule | None, locale: Locale) -> str:
+    """As `settle` and `receipts` tell it."""
+    if message.direction == Direction.OUTBOUND:
+        notice = notice_of(rule, late=message.sent_at is not None)
+    else:
+        notice = "inbound_lost"
+    return notice_text(notice, {"code": message.error_code or "", "limit": str(limits.WHATSAPP_TEXT_MAX)}, locale)

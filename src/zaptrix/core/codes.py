@@ -1,0 +1,173 @@
+"""What a platform's error code stands for: the shape of a row of its table, and the codes that are our own. Pure.
+
+The rows themselves stand with their platform. `docs/ERRORS.md` shows them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from zaptrix.core.notices import NOTICES
+from zaptrix.core.portal import Locale
+
+
+class Kind(StrEnum):
+    """What an error is; `core.retry` decides by it. Each stands for a class of `core.errors`."""
+
+    TOO_FAST = "too_fast"
+    UNAVAILABLE = "unavailable"
+    UNCLEAR = "unclear"
+    REFUSED = "refused"
+    CHANNEL = "channel"  # our key to a number or a line is bad
+    PORTAL = "portal"  # our key to a whole portal is bad
+    UNEXPECTED = "unexpected"
+
+
+class Both(NamedTuple):
+    """A sentence in both languages."""
+
+    pt: str
+    en: str
+
+    def of(self, locale: Locale) -> str:
+        return self.en if locale is Locale.EN else self.pt
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A row: these codes are errors of that kind, and this is what an admin does about them.
+
+    A code of the form "100/33" is code and subcode. `notice` is the line for the operator, when the kind's own does not
+    say it; `wait_s` how long a limit asks for; `elsewhere` the kind in calls that do not carry messages.
+    """
+
+    codes: tuple[int | range | str, ...]
+    kind: Kind
+    fix: Both
+    notice: str = ""
+    wait_s: float | None = None
+    elsewhere: Kind | None = None
+    page: str = ""
+
+    def names(self) -> Iterator[str]:
+        """Every code of the row, as text."""
+        for code in self.codes:
+            yield from map(str, code if isinstance(code, range) else (code,))
+
+
+def table_of(rules: Iterable[Rule]) -> dict[str, Rule]:
+    """Code, its case folded, to row; the first row that names a code has it."""
+    table: dict[str, Rule] = {}
+    for rule in rules:
+        for name in rule.names():
+            table.setdefault(name.casefold(), rule)
+    return table
+
+
+# The line for the operator when a message is buried because of an error of that kind.
+_NOTICES = {
+    Kind.TOO_FAST: "unavailable",
+    Kind.UNAVAILABLE: "unavailable",
+    Kind.UNCLEAR: "unclear",
+    Kind.REFUSED: "refused",
+    Kind.CHANNEL: "account",
+    Kind.PORTAL: "account",
+    Kind.UNEXPECTED: "unexpected",
+}
+# The same when the platform took the message and told of the error afterwards.
+_LATE = {Kind.TOO_FAST: "failed_later", Kind.UNAVAILABLE: "failed_later", Kind.UNEXPECTED: "refused"}
+
+
+def notice_of(rule: Rule | None, *, late: bool = False) -> str:
+    """The code of the line for the operator; `rule` is None for a code that stands in no table."""
+    kind = rule.kind if rule else Kind.UNEXPECTED
+    return (rule.notice if rule else "") or (_LATE.get(kind) if late else None) or _NOTICES[kind]
+
+
+UNKNOWN_FIX = Both(
+    "Código que o Zaptrix não conhece. Veja o detalhe e a documentação da plataforma; se persistir, abra um chamado "
+    "com o código e o rastro (trace).",
+    "A code that Zaptrix does not know. Look at the detail and at the platform's documentation; if it goes on, report "
+    "the code and the trace.",
+)
+
+_CONNECTION = Both(
+    "Sem resposta da plataforma. Confira rede, DNS e firewall do servidor e a página de status da plataforma.",
+    "No answer from the platform. Check the server's network, DNS and firewall, and the platform's status page.",
+)
+_CONTENT = Both(
+    "O conteúdo não pode ir como está. O operador precisa mudá-lo e enviar de novo.",
+    "The content cannot go as it is. The operator has to change it and send it again.",
+)
+_PACE = Both(
+    "O próprio Zaptrix espera para não passar do limite. Nada a fazer; se for constante, peça um limite maior.",
+    "Zaptrix itself waits, to stay below a limit. Nothing to do; if it never ends, ask for a higher limit.",
+)
+_PORTAL_ADDRESS = Both(
+    "O endereço do portal não responde como um portal. Confira o endereço (https) e reinstale o aplicativo.",
+    "The portal's address does not answer as a portal. Check the address (https) and install the app again.",
+)
+
+OWN: tuple[Rule, ...] = (
+    Rule(("no_connection", "oauth_unreachable", "oauth_timeout", "oauth_no_answer"), Kind.UNAVAILABLE, _CONNECTION),
+    Rule(("timeout", "connection_lost", "claim_ran_out", "runner_died", "no_json"), Kind.UNCLEAR, _CONNECTION),
+    Rule(("no_wamid", "no_result", "no_session"), Kind.UNCLEAR, UNKNOWN_FIX),
+    Rule(("pace", "pace_unknown", "operating", "status_under_way"), Kind.TOO_FAST, _PACE),
+    Rule(("too_long",), Kind.REFUSED, _CONTENT, "too_long"),
+    Rule(("unsupported",), Kind.REFUSED, _CONTENT, "unsupported"),
+    Rule(("empty",), Kind.REFUSED, _CONTENT),
+    Rule(
+        ("no_address",),
+        Kind.REFUSED,
+        Both(
+            "O cliente não tem número nem identificador do WhatsApp. Peça a ele que escreva primeiro.",
+            "The customer has neither a number nor a WhatsApp user id. Have them write first.",
+        ),
+        "unreachable",
+    ),
+    Rule(
+        ("no_chat",),
+        Kind.REFUSED,
+        Both(
+            "A conversa ainda não tem chat no Bitrix24. Nada a fazer.",
+            "The conversation has no chat in Bitrix24 yet. Nothing to do.",
+        ),
+    ),
+    Rule(
+        ("item_refused",),
+        Kind.REFUSED,
+        Both(
+            "O Bitrix24 recusou esta mensagem. Veja o detalhe; confira a linha aberta e reenvie a mensagem morta.",
+            "Bitrix24 refused this message. Look at the detail; check the open line and revive the dead letter.",
+        ),
+    ),
+    Rule(("redirected", "bad_endpoint"), Kind.UNAVAILABLE, _PORTAL_ADDRESS),
+    Rule(
+        ("no_tokens",),
+        Kind.PORTAL,
+        Both(
+            "O portal ainda não autorizou o aplicativo. Instale-o no Bitrix24 ou grave os tokens pela API.",
+            "The portal has not authorised the app yet. Install it in Bitrix24, or set the tokens by the API.",
+        ),
+    ),
+)
+
+_OWN = table_of(OWN)
+_BY_STATUS = {
+    "http_429": Rule(("http_429",), Kind.TOO_FAST, _PACE),
+    "http_503": Rule(("http_503",), Kind.UNAVAILABLE, _CONNECTION),
+}
+
+
+def own_rule(code: str) -> Rule | None:
+    """The row of a code that is ours: what happened where the platform itself named no code."""
+    if rule := _OWN.get(code) or _BY_STATUS.get(code):
+        return rule
+    if code in NOTICES:  # we refused it ourselves, and the line has the code's own name
+        return Rule((code,), Kind.REFUSED, _CONTENT, code)
+    if code.startswith("oauth_http_"):
+        return Rule((code,), Kind.UNAVAILABLE, _CONNECTION)
+    return Rule((code,), Kind.UNCLEAR, _CONNECTION) if code.startswith("http_5") else None
