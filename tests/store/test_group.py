@@ -52,7 +52,7 @@ async def test_who_comes_in_the_same_turn_of_the_loop_may_go_together_from_the_f
     flusher = Flusher()
     flusher.may_go.set()
     group: GroupCommit[int, int] = GroupCommit(flusher.flush, items_max=100, groups_at_once=2, gather_s=0.0)
-    assert await asyncio.gather(group.add([1]), group.add([2, 3])) == [[10], [20, 30]]
+    assert list(await asyncio.gather(group.add([1]), group.add([2, 3]))) == [[10], [20, 30]]
     assert await group.add([4]) == [40]
     assert flusher.groups == [[1, 2, 3], [4]]
 
