@@ -15,7 +15,7 @@ from benchmarks.figures import Measured, latencies, longest_gap, steady_rate
 from benchmarks.letters import Chat, Conversation
 from benchmarks.load import Load, Request, Volley
 from benchmarks.profiling import profiled
-from benchmarks.stage import Shape, Stage
+from benchmarks.stage import SETTLE_S_MAX, Shape, Stage
 
 SILENCE_S_MAX = 30.0  # so long may nothing arrive before what is missing counts as lost
 
@@ -104,6 +104,9 @@ class Scene:
                 arrived=stage.count,
             )
             await stage.arrived(len(volley.accepted), SILENCE_S_MAX)
+            # Receipts and read marks come after the arrivals: no part of the rate, but of what a message costs,
+            # and none of them may be left for the next scene.
+            await stage.settled(SETTLE_S_MAX)
             costs, called = meter.read(), await calls.read()
         arrivals = await stage.arrivals()
         measured = _measured(what, volley, numbers, arrivals, paced=rate_per_s is not None)

@@ -23,6 +23,7 @@ from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.offline import Offline, OfflineRules
@@ -37,6 +38,7 @@ from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants import Tenants
 from zaptrix.bridge.watch import LateStatuses, Watch
+from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
@@ -256,6 +258,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
     settler = Settler(database, bells, directory.clear)
+    entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
 
     def delivery(platform: Platform) -> Delivery:
         return Delivery(
@@ -263,8 +266,9 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             database,
             directory,
             settler,
-            Confirmer(platform, database, directory, clock.now, settings.claim_lease_s),
+            Confirmer(platform, database, directory, entrance, now=clock.now, lease_s=settings.claim_lease_s),
             bells,
+            entrance,
             now=clock.now,
             slice_s=settings.slice_s,
             lease_s=settings.claim_lease_s,

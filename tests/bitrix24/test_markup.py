@@ -111,6 +111,11 @@ def test_neutral_text_as_bbcode(spans: list[Span], source: str) -> None:
     assert to_bbcode(Text(tuple(spans))) == source
 
 
+@given(st.text(st.characters(exclude_characters="[&#>-"), max_size=60))
+def test_plain_words_read_the_same_with_and_without_a_tag_among_them(text: str) -> None:
+    assert from_bbcode(text) == from_bbcode(f"[b][/b]{text}")
+
+
 @given(BB_TEXT)
 def test_no_text_of_an_operator_raises(source: str) -> None:
     text = from_bbcode(source)

@@ -17,12 +17,14 @@ from tests.store.ledger import Ledger
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import (
@@ -153,6 +155,7 @@ class House:
         database = self.ledger.database
         seen = SeenCache(self.redis, Hits(self.redis))
         self.settler = Settler(database, self.bells, self.directory.clear)
+        self.entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
         self.receiver = Receiver(database, self.bells)
         inbound = Route(
             database, self.bells, self.translate, inbound_steps(self.directory, self.cache, seen), self.slice_s
@@ -179,8 +182,9 @@ class House:
             database,
             self.directory,
             self.settler,
-            Confirmer(platform, database, self.directory, now, self.lease_s),
+            Confirmer(platform, database, self.directory, self.entrance, now=now, lease_s=self.lease_s),
             self.bells,
+            self.entrance,
             now=now,
             slice_s=self.slice_s,
             lease_s=self.lease_s,

@@ -215,6 +215,19 @@ def token_cache(redis: Redis, hits: Hits, fernet: Fernet) -> RedisTokenCache:
     return RedisTokenCache(redis, hits, encrypt=fernet.encrypt, decrypt=fernet.decrypt)
 
 
+async def test_a_token_that_was_just_read_is_at_hand_until_it_is_dropped_or_replaced(redis: Redis, hits: Hits) -> None:
+    cache = token_cache(redis, hits, Fernet(Fernet.generate_key()))
+    portal = PortalId(uuid4())
+    await cache.put(portal, "first", 60)
+    assert await cache.get(portal) == "first"
+    await redis.flushall()
+    assert await cache.get(portal) == "first"
+    await cache.put(portal, "second", 60)
+    assert await cache.get(portal) == "second"
+    await cache.drop(portal)
+    assert await cache.get(portal) is None
+
+
 async def test_a_token_is_kept_encrypted_and_for_fifty_minutes_at_most(redis: Redis, hits: Hits) -> None:
     cache = token_cache(redis, hits, Fernet(Fernet.generate_key()))
     portal = PortalId(uuid4())

@@ -48,6 +48,15 @@ async def test_who_comes_while_a_group_is_committed_goes_into_the_next_one_toget
     assert flusher.groups == [[1], [2, 3, 4]]
 
 
+async def test_who_comes_in_the_same_turn_of_the_loop_may_go_together_from_the_first() -> None:
+    flusher = Flusher()
+    flusher.may_go.set()
+    group: GroupCommit[int, int] = GroupCommit(flusher.flush, items_max=100, groups_at_once=2, gather_s=0.0)
+    assert list(await asyncio.gather(group.add([1]), group.add([2, 3]))) == [[10], [20, 30]]
+    assert await group.add([4]) == [40]
+    assert flusher.groups == [[1, 2, 3], [4]]
+
+
 @given(st.lists(st.lists(st.integers(0, 99), max_size=7), max_size=30), st.integers(1, 10), st.integers(1, 3))
 def test_every_caller_gets_its_own_results_in_its_own_order(
     calls: list[list[int]], items_max: int, groups_at_once: int

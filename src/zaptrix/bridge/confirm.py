@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.entrance import Entrance
 from zaptrix.core import limits
 from zaptrix.core.errors import Refused, TooFast, Unauthorized, Unavailable
 from zaptrix.core.ids import ChannelId, PortalId
@@ -31,6 +32,8 @@ from zaptrix.store.group import GroupCommit
 log = structlog.get_logger(__name__)
 
 
+_GATHER_S = 0.05  # nobody waits for it
+
 # Which messages' arrival a side is told of: those that came from it.
 _TOLD_OF = {Side.WHATSAPP: Direction.INBOUND, Side.BITRIX24: Direction.OUTBOUND}
 
@@ -39,15 +42,23 @@ class Confirmer:
     """Confirms to one side, the portals or channels of a round together."""
 
     def __init__(
-        self, platform: Platform, database: Database, directory: Directory, now: Callable[[], datetime], lease_s: float
+        self,
+        platform: Platform,
+        database: Database,
+        directory: Directory,
+        entrance: Entrance,
+        *,
+        now: Callable[[], datetime],
+        lease_s: float,
     ) -> None:
         self._platform = platform
         self._database = database
         self._directory = directory
+        self._entrance = entrance
         self._now = now
         self._lease_s = lease_s
         self._group: GroupCommit[ConfirmEnd, None] = GroupCommit(
-            self._record, items_max=limits.CONFIRM_BATCH, groups_at_once=1
+            self._record, items_max=limits.CONFIRM_BATCH, groups_at_once=1, gather_s=_GATHER_S
         )
 
     async def drain(self, number: int) -> bool:
@@ -67,7 +78,8 @@ class Confirmer:
         return bool(rows)
 
     async def _confirm(self, parcels: Sequence[Parcel]) -> None:
-        outcomes = await self._platform.confirm(parcels)
+        async with self._entrance.through():
+            outcomes = await self._platform.confirm(parcels)
         await self._group.add([self._end(*each) for each in zip(parcels, outcomes, strict=True)])
 
     async def _record(self, ends: list[ConfirmEnd]) -> Sequence[None]:

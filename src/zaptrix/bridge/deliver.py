@@ -13,6 +13,7 @@ import structlog
 
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.rounds import Round, Visit
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
@@ -49,6 +50,7 @@ class Delivery:
         settler: Settler,
         confirmer: Confirmer,
         bells: Bells,
+        entrance: Entrance,
         *,
         now: Callable[[], datetime],
         slice_s: float,
@@ -61,11 +63,12 @@ class Delivery:
         self.settler = settler
         self.confirmer = confirmer
         self.bells = bells
+        self.entrance = entrance
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
         self.claiming: GroupCommit[Ask, list[ClaimedRow]] = GroupCommit(
-            self._claim, items_max=_CLAIMS_TOGETHER, groups_at_once=_CLAIMS_AT_ONCE
+            self._claim, items_max=_CLAIMS_TOGETHER, groups_at_once=_CLAIMS_AT_ONCE, gather_s=0.0
         )
         self.held: dict[UUID, datetime] = {}  # portals and channels that are to be left alone until then
 
@@ -73,12 +76,13 @@ class Delivery:
         """Deliver what is due in a round of portals or channels, for a slice of time. Raises StoreUnavailable."""
         await Round(self, lane).run()
 
-    async def visit(self, owner: UUID, ends: float, *, to_prove: bool) -> Visit:
-        """Deliver what is due to one portal or channel, until `ends` (monotonic). Raises StoreUnavailable."""
-        slice_ = _Slice(self, owner, ends)
-        if to_prove:
-            await slice_.prove()
-        await slice_.deliver()
+    async def visit(self, owner: UUID, *, to_prove: bool) -> Visit:
+        """Deliver what is due to one portal or channel, for a slice of time. Raises StoreUnavailable."""
+        async with self.entrance.through():
+            slice_ = _Slice(self, owner, time.monotonic() + self.slice_s)
+            if to_prove:
+                await slice_.prove()
+            await slice_.deliver()
         return Visit(claimed=slice_.claimed, again_at=slice_.again_at)
 
     async def confirm(self, number: int) -> bool:

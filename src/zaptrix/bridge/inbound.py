@@ -93,7 +93,7 @@ class InboundStep:
     async def committed(self) -> Iterable[Lane]:
         if self._bereft:
             await self._cache.invalidate(conversations=self._bereft)
-        await self._cache.put_many(self._talks.values())
+        await self._cache.put_many([talk for who, talk in self._talks.items() if _is_news(talk, self._cached.get(who))])
         return self._moved | {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
 
     async def _drop_known(self, connection: Connection) -> None:
@@ -203,6 +203,11 @@ def _says_it_all(cached: Conversation | None, customer: Customer) -> bool:
         and (customer.bsuid is None or cached.customer.bsuid == customer.bsuid)
         and (customer.wa_id is None or cached.customer.wa_id == customer.wa_id)
     )
+
+
+def _is_news(talk: Conversation, cached: Conversation | None) -> bool:
+    """Whether the cache has to learn of it. The window moves with every message, and is only asked of the ledger."""
+    return cached is None or replace(cached, window_expires_at=talk.window_expires_at) != talk
 
 
 def _with_window(talk: Conversation, ends: datetime) -> Conversation:

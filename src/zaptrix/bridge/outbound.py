@@ -64,7 +64,8 @@ class OutboundStep:
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
-        await self._cache.put_many(self._talks.values())
+        at_hand = {talk.id: talk for talk in self._cached}
+        await self._cache.put_many([talk for talk in self._talks.values() if at_hand.get(talk.id) != talk])
         return [meta_lane(channel_id) for channel_id in self._rung]
 
     async def _resolve(self, connection: Connection) -> None:

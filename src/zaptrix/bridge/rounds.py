@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from zaptrix.bridge.entrance import Entrance
 from zaptrix.core import limits
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction
@@ -32,13 +33,14 @@ class Visited(Protocol):
 
     database: Database
     bells: Bells
+    entrance: Entrance
     direction: Direction
     slice_s: float
     held: dict[UUID, datetime]
 
     def now(self) -> datetime: ...
 
-    async def visit(self, owner: UUID, ends: float, *, to_prove: bool) -> Visit: ...
+    async def visit(self, owner: UUID, *, to_prove: bool) -> Visit: ...
 
     async def confirm(self, number: int) -> bool:
         """Confirm one batch of what is due; whether there was any."""
@@ -61,11 +63,13 @@ class Round:
         self._ends = time.monotonic() + self._side.slice_s
         try:
             while True:
-                work = await self._look()
-                self._begin(work)
-                if not self._under_way:
-                    await self._ring_later(work)
-                    return
+                # While somebody waits at the entrance, whoever else is found could only queue up behind them.
+                if not (self._visits and self._side.entrance.is_full):
+                    work = await self._look()
+                    self._begin(work)
+                    if not self._under_way:
+                        await self._ring_later(work)
+                        return
                 await self._pause()
                 if time.monotonic() >= self._ends and await self._leave():
                     return
@@ -89,7 +93,7 @@ class Round:
             if each.id is None:
                 self._confirming = self._confirming or asyncio.create_task(self._side.confirm(self._lane.number))
             elif each.id not in busy and self._side.held.get(each.id, now) <= now:
-                visit = self._side.visit(each.id, self._ends, to_prove=each.to_prove)
+                visit = self._side.visit(each.id, to_prove=each.to_prove)
                 self._visits[asyncio.create_task(visit)] = each.id
 
     async def _pause(self) -> None:

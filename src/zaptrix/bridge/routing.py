@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -71,6 +72,7 @@ class Route:
         """Route what waits in the round of `lane`, for a slice of time. Raises StoreUnavailable."""
         ends = time.monotonic() + self._slice_s
         while True:
+            again = time.monotonic() + limits.ROUTE_EVERY_S
             async with self._database.connection() as connection:
                 events = await journal.waiting(connection, lane, limits.ROUTE_BATCH)
             if not events:
@@ -79,6 +81,9 @@ class Route:
             if time.monotonic() > ends:
                 self._bells.ring_soon([lane.round])
                 return
+            if len(events) < limits.ROUTE_BATCH:
+                # What comes now comes together: a batch, and a bell, cost much more than a message does.
+                await asyncio.sleep(max(0.0, again - time.monotonic()))
 
     async def _batch(self, lane: Lane, items: Sequence[Item]) -> None:
         try:

@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _GROUP_MAX = 500
 _GROUPS_AT_ONCE = 2
+_GATHER_S = 0.02  # nobody waits for a verdict but the next message of its conversation
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ class Settler:
         self._bells = bells
         self._changed = changed  # something was paused: the directory has to look again
         self._group: GroupCommit[Judged, bool] = GroupCommit(
-            self._commit, items_max=_GROUP_MAX, groups_at_once=_GROUPS_AT_ONCE
+            self._commit, items_max=_GROUP_MAX, groups_at_once=_GROUPS_AT_ONCE, gather_s=_GATHER_S
         )
 
     async def settle(self, judged: Sequence[Judged]) -> None:

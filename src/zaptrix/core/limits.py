@@ -69,13 +69,16 @@ VOICE_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, for the process tha
 VOICE_WORK_S = 120.0
 
 # Lanes.
-ROUNDS = 16  # a queue: how many runners it keeps busy in the whole cluster
+ROUNDS = 4  # a queue: how many runners it keeps busy in the whole cluster (store.claims.ROUND_OF says it in SQL)
 ROUTE_BATCH = 500
+ROUTE_EVERY_S = 0.1  # a round that is under way takes what has come
 CONFIRM_BATCH = 200
 LOOK_EVERY_S = 0.1  # at a round that is under way
 LOOK_EVERY_S_MAX = 0.25
 IN_VAIN_S = 0.25
 LEAVE_S_MAX = 0.5
+VISITS_AT_ONCE = 32  # of portals and channels, a process; more of them make each other's answers late
+VISIT_PATIENCE_S = 1.0  # whoever takes longer waits for a platform, and needs no room
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
 
 LANDING_S_MAX = 120.0  # longer than any platform's timeout

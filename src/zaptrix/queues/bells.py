@@ -31,7 +31,7 @@ LATER = "later"
 RING_S_MAX = ANSWER_S_MAX
 BELLS_PER_CALL = 100  # Redis does nothing else meanwhile: about 2 ms when every lane needs one
 # Bells rung from a door join for so long, or each commit would cost a call (about 100 us of this process).
-GATHER_S = 0.003
+GATHER_S = 0.02
 SOON_MAX = 10_000
 FAILED_KEPT = 100
 

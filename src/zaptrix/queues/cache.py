@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self, TypeVar, cast
 
@@ -18,6 +19,10 @@ from zaptrix.telemetry.metrics import CacheName
 
 SEEN_TTL_S = 600
 TOKEN_TTL_S_MAX = 3_000
+# Reading and decrypting a token took an eighth of a worker's time, so for a moment it is remembered. One that another
+# process has replaced meanwhile is refused, and then looked up anew.
+TOKEN_NEAR_S = 30.0
+TOKENS_NEAR_MAX = 10_000
 
 ByCustomer = tuple[ChannelId, str]
 ByChat = tuple[PortalId, int]
@@ -246,8 +251,16 @@ class RedisTokenCache:
         self._encrypt = encrypt
         self._decrypt = decrypt
         self._ttl_s = ttl_s
+        self._near: dict[PortalId, tuple[str, float]] = {}  # and until when (monotonic)
 
     async def get(self, portal_id: PortalId) -> str | None:
+        token, until = self._near.get(portal_id, ("", 0.0))
+        if time.monotonic() < until:
+            await self._hits.count(CacheName.TOKEN, hits=1, misses=0)
+            return token
+        return await self._get(portal_id)
+
+    async def _get(self, portal_id: PortalId) -> str | None:
         try:
             async with answering():
                 kept = cast("str | None", await self._redis.get(_token_key(portal_id)))
@@ -255,11 +268,14 @@ class RedisTokenCache:
             _log.warning("cache_not_read", exc, cache=CacheName.TOKEN.value)
             return None
         token = self._read(kept) if kept is not None else None
+        if token is not None:
+            self._keep_near(portal_id, token)
         await self._hits.count(CacheName.TOKEN, hits=int(token is not None), misses=int(token is None))
         return token
 
     async def put(self, portal_id: PortalId, token: str, seconds: int) -> None:
         """Keep a token for `seconds`, and never longer than the cache keeps anything."""
+        self._near.pop(portal_id, None)
         seconds = min(seconds, self._ttl_s)
         if seconds <= 0:
             return
@@ -270,11 +286,17 @@ class RedisTokenCache:
             _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
 
     async def drop(self, portal_id: PortalId) -> None:
+        self._near.pop(portal_id, None)
         try:
             async with answering():
                 await self._redis.unlink(_token_key(portal_id))
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
+
+    def _keep_near(self, portal_id: PortalId, token: str) -> None:
+        if len(self._near) >= TOKENS_NEAR_MAX:
+            self._near.clear()
+        self._near[portal_id] = token, time.monotonic() + TOKEN_NEAR_S
 
     def _read(self, kept: str) -> str | None:
         try:

@@ -58,13 +58,14 @@ WITH asked AS MATERIALIZED (
             WHERE ch.id = h.channel_id AND ({held}))
         LIMIT a.room) p
 ), free AS MATERIALIZED (
-    SELECT m.id, picked.attempt_id FROM picked JOIN message m ON m.id = picked.id
-    WHERE m.state = 'pending' AND m.due_at <= now() FOR NO KEY UPDATE OF m SKIP LOCKED
+    SELECT m.id, picked.attempt_id FROM picked CROSS JOIN LATERAL (
+        SELECT id FROM message WHERE id = picked.id AND state = 'pending' AND due_at <= now()
+        FOR NO KEY UPDATE SKIP LOCKED) m
 ), claimed AS (
     UPDATE message SET attempt_id = free.attempt_id, state = 'sending', claimed_at = now() FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel}, m.lane_id, EXISTS (
+SELECT {parcel}, EXISTS (
     SELECT 1 FROM message n WHERE n.lane_id = m.lane_id AND n.state IN ('pending', 'sending', 'verifying')
         AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed
 FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
@@ -142,7 +143,7 @@ async def claim_to_send(
 ) -> list[list[ClaimedRow]]:
     """What each of `asks` gets: due messages, each the oldest open one of its conversation, from `after` on.
 
-    No two of them may ask for the same portal or channel.
+    Of two that ask for the same portal or channel, as may happen when Redis gives a lane to two runners, one gets it.
     """
     rows = await connection.fetch(
         _TO_SEND[direction],
@@ -151,10 +152,10 @@ async def claim_to_send(
         [ask.room for ask in asks],
         after,
     )
-    claimed: dict[UUID, list[ClaimedRow]] = {ask.lane_id: [] for ask in asks}
+    claimed: dict[UUID, list[ClaimedRow]] = {ask.attempt_id: [] for ask in asks}
     for row in rows:
-        claimed[row["lane_id"]].append(ClaimedRow(row))
-    return [claimed[ask.lane_id] for ask in asks]
+        claimed[row["attempt_id"]].append(ClaimedRow(row))
+    return [claimed[ask.attempt_id] for ask in asks]
 
 
 async def claim_to_prove(
@@ -181,23 +182,26 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # Whoever changes several messages takes them in one and the same order, so that two batches never wait for each other
-# in a circle.
-_IN_ORDER = "mine AS (SELECT id FROM message WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)"
-
-_SETTLE = f"""
-WITH {_IN_ORDER}
+# in a circle. One after another by the primary key: a join of two lists compares each with each.
+_SETTLE = """
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[],
+        $7::text[], $8::text[], $9::boolean[])
+        AS t(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm) ORDER BY id
+), mine AS MATERIALIZED (
+    SELECT told.* FROM told CROSS JOIN LATERAL (
+        SELECT FROM message WHERE id = told.id AND attempt_id = told.attempt_id AND state IN ('sending', 'verifying')
+        FOR NO KEY UPDATE) m
+)
 UPDATE message m SET
     state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
     whatsapp_id = coalesce(m.whatsapp_id, s.whatsapp_id), error_code = s.error_code, error_detail = s.error_detail,
     sent_at = CASE s.state WHEN 'sent' THEN now() ELSE m.sent_at END,
     dead_at = CASE s.state WHEN 'dead' THEN now() ELSE m.dead_at END,
     confirm_due_at = CASE WHEN s.confirm THEN now() ELSE m.confirm_due_at END
-FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
-    $9::boolean[]) AS s(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm)
-JOIN mine ON mine.id = s.id
-WHERE m.id = mine.id AND m.attempt_id = s.attempt_id AND m.state IN ('sending', 'verifying')
+FROM mine s WHERE m.id = s.id
 RETURNING m.id
-"""  # noqa: S608
+"""
 _CODE_MAX = 64
 _DETAIL_MAX = 500
 _FAILED = """
@@ -264,7 +268,7 @@ async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | No
 
 BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
 # The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
-ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 16)"
+ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
 CONFIRM_OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"
 _CONFIRM = """
 WITH picked AS MATERIALIZED (
@@ -285,13 +289,16 @@ _TO_CONFIRM = {
     )
     for direction, back in BACK.items()
 }
-_CONFIRMED = f"""
-WITH {_IN_ORDER}
+_CONFIRMED = """
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS t(id, again_at, cost) ORDER BY id
+), mine AS MATERIALIZED (
+    SELECT told.* FROM told CROSS JOIN LATERAL (SELECT FROM message WHERE id = told.id FOR NO KEY UPDATE) m
+)
 UPDATE message m SET confirm_attempts = m.confirm_attempts + s.cost,
     confirm_due_at = CASE WHEN m.confirm_attempts + s.cost < $4 THEN s.again_at END
-FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS s(id, again_at, cost) JOIN mine ON mine.id = s.id
-WHERE m.id = mine.id
-"""  # noqa: S608
+FROM mine s WHERE m.id = s.id
+"""
 
 
 class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):

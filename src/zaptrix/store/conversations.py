@@ -91,6 +91,10 @@ async def add(connection: Connection, channel: Channel, customer: Customer) -> C
 # Whoever changes several conversations takes them in one and the same order, so that two batches never wait for each
 # other in a circle.
 _IN_ORDER = "mine AS (SELECT id FROM conversation_mapping WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)"
+# The same with what is told of each, one after another by the primary key: a join of two lists compares each with each.
+EACH_IN_ORDER = """mine AS MATERIALIZED (
+    SELECT told.* FROM told CROSS JOIN LATERAL (SELECT FROM conversation_mapping WHERE id = told.id FOR NO KEY UPDATE) c
+)"""
 
 _DETACH = f"""
 WITH {_IN_ORDER}
@@ -116,7 +120,10 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 # A webhook can be a week late: neither the window nor the last time moves back. A number may stand in an older
 # conversation of somebody whose user id was hidden then: that one keeps its name.
 _HEAR = f"""
-WITH {_IN_ORDER}
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
+        $7::text[], $8::text[]) AS t(id, at, window_ends, bsuid, wa_id, phone, username, name) ORDER BY id
+), {EACH_IN_ORDER}
 UPDATE conversation_mapping c SET
     last_message_at = greatest(c.last_message_at, h.at),
     window_expires_at = greatest(c.window_expires_at, h.window_ends),
@@ -126,11 +133,7 @@ UPDATE conversation_mapping c SET
             AND o.meta_whatsapp_id = h.wa_id) THEN c.meta_whatsapp_id ELSE h.wa_id END,
     username = coalesce(h.username, c.username), contact_name = coalesce(left(h.name, 255), c.contact_name),
     updated_at = now()
-FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
-    $8::text[])
-    AS h(id, at, window_ends, bsuid, wa_id, phone, username, name)
-JOIN mine ON mine.id = h.id
-WHERE c.id = mine.id
+FROM mine h WHERE c.id = h.id
 """  # noqa: S608
 
 
@@ -161,19 +164,18 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 # Of several things told of one conversation the last word on each counts.
 _PLACE = f"""
-WITH {_IN_ORDER}, told AS (
+WITH told AS MATERIALIZED (
     SELECT id, (array_agg(chat ORDER BY nth DESC) FILTER (WHERE chat IS NOT NULL))[1] AS chat,
         (array_agg(session ORDER BY nth DESC) FILTER (WHERE session IS NOT NULL))[1] AS session,
         (array_agg(contact ORDER BY nth DESC) FILTER (WHERE contact IS NOT NULL))[1] AS contact,
         (array_agg(wa_id ORDER BY nth DESC) FILTER (WHERE wa_id IS NOT NULL))[1] AS wa_id
     FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
-        WITH ORDINALITY AS p(id, chat, session, contact, wa_id, nth) GROUP BY id
-)
+        WITH ORDINALITY AS p(id, chat, session, contact, wa_id, nth) GROUP BY id ORDER BY id
+), {EACH_IN_ORDER}
 UPDATE conversation_mapping c SET
     bitrix_chat_id = coalesce(p.chat, c.bitrix_chat_id), bitrix_session_id = coalesce(p.session, c.bitrix_session_id),
     bitrix_contact_id = coalesce(p.contact, c.bitrix_contact_id), wa_id = coalesce(c.wa_id, p.wa_id), updated_at = now()
-FROM told p JOIN mine ON mine.id = p.id
-WHERE c.id = mine.id AND (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
+FROM mine p WHERE c.id = p.id AND (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
     (coalesce(p.chat, c.bitrix_chat_id), coalesce(p.session, c.bitrix_session_id),
      coalesce(p.contact, c.bitrix_contact_id), coalesce(c.wa_id, p.wa_id))
 """  # noqa: S608

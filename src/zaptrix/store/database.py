@@ -81,6 +81,8 @@ _PLANNING = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # What is off counts as very dear, and what is dear would be compiled: tens of milliseconds for a statement of one.
+    "jit": "off",
 }
 
 

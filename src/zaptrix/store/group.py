@@ -14,16 +14,24 @@ Result = TypeVar("Result")
 class GroupCommit(Generic[Item, Result]):
     """Hands the items of many callers to `flush` together and gives each caller its own results.
 
-    There is no timer: while one group is being committed, the next gathers. `flush` returns one result an item, in
-    order; what it raises reaches every caller of that group.
+    While one group is being committed, the next gathers. With `gather_s` the first one of a quiet moment gathers for so
+    long, too; 0 is for those who come in the same turn of the loop. `flush` returns one result an item, in order; what
+    it raises reaches every caller of that group.
     """
 
     def __init__(
-        self, flush: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, items_max: int, groups_at_once: int
+        self,
+        flush: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        items_max: int,
+        groups_at_once: int,
+        gather_s: float | None = None,
     ) -> None:
         self._flush = flush
         self._items_max = items_max
         self._groups_at_once = groups_at_once
+        self._gather_s = gather_s
+        self._gathering: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
         self._groups: set[asyncio.Task[Sequence[Result]]] = set()
 
@@ -33,10 +41,14 @@ class GroupCommit(Generic[Item, Result]):
             return []
         future: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.append((items, future))
-        self._start()
+        if self._gather_s is None:
+            self._start()
+        elif self._gathering is None:
+            self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._start)
         return await future
 
     def _start(self) -> None:
+        self._gathering = None
         while self._waiting and len(self._groups) < self._groups_at_once:
             group = self._gather()
             task = asyncio.create_task(self._commit([item for items, _ in group for item in items]))  # noqa: RUF006  # kept below

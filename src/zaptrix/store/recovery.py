@@ -11,6 +11,7 @@ from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import ConversationId, MessageId, PortalId, external_chat_id
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.recovery import Chat
+from zaptrix.store.conversations import EACH_IN_ORDER
 from zaptrix.store.database import Connection, Record
 
 # --- signs of life ---------------------------------------------------------------------------------------------------
@@ -195,13 +196,14 @@ def _chat(row: Record) -> Chat:
     )
 
 
-_LOOKED = """
-WITH mine AS (SELECT id FROM conversation_mapping WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)
+_LOOKED = f"""
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::bigint[]) AS t(id, last_message_id) ORDER BY id
+), {EACH_IN_ORDER}
 UPDATE conversation_mapping c SET looked_at = $3,
     looked_message_id = greatest(c.looked_message_id, looked.last_message_id)
-FROM unnest($1::uuid[], $2::bigint[]) AS looked(id, last_message_id) JOIN mine ON mine.id = looked.id
-WHERE c.id = mine.id
-"""
+FROM mine looked WHERE c.id = looked.id
+"""  # noqa: S608
 
 
 async def looked(connection: Connection, seen: Sequence[tuple[ConversationId, int | None]], asked_at: datetime) -> None:

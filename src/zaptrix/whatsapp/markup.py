@@ -48,6 +48,10 @@ def from_whatsapp(text: str) -> Text:
 
 def to_whatsapp(text: Text) -> str:
     """What WhatsApp is sent: the same characters, apart from marks and U+200B. What cannot bind is not marked."""
+    plain = text.plain
+    # Most messages are plain words; looking at each character of them took an eighth of a worker's time.
+    if not any(span.marks for span in text.spans) and not any(sign in plain for sign in (*_SIGN_CHARACTERS, _QUOTE)):
+        return plain
     return "\n".join(_written(line) for line in _lines(text))
 
 

@@ -5,8 +5,8 @@ A channel sees an account's templates only after its own token has fetched them:
 
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 SCHEMA = """
 CREATE TABLE template (
