@@ -221,17 +221,20 @@ class World:
         assert ledger["violations"] == []
         return ledger
 
-    async def tenant(self, *, beside: "Tenant | None" = None, **channel: Any) -> "Tenant":
+    async def tenant(self, *, beside: "Tenant | None" = None, own_account: bool = False, **channel: Any) -> "Tenant":
         """A portal with one line and one number, known to the simulators and to the gateway.
 
-        `beside`: another number and line of that one's portal.
+        `beside`: another number and line of that one's portal. `own_account`: its number has a WhatsApp Business
+        account of its own, with its own templates.
         """
         self._tenants += 1
         key, number = beside.key if beside else f"p{self._tenants}", f"2109876543{self._tenants:05d}"
         line = {"id": 15, "name": "Suporte"} if beside else {"id": 14, "name": "Vendas"}
         portal = await self.control("POST", "portals", {"portal": key, "lines": [line]})
+        account = {"waba_id": f"1088663334{self._tenants:05d}"} if own_account else {}
+        display = f"55114004{self._tenants:04d}"
         phone = await self.control(
-            "POST", "numbers", {"phone_number_id": number, "display_phone_number": f"55114004{self._tenants:04d}"}
+            "POST", "numbers", {"phone_number_id": number, "display_phone_number": display, **account}
         )
         tenant = Tenant(world=self, key=key, number=number, portal=portal, phone=phone)
         if beside is None:

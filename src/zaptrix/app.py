@@ -36,6 +36,7 @@ from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
+from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants import Tenants
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
@@ -93,6 +94,7 @@ class App:
     tenants: Tenants
     letters: Letters
     sender: Sender
+    templates: Templates
     sweep: Sweep
     watch: Watch
     offline: Offline
@@ -197,6 +199,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         tenants=tenants,
         letters=Letters(database, bells),
         sender=Sender(database, bells, clock.now),
+        templates=Templates(database, directory, graph, clock.now),
         sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
         watch=watch,
         offline=offline,

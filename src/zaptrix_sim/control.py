@@ -14,11 +14,12 @@ from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
+from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import digits_of, wa_id_of
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.state_view import state
-from zaptrix_sim.world import Chat, Number, Phone, Portal
+from zaptrix_sim.world import Chat, Number, Phone, Portal, Waba
 
 DEMO_NUMBER: Final = "210987654321098"
 DEMO_DISPLAY: Final = "551140041234"
@@ -43,6 +44,7 @@ class Control:
         *,
         phones: Phones,
         webhooks: MetaWebhooks,
+        templates: MetaTemplates,
         chats: Chats,
         events: BitrixEvents,
         oauth: OAuth,
@@ -50,6 +52,7 @@ class Control:
         self._engine = engine
         self._phones = phones
         self._webhooks = webhooks
+        self._templates = templates
         self._chats = chats
         self._events = events
         self._oauth = oauth
@@ -166,6 +169,14 @@ class Control:
         self._phones.renew_token(number)
         return self._number_record(number)
 
+    async def put_template(self, wanted: Wanted, _query: Wanted) -> Any:
+        """A template of a number's account, approved unless it says otherwise, as Meta's list would show it."""
+        return self._templates.put(self._waba(wanted), wanted)
+
+    async def change_template(self, wanted: Wanted, _query: Wanted) -> Any:
+        """Meta changes a template's status, quality, category or components, and tells by webhook."""
+        return self._templates.change(self._waba(wanted), wanted)
+
     # --- portals and operators -----------------------------------------------------------------------------------
 
     async def add_portal(self, wanted: Wanted, _query: Wanted) -> Any:
@@ -226,6 +237,10 @@ class Control:
         if number is None:
             raise Mistake("no number has this phone_number_id", 404)
         return number
+
+    def _waba(self, wanted: Wanted) -> Waba:
+        number = self._number(wanted)
+        return self._engine.world.wabas[number.waba_id]
 
     def _phone(self, wanted: Wanted) -> Phone:
         number = self._number(wanted)
@@ -297,6 +312,8 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST customers/write_many": Control.customers_write,
     "POST customers/read": Control.customer_reads,
     "POST customers/age": Control.customer_ages,
+    "POST templates": Control.put_template,
+    "POST templates/change": Control.change_template,
     "POST portals": Control.add_portal,
     "POST operators/write": Control.operator_writes,
     "POST operators/finish": Control.operator_finishes,

@@ -24,6 +24,7 @@ from zaptrix_sim.meta_errors import (
     unknown_object,
 )
 from zaptrix_sim.meta_send import MetaSend
+from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.world import Number, Waba
 
 APP_ID: Final = "990011223344556"
@@ -35,9 +36,10 @@ Edge = Callable[["MetaFace", web.Request, str, str], Awaitable[Answer]]
 
 
 class MetaFace:
-    def __init__(self, engine: Engine, send: MetaSend) -> None:
+    def __init__(self, engine: Engine, send: MetaSend, templates: MetaTemplates) -> None:
         self._engine = engine
         self._send = send
+        self._templates = templates
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         parts = [part for part in request.match_info["tail"].split("/") if part]
@@ -147,6 +149,17 @@ class MetaFace:
         number = self._owned(object_id, token)
         return Answer({"data": self._send.history(number, request.query.get("message_id", ""))})
 
+    async def templates(self, request: web.Request, object_id: str, token: str) -> Answer:
+        waba = self._waba(object_id, token)
+        return Answer(self._templates.page(waba, request.query, f"{request.url.origin()}{request.path}"))
+
+    async def create_template(self, request: web.Request, object_id: str, token: str) -> Answer:
+        return Answer(self._templates.create(self._waba(object_id, token), _parsed(await request.read())))
+
+    async def delete_template(self, request: web.Request, object_id: str, token: str) -> Answer:
+        name, template_id = request.query.get("name", ""), request.query.get("hsm_id", "")
+        return Answer(self._templates.delete(self._waba(object_id, token), name, template_id))
+
     # --- who may -------------------------------------------------------------------------------------------------
 
     def _token(self, request: web.Request) -> str:
@@ -194,6 +207,9 @@ _EDGES: Final[dict[tuple[str, str], Edge]] = {
     ("POST", "*/subscribed_apps"): MetaFace.subscribe,
     ("DELETE", "*/subscribed_apps"): MetaFace.unsubscribe,
     ("GET", "*/message_history"): MetaFace.message_history,
+    ("GET", "*/message_templates"): MetaFace.templates,
+    ("POST", "*/message_templates"): MetaFace.create_template,
+    ("DELETE", "*/message_templates"): MetaFace.delete_template,
     ("GET", "debug_token"): MetaFace.debug_token,
 }
 
@@ -236,6 +252,9 @@ def _number_card(number: Number) -> dict[str, Any]:
         "whatsapp_business_manager_messaging_limit": "TIER_2K",
         "health_status": {
             "can_send_message": "AVAILABLE",
-            "entities": [{"entity_type": "PHONE_NUMBER", "id": number.id, "can_send_message": "AVAILABLE"}],
+            "entities": [
+                {"entity_type": "PHONE_NUMBER", "id": number.id, "can_send_message": "AVAILABLE"},
+                {"entity_type": "WABA", "id": number.waba_id, "can_send_message": "AVAILABLE"},
+            ],
         },
     }

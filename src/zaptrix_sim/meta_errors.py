@@ -16,6 +16,7 @@ class GraphError(Exception):
     subcode: int | None = None
     details: str = ""
     transient: bool = False
+    user_text: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         error: dict[str, Any] = {
@@ -27,6 +28,8 @@ class GraphError(Exception):
             error["error_subcode"] = self.subcode
         if self.details:
             error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
+        if self.user_text:
+            error |= {"error_user_title": "Template could not be created", "error_user_msg": self.user_text}
         if self.transient:
             error["is_transient"] = True
         return {"error": error | {"fbtrace_id": "A" + secrets.token_urlsafe(16)}}
@@ -48,6 +51,12 @@ TITLES: Final = {
     131051: "Unsupported message type",
     131056: "(Business Account, Consumer Account) pair rate limit hit",
     131057: "Account in maintenance mode",
+    132000: "Number of parameters does not match the expected number of params",
+    132001: "Template name does not exist in the translation",
+    132012: "Parameter format does not match format in the created template",
+    132015: "Template is paused",
+    132016: "Template is disabled",
+    132018: "Template parameter validation failed",
 }
 DETAILS: Final = {
     130429: "Message failed to send because there were too many messages sent from this phone number in a short period"

@@ -14,7 +14,8 @@ from zaptrix_sim.faults import Fault
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
-from zaptrix_sim.phones import Phones
+from zaptrix_sim.phones import Phones, Said
+from zaptrix_sim.template_send import chosen, shown
 from zaptrix_sim.world import Number, Phone, PhoneMessage
 
 TEXT_MAX: Final = 4096
@@ -34,16 +35,17 @@ class MetaSend:
         self._webhooks = webhooks
 
     async def message(self, number: Number, body: dict[str, Any], fault: Fault | None) -> Answer:
-        """Accept a text, or raise the refusal. The answer means accepted, nothing more."""
-        text = _text_of(body)
+        """Accept a message, or raise the refusal. The answer means accepted, nothing more."""
+        said = self._said(number, body)
         phone, contact = self._recipient(number, body)
-        self._judge(number, phone, text)
+        self._judge(number, phone, said)
         mark = str(body.get("biz_opaque_callback_data") or "")
-        message = self._phones.accept(phone, text, mark=mark, to_user_id="user_id" in contact)
+        message = self._phones.accept(phone, said, mark=mark, to_user_id="user_id" in contact)
         await self._let_go(phone, message, silent=fault is not None and fault.kind == "silence")
         if self._engine.options.meta_latency_s:
             await asyncio.sleep(self._engine.options.meta_latency_s)
-        return Answer({"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": message.id}]})
+        told = {"id": message.id} | ({} if said.category == "service" else {"message_status": "accepted"})
+        return Answer({"messaging_product": "whatsapp", "contacts": [contact], "messages": [told]})
 
     async def mark_read(self, number: Number, body: dict[str, Any]) -> Answer:
         if body.get("messaging_product") != "whatsapp":
@@ -76,6 +78,16 @@ class MetaSend:
 
     # --- checks --------------------------------------------------------------------------------------------------
 
+    def _said(self, number: Number, body: dict[str, Any]) -> Said:
+        if body.get("type") != "template" or body.get("messaging_product") != "whatsapp":
+            return Said(_text_of(body))
+        templates = self._engine.world.wabas[number.waba_id].templates
+        template = chosen(templates.values(), body.get("template"))
+        if template["category"] == "AUTHENTICATION" and not body.get("to"):
+            raise refusal(131062)
+        text, buttons = shown(template, body["template"])
+        return Said(text, template["category"].lower(), buttons)
+
     def _recipient(self, number: Number, body: dict[str, Any]) -> tuple[Phone, dict[str, str]]:
         """`to` wins over `recipient`. The answer names the id under which WhatsApp knows that phone."""
         to, recipient = str(body.get("to") or ""), str(body.get("recipient") or "")
@@ -94,10 +106,10 @@ class MetaSend:
             raise refusal(131021)
         return self._phones.phone(number, wa_id), {"input": to, "wa_id": wa_id}
 
-    def _judge(self, number: Number, phone: Phone, text: str) -> None:
+    def _judge(self, number: Number, phone: Phone, said: Said) -> None:
         now = self._engine.now()
-        if not self._phones.window_is_open(phone, now):
-            self._engine.record(Refused(phone.thread, text, 131047))
+        if said.category == "service" and not self._phones.window_is_open(phone, now):
+            self._engine.record(Refused(phone.thread, said.text, 131047))
             raise refusal(131047)
         if not number.pace.take(now):
             self._engine.record(LimitExceeded("meta", "130429", number.id))

@@ -13,8 +13,8 @@ import aiohttp
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import WebhookAcknowledged, WebhookPosted
 from zaptrix_sim.faults import Fault
-from zaptrix_sim.meta_wire import Json, Update, body_of, signature
-from zaptrix_sim.world import Phone
+from zaptrix_sim.meta_wire import Json, Update, account_body_of, body_of, signature
+from zaptrix_sim.world import Phone, Waba
 
 HELD_KINDS: Final = frozenset({"drop", "double", "delay", "reorder"})
 
@@ -68,6 +68,18 @@ class MetaWebhooks:
         world.changes += 1
         self._enqueue(update)
         return update
+
+    def tell_account(self, waba: Waba, kind: str, value: Json) -> None:
+        """What concerns an account goes out by itself, in the order in which nobody promises it."""
+        if waba.subscribed:
+            self._spawn(self._post_account(waba, account_body_of(waba.id, kind, value, self._engine.now())))
+
+    async def _post_account(self, waba: Waba, body: bytes) -> None:
+        options, worlds = self._engine.options, self._worlds
+        pause_s = options.retry_first_s
+        while worlds == self._worlds and not await self._send(body, self._url_of(waba)):
+            await asyncio.sleep(pause_s)
+            pause_s = min(options.retry_longest_s, pause_s * 2)
 
     async def wait_acknowledged(self, update: Update, timeout_s: float) -> None:
         """Return when the update was answered 200, or when the time is up."""
@@ -166,15 +178,15 @@ class MetaWebhooks:
             if update.kind == "messages":
                 self._engine.record(WebhookPosted(update.wamid))
             update.tries += 1
-        if await self._send(batch):
+        waba = self._engine.world.wabas.get(batch[0].phone.number.waba_id)
+        if await self._send(body_of(batch), self._url_of(waba)):
             for update in batch:
                 self._settle(update)
         else:
             self._try_again(batch)
 
-    async def _send(self, batch: list[Update]) -> bool:
+    async def _send(self, body: bytes, url: str) -> bool:
         options = self._engine.options
-        body = body_of(batch)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "facebookexternalua",
@@ -183,7 +195,7 @@ class MetaWebhooks:
         assert self._session is not None
         try:
             async with self._session.post(
-                self._url(batch[0]),
+                url,
                 data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=options.webhook_timeout_s),
@@ -194,8 +206,7 @@ class MetaWebhooks:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 
-    def _url(self, update: Update) -> str:
-        waba = self._engine.world.wabas.get(update.phone.number.waba_id)
+    def _url_of(self, waba: Waba | None) -> str:
         return (waba.override_url if waba else "") or f"{self._engine.settings.gateway_url}/webhooks/meta"
 
     def _settle(self, update: Update) -> None:

@@ -57,7 +57,7 @@ def status_item(phone: Phone, message: PhoneMessage, rank: Rank, now: float, err
     if message.mark:
         item["biz_opaque_callback_data"] = message.mark
     if rank in {Rank.SENT, Rank.DELIVERED}:
-        item["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": "service"}
+        item["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": message.category}
     if error is not None:
         item["errors"] = [error]
     return item
@@ -85,6 +85,12 @@ def body_of(updates: Iterable[Update]) -> bytes:
         ],
     }
     return json.dumps(document, separators=(",", ":")).replace("/", "\\/").encode()
+
+
+def account_body_of(waba_id: str, field: str, value: Json, now: float) -> bytes:
+    """What concerns an account and no number: it has no metadata."""
+    entry = {"id": waba_id, "time": int(now), "changes": [{"value": value, "field": field}]}
+    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}, separators=(",", ":")).encode()
 
 
 def signature(body: bytes, app_secret: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from zaptrix_sim.world import World
+from zaptrix_sim.world import SHAPE, World
 
 EVERY_S: Final = 2.0
 PATIENCE: Final = 10.0
@@ -28,9 +28,11 @@ def load(folder: Path) -> World | None:
     try:
         world = pickle.loads(path.read_bytes())  # noqa: S301 our own file, in our own folder
     except (pickle.UnpicklingError, AttributeError, ImportError, EOFError, TypeError, IndexError):
+        world = None
+    if not isinstance(world, World) or getattr(world, "shape", None) != SHAPE:
         path.rename(path.with_suffix(".unreadable"))
         return None
-    return world if isinstance(world, World) else None
+    return world
 
 
 def save(folder: Path, world: World) -> None:

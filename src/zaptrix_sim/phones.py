@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import secrets
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zaptrix_sim.engine import Engine
@@ -14,6 +15,15 @@ from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
 from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, Waba
 
 DAY_S: Final = 86_400.0
+
+
+@dataclass(slots=True)
+class Said:
+    """What a business sends, as the phone shows it, and what Meta charges it as."""
+
+    text: str
+    category: str = "service"
+    buttons: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Phones:
@@ -161,11 +171,13 @@ class Phones:
 
     # --- what becomes of a business message ----------------------------------------------------------------------
 
-    def accept(self, phone: Phone, text: str, *, mark: str, to_user_id: bool) -> PhoneMessage:
+    def accept(self, phone: Phone, said: Said, *, mark: str, to_user_id: bool) -> PhoneMessage:
         message = PhoneMessage(
             id=new_wamid(),
             by_customer=False,
-            text=text,
+            text=said.text,
+            category=said.category,
+            buttons=said.buttons,
             at=self._engine.now(),
             rank=Rank.ACCEPTED,
             mark=mark,

@@ -17,6 +17,7 @@ from zaptrix_sim.control import Control
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_api import MetaFace
 from zaptrix_sim.meta_send import MetaSend
+from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.settings import Options, Settings
@@ -40,9 +41,12 @@ def application(settings: Settings, options: Options) -> web.Application:
     engine.url = settings.public_url or f"http://{settings.host}:{settings.port}"
     webhooks, events, oauth = MetaWebhooks(engine), BitrixEvents(engine), OAuth(engine)
     phones, chats = Phones(engine, webhooks), Chats(engine, events)
-    meta = MetaFace(engine, MetaSend(engine, phones, webhooks))
+    templates = MetaTemplates(engine, webhooks)
+    meta = MetaFace(engine, MetaSend(engine, phones, webhooks), templates)
     portal = PortalFace(engine, events, chats)
-    control = Control(engine, phones=phones, webhooks=webhooks, chats=chats, events=events, oauth=oauth)
+    control = Control(
+        engine, phones=phones, webhooks=webhooks, templates=templates, chats=chats, events=events, oauth=oauth
+    )
 
     async def living(_app: web.Application) -> AsyncIterator[None]:
         await webhooks.start()

@@ -74,6 +74,7 @@ def _phone_message(message: PhoneMessage) -> dict[str, Any]:
         "at": message.at,
         "status": message.rank.name.lower(),
         "read_by_business": message.read_by_business,
+        "buttons": message.buttons,
         "biz_opaque_callback_data": message.mark,
     }
 

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receipts import apply_receipts
 from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMessage, Event, EventState, Receipt
+from zaptrix.core.event import CustomerMessage, Event, EventState, Receipt, TemplateChange
 from zaptrix.core.identity import bereft, choose, merged
 from zaptrix.core.ids import ChannelId, ConversationId, EventId
 from zaptrix.core.lanes import Lane, bitrix24_lane
@@ -62,6 +63,7 @@ class InboundStep:
         self._talks: dict[Who, Conversation] = {}
         self._bereft: list[ConversationId] = []
         self._moved: set[Lane] = set()  # by receipts
+        self._accounts: set[str] = set()  # of ours, whose templates were changed
         self._spoken: list[Spoken] = []
 
     async def prepare(self) -> None:
@@ -88,6 +90,8 @@ class InboundStep:
         ]
         if told:
             self._moved = await apply_receipts(connection, told)
+        if changes := [item.routed for item in self._items if isinstance(item.routed, TemplateChange)]:
+            self._accounts = await apply_changes(connection, changes)
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
@@ -108,6 +112,8 @@ class InboundStep:
         return self._channels.get(item.event.lane.tenant)
 
     def _mark(self, item: Item) -> Mark:
+        if isinstance(item.routed, TemplateChange) and item.routed.waba_id in self._accounts:
+            return plain_mark(item)
         if self._channel(item) is None:
             return Mark(item.event, EventState.UNROUTABLE, "no channel has this number")
         if item.event.id in self._twice:

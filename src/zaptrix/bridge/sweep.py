@@ -14,7 +14,7 @@ from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
-from zaptrix.store import claims, events, idempotency, receipts
+from zaptrix.store import claims, events, idempotency, receipts, templates
 from zaptrix.store.claims import Way
 from zaptrix.store.database import Database
 
@@ -60,6 +60,7 @@ class Sweep:
                 log.info("forgot days of events", partitions=days)
             await idempotency.forget(connection, limits.IDEMPOTENCY_HOURS)
             await receipts.forget_parked(connection, limits.PARKED_HOURS)
+            await templates.forget(connection, self._patience.retention_days)
 
     async def _expired(self) -> Iterable[Lane]:
         """Messages whose runner died while sending: perhaps they went out, so they are verified."""

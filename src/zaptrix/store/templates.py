@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -105,7 +105,12 @@ class TemplateFilter(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
-Place = tuple[str, str, str]  # name, language and id: where a page begins
+class Place(NamedTuple):
+    """Where a page begins."""
+
+    name: str
+    language: str
+    id: str
 
 
 async def listed(
@@ -146,9 +151,10 @@ def _definition(row: Record) -> Definition:
 # `old` is read before the row is changed: the statement sees it as it was.
 _TELL = """
 INSERT INTO template_change (waba_id, template_id, name, language, what, old, new, reason, at)
-SELECT $1, $2, $3, $4, $5, (SELECT CASE $5 WHEN 'status' THEN status WHEN 'quality' THEN quality
-    WHEN 'category' THEN category WHEN 'category_soon' THEN category END FROM template WHERE waba_id = $1 AND id = $2),
-    $6, $7, $8
+SELECT a.*, (SELECT CASE a.what WHEN 'status' THEN t.status WHEN 'quality' THEN t.quality
+    WHEN 'category' THEN t.category WHEN 'category_soon' THEN t.category END
+    FROM template t WHERE t.waba_id = a.waba_id AND t.id = a.template_id), $6::text, $7::text, $8::timestamptz
+FROM (VALUES ($1::text, $2::text, $3::text, $4::text, $5::text)) AS a(waba_id, template_id, name, language, what)
 RETURNING old
 """
 _CHANGE = {

@@ -88,6 +88,7 @@ class AlarmKind(StrEnum):
     DRAIN_FAILED = "drain_failed"  # a runner broke down
     REDIS_AWAY = "redis_away"  # bells, pace and caches are on their fallbacks
     RECOVERY_REFUSED = "recovery_refused"  # a portal does not let us look for lost replies
+    TEMPLATE = "template"  # Meta stopped a template, rates it worse or charges it as another category
 
 
 class RecoveredAs(StrEnum):

@@ -50,6 +50,7 @@ _TAGS: Final = {
     "Portals": "Bitrix24 accounts.",
     "Channels": "WhatsApp numbers, each joined to one open line.",
     "Messages": "Sending, and what became of a message.",
+    "Templates": "What Meta has approved to be sent at any time.",
     "Conversations": "Who talks on which channel.",
     "Dead letters": "Messages that could not be delivered.",
     "Events": "Webhook items that nobody could be found for (admins).",
@@ -149,15 +150,22 @@ def _add_problems(path: str, method: str, operation: Schema) -> None:
         answers[str(kind.status)] = _problem(kind)
 
 
+_TEMPLATES: Final = "/api/messages/template"
+
+
 def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
     yield from _EVERYWHERE
     if "requestBody" in operation:
         yield from _WITH_BODY
-    if "{" in path or method == "post":
+    if "{" in path or method == "post" or path.startswith(_TEMPLATES):
         yield problems.NOT_FOUND
     if "parameters" in operation:
         yield problems.INVALID
+    if any(parameter.get("required") and parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        yield problems.MALFORMED
     if path.startswith(("/api/portals", "/api/channels")) and method in {"post", "put"}:
+        yield problems.CONFLICT
+    if path.startswith(_TEMPLATES):
         yield problems.CONFLICT
 
 

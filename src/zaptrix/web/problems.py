@@ -12,11 +12,12 @@ CONTENT_TYPE = "application/problem+json"
 RETRY_S = 5  # how soon to come back to a store that is away
 
 
-class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field of the request."""
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with one field of the request. `code`, where there is one, is for programs."""
 
     field: str
     message: str
+    code: str | None = None
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,8 @@ UNSUPPORTED = Kind("unsupported-media-type", 415, "The body is of another kind t
 INVALID = Kind("invalid", 422, "Something in the request cannot be used")
 KEY_REUSED = Kind("idempotency-key-reused", 422, "The idempotency key was used for another request")
 TOO_MANY = Kind("too-many-requests", 429, "Too many requests")
+DOES_NOT_FIT = Kind("template-does-not-fit", 422, "The message does not fit the approved template")
+REFUSED_BY_META = Kind("refused-by-whatsapp", 422, "WhatsApp does not take it")
 INTERNAL = Kind("internal", 500, "Something broke on our side")
 UNAVAILABLE = Kind("unavailable", 503, "Not possible right now")
 

@@ -19,6 +19,7 @@ from zaptrix.web.api.dead_letters import dead_letters_router
 from zaptrix.web.api.events import events_router
 from zaptrix.web.api.messages import messages_router
 from zaptrix.web.api.portals import portals_router
+from zaptrix.web.api.templates import templates_router
 from zaptrix.web.callers import known_caller, request_id_of
 from zaptrix.web.docs import docs_handlers
 from zaptrix.web.openapi import describe
@@ -59,6 +60,7 @@ def _routes() -> list[Router]:
             portals_router,
             channels_router,
             messages_router,
+            templates_router,
             conversations_router,
             dead_letters_router,
             events_router,

@@ -188,7 +188,8 @@ const isOnPhone = (message) => message.from === "customer" || message.status !==
 function phoneItem(message) {
   const own = message.from === "customer";
   const tick = message.read_by_business ? "read" : message.status === "pending" ? "sent" : "delivered";
-  return { id: message.id, side: own ? "out" : "in", text: message.text, at: message.at, tick: own ? tick : null };
+  const { id, text, at, buttons } = message;
+  return { id, side: own ? "out" : "in", text, at, buttons, tick: own ? tick : null };
 }
 
 const customerName = (one) => [one.name, pretty(one.wa_id)].filter(Boolean).join(" · ") || one.user_id;

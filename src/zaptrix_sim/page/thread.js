@@ -112,8 +112,21 @@ function makeRow(item) {
   time.dateTime = moment(item.at).toISOString();
   foot.append(time);
   bubble.append(body, foot);
+  if (item.buttons?.length) bubble.append(makeButtons(item.buttons));
   node.append(bubble);
   return { node, body, foot, tick: null };
+}
+
+/** What a template offers under its words; shown, as a phone would show it. */
+function makeButtons(buttons) {
+  const list = build("ul", "offers");
+  for (const button of buttons) {
+    const offer = build("li", "offer", button.text || button.type);
+    offer.dataset.kind = button.type;
+    offer.title = button.url || button.phone_number || button.code || "";
+    list.append(offer);
+  }
+  return list;
 }
 
 function updateRow(row, item, render) {
