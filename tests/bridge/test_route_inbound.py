@@ -35,8 +35,7 @@ async def talks(house: House) -> list[Customer]:
     rows = await house.ledger.rows("SELECT id FROM conversation_mapping ORDER BY created_at")
     async with house.ledger.database.connection() as connection:
         found = await conversations.by_ids(connection, [row["id"] for row in rows])
-    by_id = {talk.id: talk.customer for talk in found}
-    return [by_id[row["id"]] for row in rows]
+    return [found[row["id"]].customer for row in rows]
 
 
 async def test_a_new_customers_words_become_a_conversation_and_messages(

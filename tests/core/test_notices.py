@@ -24,7 +24,7 @@ def test_every_notice_is_told_in_every_language_even_when_nothing_is_known(code:
 def test_a_notice_asks_for_the_same_in_every_language(code: str) -> None:
     asked = [{name for _, name, _, _ in Formatter().parse(NOTICES[code][locale]) if name} for locale in Locale]
     assert asked[0] == asked[1]
-    assert asked[0] <= {"code", "limit", "text", "count", "hours"}
+    assert asked[0] <= {"code", "limit", "text", "count", "hours", "phone"}
 
 
 def test_a_missing_parameter_shows_as_a_dash() -> None:
@@ -38,7 +38,14 @@ def test_an_unknown_notice_is_told_as_the_plainest_true_sentence() -> None:
 
 @pytest.mark.parametrize(("code", "locale"), EVERY)
 def test_a_line_of_ours_is_known_again_whatever_stands_in_it(code: str, locale: Locale) -> None:
-    params = {"code": "131026", "limit": "4096", "text": "até\nlogo", "count": "2", "hours": "24"}
+    params = {
+        "code": "131026",
+        "limit": "4096",
+        "text": "até\nlogo",
+        "count": "2",
+        "hours": "24",
+        "phone": "+5511955554444",
+    }
     assert is_notice(f"Zaptrix\n{notice_text(code, params, locale)}")
 
 

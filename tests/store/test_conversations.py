@@ -41,8 +41,7 @@ async def place(ledger: Ledger, *placed: Placed) -> None:
 
 async def read(ledger: Ledger, talk: Conversation) -> Conversation:
     async with ledger.database.connection() as connection:
-        (found,) = await conversations.by_ids(connection, [talk.id])
-    return found
+        return (await conversations.by_ids(connection, [talk.id]))[talk.id]
 
 
 async def mapping(ledger: Ledger, talk: Conversation) -> dict[str, Any]:

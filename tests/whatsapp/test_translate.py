@@ -99,61 +99,8 @@ def test_a_sender_that_only_the_contact_names_is_taken_from_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("item", "shown"),
-    [
-        ({"type": "image", "image": {"caption": "comprovante", "id": "1"}}, "[imagem / image] comprovante"),
-        ({"type": "image", "image": {"id": "1"}}, "[imagem / image]"),
-        ({"type": "image", "image": "broken"}, "[imagem / image]"),
-        ({"type": "video", "video": {"caption": "veja"}}, "[vídeo / video] veja"),
-        ({"type": "audio", "audio": {"voice": True}}, "[áudio / audio]"),
-        ({"type": "sticker", "sticker": {}}, "[figurinha / sticker]"),
-        (
-            {"type": "document", "document": {"filename": "contrato.pdf", "caption": "assinado"}},
-            "[documento / document] contrato.pdf · assinado",
-        ),
-        (
-            {"type": "location", "location": {"latitude": -25.4, "name": "Praça Osório", "address": "Centro"}},
-            "[localização / location] Praça Osório · Centro",
-        ),
-        ({"type": "contacts", "contacts": [{}]}, "[contato / contact]"),
-        (
-            {"type": "button", "button": {"payload": "x", "text": "Cancelar visita"}},
-            "[resposta / reply] Cancelar visita",
-        ),
-        (
-            {"type": "interactive", "interactive": {"type": "list_reply", "list_reply": {"id": "1", "title": "09:30"}}},
-            "[resposta / reply] 09:30",
-        ),
-        ({"type": "interactive", "interactive": {"type": "product"}}, "[resposta / reply]"),
-        ({"type": "reaction", "reaction": {"message_id": "w", "emoji": "👍"}}, "[reação / reaction] 👍"),
-        ({"type": "reaction", "reaction": {"message_id": "w"}}, "[reação / reaction]"),
-        ({"type": "order", "order": {"text": "Entregar à tarde"}}, "[pedido / order] Entregar à tarde"),
-        (
-            {"type": "edit", "edit": {"message": {"type": "text", "text": {"body": "tem na cor verde?"}}}},
-            "[mensagem editada / edited message] tem na cor verde?",
-        ),
-        ({"type": "revoke", "revoke": {}}, "[mensagem apagada / deleted message]"),
-        ({"type": "text", "text": {"body": ""}}, "[mensagem vazia / empty message]"),
-        ({"type": "text"}, "[mensagem vazia / empty message]"),
-    ],
-)
-def test_what_is_not_carried_yet_shows_as_a_line_that_names_it(item: dict[str, Any], shown: str) -> None:
-    base = {"from": "554188887777", "id": "wamid.1", "timestamp": "1794300010"}
-    assert words(message_of(base | item)) == shown
-
-
-@pytest.mark.parametrize("kind", ["unsupported", "hologram", ""])
-def test_what_the_api_cannot_show_asks_for_another_form(kind: str) -> None:
-    shown = words(message_of(TEXT | {"type": kind, "text": None}))
-    assert "mensagem não suportada" in shown
-    assert "unsupported message" in shown
-
-
-@pytest.mark.parametrize(
     ("fixture", "reason"),
     [
-        ("system_number_changed", "messages.system"),
-        ("group_text", "a group's message"),
         ("status_payment", "a payment's status"),
         ("account_update", "account.account_update"),
         ("number_error", "account.errors"),

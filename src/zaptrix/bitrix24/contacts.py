@@ -8,11 +8,12 @@ from weakref import WeakValueDictionary
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.core.customer import Customer
-from zaptrix.core.errors import Unexpected
+from zaptrix.core.errors import Refused, Unexpected
 from zaptrix.core.ids import PortalId
 from zaptrix.core.names import clean_name
 from zaptrix.core.phone import candidates
 from zaptrix.core.portal import Portal
+from zaptrix.core.referral import Referral, utm_of
 
 
 class Contacts:
@@ -24,14 +25,19 @@ class Contacts:
         # two channels, from making two contacts.
         self._locks: WeakValueDictionary[tuple[PortalId, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def find_or_create(self, portal: Portal, customer: Customer, *, request_id: str = "") -> int | None:
-        """The contact with this customer's phone number; None when no number is known. Raises PlatformError."""
+    async def find_or_create(
+        self, portal: Portal, customer: Customer, *, referral: Referral | None = None, request_id: str = ""
+    ) -> int | None:
+        """The contact with this customer's phone number; None when no number is known. Raises PlatformError.
+
+        `referral`: what brought the customer here, for a contact that is made.
+        """
         if not customer.phone:
             return None
         lock = self._locks.setdefault((portal.id, customer.phone), asyncio.Lock())
         async with lock:
             found = await self.find(portal, customer.phone, request_id=request_id)
-            return found or await self._create(portal, customer, customer.phone, request_id)
+            return found or await self._create(portal, customer, referral, request_id)
 
     async def find(self, portal: Portal, phone: str, *, request_id: str = "") -> int | None:
         """The oldest contact with this phone number, in any form in which it may have been written.
@@ -60,17 +66,47 @@ class Contacts:
         )
         return wire.chat_ids(result, portal.connector_id)
 
-    async def _create(self, portal: Portal, customer: Customer, phone: str, request_id: str) -> int:
+    async def _create(self, portal: Portal, customer: Customer, referral: Referral | None, request_id: str) -> int:
         """https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html"""
         first, last = clean_name(customer.name)
-        fields = {
-            "NAME": first or phone,
+        fields: dict[str, object] = {
+            "NAME": first or customer.phone,
             "LAST_NAME": last,
-            "PHONE": [{"VALUE": phone, "VALUE_TYPE": "MOBILE"}],
+            "PHONE": [{"VALUE": customer.phone, "VALUE_TYPE": "MOBILE"}],
             "OPENED": "Y",
         }
+        source = source_fields(referral) if referral else {}
+        try:
+            return await self._add(portal, fields | source, request_id)
+        except Refused:
+            # A portal may have taken the source from its list: the contact is worth more than where it came from.
+            if "SOURCE_ID" not in source:
+                raise
+        del source["SOURCE_ID"]
+        return await self._add(portal, fields | source, request_id)
+
+    async def _add(self, portal: Portal, fields: dict[str, object], request_id: str) -> int:
         result = await self._client.call(portal, "crm.contact.add", {"fields": fields}, request_id=request_id)
         contact_id = wire.number(result)
         if contact_id is None:
             raise Unexpected("no_contact_id", "crm.contact.add answered without an id")
         return contact_id
+
+
+# Of the sources that every portal has from the start.
+# https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html
+_SOURCES = {"ad": "ADVERTISING"}
+
+
+def source_fields(referral: Referral) -> dict[str, object]:
+    """Where a customer came from, as CRM fields."""
+    told = (referral.headline, referral.url, f"ctwa_clid {referral.click_id}" if referral.click_id else None)
+    fields: dict[str, object] = {name.upper(): value[:_FIELD_MAX] for name, value in utm_of(referral).items()}
+    if description := " · ".join(text for text in told if text):
+        fields["SOURCE_DESCRIPTION"] = description
+    if referral.source in _SOURCES:
+        fields["SOURCE_ID"] = _SOURCES[referral.source]
+    return fields
+
+
+_FIELD_MAX = 255

@@ -15,12 +15,13 @@ from zaptrix.bitrix24.proof import Proofs
 from zaptrix.bitrix24.translate import chat_of, to_delivery, to_element, to_notice
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
-from zaptrix.core.message import Notice, Side, Words
+from zaptrix.core.message import Notice, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import CrmMode
 from zaptrix.core.ports import Call
 from zaptrix.core.retry import Patience
+from zaptrix.core.template import Template
 from zaptrix.telemetry.log import logger
 
 # A parcel that has failed this often goes alone: one that makes whole calls fail must not take others with it.
@@ -41,7 +42,7 @@ class Bitrix24:
         self._proofs = Proofs(client, self._contacts)
 
     def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
-        """Words of one line together, in order; a notice is a call of its own."""
+        """What customers said on one line together, in order; a notice is a call of its own."""
         calls: list[list[Parcel]] = []
         filling: dict[tuple[str, int], list[Parcel]] = {}
         for parcel in parcels:
@@ -95,7 +96,10 @@ class Bitrix24:
             return None
         try:
             return await self._contacts.find_or_create(
-                parcel.portal, conversation.customer, request_id=parcel.request_id
+                parcel.portal,
+                conversation.customer,
+                referral=conversation.referral,
+                request_id=parcel.request_id,
             )
         except (TooFast, Unauthorized, Unavailable) as error:
             return error
@@ -115,7 +119,11 @@ class Bitrix24:
         params: dict[str, object] = {
             "CONNECTOR": first.portal.connector_id,
             "LINE": first.channel.line_id,
-            "MESSAGES": [to_element(parcel, parcel.content) for parcel in parcels if isinstance(parcel.content, Words)],
+            "MESSAGES": [
+                to_element(parcel, parcel.content)
+                for parcel in parcels
+                if not isinstance(parcel.content, Notice | Template)
+            ],
         }
         try:
             result = await self._client.call(

@@ -9,12 +9,13 @@ import msgspec
 import phonenumbers
 
 from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import from_bbcode, split_signature, to_bbcode
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, OperatorMessage, Routed, Unroutable
 from zaptrix.core.ids import callback_data
-from zaptrix.core.message import Notice, Words
+from zaptrix.core.message import Notice, Said, Words
 from zaptrix.core.names import clean_name
 from zaptrix.core.notices import notice_text
 from zaptrix.core.parcel import Parcel
@@ -112,7 +113,7 @@ _READERS: dict[str, Callable[[object], Routed]] = {
 # --- to Bitrix24 -----------------------------------------------------------------------------------------------------
 
 
-def to_element(parcel: Parcel, words: Words) -> dict[str, object]:
+def to_element(parcel: Parcel, said: Said) -> dict[str, object]:
     """A customer's message as an element of `imconnector.send.messages`.
 
     https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
@@ -122,7 +123,7 @@ def to_element(parcel: Parcel, words: Words) -> dict[str, object]:
         "message": {
             "id": message_key(parcel),
             "date": int(parcel.created_at.timestamp()),
-            "text": to_bbcode(words.text),
+            "text": to_bbcode(shown(said, parcel.portal.locale)),
         },
         "chat": {"id": parcel.conversation.external_chat_id},
     }

@@ -9,26 +9,31 @@ import msgspec
 from msgspec.structs import replace
 
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.moves import join, relink
+from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import apply_receipts
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMessage, Event, EventState, Receipt, TemplateChange
-from zaptrix.core.identity import bereft, choose, merged
+from zaptrix.core.event import CustomerMessage, CustomerMoved, Event, EventState, Receipt, TemplateChange
+from zaptrix.core.identity import bereft, choose, merged, twins
 from zaptrix.core.ids import ChannelId, ConversationId, EventId
+from zaptrix.core.kinds import Unknown
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Direction, Origin
+from zaptrix.core.message import Direction, Origin, opens_window
 from zaptrix.core.portal import Channel
+from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.store import conversations, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
-from zaptrix.store.messages import NewMessage, Wamid
+from zaptrix.store.messages import NewMessage, Quotable, Wamid
 from zaptrix.store.receipts import Told
 
+_UNKNOWN = "messages.unknown"  # what the door calls a kind that it does not know
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
 
 
@@ -47,6 +52,12 @@ class Spoken(msgspec.Struct, frozen=True):
     def wamid(self) -> Wamid:
         return self.channel.id, self.message.whatsapp_id
 
+    @property
+    def quotes(self) -> Wamid | None:
+        """The message that this one speaks of."""
+        quote = self.message.content.marks.quote
+        return (self.channel.id, quote.whatsapp_id) if quote else None
+
 
 class InboundStep:
     """One batch of events, of many numbers."""
@@ -61,7 +72,9 @@ class InboundStep:
         self._channels: dict[str, Channel] = {}  # by number
         self._cached: dict[Who, Conversation] = {}
         self._talks: dict[Who, Conversation] = {}
-        self._bereft: list[ConversationId] = []
+        self._gone: list[ConversationId] = []  # what the cache knows of these is no longer so
+        self._learned: list[Spoken] = []
+        self._relinked: set[EventId] = set()
         self._moved: set[Lane] = set()  # by receipts
         self._accounts: set[str] = set()  # of ours, whose templates were changed
         self._spoken: list[Spoken] = []
@@ -79,10 +92,16 @@ class InboundStep:
 
     async def write(self, connection: Connection) -> list[Mark]:
         await self._drop_known(connection)
+        await self._relink(connection)
         if self._spoken:
             await self._resolve(connection)
-            await messages.insert(connection, [self._ledger_row(said) for said in self._spoken])
+            known = await self._quotable(connection)
+            await messages.insert(connection, [self._ledger_row(said, known) for said in self._spoken])
             await conversations.hear(connection, self._heard())
+            # Whoever wrote for the first time and moved, both in this batch, was not there to be moved before.
+            await self._relink(connection)
+        if self._learned:
+            await messages.learn(connection, [(said.wamid, said.message.content) for said in self._learned])
         told = [
             Told(channel.id, item.routed)
             for item in self._items
@@ -95,13 +114,22 @@ class InboundStep:
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
-        if self._bereft:
-            await self._cache.invalidate(conversations=self._bereft)
-        await self._cache.put_many([talk for who, talk in self._talks.items() if _is_news(talk, self._cached.get(who))])
-        return self._moved | {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
+        if self._gone:
+            await self._cache.invalidate(conversations=self._gone)
+        await self._cache.put_many(
+            [
+                talk
+                for who, talk in self._talks.items()
+                if talk.id not in self._gone and _is_news(talk, self._cached.get(who))
+            ]
+        )
+        heard = {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
+        others = {bitrix24_lane(channel.portal_id) for channel in self._channels.values()}
+        return self._moved | heard | (others if self._learned or self._relinked else set())
 
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
+        self._learned = [said for said in self._spoken if said.event.name == _UNKNOWN and not _is_unknown(said)]
         if not self._perhaps_seen:
             return
         known = await messages.known(connection, self._perhaps_seen)
@@ -116,26 +144,64 @@ class InboundStep:
             return plain_mark(item)
         if self._channel(item) is None:
             return Mark(item.event, EventState.UNROUTABLE, "no channel has this number")
+        if isinstance(item.routed, CustomerMessage) and isinstance(item.routed.content, Unknown):
+            # The operator sees that something came; the event waits for a version that knows it.
+            return Mark(item.event, EventState.UNROUTABLE, f"an unknown kind of message: {item.routed.content.kind}")
+        if isinstance(item.routed, CustomerMoved) and item.event.id not in self._relinked:
+            return Mark(item.event, EventState.IGNORED, "nobody here had these ids, or it is known")
         if item.event.id in self._twice:
             return Mark(item.event, EventState.IGNORED, "delivered again: the ledger has it")
         return plain_mark(item)
+
+    async def _relink(self, connection: Connection) -> None:
+        """Customers who have other ids now keep their conversations."""
+        for item in self._items:
+            channel = self._channel(item)
+            if not isinstance(item.routed, CustomerMoved) or channel is None or item.event.id in self._relinked:
+                continue
+            changed = await relink(connection, channel, item.routed, item.event.request_id)
+            if changed:
+                self._relinked.add(item.event.id)
+                self._gone += changed
 
     async def _resolve(self, connection: Connection) -> None:
         """Find or create the conversation of every customer who spoke."""
         customers = _customers(self._spoken)
         channels = {said.channel.id: said.channel for said in self._spoken}
+        if self._gone:
+            self._cached = {who: talk for who, talk in self._cached.items() if talk.id not in self._gone}
         asked = [(who[0], c) for who, c in customers.items() if not _says_it_all(self._cached.get(who), c)]
         known: dict[ChannelId, dict[ConversationId, Conversation]] = {channel_id: {} for channel_id in channels}
         for talk in await conversations.known(connection, asked) if asked else []:
             known[talk.channel_id][talk.id] = talk
         for who, customer in customers.items():
-            here, channel = known[who[0]], channels[who[0]]
-            cached = self._cached.get(who)
+            here, cached = known[who[0]], self._cached.get(who)
             if cached is None or not _says_it_all(cached, customer):
-                await self._take_numbers(connection, bereft(customer, here.values()), here)
-                cached = choose(customer, here.values()) or await conversations.add(connection, channel, customer)
+                cached = await self._find(connection, channels[who[0]], customer, here)
             # What one webhook tells of a customer, the next one in this batch may leave out.
-            self._talks[who] = here[cached.id] = replace(cached, customer=merged(cached.customer, customer))
+            told = _without_former_ids(customer, cached)
+            self._talks[who] = here[cached.id] = replace(cached, customer=merged(cached.customer, told))
+
+    async def _find(
+        self,
+        connection: Connection,
+        channel: Channel,
+        customer: Customer,
+        here: dict[ConversationId, Conversation],
+    ) -> Conversation:
+        """The customer's conversation: of several the one that goes on, of none a new one."""
+        found = choose(customer, here.values())
+        if found is not None and customer.bsuid in found.former_bsuids:
+            return found
+        await self._take_numbers(connection, bereft(customer, here.values()), here)
+        talks = twins(customer, here.values())
+        if not talks:
+            return await conversations.add(connection, channel, customer)
+        if len(talks) > 1:
+            self._gone += [talk.id for talk in talks]
+            for talk in talks[1:]:
+                del here[talk.id]
+        return await join(connection, talks, customer)
 
     async def _take_numbers(
         self, connection: Connection, losers: Sequence[Conversation], known: dict[ConversationId, Conversation]
@@ -144,16 +210,31 @@ class InboundStep:
         if not losers:
             return
         await conversations.detach_numbers(connection, [talk.id for talk in losers])
-        self._bereft += [talk.id for talk in losers]
+        self._gone += [talk.id for talk in losers]
         for talk in losers:
             known[talk.id] = replace(talk, customer=replace(talk.customer, wa_id=None, phone=None))
 
-    def _ledger_row(self, said: Spoken) -> NewMessage:
+    async def _quotable(self, connection: Connection) -> dict[Wamid, Quotable]:
+        """What the messages of this batch speak of: of earlier ones, and of each other."""
+        asked = {wamid for said in self._spoken if (wamid := said.quotes)}
+        if not asked:
+            return {}
+        here = {
+            said.wamid: Quotable(
+                conversation_id=self._talks[said.who].id, direction=Direction.INBOUND, content=said.message.content
+            )
+            for said in self._spoken
+            if said.wamid in asked
+        }
+        return here | await messages.quotable(connection, list(asked))
+
+    def _ledger_row(self, said: Spoken, known: Mapping[Wamid, Quotable]) -> NewMessage:
+        talk = self._talks[said.who]
         return NewMessage(
-            conversation=self._talks[said.who],
+            conversation=talk,
             direction=Direction.INBOUND,
             origin=Origin.CUSTOMER,
-            content=said.message.content,
+            content=quoted(said.message.content, talk.id, said.quotes, known),
             request_id=said.event.request_id,
             written_at=said.message.written_at,
             whatsapp_id=said.message.whatsapp_id,
@@ -163,15 +244,34 @@ class InboundStep:
         """What the webhooks told, and no more: what the cache remembers may be out of date."""
         told: dict[ConversationId, Customer] = {}
         last: dict[ConversationId, datetime] = {}
+        ends: dict[ConversationId, datetime] = {}
+        referrals: dict[ConversationId, Referral] = {}
         for said in self._spoken:
-            customer, talk_id = said.message.customer, self._talks[said.who].id
-            told[talk_id] = merged(told[talk_id], customer) if talk_id in told else customer
-            last[talk_id] = said.message.written_at
-        # The window is counted from Meta's clock: a webhook can be days late.
-        ends = {talk_id: at + timedelta(hours=limits.WINDOW_HOURS) for talk_id, at in last.items()}
-        self._talks = {who: _with_window(talk, ends[talk.id]) for who, talk in self._talks.items()}
+            talk = self._talks[said.who]
+            customer = _without_former_ids(said.message.customer, talk)
+            told[talk.id] = merged(told[talk.id], customer) if talk.id in told else customer
+            last[talk.id] = said.message.written_at
+            if opens_window(said.message.content):
+                # The window is counted from Meta's clock: a webhook can be days late.
+                ends[talk.id] = said.message.written_at + timedelta(hours=limits.WINDOW_HOURS)
+            if referral := said.message.content.marks.referral:
+                referrals[talk.id] = referral
+        self._talks = {
+            who: replace(
+                _with_window(talk, ends.get(talk.id)),
+                referral=referrals.get(talk.id, talk.referral),
+                former_bsuids=(),
+            )
+            for who, talk in self._talks.items()
+        }
         return [
-            Heard(id=each, customer=told[each], last_written_at=last[each], window_expires_at=ends[each])
+            Heard(
+                id=each,
+                customer=told[each],
+                last_written_at=last[each],
+                window_expires_at=ends.get(each),
+                referral=referrals.get(each),
+            )
             for each in told
         ]
 
@@ -216,5 +316,18 @@ def _is_news(talk: Conversation, cached: Conversation | None) -> bool:
     return cached is None or replace(cached, window_expires_at=talk.window_expires_at) != talk
 
 
-def _with_window(talk: Conversation, ends: datetime) -> Conversation:
+def _without_former_ids(customer: Customer, talk: Conversation) -> Customer:
+    """What came late under a user id that is no more tells a name, and neither the id nor the number of today."""
+    if customer.bsuid in talk.former_bsuids:
+        return Customer(name=customer.name, username=customer.username)
+    return customer
+
+
+def _is_unknown(said: Spoken) -> bool:
+    return isinstance(said.message.content, Unknown)
+
+
+def _with_window(talk: Conversation, ends: datetime | None) -> Conversation:
+    if ends is None:
+        return talk
     return replace(talk, window_expires_at=max(talk.window_expires_at or ends, ends))

@@ -16,7 +16,7 @@ async def notices_for(
     connection: Connection, said: Sequence[tuple[ConversationId, Notice, datetime]]
 ) -> list[NewMessage]:
     """`said` as ledger rows. A conversation that has no chat in Bitrix24 yet has nobody to tell."""
-    talks = {talk.id: talk for talk in await conversations.by_ids(connection, [row[0] for row in said])}
+    talks = await conversations.by_ids(connection, [row[0] for row in said])
     return [
         NewMessage(
             conversation=talks[conversation_id],

@@ -152,8 +152,8 @@ class Offline:
             if each.recovered and (each.recovered.late or each.recovered.give_up)
             and (ids := parse_external_chat_id(each.external_chat_id or ""))
         )  # fmt: skip
-        talks = await conversations.by_ids(connection, list({talk for talk, _ in counted})) if counted else []
-        own = {talk.id for talk in talks if talk.portal_id == portal.id}
+        talks = await conversations.by_ids(connection, list({talk for talk, _ in counted})) if counted else {}
+        own = {asked for asked, talk in talks.items() if talk.portal_id == portal.id}
         return [
             (talk, recovered_notice(fate, count, self._rules.hours), self._now())
             for (talk, fate), count in counted.items()

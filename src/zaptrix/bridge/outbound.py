@@ -73,9 +73,8 @@ class OutboundStep:
         asked = {ids[1] for item in self._items if (ids := _named(item))}
         cached = {talk.id: talk for talk in self._cached if talk.id in asked}
         missing = list(asked - cached.keys())
-        found = await conversations.by_ids(connection, missing) if missing else []
-        known = [*cached.values(), *found]
-        self._talks = {talk.id: talk for talk in known}
+        # A chat of a conversation that was merged leads to the one that goes on.
+        self._talks = cached | (await conversations.by_ids(connection, missing) if missing else {})
 
     def _ledger_row(self, item: Item) -> NewMessage | None:
         message = _operator_message(item)
@@ -96,8 +95,8 @@ class OutboundStep:
     def _placed(self) -> Iterable[Placed]:
         """What the events tell of chats and sessions that the ledger does not know yet."""
         for item in self._items:
-            talk = self._talk(item)
-            if talk is None:
+            talk, ids = self._talk(item), _named(item)
+            if talk is None or ids is None or talk.id != ids[1]:
                 continue
             match item.routed:
                 case OperatorMessage(bitrix_chat_id=chat_id) if talk.bitrix_chat_id != chat_id:

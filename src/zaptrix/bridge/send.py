@@ -156,12 +156,12 @@ class Sender:
     async def _talk(self, connection: Connection, caller: ApiKey, target: Target) -> Conversation:
         """The conversation that `target` names, made if it has to be."""
         if target.conversation_id is not None:
-            found = await conversations.by_ids(connection, [target.conversation_id])
-            if not found or not _may_touch(caller, found[0].portal_id):
+            talk = (await conversations.by_ids(connection, [target.conversation_id])).get(target.conversation_id)
+            if talk is None or not _may_touch(caller, talk.portal_id):
                 raise NoSuchTarget("conversation_id")
-            if target.channel_id not in {None, found[0].channel_id}:
+            if target.channel_id not in {None, talk.channel_id}:
                 raise BadTarget("conversation_id", "belongs to another channel than channel_id")
-            return found[0]
+            return talk
         assert target.channel_id is not None
         assert target.to is not None
         return await _with_customer(connection, await _channel(connection, caller, target.channel_id), target.to)

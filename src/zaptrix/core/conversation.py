@@ -8,6 +8,7 @@ import msgspec
 
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId, external_chat_id
+from zaptrix.core.referral import Referral
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_session_id: int | None = None
     bitrix_contact_id: int | None = None
     window_expires_at: datetime | None = None
+    referral: Referral | None = None  # the last ad or post that the customer came from
+    former_bsuids: tuple[str, ...] = ()  # names by which it was asked for, and which are the customer's no more
 
     @property
     def external_chat_id(self) -> str:

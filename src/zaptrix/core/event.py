@@ -10,7 +10,7 @@ import msgspec
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import EventId, MessageId
 from zaptrix.core.lanes import Lane
-from zaptrix.core.message import Content, Side, State
+from zaptrix.core.message import Content, Said, Side, State
 
 
 class EventState(StrEnum):
@@ -55,8 +55,19 @@ class CustomerMessage(msgspec.Struct, frozen=True, kw_only=True):
     phone_number_id: str
     customer: Customer
     whatsapp_id: str
-    content: Content
+    content: Said
     written_at: datetime  # by Meta's clock, whole seconds
+
+
+class CustomerMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer has other ids now; not written by the customer. `number_changed`: the old number is theirs no more."""
+
+    phone_number_id: str
+    whatsapp_id: str
+    before: Customer
+    now: Customer
+    number_changed: bool
+    at: datetime
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,5 +148,13 @@ class Unroutable(msgspec.Struct, frozen=True):
 
 
 Routed = (
-    CustomerMessage | OperatorMessage | Receipt | DialogStarted | ConnectorLost | TemplateChange | Ignored | Unroutable
+    CustomerMessage
+    | CustomerMoved
+    | OperatorMessage
+    | Receipt
+    | DialogStarted
+    | ConnectorLost
+    | TemplateChange
+    | Ignored
+    | Unroutable
 )

@@ -13,7 +13,7 @@ def choose(customer: Customer, known: Iterable[Conversation]) -> Conversation | 
     rows = list(known)
     if customer.bsuid:
         for row in rows:
-            if row.customer.bsuid == customer.bsuid:
+            if customer.bsuid in (row.customer.bsuid, *row.former_bsuids):
                 return row
     # The same phone under another user id, without a word from Meta, is a number that was given to somebody else.
     free = [row for row in rows if not (customer.bsuid and row.customer.bsuid)]
@@ -34,12 +34,30 @@ def bereft(customer: Customer, known: Iterable[Conversation]) -> list[Conversati
         row
         for row in known
         if row.customer.bsuid
-        and row.customer.bsuid != customer.bsuid
-        and (
-            (customer.wa_id and row.customer.wa_id == customer.wa_id)
-            or (customer.phone and row.customer.phone == customer.phone)
-        )
+        and customer.bsuid not in (row.customer.bsuid, *row.former_bsuids)
+        and _same_number(row, customer)
     ]
+
+
+def twins(customer: Customer, known: Iterable[Conversation]) -> list[Conversation]:
+    """All of `known` that are this customer's, the one that keeps the talk first: who has a chat, then who knows more.
+
+    A conversation that was opened by phone number knows no user id; when one with the user id is there as well, both
+    are the same person.
+    """
+    rows = list(known)
+    chosen = choose(customer, rows)
+    if chosen is None or not customer.bsuid:
+        return [chosen] if chosen else []
+    others = [row for row in rows if row.id != chosen.id and not row.customer.bsuid and _same_number(row, customer)]
+    return sorted([chosen, *others], key=lambda row: row.bitrix_chat_id is None)
+
+
+def _same_number(row: Conversation, customer: Customer) -> bool:
+    return bool(
+        (customer.wa_id and row.customer.wa_id == customer.wa_id)
+        or (customer.phone and row.customer.phone == customer.phone)
+    )
 
 
 def merged(old: Customer, new: Customer) -> Customer:

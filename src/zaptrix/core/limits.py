@@ -24,6 +24,14 @@ WHATSAPP_TEXT_MAX = 4_096
 PAIR_INTERVAL_S = 6.0
 PAIR_BURST = 45
 WINDOW_HOURS = 24
+WAMID_CHARACTERS_MAX = 255
+# What one message of a customer can hold of anything; the rest is cut, and stands in the journal.
+FIELD_CHARACTERS_MAX = 1_000
+CARDS_MAX = 50
+VCARD_CHARACTERS_MAX = 64 * 1024
+ANSWERS_MAX = 50
+ORDER_LINES_MAX = 100
+QUOTE_CHARACTERS_MAX = 300
 
 # Templates. https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components
 TEMPLATE_HEADER_MAX = 60

@@ -5,7 +5,24 @@ from __future__ import annotations
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
+from zaptrix.core.kinds import (
+    NO_MARKS,
+    Cards,
+    Edited,
+    InGroup,
+    Location,
+    Marks,
+    Order,
+    Quote,
+    Reaction,
+    Reply,
+    Revoked,
+    Unknown,
+    Unsupported,
+    Wordless,
+)
 from zaptrix.core.template import Template
 from zaptrix.core.text import Text
 
@@ -53,11 +70,41 @@ class State(StrEnum):
 OPEN_STATES = (State.PENDING, State.SENDING, State.VERIFYING)
 
 
-class Words(msgspec.Struct, frozen=True, tag="text"):
+class Words(msgspec.Struct, frozen=True, tag="text", omit_defaults=True):
     """A text message. `author` is the operator's name, when the portal told it."""
 
     text: Text
     author: str | None = None
+    marks: Marks = NO_MARKS
+
+
+class MediaKind(StrEnum):
+    """What a file is shown as: the kind of a message that carries one."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+    STICKER = "sticker"
+
+
+class Media(msgspec.Struct, frozen=True, tag="media", kw_only=True, omit_defaults=True):
+    """A file, by where it is to be fetched: its id at Meta, or the portal's address of it.
+
+    `name`, `mime`, `size` and `sha256` are what the sender says of it; nothing is built on them. `voice`: recorded in
+    the chat. `author` is the operator's name, when the portal told it.
+    """
+
+    kind: MediaKind
+    source: str
+    caption: Text = Text()
+    name: str | None = None
+    mime: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    voice: bool = False
+    author: str | None = None
+    marks: Marks = NO_MARKS
 
 
 class Notice(msgspec.Struct, frozen=True, tag="notice", omit_defaults=True):
@@ -67,21 +114,67 @@ class Notice(msgspec.Struct, frozen=True, tag="notice", omit_defaults=True):
     params: dict[str, str] = {}
 
 
-Content = Words | Template | Notice
-
-_KINDS: dict[type[Content], str] = {Words: "text", Template: "template", Notice: "notice"}
+Said = Words | Media | Wordless
+"""What a person says."""
+Content = Words | Media | Wordless | Template | Notice
 
 
 def kind_of(content: Content) -> str:
     """The kind of a message, as the ledger and the API name it."""
-    return _KINDS[type(content)]
+    if isinstance(content, Media):
+        return "voice" if content.voice else content.kind.value
+    tag = content.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag
+
+
+def gist_of(content: Content) -> str:
+    """The words in a message, whatever its kind, in one text without marks; empty when it has none."""
+    match content:
+        case Words(text=text) | Edited(text=text):
+            return text.plain
+        case Media(caption=caption, name=name):
+            return _joined(name, caption.plain)
+        case Location(name=name, address=address):
+            return _joined(name, address)
+        case Cards(cards=cards):
+            return ", ".join(card.name or next(iter(card.phones), "") for card in cards)
+        case Reply(title=title):
+            return title or ""
+        case Reaction(emoji=emoji):
+            return emoji or ""
+        case Order(note=note):
+            return note or ""
+        case InGroup(text=said):
+            return said
+        case Template(shown=words):
+            return words
+        case Revoked() | Unsupported() | Unknown() | Notice():
+            return ""
 
 
 def shown(content: Content) -> str | None:
-    """What people read of a message; None of a notice, which is told in the portal's language."""
-    match content:
-        case Words(text=text):
-            return text.plain
-        case Template(shown=text):
-            return text
-    return None
+    """What people read of a message; None when that is nothing, and of a notice, which has the portal's language."""
+    return gist_of(content) or None
+
+
+def quote_of(content: Content) -> Quote | None:
+    """The message that this one speaks of."""
+    return None if isinstance(content, Notice | Template) else content.marks.quote
+
+
+def with_quote(content: Said, quote: Quote) -> Said:
+    """`content`, with what is known of the message that it speaks of."""
+    return replace(content, marks=replace(content.marks, quote=quote))
+
+
+def opens_window(content: Content) -> bool:
+    """Whether WhatsApp's 24 hours begin anew. What does not surely open them is taken as not opening them.
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+    """
+    return not isinstance(content, Reaction | Edited | Revoked | InGroup)
+
+
+def _joined(*texts: str | None) -> str:
+    return " · ".join(text for text in texts if text)

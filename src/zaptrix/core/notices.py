@@ -177,6 +177,14 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "Not sent to the customer: {count} reply or replies with a file that had not reached the gateway. "
         "Send the file again.",
     },
+    "number_changed": {
+        _PT: "O cliente mudou de número no WhatsApp: agora é {phone}. A conversa continua aqui.",
+        _EN: "The customer has another number on WhatsApp: it is {phone} now. The conversation goes on here.",
+    },
+    "number_hidden": {
+        _PT: "O cliente mudou de número no WhatsApp, e o WhatsApp não mostra o novo. A conversa continua aqui.",
+        _EN: "The customer has another number on WhatsApp, which it does not show. The conversation goes on here.",
+    },
     "sent_by_api": {
         _PT: "Enviado ao cliente pela integração: {text}",
         _EN: "Sent to the customer by the integration: {text}",

@@ -12,14 +12,18 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.core.portal import Channel
+from zaptrix.core.referral import Referral
 from zaptrix.store.database import Connection, Record
 
 COLUMNS = """c.id AS conversation_id, c.portal_id, c.channel_id, c.bsuid, c.wa_id, c.phone, c.contact_name,
 c.username, c.bitrix_chat_id AS chat_id, c.bitrix_session_id AS session_id, c.bitrix_contact_id AS contact_id,
-c.window_expires_at"""
+c.window_expires_at, c.referral"""
 
 
-def conversation_of(row: Record) -> Conversation:
+_referral = msgspec.json.Decoder(Referral).decode
+
+
+def conversation_of(row: Record, former_bsuids: tuple[str, ...] = ()) -> Conversation:
     """A conversation from a row that holds `COLUMNS`."""
     return Conversation(
         id=ConversationId(row["conversation_id"]),
@@ -36,10 +40,12 @@ def conversation_of(row: Record) -> Conversation:
         bitrix_session_id=row["session_id"],
         bitrix_contact_id=row["contact_id"],
         window_expires_at=row["window_expires_at"],
+        referral=_referral(row["referral"]) if row["referral"] else None,
+        former_bsuids=former_bsuids,
     )
 
 
-# Three look-ups by an index each: under one OR, a list of customers over many channels would be a join of everything.
+# An index for each name: under one OR, a list of customers over many channels would be a join of everything.
 _KNOWN = f"""
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS a(channel_id, bsuid, wa_id, phone)
@@ -47,8 +53,15 @@ WITH asked AS MATERIALIZED (
     SELECT c.id FROM asked a JOIN conversation_mapping c ON c.channel_id = a.channel_id AND c.bsuid = a.bsuid
     UNION SELECT c.id FROM asked a JOIN conversation_mapping c ON c.channel_id = a.channel_id AND c.wa_id = a.wa_id
     UNION SELECT c.id FROM asked a JOIN conversation_mapping c ON c.channel_id = a.channel_id AND c.phone = a.phone
+), by_any_name AS (
+    SELECT id, array_agg(former) FILTER (WHERE former IS NOT NULL) AS former FROM (
+        SELECT id, NULL AS former FROM found
+        UNION ALL SELECT f.conversation_id, f.bsuid FROM asked a
+            JOIN former_identity f ON f.channel_id = a.channel_id AND f.bsuid = a.bsuid) n
+    GROUP BY id
 )
-SELECT {COLUMNS} FROM found JOIN conversation_mapping c ON c.id = found.id ORDER BY c.last_message_at DESC
+SELECT {COLUMNS}, n.former FROM by_any_name n JOIN conversation_mapping c ON c.id = n.id
+WHERE c.merged_into IS NULL ORDER BY c.last_message_at DESC
 """  # noqa: S608
 
 
@@ -61,7 +74,7 @@ async def known(connection: Connection, asked: Sequence[tuple[ChannelId, Custome
         [c.wa_id for _, c in asked],
         [c.phone for _, c in asked],
     )
-    return [conversation_of(row) for row in rows]
+    return [conversation_of(row, tuple(row["former"] or ())) for row in rows]
 
 
 _ADD = f"""
@@ -114,7 +127,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     id: ConversationId
     customer: Customer
     last_written_at: datetime
-    window_expires_at: datetime
+    window_expires_at: datetime | None  # None: nothing that was said opens it
+    referral: Referral | None = None
 
 
 # A webhook can be a week late: neither the window nor the last time moves back. A number may stand in an older
@@ -122,7 +136,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 _HEAR = f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
-        $7::text[], $8::text[]) AS t(id, at, window_ends, bsuid, wa_id, phone, username, name) ORDER BY id
+        $7::text[], $8::text[], $9::text[]) AS t(id, at, window_ends, bsuid, wa_id, phone, username, name, referral)
+    ORDER BY id
 ), {EACH_IN_ORDER}
 UPDATE conversation_mapping c SET
     last_message_at = greatest(c.last_message_at, h.at),
@@ -132,7 +147,7 @@ UPDATE conversation_mapping c SET
         SELECT 1 FROM conversation_mapping o WHERE o.portal_id = c.portal_id AND o.channel_id = c.channel_id
             AND o.meta_whatsapp_id = h.wa_id) THEN c.meta_whatsapp_id ELSE h.wa_id END,
     username = coalesce(h.username, c.username), contact_name = coalesce(left(h.name, 255), c.contact_name),
-    updated_at = now()
+    referral = coalesce(h.referral::jsonb, c.referral), updated_at = now()
 FROM mine h WHERE c.id = h.id
 """  # noqa: S608
 
@@ -149,6 +164,7 @@ async def hear(connection: Connection, heard: Sequence[Heard]) -> None:
         [h.customer.phone for h in heard],
         [h.customer.username for h in heard],
         [h.customer.name for h in heard],
+        [msgspec.json.encode(h.referral).decode() if h.referral else None for h in heard],
     )
 
 
@@ -193,7 +209,10 @@ async def place(connection: Connection, placed: Sequence[Placed]) -> None:
     )
 
 
-_BY_IDS = f"SELECT {COLUMNS} FROM conversation_mapping c WHERE c.id = ANY($1)"  # noqa: S608
+_BY_IDS = f"""
+SELECT a.id AS asked, {COLUMNS} FROM conversation_mapping a
+JOIN conversation_mapping c ON c.id = coalesce(a.merged_into, a.id) WHERE a.id = ANY($1)
+"""  # noqa: S608
 _TOUCH = f"""
 WITH {_IN_ORDER}
 UPDATE conversation_mapping c SET last_message_at = greatest(last_message_at, now()), updated_at = now()
@@ -201,8 +220,9 @@ FROM mine WHERE c.id = mine.id
 """  # noqa: S608
 
 
-async def by_ids(connection: Connection, ids: Sequence[ConversationId]) -> list[Conversation]:
-    return [conversation_of(row) for row in await connection.fetch(_BY_IDS, ids)]
+async def by_ids(connection: Connection, ids: Sequence[ConversationId]) -> dict[ConversationId, Conversation]:
+    """Conversations by the id that was asked for; one that was merged into another is that other one."""
+    return {ConversationId(row["asked"]): conversation_of(row) for row in await connection.fetch(_BY_IDS, ids)}
 
 
 async def touch(connection: Connection, ids: Sequence[ConversationId]) -> None:
@@ -231,7 +251,7 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
 _VIEW = ", ".join(ConversationView.__struct_fields__)
 _LIST = f"""
 SELECT {_VIEW} FROM conversation_mapping
-WHERE ($1::uuid IS NULL OR portal_id = $1) AND ($2::uuid IS NULL OR channel_id = $2)
+WHERE merged_into IS NULL AND ($1::uuid IS NULL OR portal_id = $1) AND ($2::uuid IS NULL OR channel_id = $2)
     AND ($3::timestamptz IS NULL OR (last_message_at, id) < ($3, $4))
 ORDER BY last_message_at DESC, id DESC LIMIT $5
 """  # noqa: S608

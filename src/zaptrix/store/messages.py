@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.ids import ChannelId, MessageId, PortalId
+from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Content, Direction, Origin, kind_of
 from zaptrix.store.database import Connection, Record
 
@@ -88,6 +88,57 @@ async def known(connection: Connection, ids: Sequence[Wamid]) -> set[Wamid]:
     """Those of `ids`, WhatsApp's with their channels, that are in the ledger."""
     rows = await connection.fetch(_KNOWN, [one[0] for one in ids], [one[1] for one in ids])
     return {(ChannelId(row["channel_id"]), row["whatsapp_id"]) for row in rows}
+
+
+class Quotable(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of the ledger that another one may speak of."""
+
+    conversation_id: ConversationId
+    direction: Direction
+    content: Content
+
+
+_QUOTABLE = """
+SELECT m.channel_id, m.whatsapp_id, m.conversation_id, m.direction, m.content
+FROM unnest($1::uuid[], $2::text[]) AS a(channel_id, whatsapp_id)
+JOIN message m ON m.channel_id = a.channel_id AND m.whatsapp_id = a.whatsapp_id
+"""
+
+
+async def quotable(connection: Connection, ids: Sequence[Wamid]) -> dict[Wamid, Quotable]:
+    """What was said under `ids`, those that are in the ledger."""
+    rows = await connection.fetch(_QUOTABLE, [one[0] for one in ids], [one[1] for one in ids])
+    return {
+        (ChannelId(row["channel_id"]), row["whatsapp_id"]): Quotable(
+            conversation_id=ConversationId(row["conversation_id"]),
+            direction=Direction(row["direction"]),
+            content=_decode(row["content"]),
+        )
+        for row in rows
+    }
+
+
+# A message that was shown as "not known" is understood now: it goes once more, as what it is.
+_LEARN = """
+UPDATE message m SET kind = l.kind, content = l.content::jsonb, state = 'pending', due_at = now(), attempts = 0,
+    error_code = NULL, error_detail = NULL, sent_at = NULL, dead_at = NULL
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS l(channel_id, whatsapp_id, kind, content)
+WHERE m.channel_id = l.channel_id AND m.whatsapp_id = l.whatsapp_id AND m.kind = 'unknown'
+    AND m.state NOT IN ('sending', 'verifying')
+RETURNING m.id
+"""
+
+
+async def learn(connection: Connection, learned: Sequence[tuple[Wamid, Content]]) -> int:
+    """Give messages of unknown kind their content, to be delivered again; how many there were."""
+    rows = await connection.fetch(
+        _LEARN,
+        [wamid[0] for wamid, _ in learned],
+        [wamid[1] for wamid, _ in learned],
+        [kind_of(content) for _, content in learned],
+        [_encode(content).decode() for _, content in learned],
+    )
+    return len(rows)
 
 
 _CONTENTS = "SELECT id, content FROM message WHERE id = ANY($1)"

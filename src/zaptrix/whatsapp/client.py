@@ -21,6 +21,7 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import NumberTokens, Pace
 from zaptrix.core.template import Definition
 from zaptrix.whatsapp import codes, wire
+from zaptrix.whatsapp.items import Fault
 from zaptrix.whatsapp.templates import CreatedTemplate, TemplatePage, definition_of
 
 CONNECT_S = 5.0
@@ -253,7 +254,7 @@ def _answer(status: int, body: bytes, shape: type[T], *, repeatable: bool) -> T:
         raise (Unavailable if repeatable else Unclear)("no_json", "200 without a JSON object") from error
 
 
-def _fault(body: bytes) -> wire.Fault | None:
+def _fault(body: bytes) -> Fault | None:
     if b'"error"' not in body:
         return None
     try:

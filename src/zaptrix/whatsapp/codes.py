@@ -12,7 +12,7 @@ from zaptrix.core import codes
 from zaptrix.core.codes import Kind, Rule
 from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
 from zaptrix.whatsapp import account_codes, admin_codes, message_codes
-from zaptrix.whatsapp.wire import Fault
+from zaptrix.whatsapp.items import Fault
 
 PAGE = "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
 

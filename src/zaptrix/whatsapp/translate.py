@@ -8,24 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Event, Ignored, Receipt, Routed, Unroutable
 from zaptrix.core.ids import parse_callback_data
-from zaptrix.core.message import State, Words
+from zaptrix.core.kinds import Cards
+from zaptrix.core.limits import WAMID_CHARACTERS_MAX
+from zaptrix.core.message import Said, State
 from zaptrix.core.phone import e164
 from zaptrix.core.states import STATUS_STATES
-from zaptrix.core.text import Text, plain_text, rich_text
 from zaptrix.whatsapp import codes
-from zaptrix.whatsapp.markup import from_whatsapp
+from zaptrix.whatsapp.items import Fault, Message
+from zaptrix.whatsapp.kinds import content_of
+from zaptrix.whatsapp.moves import BSUID_MAX, WA_ID_MAX, moved
 from zaptrix.whatsapp.templates import CHANGES, template_change
-from zaptrix.whatsapp.wire import Contact, Fault, Item, ItemValue, Message, Piece, Status, Unreadable, read
+from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, Unreadable, read
 
 # Ids are opaque, and longer than this they are none; a name that is longer is cut.
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
-WAMID_MAX = 255
 PHONE_NUMBER_ID_MAX = 32
-BSUID_MAX = 150
-WA_ID_MAX = 20
 NAME_MAX = 255
 USERNAME_MAX = 64
 
@@ -59,12 +61,14 @@ def _message(value: ItemValue, event: Event) -> Routed:
     if not value.messages:
         return Unroutable("no message in it")
     item = value.messages[0]
-    if item.type in _SILENT:
-        return Ignored(f"messages.{item.type}")
-    if item.group_id:
-        return Ignored("a group's message")
-    customer = _customer(item, value.contacts)
     phone_number_id = value.metadata.phone_number_id
+    # Not written by a customer: they must neither show as hers nor open the 24-hour window.
+    if item.type == "system":
+        return moved(item, phone_number_id, _moment(item.timestamp, event.received_at))
+    if item.type == "request_welcome":
+        return Ignored("messages.request_welcome")
+    content = content_of(item)
+    customer = _with_own_number(_customer(item, value.contacts), item, content)
     if not item.id or not customer.key or not phone_number_id:
         return Unroutable("a message without id, sender or number")
     if (
@@ -77,13 +81,9 @@ def _message(value: ItemValue, event: Event) -> Routed:
         phone_number_id=phone_number_id,
         customer=customer,
         whatsapp_id=item.id,
-        content=Words(_shown(item)),
+        content=content,
         written_at=_moment(item.timestamp, event.received_at),
     )
-
-
-# Not written by a customer: they must neither show in the chat nor open the 24-hour window.
-_SILENT = frozenset({"system", "request_welcome"})
 
 
 def _customer(item: Message, contacts: list[Contact]) -> Customer:
@@ -98,6 +98,17 @@ def _customer(item: Message, contacts: list[Contact]) -> Customer:
         # Older samples write the username with "@", current ones without.
         username=((profile.username or "").removeprefix("@")[:USERNAME_MAX] or None) if profile else None,
     )
+
+
+def _with_own_number(customer: Customer, item: Message, content: Said) -> Customer:
+    """A customer who hid the number and gave it on our request has one now.
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
+    """
+    if customer.wa_id or not (isinstance(content, Cards) and content.own):
+        return customer
+    wa_id = next((entry.wa_id for card in item.contacts or () for entry in card.phones if entry.wa_id), None)
+    return replace(customer, wa_id=wa_id, phone=e164(wa_id)) if wa_id else customer
 
 
 def _contact_of(item: Message, contacts: list[Contact]) -> Contact:
@@ -115,77 +126,8 @@ def _contact_of(item: Message, contacts: list[Contact]) -> Contact:
     return Contact(profile=only.profile) if item.from_ or item.from_user_id else only
 
 
-def _shown(item: Message) -> Text:
-    """What the operator reads. Kinds that are not carried yet show as a line that names them and what can be read."""
-    if item.type == "text" and item.text is not None and item.text.body:
-        return from_whatsapp(item.text.body)
-    label = plain_text(f"[{_LABELS.get(item.type, _UNKNOWN)}]")
-    readable = _READABLE.get(item.type, _nothing)(item)
-    return rich_text((*label.spans, *plain_text(" ").spans, *from_whatsapp(readable).spans)) if readable else label
-
-
-# The portal's language is not known to this room, so a label says it twice.
-_UNKNOWN = "mensagem não suportada: peça ao cliente que a envie de outra forma / unsupported message: ask to resend"
-_LABELS = {
-    "text": "mensagem vazia / empty message",
-    "image": "imagem / image",
-    "video": "vídeo / video",
-    "audio": "áudio / audio",
-    "document": "documento / document",
-    "sticker": "figurinha / sticker",
-    "location": "localização / location",
-    "contacts": "contato / contact",
-    "interactive": "resposta / reply",
-    "button": "resposta / reply",
-    "reaction": "reação / reaction",
-    "order": "pedido / order",
-    "edit": "mensagem editada / edited message",
-    "revoke": "mensagem apagada / deleted message",
-}
-
-
-def _nothing(_item: Message) -> str:
-    return ""
-
-
-def _piece(get: Callable[[Message], Piece | None], *fields: str) -> Callable[[Message], str]:
-    """A reader of the fields of a piece, those that are there, one after another."""
-
-    def readable(item: Message) -> str:
-        piece = get(item)
-        return " · ".join(text for field in fields if (text := getattr(piece, field, None)))
-
-    return readable
-
-
-def _interactive(item: Message) -> str:
-    reply = item.interactive
-    if reply is None:
-        return ""
-    piece = reply.button_reply or reply.list_reply or reply.nfm_reply
-    return (piece.title or piece.body or "") if piece else ""
-
-
-def _edited(item: Message) -> str:
-    message = item.edit.message if item.edit else None
-    return message.text.body if message and message.text else ""
-
-
-_READABLE: dict[str, Callable[[Message], str]] = {
-    "image": _piece(lambda item: item.image, "caption"),
-    "video": _piece(lambda item: item.video, "caption"),
-    "document": _piece(lambda item: item.document, "filename", "caption"),
-    "location": _piece(lambda item: item.location, "name", "address"),
-    "button": _piece(lambda item: item.button, "text"),
-    "reaction": _piece(lambda item: item.reaction, "emoji"),
-    "order": _piece(lambda item: item.order, "text"),
-    "interactive": _interactive,
-    "edit": _edited,
-}
-
-
 def _too_long(wamid: str, phone_number_id: str) -> bool:
-    return len(wamid) > WAMID_MAX or len(phone_number_id) > PHONE_NUMBER_ID_MAX
+    return len(wamid) > WAMID_CHARACTERS_MAX or len(phone_number_id) > PHONE_NUMBER_ID_MAX
 
 
 def _moment(timestamp: str | None, received_at: datetime) -> datetime:

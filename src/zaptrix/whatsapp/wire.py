@@ -13,8 +13,21 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
-from msgspec.inspect import Field, IntType, ListType, NoneType, StrType, StructType, UnionType, type_info
+from msgspec.inspect import (
+    BoolType,
+    Field,
+    FloatType,
+    IntType,
+    ListType,
+    NoneType,
+    StrType,
+    StructType,
+    UnionType,
+    type_info,
+)
 from msgspec.inspect import Type as ShapeType
+
+from zaptrix.whatsapp.items import Fault, Message
 
 BROKEN = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What reading foreign bytes may raise."""
@@ -94,76 +107,6 @@ class Contact(msgspec.Struct, frozen=True):
     profile: Profile | None = None
     wa_id: str | None = None
     user_id: str | None = None
-
-
-class ErrorData(msgspec.Struct, frozen=True):
-    details: str | None = None
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """An error as webhooks and answers carry it."""
-
-    code: int = 0
-    title: str | None = None
-    message: str | None = None
-    error_subcode: int | None = None
-    error_user_msg: str | None = None
-    error_data: ErrorData | None = None
-    fbtrace_id: str | None = None
-
-
-class Text(msgspec.Struct, frozen=True):
-    body: str = ""
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """What can be shown of a kind of message that is not carried whole yet."""
-
-    caption: str | None = None
-    filename: str | None = None
-    text: str | None = None
-    title: str | None = None
-    emoji: str | None = None
-    name: str | None = None
-    address: str | None = None
-    body: str | None = None
-
-
-class Interactive(msgspec.Struct, frozen=True):
-    type: str | None = None
-    button_reply: Piece | None = None
-    list_reply: Piece | None = None
-    nfm_reply: Piece | None = None
-
-
-class Edited(msgspec.Struct, frozen=True):
-    type: str | None = None
-    text: Text | None = None
-
-
-class Edit(msgspec.Struct, frozen=True):
-    message: Edited | None = None
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One of `messages[]`."""
-
-    id: str = ""
-    from_: str | None = msgspec.field(default=None, name="from")
-    from_user_id: str | None = None
-    group_id: str | None = None
-    timestamp: str | None = None
-    type: str = ""
-    text: Text | None = None
-    image: Piece | None = None
-    video: Piece | None = None
-    document: Piece | None = None
-    location: Piece | None = None
-    button: Piece | None = None
-    reaction: Piece | None = None
-    order: Piece | None = None
-    interactive: Interactive | None = None
-    edit: Edit | None = None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -297,6 +240,10 @@ def _lenient(shape: ShapeType, value: Any) -> Any:
             return _text(value)
         case IntType() if isinstance(value, int | float | str):
             return _whole(value)
+        case FloatType() if isinstance(value, int | float | str):
+            return _decimal(value)
+        case BoolType() if isinstance(value, bool | int | str):
+            return value in (True, "true")
     raise _Misfit
 
 
@@ -324,6 +271,13 @@ def _or_none(shape: ShapeType, value: Any) -> Any:
         return _lenient(shape, value)
     except _Misfit:
         return None
+
+
+def _decimal(value: float | str) -> float:
+    try:
+        return float(value)
+    except (ValueError, OverflowError) as error:
+        raise _Misfit from error
 
 
 def _text(value: Any) -> str:

@@ -43,13 +43,14 @@ async def list_conversations(
 async def list_messages(
     request: Request[Any, Any, Any], conversation_id: UUID, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Page[MessageView]:
-    """The newest first."""
+    """The newest first. A conversation that was merged into another shows that one's."""
     before, only = place_of(cursor, int), caller_of(request).portal_id
     async with app_of(request).database.connection() as connection:
-        talk = await conversations.by_ids(connection, [ConversationId(conversation_id)])
-        if not talk or only not in {None, talk[0].portal_id}:
+        asked = ConversationId(conversation_id)
+        talk = (await conversations.by_ids(connection, [asked])).get(asked)
+        if talk is None or only not in {None, talk.portal_id}:
             raise no_such("conversation")
-        found = await views.of_conversation(connection, conversation_id, only, before, limit + 1)
+        found = await views.of_conversation(connection, talk.id, only, before, limit + 1)
     return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from zaptrix.bridge.explain import Explanation, explain
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.message import Content, Notice, Words, shown
+from zaptrix.core.message import Content, Media, Notice, Words, shown
 from zaptrix.core.portal import Locale
 from zaptrix.core.text import plain_text
 from zaptrix.store import views
@@ -63,10 +63,13 @@ class MessageStory(Struct, frozen=True, kw_only=True):
     """A message with its words, every failed attempt, and what happened to it in the order in which it happened."""
 
     message: MessageView
-    text: str | None
+    text: Annotated[str | None, Meta(description="The words in it, whatever its kind; null when it has none.")]
     author: str | None
     notice: Annotated[str | None, Meta(description="The code of a line from the gateway to the operator.")]
     explanation: Annotated[Explanation | None, Meta(description="Of the error that the message stands in.")]
+    content: Annotated[
+        dict[str, Any], Meta(description="All of it, as the ledger keeps it; `type` names which fields there are.")
+    ]
     attempts: list[AttemptView]
     timeline: list[Moment]
 
@@ -109,9 +112,10 @@ def _story(found: MessageDetail, locale: Locale) -> MessageStory:
     return MessageStory(
         message=found.message,
         text=shown(content),
-        author=content.author if isinstance(content, Words) else None,
+        author=content.author if isinstance(content, Words | Media) else None,
         notice=content.code if isinstance(content, Notice) else None,
         explanation=explain(found.message, locale),
+        content=found.content,
         attempts=found.attempts,
         timeline=_timeline(found.message, found.attempts),
     )

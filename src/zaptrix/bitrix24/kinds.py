@@ -1,0 +1,235 @@
+"""What a customer said, as the operator reads it: quotes, marks and every kind without words of its own. Pure.
+
+An open line takes text alone, so a place is a link to a map, a reaction a line that names what it is about.
+https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from zaptrix.core.kinds import (
+    NO_MARKS,
+    Answer,
+    Card,
+    Cards,
+    Edited,
+    Forwarded,
+    InGroup,
+    Location,
+    Marks,
+    Order,
+    OrderLine,
+    Quote,
+    Reaction,
+    Reply,
+    ReplyWay,
+    Revoked,
+    Unknown,
+    Unsupported,
+)
+from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
+from zaptrix.core.message import Media, Said, Words, kind_of
+from zaptrix.core.phrases import PHRASES, phrase
+from zaptrix.core.portal import Locale
+from zaptrix.core.referral import Referral
+from zaptrix.core.text import Mark, Span, Text, rich_text
+
+_QUOTE_LINES_MAX = 5
+
+Lines = list[list[Span]]
+
+
+def shown(content: Said, locale: Locale) -> Text:
+    """`content` as the operator reads it; never empty."""
+    if isinstance(content, Words) and content.text and content.marks == NO_MARKS:
+        return content.text
+    lines = [*_marks(content.marks, locale), *_SHOWN[type(content)](content, locale)]
+    spans: list[Span] = []
+    for number, line in enumerate(lines):
+        spans += [Span("\n"), *line] if number else line
+    return rich_text(spans)
+
+
+def _line(*texts: str | None) -> list[Span]:
+    return [Span("".join(text for text in texts if text))]
+
+
+def _label(label: str, value: str | None = None) -> list[Span]:
+    return _line(label, f": {value}" if value else None)
+
+
+# --- marks -----------------------------------------------------------------------------------------------------------
+
+
+def _marks(marks: Marks, locale: Locale) -> Lines:
+    lines: Lines = []
+    if marks.referral:
+        lines += _referral(marks.referral, locale)
+    if marks.forwarded:
+        code = "forwarded_often" if marks.forwarded is Forwarded.OFTEN else "forwarded"
+        lines.append([Span(phrase(code, locale), (Mark.ITALIC,))])
+    if marks.product:
+        lines.append(_label(phrase("about_product", locale), marks.product.retailer_id))
+    if marks.quote:
+        lines += _quote(marks.quote, locale)
+    return lines
+
+
+def _referral(referral: Referral, locale: Locale) -> Lines:
+    label = phrase("from_post" if referral.source == "post" else "from_ad", locale)
+    told = " — ".join(text for text in (referral.headline, referral.url) if text)
+    return [_label(label, told)]
+
+
+def _quote(quote: Quote, locale: Locale) -> Lines:
+    if quote.kind is None:
+        return [[Span(phrase("quote_lost", locale), (Mark.QUOTE,))]]
+    who = phrase("quote_ours" if quote.ours else "quote_theirs", locale)
+    what = "" if quote.kind == "text" and quote.gist else f"[{phrase(quote.kind, locale)}] "
+    gist = quote.gist[:QUOTE_CHARACTERS_MAX]
+    words = f"{who}: {what}{gist}{'…' if len(gist) < len(quote.gist) else ''}".strip()
+    lines = [line for line in words.split("\n") if line.strip()]
+    more = ["…"] if len(lines) > _QUOTE_LINES_MAX else []
+    return [[Span(line, (Mark.QUOTE,))] for line in [*lines[:_QUOTE_LINES_MAX], *more]]
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+
+def _words(content: Words, locale: Locale) -> Lines:
+    return [list(content.text.spans)] if content.text else [_line("[", phrase("empty", locale), "]")]
+
+
+def _media(content: Media, locale: Locale) -> Lines:
+    """Until the file itself is carried: a line that names it, with its caption."""
+    label = f"[{phrase(kind_of(content), locale)}]"
+    spans = [Span(f"{label} {content.name}" if content.name else label)]
+    if content.caption:
+        spans += [Span(" · " if content.name else " "), *content.caption.spans]
+    return [spans]
+
+
+def _location(content: Location, locale: Locale) -> Lines:
+    lines = [_label(phrase("location_is", locale), content.name)]
+    if content.address:
+        lines.append(_line(content.address))
+    if content.latitude is None or content.longitude is None:
+        lines.append(_line(phrase("location_unknown", locale)))
+    else:
+        lines.append(_line(f"https://maps.google.com/?q={_degrees(content.latitude)},{_degrees(content.longitude)}"))
+    if content.url:
+        lines.append(_line(content.url))
+    return lines
+
+
+def _degrees(degrees: float) -> str:
+    """Seven digits are a centimetre; never in powers of ten, which no map reads."""
+    return f"{degrees:.7f}".rstrip("0").rstrip(".")
+
+
+def _cards(content: Cards, locale: Locale) -> Lines:
+    label = phrase("contact_own" if content.own else "contact_is", locale)
+    return [line for card in content.cards for line in _card(card, label, locale)]
+
+
+def _card(card: Card, label: str, locale: Locale) -> Lines:
+    lines = [_label(label, card.name)]
+    lines += [_line(card.organisation)] if card.organisation else []
+    lines += [_line("☎ ", phone) for phone in card.phones]
+    lines += [_line("✉ ", email) for email in card.emails]
+    lines += [_line("🏠 ", address) for address in card.addresses]
+    lines += [_line("🔗 ", url) for url in card.urls]
+    lines += [_label(phrase("birthday", locale), card.birthday)] if card.birthday else []
+    return lines
+
+
+def _reply(content: Reply, locale: Locale) -> Lines:
+    if content.way is ReplyWay.CALL_PERMISSION:
+        return [_line(phrase("calls_allowed" if content.id == "accept" else "calls_refused", locale))]
+    if content.way is ReplyWay.FLOW:
+        return [_line(phrase("form_filled", locale)), *map(_answer, content.answers)]
+    lines = [_label(phrase("pressed", locale), content.title or content.id)]
+    return [*lines, _line(content.description)] if content.description else lines
+
+
+def _answer(answer: Answer) -> list[Span]:
+    return _line(answer.name, ": " if answer.name else "", answer.value)
+
+
+def _reaction(content: Reaction, locale: Locale) -> Lines:
+    if content.emoji is None:
+        return [_line(phrase("reaction_removed", locale))]
+    return [_line(phrase("reacted", locale), " ", content.emoji)]
+
+
+def _order(content: Order, locale: Locale) -> Lines:
+    catalog = f" ({phrase('catalog', locale)} {content.catalog_id})" if content.catalog_id else None
+    lines = [_line(phrase("order_is", locale), catalog), *map(_order_line, content.lines)]
+    for currency, total in _totals(content.lines).items():
+        lines.append(_label(phrase("total", locale), f"{currency} {total}".strip()))
+    return [*lines, _line(content.note)] if content.note else lines
+
+
+def _order_line(line: OrderLine) -> list[Span]:
+    price = f" — {line.currency or ''} {line.price}".replace("—  ", "— ") if line.price else None
+    return _line(f"{line.quantity} × {line.product or '?'}", price)
+
+
+def _totals(lines: Iterable[OrderLine]) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = {}
+    for line in lines:
+        try:
+            price = Decimal(line.price or "")
+        except InvalidOperation:
+            continue
+        currency = line.currency or ""
+        totals[currency] = totals.get(currency, Decimal()) + price * line.quantity
+    return totals
+
+
+def _edited(content: Edited, locale: Locale) -> Lines:
+    label = phrase("edited_to", locale)
+    return [[Span(f"{label}: "), *content.text.spans]] if content.text else [_line(label)]
+
+
+def _revoked(_content: Revoked, locale: Locale) -> Lines:
+    return [_line(phrase("was_revoked", locale))]
+
+
+def _in_group(content: InGroup, locale: Locale) -> Lines:
+    what = "" if content.kind == "text" else f"[{phrase(content.kind, locale)}] "
+    return [_label(phrase("in_group", locale)), _line(f"{what}{content.text}".strip() or "—")]
+
+
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
+_BY_CODE = {131060: "look_at_the_phone", 131052: "too_large"}
+
+
+def _unsupported(content: Unsupported, locale: Locale) -> Lines:
+    code = _BY_CODE.get(content.code or 0, "cannot_show")
+    known = content.kind if content.kind in PHRASES else None
+    return [_line(phrase(code, locale).format(what=f" ({phrase(known, locale)})" if known else ""))]
+
+
+def _unknown(_content: Unknown, locale: Locale) -> Lines:
+    return [_line(phrase("cannot_show", locale).format(what=""))]
+
+
+# Each function takes its own kind: the table is what joins them.
+_SHOWN: dict[type[Any], Callable[[Any, Locale], Lines]] = {
+    Words: _words,
+    Media: _media,
+    Location: _location,
+    Cards: _cards,
+    Reply: _reply,
+    Reaction: _reaction,
+    Order: _order,
+    Edited: _edited,
+    Revoked: _revoked,
+    InGroup: _in_group,
+    Unsupported: _unsupported,
+    Unknown: _unknown,
+}

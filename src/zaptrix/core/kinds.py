@@ -1,0 +1,179 @@
+"""What a customer can say without words, and what a message can carry beside them. Told in no language: the room that
+shows it finds the words.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from zaptrix.core.referral import Referral
+from zaptrix.core.text import Text
+
+# --- marks: what any message can carry -------------------------------------------------------------------------------
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The message that this one answers, reacts to, changes or takes back.
+
+    WhatsApp names it and does not repeat it. `kind` is None as long as it was not found in the ledger.
+    """
+
+    whatsapp_id: str
+    kind: str | None = None
+    ours: bool = False
+    gist: str = ""
+
+
+class Forwarded(StrEnum):
+    ONCE = "once"
+    OFTEN = "often"  # more than five times
+
+
+class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The product of a catalogue that a question is about."""
+
+    catalog_id: str | None = None
+    retailer_id: str | None = None
+
+
+class Marks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stands beside the words of a message."""
+
+    quote: Quote | None = None
+    forwarded: Forwarded | None = None
+    referral: Referral | None = None
+    product: Product | None = None
+
+
+NO_MARKS = Marks()
+
+
+# --- kinds -----------------------------------------------------------------------------------------------------------
+
+
+class Location(msgspec.Struct, frozen=True, tag="location", kw_only=True, omit_defaults=True):
+    """A place. Degrees; None when they were none."""
+
+    latitude: float | None = None
+    longitude: float | None = None
+    name: str | None = None
+    address: str | None = None
+    url: str | None = None
+    marks: Marks = NO_MARKS
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person's card; `vcard` is all of it as a vCard."""
+
+    name: str | None = None
+    organisation: str | None = None
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    birthday: str | None = None
+    vcard: str = ""
+
+
+class Cards(msgspec.Struct, frozen=True, tag="contacts", kw_only=True, omit_defaults=True):
+    """Cards of people. `own`: the customer's own number, given on our request."""
+
+    cards: tuple[Card, ...]
+    own: bool = False
+    marks: Marks = NO_MARKS
+
+
+class ReplyWay(StrEnum):
+    """What the customer pressed or filled in."""
+
+    BUTTON = "button"
+    LIST = "list"
+    TEMPLATE = "template"
+    FLOW = "flow"
+    CALL_PERMISSION = "call_permission"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One field of a form that was filled in."""
+
+    name: str
+    value: str
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply", kw_only=True, omit_defaults=True):
+    """An answer to buttons, a list, a template or a form. `id` is what the sender of the buttons gave this one."""
+
+    way: ReplyWay
+    id: str | None = None
+    title: str | None = None
+    description: str | None = None
+    answers: tuple[Answer, ...] = ()
+    marks: Marks = NO_MARKS
+
+
+class Reaction(msgspec.Struct, frozen=True, tag="reaction", kw_only=True, omit_defaults=True):
+    """An emoji on a message, which `marks.quote` names; None: the one that was there is taken away."""
+
+    emoji: str | None = None
+    marks: Marks = NO_MARKS
+
+
+class OrderLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One product of an order. `price` is of one piece, a decimal number as text."""
+
+    product: str | None = None
+    quantity: int = 1
+    price: str | None = None
+    currency: str | None = None
+
+
+class Order(msgspec.Struct, frozen=True, tag="order", kw_only=True, omit_defaults=True):
+    """A cart of a catalogue."""
+
+    lines: tuple[OrderLine, ...] = ()
+    catalog_id: str | None = None
+    note: str | None = None
+    marks: Marks = NO_MARKS
+
+
+class Edited(msgspec.Struct, frozen=True, tag="edited", kw_only=True, omit_defaults=True):
+    """The new words of a message, which `marks.quote` names."""
+
+    text: Text = Text()
+    marks: Marks = NO_MARKS
+
+
+class Revoked(msgspec.Struct, frozen=True, tag="revoked", kw_only=True, omit_defaults=True):
+    """The customer deleted a message, which `marks.quote` names."""
+
+    marks: Marks = NO_MARKS
+
+
+class InGroup(msgspec.Struct, frozen=True, tag="group", kw_only=True, omit_defaults=True):
+    """Said in a group, not to the business alone."""
+
+    kind: str
+    text: str = ""
+    marks: Marks = NO_MARKS
+
+
+class Unsupported(msgspec.Struct, frozen=True, tag="unsupported", kw_only=True, omit_defaults=True):
+    """Something that WhatsApp shows on phones and does not tell programs: its kind and Meta's code are all there is."""
+
+    kind: str | None = None
+    code: int | None = None
+    marks: Marks = NO_MARKS
+
+
+class Unknown(msgspec.Struct, frozen=True, tag="unknown", kw_only=True, omit_defaults=True):
+    """A kind that came after this version of the gateway, or one that is not built as documented."""
+
+    kind: str
+    marks: Marks = NO_MARKS
+
+
+Wordless = Location | Cards | Reply | Reaction | Order | Edited | Revoked | InGroup | Unsupported | Unknown

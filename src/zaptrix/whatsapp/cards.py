@@ -1,0 +1,75 @@
+"""People's cards: Meta's fields to ours, and to a vCard where the customer's phone sent none. Pure.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/contacts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zaptrix.core.kinds import Card
+from zaptrix.core.limits import FIELD_CHARACTERS_MAX, VCARD_CHARACTERS_MAX
+from zaptrix.whatsapp.items import CardAddress, CardItem, CardName, CardOrg
+
+_ENTRIES_MAX = 20  # phones, addresses and the like of one card
+
+
+def card_of(item: CardItem) -> Card:
+    """A card with its vCard: the phone's own, else one that is made of the fields."""
+    card = Card(
+        name=_name(item.name),
+        organisation=_organisation(item.org),
+        phones=_entries(entry.phone or (f"+{entry.wa_id}" if entry.wa_id else None) for entry in item.phones),
+        emails=_entries(entry.email for entry in item.emails),
+        addresses=_entries(map(_address, item.addresses)),
+        urls=_entries(entry.url for entry in item.urls),
+        birthday=_line(item.birthday),
+    )
+    own = (item.vcard or "")[:VCARD_CHARACTERS_MAX]
+    return Card(**{field: getattr(card, field) for field in card.__struct_fields__} | {"vcard": own or _vcard(card)})
+
+
+def _name(name: CardName | None) -> str | None:
+    if name is None:
+        return None
+    parts = (name.first_name, name.middle_name, name.last_name)
+    return _line(name.formatted_name) or _line(" ".join(part for part in parts if part))
+
+
+def _organisation(org: CardOrg | None) -> str | None:
+    return _line(", ".join(part for part in (org.company, org.department, org.title) if part)) if org else None
+
+
+def _address(address: CardAddress) -> str:
+    parts = (address.street, address.city, address.state, address.zip, address.country)
+    return ", ".join(part for part in parts if part)
+
+
+def _entries(texts: Iterable[str | None]) -> tuple[str, ...]:
+    lines = (line for text in texts if (line := _line(text)))
+    return tuple(dict.fromkeys(lines))[:_ENTRIES_MAX]
+
+
+def _line(text: str | None) -> str | None:
+    return " ".join((text or "").split())[:FIELD_CHARACTERS_MAX] or None
+
+
+def _vcard(card: Card) -> str:
+    """https://www.rfc-editor.org/rfc/rfc2426"""
+    fields = [
+        ("FN", card.name or next(iter(card.phones), "")),
+        ("N", f"{_escaped(card.name or '')};;;;"),
+        *(("TEL", phone) for phone in card.phones),
+        *(("EMAIL", email) for email in card.emails),
+        *(("ADR", f";;{_escaped(address)};;;;") for address in card.addresses),
+        *(("URL", url) for url in card.urls),
+        *([("ORG", card.organisation)] if card.organisation else []),
+        *([("BDAY", card.birthday)] if card.birthday else []),
+    ]
+    # N and ADR are lists of parts already: their semicolons separate.
+    lines = [f"{name}:{value if name in {'N', 'ADR'} else _escaped(value)}" for name, value in fields]
+    return "\r\n".join(["BEGIN:VCARD", "VERSION:3.0", *lines, "END:VCARD", ""])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")

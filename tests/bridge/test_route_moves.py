@@ -1,0 +1,251 @@
+"""Customers who move, two conversations of one person, quotes, windows, and kinds that are learned later."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from tests.bridge.house import House, answered, asked, now
+from tests.bridge.test_route_inbound import talks, texts
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer import Customer
+from zaptrix.core.event import CustomerMoved
+from zaptrix.core.kinds import Edited, Marks, Quote, Reaction, Unknown
+from zaptrix.core.lanes import bitrix24_lane, incoming_lane, outbound_lane
+from zaptrix.core.message import Words
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.referral import Referral
+from zaptrix.core.text import plain_text
+from zaptrix.store import conversations
+from zaptrix.store.conversations import Placed
+
+OLD = Customer(bsuid="BR.1001", wa_id="554188887777", phone="+5541988887777", name="Ana")
+NEW = Customer(bsuid="BR.2002", wa_id="5511955554444", phone="+5511955554444", name="Ana")
+
+
+def moves(channel: Channel, before: Customer = OLD, after: Customer = NEW, **changes: Any) -> CustomerMoved:
+    fields: dict[str, Any] = {
+        "phone_number_id": channel.phone_number_id,
+        "whatsapp_id": "wamid.sys.1",
+        "before": before,
+        "now": after,
+        "number_changed": True,
+        "at": now(),
+    }
+    return CustomerMoved(**fields | changes)
+
+
+async def route(house: House, channel: Channel, *said: Any) -> None:
+    await house.drain(await house.happens(incoming_lane(channel.phone_number_id), *said))
+
+
+async def living(house: House) -> list[Conversation]:
+    rows = await house.ledger.rows("SELECT id FROM conversation_mapping WHERE merged_into IS NULL ORDER BY created_at")
+    async with house.ledger.database.connection() as connection:
+        return list((await conversations.by_ids(connection, [row["id"] for row in rows])).values())
+
+
+async def placed(house: House, talk: Conversation, chat_id: int) -> None:
+    async with house.ledger.database.transaction() as connection:
+        await conversations.place(connection, [Placed(id=talk.id, bitrix_chat_id=chat_id)])
+
+
+async def test_a_new_number_keeps_the_conversation_and_the_operator_is_told(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    (talk,) = await living(house)
+    await placed(house, talk, 1767)
+    await route(house, channel, moves(channel))
+    await route(house, channel, asked(channel, NEW, "2"))
+    (moved,) = await living(house)
+    assert (moved.id, moved.customer) == (talk.id, NEW)
+    assert [(line["code"], line["params"]) for line in await house.notices()] == [
+        ("number_changed", {"phone": "+5511955554444"})
+    ]
+
+
+async def test_a_window_is_of_the_old_number_until_the_new_one_writes(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    await route(house, channel, moves(channel))
+    (moved,) = await living(house)
+    assert moved.window_expires_at is None
+    await route(house, channel, asked(channel, NEW, "2"))
+    assert (await living(house))[0].window_expires_at is not None
+
+
+async def test_metas_word_may_come_twice_and_late(house: House, channel: Channel) -> None:
+    third = Customer(bsuid="BR.3003", wa_id="5511966665555", phone="+5511966665555")
+    await route(house, channel, asked(channel, OLD, "1"))
+    await route(house, channel, moves(channel))
+    await route(house, channel, moves(channel))
+    await route(house, channel, moves(channel, NEW, third, whatsapp_id="wamid.sys.2"))
+    await route(house, channel, moves(channel))
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == ("BR.3003", "5511966665555")
+
+
+async def test_words_that_come_late_under_the_old_id_stand_in_the_same_conversation(
+    house: House, channel: Channel
+) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    await route(house, channel, moves(channel))
+    await route(house, channel, asked(channel, OLD, "late"))
+    (talk,) = await talks(house)
+    assert (talk.bsuid, talk.wa_id) == ("BR.2002", "5511955554444")
+    assert await texts(house) == ["1", "late"]
+
+
+async def test_a_recycled_number_of_somebody_who_moved_is_a_strangers(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    await route(house, channel, moves(channel))
+    await route(house, channel, asked(channel, Customer(bsuid="BR.9", wa_id=OLD.wa_id, phone=OLD.phone), "quem é?"))
+    await route(house, channel, asked(channel, OLD, "late"))
+    ana, stranger = await living(house)
+    assert (ana.customer.bsuid, ana.customer.wa_id) == ("BR.2002", "5511955554444")
+    assert (stranger.customer.bsuid, stranger.customer.wa_id) == ("BR.9", "554188887777")
+    rows = await house.ledger.rows("SELECT conversation_id FROM message ORDER BY id")
+    assert [row["conversation_id"] for row in rows] == [ana.id, stranger.id, ana.id]
+
+
+async def test_who_wrote_from_the_new_number_before_meta_told_is_one_conversation_with_all_that_was_said(
+    house: House, channel: Channel
+) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    await route(house, channel, asked(channel, NEW, "2"))
+    old, new = await living(house)
+    await placed(house, old, 1767)
+    await placed(house, new, 1768)
+    await route(house, channel, moves(channel), asked(channel, NEW, "3"))
+    (talk,) = await living(house)
+    assert (talk.id, talk.customer.bsuid, talk.customer.wa_id) == (old.id, "BR.2002", "5511955554444")
+    assert talk.window_expires_at is not None
+    rows = await house.ledger.rows("SELECT conversation_id FROM message WHERE kind = 'text'")
+    assert {row["conversation_id"] for row in rows} == {old.id}
+    # An answer in the chat that the other conversation had still reaches the customer, and moves no chat.
+    await house.drain(await house.happens(outbound_lane(channel.portal_id), answered(new, "oi", bitrix_chat_id=1768)))
+    (row,) = await house.ledger.rows("SELECT conversation_id, bitrix_chat_id FROM message WHERE direction = 'outbound'")
+    assert (row["conversation_id"], row["bitrix_chat_id"]) == (old.id, 1768)
+    assert (await living(house))[0].bitrix_chat_id == 1767
+
+
+async def test_who_writes_for_the_first_time_and_moves_in_one_batch_has_one_conversation(
+    house: House, channel: Channel
+) -> None:
+    await route(house, channel, moves(channel), asked(channel, OLD, "1"), asked(channel, NEW, "2"))
+    (talk,) = await living(house)
+    assert talk.customer.bsuid == "BR.2002"
+    assert sorted(await texts(house)) == ["1", "2"]
+
+
+async def test_a_move_of_nobody_is_ignored(house: House, channel: Channel) -> None:
+    await route(house, channel, moves(channel))
+    assert await living(house) == []
+    (row,) = await house.ledger.rows("SELECT state, reason FROM event")
+    assert (row["state"], row["reason"]) == ("ignored", "nobody here had these ids, or it is known")
+
+
+async def test_a_new_user_id_alone_keeps_number_and_window(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    after = Customer(bsuid="BR.2002")
+    await route(house, channel, moves(channel, Customer(bsuid="BR.1001"), after, number_changed=False))
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == ("BR.2002", "554188887777")
+    assert talk.window_expires_at is not None
+    assert await house.notices() == []
+
+
+async def test_a_conversation_opened_by_number_joins_the_one_that_hid_it(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, Customer(bsuid="BR.1001", username="ana"), "1"))
+    await route(house, channel, asked(channel, Customer(wa_id="554188887777", phone="+5541988887777"), "2"))
+    hidden, numbered = await living(house)
+    await placed(house, numbered, 1768)
+    await route(house, channel, asked(channel, OLD, "3"))
+    (talk,) = await living(house)
+    assert talk.id == numbered.id  # it has the chat
+    assert (talk.customer.bsuid, talk.customer.username) == ("BR.1001", "ana")
+    rows = await house.ledger.rows("SELECT conversation_id FROM message")
+    assert {row["conversation_id"] for row in rows} == {numbered.id}
+    async with house.ledger.database.connection() as connection:
+        found = await conversations.by_ids(connection, [hidden.id])
+    assert found[hidden.id].id == numbered.id
+
+
+# --- quotes ----------------------------------------------------------------------------------------------------------
+
+
+async def contents(house: House) -> list[Quote | None]:
+    rows = await house.ledger.rows("SELECT content->'marks'->'quote' AS quote FROM message ORDER BY id")
+    return [msgspec.json.decode(row["quote"], type=Quote) if row["quote"] else None for row in rows]
+
+
+def quoting(wamid: str) -> Marks:
+    return Marks(quote=Quote(whatsapp_id=wamid))
+
+
+async def test_a_quote_has_the_words_of_what_it_quotes_inbound_outbound_and_in_the_same_batch(
+    house: House, channel: Channel
+) -> None:
+    await route(house, channel, asked(channel, OLD, "tem azul?", whatsapp_id="wamid.a"))
+    (talk,) = await living(house)
+    await house.drain(await house.operator_says(talk, "Temos, sim!"))
+    await house.ledger.run("UPDATE message SET whatsapp_id = 'wamid.b' WHERE direction = 'outbound'")
+    said = [
+        asked(channel, OLD, "esta", content=Words(plain_text("esta"), marks=quoting("wamid.a"))),
+        asked(channel, OLD, "", content=Reaction(emoji="👍", marks=quoting("wamid.b"))),
+        asked(channel, OLD, "verde", whatsapp_id="wamid.c"),
+        asked(channel, OLD, "", content=Edited(text=plain_text("azul"), marks=quoting("wamid.c"))),
+        asked(channel, OLD, "?", content=Words(plain_text("?"), marks=quoting("wamid.unknown"))),
+    ]
+    await route(house, channel, *said)
+    assert (await contents(house))[2:] == [
+        Quote(whatsapp_id="wamid.a", kind="text", gist="tem azul?"),
+        Quote(whatsapp_id="wamid.b", kind="text", ours=True, gist="Temos, sim!"),
+        None,
+        Quote(whatsapp_id="wamid.c", kind="text", gist="verde"),
+        Quote(whatsapp_id="wamid.unknown"),
+    ]
+
+
+async def test_another_customers_words_are_never_quoted(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, OLD, "segredo", whatsapp_id="wamid.a"))
+    await route(house, channel, asked(channel, NEW, "?", content=Words(plain_text("?"), marks=quoting("wamid.a"))))
+    assert (await contents(house))[1] == Quote(whatsapp_id="wamid.a")
+
+
+# --- what else routing learns ----------------------------------------------------------------------------------------
+
+
+async def test_a_reaction_and_an_edit_do_not_open_the_window(house: House, channel: Channel) -> None:
+    early = now().replace(microsecond=0) - timedelta(hours=20)
+    await route(house, channel, asked(channel, OLD, "1", written_at=early))
+    await route(house, channel, asked(channel, OLD, "", content=Reaction(emoji="👍")))
+    await route(house, channel, asked(channel, OLD, "", content=Edited(text=plain_text("x"))))
+    (talk,) = await living(house)
+    assert talk.window_expires_at == early + timedelta(hours=24)
+
+
+async def test_where_a_customer_came_from_is_kept_on_the_conversation(house: House, channel: Channel) -> None:
+    ad = Referral(source="ad", source_id="1202", url="https://fb.me/1")
+    await route(house, channel, asked(channel, OLD, "1", content=Words(plain_text("1"), marks=Marks(referral=ad))))
+    await route(house, channel, asked(channel, OLD, "2"))
+    (talk,) = await living(house)
+    assert talk.referral == ad
+
+
+async def test_an_unknown_kind_is_shown_kept_and_told_again_when_a_later_version_knows_it(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    strange = asked(channel, OLD, "", content=Unknown(kind="hologram"), whatsapp_id="wamid.h")
+    await route(house, channel, strange)
+    (event,) = await house.ledger.rows("SELECT id, state, reason FROM event")
+    assert (event["state"], event["reason"]) == ("unroutable", "an unknown kind of message: hologram")
+    (row,) = await house.ledger.rows("SELECT kind FROM message")
+    assert row["kind"] == "unknown"
+    # A version that knows it: the admin replays the event.
+    (request_id,) = house.table
+    house.table[request_id] = asked(channel, OLD, "um holograma", whatsapp_id="wamid.h")
+    await house.ledger.run("UPDATE event SET name = 'messages.unknown', state = 'new'")
+    await house.drain(incoming_lane(channel.phone_number_id).round)
+    assert await texts(house) == ["um holograma"]
+    (row,) = await house.ledger.rows("SELECT kind, state FROM message")
+    assert (row["kind"], row["state"]) == ("text", "pending")
+    assert bitrix24_lane(portal.id).round in {lane.round for lane in await house.rung_now()}
