@@ -47,7 +47,7 @@ async def under_faults(
     if fault is None:
         return (await act(None)).response()
     engine.stream.tell("fault", **facts)
-    if fault.kind in {"status", "throttle", "expired_token"}:
+    if fault.kind in {"status", "refuse", "throttle", "expired_token"}:
         return refuse(fault).response()
     if fault.kind == "reset":
         return _cut(request)

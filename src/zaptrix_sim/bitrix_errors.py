@@ -47,6 +47,31 @@ KNOWN: Final = {
     "INVALID_FORMAT": ("Unknown parameter", 400),
     "CONFIG_ID_EMPTY": ("Config id can't be empty", 400),
     "WRONG_LICENSE": ("The feature is not in the portal's plan", 403),
+    "CONNECTION_ERROR": ("Error connecting to authorization server", 500),
+    "ERROR_OAUTH": ("The authorization server could not confirm the token", 401),
+    "authorization_error": ("Unable to authorize user", 401),
+    "user_access_error": ("The user does not have access to the application.", 403),
+    "INVALID_CREDENTIALS": ("Invalid request credentials", 403),
+    "NOT_INSTALLED": ("Application not installed", 401),
+    "PORTAL_DELETED": ("Portal was deleted", 410),
+    "METHOD_CONFIRM_WAITING": ("Waiting for confirmation", 401),
+    "METHOD_CONFIRM_DENIED": ("Method call denied", 403),
+    "INVALID_REQUEST": ("Https required.", 400),
+    "WRONG_ENCODING": ("Wrong request encoding", 400),
+    "ERROR_ARGUMENT": ("Argument 'MESSAGES' is null or empty", 400),
+    "ERROR_CORE": ("Internal error", 400),
+    "IMCONNECTOR_NO_CORRECT_PROVIDER": ("Failed to find a suitable provider for the connector", 400),
+}
+# The OAuth server's own. https://apidocs.bitrix24.com/settings/oauth/error-codes.html
+OAUTH: Final = {
+    "invalid_request": 400,
+    "invalid_client": 400,
+    "wrong_client": 200,
+    "invalid_grant": 400,
+    "insufficient_scope": 403,
+    "invalid_scope": 403,
+    "PAYMENT_REQUIRED": 400,
+    "NOT_INSTALLED": 401,
 }
 
 

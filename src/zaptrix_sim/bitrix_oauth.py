@@ -9,6 +9,7 @@ from aiohttp import web
 
 from zaptrix_sim import phpform
 from zaptrix_sim.answers import Answer, under_faults
+from zaptrix_sim.bitrix_errors import OAUTH
 from zaptrix_sim.bitrix_time import iso, timing
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.faults import Fault
@@ -163,6 +164,8 @@ def _error(code: str, status: int) -> Answer:
 
 
 def _refuse(fault: Fault) -> Answer:
+    if fault.kind == "refuse":
+        return _error(fault.code, OAUTH[fault.code])
     codes = {"expired_token": ("invalid_grant", 400), "throttle": ("QUERY_LIMIT_EXCEEDED", 503)}
     code, status = codes.get(fault.kind, (fault.code or "INTERNAL_SERVER_ERROR", fault.status))
     return _error(code, status)

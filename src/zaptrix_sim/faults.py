@@ -4,19 +4,27 @@ import random
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from zaptrix_sim import bitrix_errors, meta_catalogue
+
 SIDES: Final = frozenset({"meta", "bitrix24", "oauth"})
 KINDS: Final = {
-    "api": frozenset({"delay", "status", "throttle", "accept_then_hang", "accept_then_reset", "reset", "expired_token",
-                      "silence", "item_error"}),
+    "api": frozenset({"delay", "status", "refuse", "throttle", "accept_then_hang", "accept_then_reset", "reset",
+                      "expired_token", "silence", "item_error"}),
     "webhook": frozenset({"drop", "double", "delay", "reorder", "status_first", "fail"}),
 }  # fmt: skip
+DOCUMENTED: Final[dict[str, frozenset[str]]] = {
+    "meta": frozenset(meta_catalogue.DOCUMENTED),
+    "bitrix24": frozenset(bitrix_errors.KNOWN),
+    "oauth": frozenset(bitrix_errors.OAUTH),
+}
 MATCHED_BY: Final = frozenset({"portal", "phone_number_id", "method", "customer"})
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """`times` counts down to nothing left; None never ends. `copies` is how often a doubled webhook goes out in all.
-    `forever` makes a dropped Meta webhook really lost; otherwise Meta tries again, as it does."""
+    `forever` makes a dropped Meta webhook really lost; otherwise Meta tries again, as it does. `refuse` answers `code`
+    with the status and the words that the side documents for it."""
 
     side: str
     where: str
@@ -83,6 +91,8 @@ def _fault_from(item: dict[str, Any]) -> Fault:
         raise ValueError(f"a fault's side is one of {sorted(SIDES)} and its where one of {sorted(KINDS)}")
     if fault.kind not in KINDS[fault.where]:
         raise ValueError(f"no fault {fault.kind!r} at {fault.where!r}; there are {sorted(KINDS[fault.where])}")
+    if fault.kind == "refuse" and fault.code not in DOCUMENTED[fault.side]:
+        raise ValueError(f"{fault.side} documents no code {fault.code!r}")
     if unknown := set(fault.match) - MATCHED_BY:
         raise ValueError(f"a fault matches by {sorted(MATCHED_BY)}, not by {sorted(unknown)}")
     fault.match = {name: str(value) for name, value in fault.match.items()}

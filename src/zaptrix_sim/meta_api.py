@@ -18,6 +18,7 @@ from zaptrix_sim.meta_errors import (
     GraphError,
     bad_parameter,
     bad_token,
+    documented,
     expired_token,
     no_token,
     refusal,
@@ -217,6 +218,8 @@ _EDGES: Final[dict[tuple[str, str], Edge]] = {
 def _refuse(fault: Fault) -> Answer:
     if fault.kind == "expired_token":
         error = expired_token()
+    elif fault.kind == "refuse":
+        error = documented(fault.code)
     elif fault.kind == "throttle":
         error = refusal(int(fault.code or 130429))
     elif not fault.code:

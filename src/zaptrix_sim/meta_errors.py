@@ -7,6 +7,8 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
+from zaptrix_sim.meta_catalogue import DETAILS, DOCUMENTED
+
 
 @dataclass(slots=True)
 class GraphError(Exception):
@@ -35,49 +37,28 @@ class GraphError(Exception):
         return {"error": error | {"fbtrace_id": "A" + secrets.token_urlsafe(16)}}
 
 
-UNDELIVERABLE: Final = 131026
-TITLES: Final = {
-    130429: "Rate limit hit",
-    131000: "Something went wrong",
-    131008: "Required parameter is missing",
-    131009: "Parameter value is not valid",
-    131016: "Service unavailable",
-    131021: "Recipient cannot be sender",
-    131026: "Message undeliverable",
-    131030: "Recipient phone number not in allowed list",
-    131047: "Re-engagement message",
-    131048: "Spam rate limit hit",
-    131049: "Message not delivered to maintain healthy ecosystem engagement",
-    131051: "Unsupported message type",
-    131056: "(Business Account, Consumer Account) pair rate limit hit",
-    131057: "Account in maintenance mode",
-    132000: "Number of parameters does not match the expected number of params",
-    132001: "Template name does not exist in the translation",
-    132012: "Parameter format does not match format in the created template",
-    132015: "Template is paused",
-    132016: "Template is disabled",
-    132018: "Template parameter validation failed",
-}
-DETAILS: Final = {
-    130429: "Message failed to send because there were too many messages sent from this phone number in a short period"
-    " of time.",
-    131047: "Message failed to send because more than 24 hours have passed since the customer last replied to this"
-    " number.",
-    131056: "Message failed to send because there were too many messages sent from this phone number to the same phone"
-    " number in a short period of time.",
-}
+UNDELIVERABLE: Final = "131026"
 
 
 def refusal(code: int, details: str = "", status: int = 400) -> GraphError:
-    title = TITLES.get(code, "An unknown error occurred")
-    return GraphError(code, title, status=status, details=details or DETAILS.get(code, title))
+    _, title = DOCUMENTED.get(str(code), (status, "An unknown error occurred"))
+    return GraphError(code, title, status=status, details=details or DETAILS.get(str(code), title))
 
 
-def told_later(code: int) -> dict[str, Any]:
-    """The same refusal as a status webhook tells it."""
-    error = refusal(code)
+def documented(code: str) -> GraphError:
+    """The refusal as Meta documents it: status, title, subcode. Raises KeyError for a code that is not documented."""
+    status, title = DOCUMENTED[code]
+    number, _, subcode = code.partition("/")
+    details = DETAILS.get(code, title)
+    return GraphError(int(number), title, status=status, subcode=int(subcode) if subcode else None, details=details)
+
+
+def told_later(code: str) -> dict[str, Any]:
+    """The same refusal as a status webhook tells it: without subcode and trace."""
+    number = int(code.partition("/")[0])
+    error = documented(code) if code in DOCUMENTED else refusal(number)
     return {
-        "code": code,
+        "code": number,
         "title": error.message,
         "message": error.message,
         "error_data": {"details": error.details},

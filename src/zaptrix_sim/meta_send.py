@@ -124,7 +124,7 @@ class MetaSend:
         facts = {"phone_number_id": phone.number.id, "customer": phone.customer.key, "method": "statuses"}
         fault = self._engine.faults.pick("meta", "webhook", facts, _STATUS_KINDS)
         if fault is not None and fault.kind == "fail":
-            self._phones.fail(phone, message, told_later(int(fault.code or UNDELIVERABLE)))
+            self._phones.fail(phone, message, told_later(fault.code or UNDELIVERABLE))
             return
         message.silent = silent
         self._phones.arrive(phone, message)

@@ -43,6 +43,8 @@ async def on_phone(stage: Stage) -> list[str]:
     [
         (at("meta", "status", status=503), 503, False),
         (at("meta", "status", status=500, code="131000"), 500, False),
+        (at("meta", "refuse", code="190/463"), 401, False),
+        (at("meta", "refuse", code="132001"), 404, False),
         (at("meta", "throttle"), 400, False),
         (at("meta", "expired_token"), 401, False),
         (at("meta", "reset"), "reset", False),
@@ -99,6 +101,7 @@ async def test_silence_accepts_and_sends_no_status(stage: Stage) -> None:
     [
         (at("bitrix24", "throttle"), 503, "QUERY_LIMIT_EXCEEDED", False),
         (at("bitrix24", "throttle", code="OPERATION_TIME_LIMIT"), 429, "OPERATION_TIME_LIMIT", False),
+        (at("bitrix24", "refuse", code="PORTAL_DELETED"), 410, "PORTAL_DELETED", False),
         (at("bitrix24", "expired_token"), 401, "expired_token", False),
         (at("bitrix24", "status", status=500, code="INTERNAL_SERVER_ERROR"), 500, "INTERNAL_SERVER_ERROR", False),
         (at("bitrix24", "delay", delay_s=0.05), 200, None, True),
@@ -114,6 +117,26 @@ async def test_a_fault_on_a_portals_call(stage: Stage, fault: Json, status: int,
 
     assert (answer[0], answer[1].get("error")) == (status, error)
     assert bool((await stage.control("GET", "state"))["chats"]) is arrives
+
+
+async def test_a_documented_code_is_answered_in_metas_envelope(stage: Stage) -> None:
+    _, number = await stage.demo()
+    await stage.ana_writes()
+    await stage.faults(at("meta", "refuse", code="190/463"))
+
+    status, answer = await stage.answer(number)
+
+    error = answer["error"]
+    assert (status, error["code"], error["error_subcode"]) == (401, 190, 463)
+    assert error["error_data"] == {"messaging_product": "whatsapp", "details": "Access token expired"}
+    assert error["fbtrace_id"]
+
+
+@pytest.mark.parametrize(
+    "fault", [at("meta", "refuse", code="777777"), at("bitrix24", "refuse"), at("oauth", "refuse")]
+)
+async def test_only_a_documented_code_can_be_ordered(stage: Stage, fault: Json) -> None:
+    await stage.control("PUT", "faults", {"faults": [fault]}, status=400)
 
 
 async def test_a_refusal_that_was_ordered_is_no_limit_run_into(stage: Stage) -> None:

@@ -62,7 +62,8 @@ _IN_TROUBLE = frozenset({State.PENDING, State.VERIFYING, State.SENDING, State.DE
 def _told(message: MessageView, rule: Rule | None, locale: Locale) -> str:
     """As `settle` and `receipts` tell it."""
     if message.direction == Direction.OUTBOUND:
-        notice = notice_of(rule, late=message.sent_at is not None)
+        # A failure may be told before our own send is recorded: what WhatsApp gave an id was taken.
+        notice = notice_of(rule, late=message.whatsapp_id is not None)
     else:
         notice = "inbound_lost"
     return notice_text(notice, {"code": message.error_code or "", "limit": str(limits.WHATSAPP_TEXT_MAX)}, locale)

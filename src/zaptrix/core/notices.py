@@ -78,6 +78,12 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "Message not delivered on WhatsApp: it needs the customer's phone number, which is hidden (code {code}). "
         "Ask them for it.",
     },
+    "type_refused": {
+        _PT: "Mensagem não entregue no WhatsApp: ele não aceita este tipo de mensagem (código {code}). "
+        "Envie como texto ou documento.",
+        _EN: "Message not delivered on WhatsApp: it does not take this type of message (code {code}). "
+        "Send it as text or as a document.",
+    },
     "file_refused": {
         _PT: "Arquivo não entregue no WhatsApp: a Meta não conseguiu lê-lo (código {code}). "
         "Confira formato e tamanho e envie de novo.",

@@ -148,7 +148,7 @@ RULES: tuple[Rule, ...] = (
             "O WhatsApp não aceita este tipo de mensagem. Envie como texto ou documento.",
             "WhatsApp does not take this type of message. Send it as text or as a document.",
         ),
-        "unsupported",
+        "type_refused",
     ),
     Rule((131052, 131060), Kind.REFUSED, _INBOUND),
     Rule(
