@@ -14,6 +14,7 @@ from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
+from zaptrix_sim.kinds import item_of
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import digits_of, wa_id_of
@@ -151,6 +152,18 @@ class Control:
         phones = (self._phones.writer(self._number(one), one) for one in writes)
         wamids = [self._phones.write(phone, str(one["text"])) for phone, one in zip(phones, writes, strict=True)]
         return {"wamids": wamids}
+
+    async def customer_sends(self, wanted: Wanted, _query: Wanted) -> Any:
+        """One message of any kind: `kind` and what it needs, `quotes`, `forwarded`, `referral`."""
+        phone = self._phones.writer(self._number(wanted), wanted | {"name": wanted.get("customer_name")})
+        item, line = item_of(wanted)
+        return {"wamids": [self._phones.send(phone, item, line)], "customer": phone.customer.key}
+
+    async def customer_moves(self, wanted: Wanted, _query: Wanted) -> Any:
+        """The customer gets another number (`to`), or another user id, and keeps the phone's thread."""
+        phone = self._phone(wanted)
+        to, user_id = digits_of(str(wanted.get("to") or "")), str(wanted.get("to_user_id") or "")
+        return {"wamids": [self._phones.move(phone, to, user_id)], "customer": phone.customer.key}
 
     async def customer_reads(self, wanted: Wanted, _query: Wanted) -> Any:
         return {"read": self._phones.read(self._phone(wanted))}
@@ -310,6 +323,8 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST numbers": Control.add_number,
     "POST customers/write": Control.customer_writes,
     "POST customers/write_many": Control.customers_write,
+    "POST customers/send": Control.customer_sends,
+    "POST customers/move": Control.customer_moves,
     "POST customers/read": Control.customer_reads,
     "POST customers/age": Control.customer_ages,
     "POST templates": Control.put_template,

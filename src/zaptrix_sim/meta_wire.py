@@ -37,6 +37,9 @@ class Update:
 def message_item(phone: Phone, message: PhoneMessage) -> Json:
     customer = phone.customer
     sender = {} if customer.hide_phone else {"from": customer.wa_id}
+    if message.item:
+        own = {"from_user_id": customer.user_id, "id": message.id, "timestamp": str(int(message.at))}
+        return sender | own | message.item
     return {
         **sender,
         "from_user_id": customer.user_id,
@@ -107,3 +110,17 @@ def _value(group: list[Update]) -> Json:
         **({"contacts": list(contacts.values())} if contacts else {}),
         group[0].kind: [update.item for update in group],
     }
+
+
+def moved_item(wamid: str, now: float, before: Customer, after: Customer) -> Json:
+    """A customer has another number, or another user id: told without contacts, and not written by the customer."""
+    number_changed = before.wa_id != after.wa_id
+    system: Json = {
+        "type": "user_changed_number" if number_changed else "user_changed_user_id",
+        "body": f"User {after.name} changed",
+        "user_id": after.user_id,
+        "previous_user_id": before.user_id,
+    }
+    if number_changed:
+        system["wa_id"] = after.wa_id
+    return {"from": before.wa_id, "id": wamid, "timestamp": str(int(now)), "type": "system", "system": system}

@@ -3,14 +3,14 @@
 import asyncio
 import base64
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import CustomerWrote, Rank, ReachedPhone, Refused, StateMoved
 from zaptrix_sim.limits import Bucket
 from zaptrix_sim.meta_webhooks import MetaWebhooks
-from zaptrix_sim.meta_wire import Update, contact, message_item, status_item
+from zaptrix_sim.meta_wire import Update, contact, message_item, moved_item, status_item
 from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
 from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, Waba
 
@@ -130,6 +130,36 @@ class Phones:
             message.rank = Rank.PENDING
         self._engine.phone_changed(phone)
         return message.id
+
+    def send(self, phone: Phone, item: dict[str, Any], line: str) -> str:
+        """Something that is not text; `line` is what her own phone shows of it."""
+        now = self._engine.now()
+        message = PhoneMessage(id=new_wamid(), by_customer=True, text=line, at=now, rank=Rank.SENT, item=item)
+        phone.messages.append(message)
+        if item["type"] not in {"reaction", "edit", "revoke"} and "group_id" not in item:
+            phone.wrote_at = max(phone.wrote_at or now, now)
+        self._engine.world.wamids[message.id] = (phone, message)
+        self._engine.record(CustomerWrote(message.id, phone.thread))
+        update = self._webhooks.push(phone, "messages", message_item(phone, message), contact(phone.customer))
+        if update is None:
+            message.rank = Rank.PENDING
+        self._engine.phone_changed(phone)
+        return message.id
+
+    def move(self, phone: Phone, wa_id: str, user_id: str) -> str:
+        """The customer gets another number or user id, and Meta tells the business; the thread goes on."""
+        customer = phone.customer
+        before = replace(customer)
+        waba = self._engine.world.wabas[phone.number.waba_id]
+        waba.by_user_id.pop(customer.user_id, None)
+        customer.wa_id, customer.user_id = wa_id_of(wa_id) or customer.wa_id, user_id or customer.user_id
+        # She is known by the new number as well; her thread keeps its key.
+        waba.by_user_id[customer.user_id] = waba.customers[customer.wa_id] = customer
+        wamid = new_wamid()
+        phone.wrote_at = None if before.wa_id != customer.wa_id else phone.wrote_at
+        self._webhooks.push(phone, "messages", moved_item(wamid, self._engine.now(), before, customer), None)
+        self._engine.phone_changed(phone)
+        return wamid
 
     def read(self, phone: Phone) -> int:
         """The phone shows what it has got: a `read` status for each text that was not read yet."""

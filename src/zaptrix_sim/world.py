@@ -51,6 +51,7 @@ class PhoneMessage:
     read_by_business: bool = False
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
+    item: dict[str, Any] = field(default_factory=dict)  # of its webhook, where it is no text
 
 
 @dataclass(slots=True, kw_only=True)

@@ -94,6 +94,16 @@ async def test_words_that_come_late_under_the_old_id_stand_in_the_same_conversat
     assert await texts(house) == ["1", "late"]
 
 
+async def test_a_cache_that_was_never_told_of_the_move_brings_no_old_id_back(house: House, channel: Channel) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    (before,) = await living(house)
+    await route(house, channel, moves(channel))
+    await house.cache.put_many([before])
+    await route(house, channel, asked(channel, OLD, "late"))
+    (talk,) = await living(house)
+    assert (talk.id, talk.customer.bsuid, talk.customer.wa_id) == (before.id, "BR.2002", "5511955554444")
+
+
 async def test_a_recycled_number_of_somebody_who_moved_is_a_strangers(house: House, channel: Channel) -> None:
     await route(house, channel, asked(channel, OLD, "1"))
     await route(house, channel, moves(channel))

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.whatsapp.builders import NOW, a_post_of, events_of, journalled
+from zaptrix.bitrix24.kinds import shown
+from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Ignored, Routed, Unroutable
 from zaptrix.core.kinds import (
@@ -27,7 +32,8 @@ from zaptrix.core.kinds import (
     Unknown,
     Unsupported,
 )
-from zaptrix.core.message import Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.message import Content, Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.portal import Locale
 from zaptrix.core.referral import Referral
 from zaptrix.core.text import plain_text
 from zaptrix.whatsapp.translate import translate
@@ -428,3 +434,58 @@ def test_a_system_message_that_moves_nobody_is_ignored(told: Any) -> None:
 @pytest.mark.parametrize("told", [{"type": "user_changed_number"}, MOVED | {"user_id": "B" * 151}])
 def test_a_move_to_nowhere_is_for_an_admin(told: dict[str, Any]) -> None:
     assert isinstance(system(told), Unroutable)
+
+
+# --- variations ------------------------------------------------------------------------------------------------------
+
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+_WHOLE = [BASE | item for _, item, _ in KINDS]
+
+
+def _bent(item: Any, data: st.DataObject) -> Any:
+    """`item` with fields left out, added, and of other types, at any depth."""
+    if not isinstance(item, dict) or not item:
+        return data.draw(_ANYTHING) if data.draw(st.integers(0, 5)) == 0 else item
+    bent = {}
+    for name, value in item.items():
+        match data.draw(st.integers(0, 7)):
+            case 0:
+                continue
+            case 1:
+                bent[name] = data.draw(_ANYTHING)
+            case _ if isinstance(value, list):
+                bent[name] = [_bent(each, data) for each in value]
+            case _:
+                bent[name] = _bent(value, data)
+    if data.draw(st.integers(0, 3)) == 0:
+        bent[data.draw(st.text(max_size=8))] = data.draw(_ANYTHING)
+    return bent
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(_WHOLE), st.data())
+def test_a_bent_message_is_told_or_kept_with_a_reason_and_never_breaks(
+    item: dict[str, Any], data: st.DataObject
+) -> None:
+    events = split(a_post_of(_bent(item, data)), "r")
+    assert len(events) == 1
+    found = translate(journalled(events[0]))
+    if isinstance(found, CustomerMessage):
+        # What was understood can be kept, read again, and shown to somebody.
+        again = msgspec.json.decode(msgspec.json.encode(found.content), type=Content)
+        assert again == found.content
+        assert to_bbcode(shown(found.content, Locale.PT_BR)).strip()
+    else:
+        assert isinstance(found, Ignored | Unroutable | CustomerMoved)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(_WHOLE), st.data())
+def test_what_is_bent_beside_id_and_sender_costs_no_message(item: dict[str, Any], data: st.DataObject) -> None:
+    kept = {"id", "from", "from_user_id", "type", "timestamp"}
+    bent = {name: value if name in kept else _bent(value, data) for name, value in item.items()}
+    assert isinstance(routed(bent), CustomerMessage)

@@ -132,7 +132,8 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # A webhook can be a week late: neither the window nor the last time moves back. A number may stand in an older
-# conversation of somebody whose user id was hidden then: that one keeps its name.
+# conversation of somebody whose user id was hidden then: that one keeps its name. Ids of before a move never come back,
+# not even when a cache that could not be told of the move says that they are the customer's.
 _HEAR = f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
@@ -142,13 +143,18 @@ WITH told AS MATERIALIZED (
 UPDATE conversation_mapping c SET
     last_message_at = greatest(c.last_message_at, h.at),
     window_expires_at = greatest(c.window_expires_at, h.window_ends),
-    bsuid = coalesce(h.bsuid, c.bsuid), wa_id = coalesce(h.wa_id, c.wa_id), phone = coalesce(h.phone, c.phone),
-    meta_whatsapp_id = CASE WHEN h.wa_id IS NULL OR h.wa_id = c.meta_whatsapp_id OR EXISTS (
+    bsuid = CASE WHEN h.former THEN c.bsuid ELSE coalesce(h.bsuid, c.bsuid) END,
+    wa_id = CASE WHEN h.former THEN c.wa_id ELSE coalesce(h.wa_id, c.wa_id) END,
+    phone = CASE WHEN h.former THEN c.phone ELSE coalesce(h.phone, c.phone) END,
+    meta_whatsapp_id = CASE WHEN h.former OR h.wa_id IS NULL OR h.wa_id = c.meta_whatsapp_id OR EXISTS (
         SELECT 1 FROM conversation_mapping o WHERE o.portal_id = c.portal_id AND o.channel_id = c.channel_id
             AND o.meta_whatsapp_id = h.wa_id) THEN c.meta_whatsapp_id ELSE h.wa_id END,
     username = coalesce(h.username, c.username), contact_name = coalesce(left(h.name, 255), c.contact_name),
     referral = coalesce(h.referral::jsonb, c.referral), updated_at = now()
-FROM mine h WHERE c.id = h.id
+FROM (SELECT mine.*, EXISTS (
+        SELECT 1 FROM former_identity f WHERE f.conversation_id = mine.id AND f.bsuid = mine.bsuid) AS former
+    FROM mine) h
+WHERE c.id = h.id
 """  # noqa: S608
 
 
