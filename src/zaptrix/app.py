@@ -31,6 +31,7 @@ from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
+from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
@@ -95,6 +96,7 @@ class App:
     letters: Letters
     sender: Sender
     templates: Templates
+    reminders: Reminders
     sweep: Sweep
     watch: Watch
     offline: Offline
@@ -163,10 +165,9 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), clock.now)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
     graph = _graph_client(settings, session, directory, pace)
+    templates = Templates(database, directory, graph, clock.now)
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
-
-    receiver = Receiver(database, bells)
-    watch = Watch(database)
+    receiver, watch = Receiver(database, bells), Watch(database)
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
@@ -199,12 +200,13 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         tenants=tenants,
         letters=Letters(database, bells),
         sender=Sender(database, bells, clock.now),
-        templates=Templates(database, directory, graph, clock.now),
+        templates=templates,
+        reminders=Reminders(database, bells, settings.window_reminder_min, clock.now),
         sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
         watch=watch,
         offline=offline,
         recovery=_recovery(settings, database, directory, bells, histories, offline, clock),
-        drains=_drains(settings, database, directory, bells, cache, seen, graph, portal_client, clock),
+        drains=_drains(settings, database, directory, bells, cache, seen, graph, portal_client, templates, clock),
         graph=graph,
         portal_client=portal_client,
         media=media,
@@ -257,10 +259,11 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     seen: SeenCache,
     graph: GraphClient,
     portal_client: PortalClient,
+    templates: Templates,
     clock: Clock,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
-    settler = Settler(database, bells, directory.clear)
+    settler = Settler(database, bells, directory.clear, templates.ready)
     entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
 
     def delivery(platform: Platform) -> Delivery:
@@ -287,9 +290,8 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
         LateStatuses(database, settings.meta_verify_wait_s),
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s),
     )
-    inbound = Route(
-        database, bells, whatsapp_translate.translate, inbound_steps(directory, cache, seen), settings.slice_s
-    )
+    steps = inbound_steps(directory, cache, seen, templates.ready)
+    inbound = Route(database, bells, whatsapp_translate.translate, steps, settings.slice_s)
     outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache), settings.slice_s)
     return {
         Queue.INCOMING: inbound.drain,

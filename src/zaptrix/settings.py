@@ -201,6 +201,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     meta_verify_wait_s: Annotated[float, _seconds(0, 3600, 60)] = 60.0
     """How long a status webhook may take to prove a send that got no clear answer."""
 
+    window_reminder_min: Annotated[int, _whole(0, 1380, 60)] = 0
+    """How many minutes before the 24-hour window closes an operator is reminded, in the chat, of a customer who waits;
+    0: never."""
+
     # Bitrix24
     bitrix_portal_url: Annotated[str, _origin("https://company.bitrix24.com.br")] = ""
     bitrix_member_id: Annotated[str, _text("a223c6b3710f85df22e9377d6c4f7553", r"[\w-]{1,64}")] = ""

@@ -29,6 +29,10 @@ PROVEN = st.sampled_from(sorted(set(STATUS_STATES.values())))
         ("dead", "sent", None),
         ("dead", "delivered", "delivered"),  # given up without a clear answer, and it had arrived all the same
         ("dead", "read", "read"),
+        ("read", "played", "played"),
+        ("delivered", "played", "played"),
+        ("played", "read", None),
+        ("played", "dead", None),
         ("dismissed", "read", None),
         ("dismissed", "dead", None),
     ],

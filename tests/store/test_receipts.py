@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.store.ledger import Ledger, outbound, to_whatsapp
-from zaptrix.core.event import Receipt
+from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message import Origin, State
 from zaptrix.core.portal import Channel
@@ -29,7 +29,7 @@ async def standings(ledger: Ledger, channel: Channel, *told: Receipt) -> list[St
         return await receipts.standings(connection, [Told(channel.id, receipt) for receipt in told])
 
 
-async def advance(ledger: Ledger, message_id: int, state: State, at: datetime = NOON, **more: str) -> dict[str, Any]:
+async def advance(ledger: Ledger, message_id: int, state: State, at: datetime = NOON, **more: Any) -> dict[str, Any]:
     step = Advance(id=MessageId(message_id), state=state, at=at, whatsapp_id="wamid.A", **more)
     async with ledger.database.transaction() as connection:
         await receipts.advance(connection, [step])
@@ -140,3 +140,27 @@ async def test_a_message_that_was_given_up_and_arrived_is_no_dead_letter(ledger:
     await ledger.run("UPDATE message SET state = 'dead', error_code = 'timeout', dead_at = now()")
     row = await advance(ledger, message_id, State.DELIVERED)
     assert (row["state"], row["error_code"], row["dead_at"]) == ("delivered", None, None)
+
+
+async def test_the_first_word_on_a_price_stays_and_a_played_voice_message_was_read(ledger: Ledger) -> None:
+    _, message_id = await a_sending(ledger)
+    price = Pricing(category="utility", type="regular", model="PMP", billable=True)
+    row = await advance(ledger, message_id, State.DELIVERED, pricing=price)
+    assert (row["price_category"], row["price_type"], row["price_model"]) == ("utility", "regular", "PMP")
+    assert row["price_billable"] is True
+    other = Pricing(category="service", type="free_entry_point", billable=False)
+    row = await advance(ledger, message_id, State.PLAYED, pricing=other)
+    assert (row["state"], row["price_category"], row["price_type"]) == ("played", "utility", "regular")
+    assert row["price_billable"] is True
+    assert row["delivered_at"] <= row["read_at"] <= row["played_at"]
+
+
+async def test_a_parked_receipt_keeps_its_price(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    price = Pricing(category="marketing", billable=True)
+    async with ledger.database.transaction() as connection:
+        await receipts.park(connection, [Told(channel.id, a_receipt("wamid.P", pricing=price))])
+    await ledger.outbound(await ledger.talk(channel), whatsapp_id="wamid.P")
+    async with ledger.database.transaction() as connection:
+        (told,) = await receipts.unpark(connection)
+    assert told.receipt.pricing == price

@@ -8,7 +8,7 @@ import pytest
 
 from tests.whatsapp.builders import NOW, NUMBER, a_post_of, events_of, journalled
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMessage, Ignored, Receipt, Routed, Unroutable
+from zaptrix.core.event import CustomerMessage, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message import State, Words
 from zaptrix.core.text import Mark, Span
@@ -179,6 +179,7 @@ def test_a_status_is_a_receipt_that_names_our_message() -> None:
         status=State.DELIVERED,
         at=datetime(2026, 11, 10, 8, 43, 21, tzinfo=UTC),
         wa_id="554188887777",
+        pricing=Pricing(category="service", type="regular", model="PMP", billable=True),
     )
 
 
@@ -192,7 +193,7 @@ def test_a_failure_carries_its_code_and_what_meta_says_of_it() -> None:
 
 @pytest.mark.parametrize(
     ("status", "state"),
-    [("sent", State.SENT), ("delivered", State.DELIVERED), ("read", State.READ), ("played", State.READ)],
+    [("sent", State.SENT), ("delivered", State.DELIVERED), ("read", State.READ), ("played", State.PLAYED)],
 )
 def test_each_status_proves_a_state(status: str, state: State) -> None:
     receipt = receipt_of(status=status)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import msgspec
 import structlog
 
 from zaptrix.bridge.notices import notices_for
-from zaptrix.core.event import Receipt
+from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, shown
@@ -67,7 +68,10 @@ def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
     """The one step that each message takes, when its receipts are taken one after another."""
     states: dict[int, State] = {}
     steps: dict[int, Advance] = {}
+    prices: dict[int, Pricing] = {}
     for standing, receipt in matched:
+        if receipt.pricing is not None:
+            prices.setdefault(standing.id, receipt.pricing)
         step = advance(states.get(standing.id, standing.state), receipt.status)
         if step is None:
             continue
@@ -80,7 +84,7 @@ def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
             code=receipt.code,
             detail=receipt.detail,
         )
-    return list(steps.values())
+    return [msgspec.structs.replace(step, pricing=prices.get(id_)) for id_, step in steps.items()]
 
 
 async def _tell(connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing]) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import WINDOW_CLOSED, TemplatesReady, notices_for
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
@@ -45,8 +45,11 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 class Settler:
     """Writes verdicts: one transaction for all that are waiting."""
 
-    def __init__(self, database: Database, bells: Bells, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, bells: Bells, changed: Callable[[], None], ready: TemplatesReady | None = None
+    ) -> None:
         self._database = database
+        self._ready = ready
         self._bells = bells
         self._changed = changed  # something was paused: the directory has to look again
         self._group: GroupCommit[Judged, bool] = GroupCommit(
@@ -55,6 +58,9 @@ class Settler:
 
     async def settle(self, judged: Sequence[Judged]) -> None:
         """Returns when the verdicts are on disk. Raises StoreUnavailable: then they were not."""
+        closed = {j.parcel.channel.id: j.parcel.channel for j in judged if _met_a_closed_window(j.verdict)}
+        if closed and self._ready is not None:
+            await self._ready(closed.values())
         await self._group.add(judged)
 
     async def _commit(self, judged: list[Judged]) -> Sequence[bool]:
@@ -98,6 +104,10 @@ class Settler:
             _log(j)
             lanes.update(_lanes_to_ring(j))
         self._bells.ring_soon(lanes)
+
+
+def _met_a_closed_window(verdict: Verdict) -> bool:
+    return isinstance(verdict, Bury) and verdict.notice == WINDOW_CLOSED
 
 
 async def pause(connection: Connection, parcel: Parcel, direction: Direction, verdict: Pause) -> bool:

@@ -25,6 +25,7 @@ from zaptrix.whatsapp.templates import CreatedTemplate
 log = structlog.get_logger(__name__)
 
 _JUST_NOW = timedelta(seconds=10)  # Meta itself needs a moment until a template that was approved can be sent
+_IN_VAIN = timedelta(seconds=60)
 
 
 class NoAccount(Exception):
@@ -50,6 +51,7 @@ class Templates:
         self._graph = graph
         self._now = now
         self._fetching: dict[ChannelId, asyncio.Task[None]] = {}
+        self._in_vain: dict[ChannelId, datetime] = {}
 
     async def listed(
         self, channel: Channel, wanted: TemplateFilter, after: Place | None, limit: int
@@ -90,10 +92,16 @@ class Templates:
             await asyncio.wait(tasks, timeout=limits.TEMPLATES_WAIT_S_MAX)
 
     async def _tried(self, channel: Channel) -> None:
+        tried_at = self._in_vain.get(channel.id)
+        if tried_at is not None and self._now() - tried_at < _IN_VAIN:
+            return  # a Meta that does not answer must not hold up routing again and again
+        self._in_vain[channel.id] = self._now()
         try:
             await self._freshen(channel)
         except (NoAccount, PlatformError, UnreadableSecret, StoreUnavailable) as exc:
             log.info("no templates to name", channel_id=str(channel.id), reason=type(exc).__name__)
+        else:
+            self._in_vain.pop(channel.id, None)
 
     async def _known(self, channel: Channel, name: str, language: str | None) -> Definition:
         async with self._database.connection() as connection:

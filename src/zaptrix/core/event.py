@@ -91,6 +91,18 @@ class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     recovered: Recovered | None = None
 
 
+class Pricing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What Meta charges a message as. `type`: regular, free_customer_service, free_entry_point, ...
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/pricing
+    """
+
+    category: str
+    type: str | None = None
+    model: str | None = None
+    billable: bool | None = None
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """WhatsApp told what became of one of our messages."""
 
@@ -102,6 +114,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     code: str | None = None  # of a failure
     detail: str | None = None
     wa_id: str | None = None
+    pricing: Pricing | None = None
 
 
 class DialogStarted(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ VCARD_CHARACTERS_MAX = 64 * 1024
 ANSWERS_MAX = 50
 ORDER_LINES_MAX = 100
 QUOTE_CHARACTERS_MAX = 300
+REMINDERS_BATCH = 500  # windows that an operator is reminded of at a time
 
 # Templates. https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components
 TEMPLATE_HEADER_MAX = 60
@@ -43,7 +44,7 @@ TEMPLATE_SPACES_MAX = 4
 TEMPLATES_PER_PAGE = 100
 TEMPLATE_PAGES_MAX = 100  # an account has 6,000 at the most; a cursor that never ends is nobody's to follow
 TEMPLATES_FRESH_S = 3_600.0  # webhooks tell of changes; one that was lost is made good by then
-TEMPLATES_WAIT_S_MAX = 5.0  # how long a notice waits for the templates that it names
+TEMPLATES_WAIT_S_MAX = 3.0  # how long a notice waits for the templates that it names
 TEMPLATES_NAMED = 3  # in a notice
 TEMPLATE_SKETCH_MAX = 160  # characters of each
 # Where the number's bucket is shared with what Meta delivers to us, a little room is left.

@@ -53,8 +53,8 @@ class Origin(StrEnum):
 class State(StrEnum):
     """The life of a message in the ledger.
 
-    pending -> sending -> sent -> delivered -> read, with verifying between sending and sent (or pending again) when a
-    call had no clear answer, and dead -> pending or dismissed by an admin's hand.
+    pending -> sending -> sent -> delivered -> read -> played (a voice message), with verifying between sending and sent
+    (or pending again) when a call had no clear answer, and dead -> pending or dismissed by an admin's hand.
     """
 
     PENDING = "pending"
@@ -63,6 +63,7 @@ class State(StrEnum):
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
+    PLAYED = "played"
     DEAD = "dead"
     DISMISSED = "dismissed"
 

@@ -20,6 +20,18 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "Message not delivered on WhatsApp: the customer has not written for more than 24 hours. "
         "Send an approved template, or wait until the customer writes (code {code}).",
     },
+    "window_closed_templates": {
+        _PT: "Mensagem não entregue no WhatsApp: faz mais de 24 horas que o cliente não escreve (código {code}). "
+        "Aguarde o cliente escrever ou envie, pela integração, um destes modelos aprovados:\n{templates}",
+        _EN: "Message not delivered on WhatsApp: the customer has not written for more than 24 hours (code {code}). "
+        "Wait until the customer writes, or send one of these approved templates by the integration:\n{templates}",
+    },
+    "window_closes": {
+        _PT: "O cliente aguarda resposta, e em {minutes} min o WhatsApp só aceitará modelos (templates) aprovados. "
+        "Responda antes.",
+        _EN: "The customer is waiting for an answer, and in {minutes} min WhatsApp will take approved templates only. "
+        "Answer before.",
+    },
     "too_long": {
         _PT: "Mensagem não entregue no WhatsApp: ela passa de {limit} caracteres. Divida o texto e envie de novo.",
         _EN: "Message not delivered on WhatsApp: it is over {limit} characters. Split the text and send it again.",

@@ -15,16 +15,17 @@ RANK: dict[State, int] = {
     State.SENT: 2,
     State.DELIVERED: 3,
     State.READ: 4,
+    State.PLAYED: 5,
     # What was given up without a clear answer may turn out to have arrived; that it was sent alone proves nothing new.
     State.DEAD: 2,
 }
 
-# Meta's words for a status -> the state that it proves. `played` is a read voice message.
+# Meta's words for a status -> the state that it proves. `played` comes of voice messages only.
 STATUS_STATES: dict[str, State] = {
     "sent": State.SENT,
     "delivered": State.DELIVERED,
     "read": State.READ,
-    "played": State.READ,
+    "played": State.PLAYED,
     "failed": State.DEAD,
 }
 

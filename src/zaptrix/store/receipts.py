@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.event import Receipt
+from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Origin, State
 from zaptrix.core.states import RANK
@@ -78,25 +78,34 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True):
     whatsapp_id: str
     code: str | None = None
     detail: str | None = None
+    pricing: Pricing | None = None
 
 
+# What is charged is what was delivered, and Meta says so with the first status and again with the next: so the price is
+# written with the step that it comes with, and costs no statement of its own. The first word on it stays.
 # Meta tells whole seconds: a receipt does not stand before our own, finer time of what came before it.
 # A receipt proves the send, so the operator's side is to be told of it, should the runner never come back to say so.
 _ADVANCE = """
 UPDATE message m SET
     state = a.state, attempt_id = NULL, whatsapp_id = coalesce(m.whatsapp_id, a.whatsapp_id),
     sent_at = CASE WHEN a.state = 'dead' THEN m.sent_at ELSE coalesce(m.sent_at, a.at) END,
-    delivered_at = CASE WHEN a.state IN ('delivered', 'read') THEN coalesce(m.delivered_at, greatest(a.at, m.sent_at))
-        ELSE m.delivered_at END,
-    read_at = CASE a.state WHEN 'read' THEN coalesce(m.read_at, greatest(a.at, m.delivered_at, m.sent_at))
-        ELSE m.read_at END,
+    delivered_at = CASE WHEN a.state IN ('delivered', 'read', 'played')
+        THEN coalesce(m.delivered_at, greatest(a.at, m.sent_at)) ELSE m.delivered_at END,
+    read_at = CASE WHEN a.state IN ('read', 'played')
+        THEN coalesce(m.read_at, greatest(a.at, m.delivered_at, m.sent_at)) ELSE m.read_at END,
+    played_at = CASE a.state WHEN 'played' THEN coalesce(m.played_at, greatest(a.at, m.read_at)) ELSE m.played_at END,
+    price_category = coalesce(m.price_category, a.price_category),
+    price_type = CASE WHEN m.price_category IS NULL THEN a.price_type ELSE m.price_type END,
+    price_model = CASE WHEN m.price_category IS NULL THEN a.price_model ELSE m.price_model END,
+    price_billable = CASE WHEN m.price_category IS NULL THEN a.price_billable ELSE m.price_billable END,
     dead_at = CASE a.state WHEN 'dead' THEN a.at END,
     error_code = CASE a.state WHEN 'dead' THEN a.code END,
     error_detail = CASE a.state WHEN 'dead' THEN a.detail END,
     confirm_due_at = CASE WHEN a.state = 'dead' THEN NULL WHEN m.sent_at IS NULL AND m.origin = 'operator' THEN now()
         ELSE m.confirm_due_at END
-FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[])
-    AS a(id, state, at, whatsapp_id, code, detail)
+FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::boolean[])
+    AS a(id, state, at, whatsapp_id, code, detail, price_category, price_type, price_model, price_billable)
 WHERE m.id = a.id
 """
 
@@ -111,19 +120,26 @@ async def advance(connection: Connection, advances: Sequence[Advance]) -> None:
         [a.whatsapp_id for a in advances],
         [a.code for a in advances],
         [a.detail for a in advances],
+        [a.pricing and a.pricing.category for a in advances],
+        [a.pricing and a.pricing.type for a in advances],
+        [a.pricing and a.pricing.model for a in advances],
+        [a.pricing and a.pricing.billable for a in advances],
     )
 
 
 _PARK = """
-INSERT INTO parked_receipt (channel_id, whatsapp_id, status, at, code, detail)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+INSERT INTO parked_receipt (channel_id, whatsapp_id, status, at, code, detail, pricing)
+SELECT channel_id, whatsapp_id, status, at, code, detail, pricing::jsonb
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+    AS p(channel_id, whatsapp_id, status, at, code, detail, pricing)
 ON CONFLICT DO NOTHING
 """
 _UNPARK = """
 DELETE FROM parked_receipt p USING message m
 WHERE m.channel_id = p.channel_id AND m.whatsapp_id = p.whatsapp_id AND m.direction = 'outbound'
-RETURNING p.channel_id, p.whatsapp_id, p.status, p.at, p.code, p.detail
+RETURNING p.channel_id, p.whatsapp_id, p.status, p.at, p.code, p.detail, p.pricing
 """
+_pricing = msgspec.json.Decoder(Pricing).decode
 _FORGET = "DELETE FROM parked_receipt WHERE parked_at < now() - make_interval(hours => $1)"
 
 
@@ -138,6 +154,7 @@ async def park(connection: Connection, told: Sequence[Told]) -> None:
         [r.at for r in receipts],
         [r.code for r in receipts],
         [r.detail for r in receipts],
+        [msgspec.json.encode(r.pricing).decode() if r.pricing else None for r in receipts],
     )
 
 
@@ -155,6 +172,7 @@ async def unpark(connection: Connection) -> list[Told]:
                 at=row["at"],
                 code=row["code"],
                 detail=row["detail"],
+                pricing=_pricing(row["pricing"]) if row["pricing"] else None,
             ),
         )
         for row in sorted(rows, key=lambda row: RANK.get(State(row["status"]), len(RANK)))

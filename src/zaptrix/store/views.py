@@ -49,7 +49,12 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None
     delivered_at: datetime | None
     read_at: datetime | None
+    played_at: datetime | None
     dead_at: datetime | None
+    price_category: Annotated[str | None, msgspec.Meta(description="What Meta charges it as, once it said so.")]
+    price_type: Annotated[str | None, msgspec.Meta(description="regular, free_customer_service, free_entry_point, ...")]
+    price_model: str | None
+    price_billable: bool | None
 
 
 class MessageDetail(msgspec.Struct, frozen=True, kw_only=True):

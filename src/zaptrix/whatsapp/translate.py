@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMessage, Event, Ignored, Receipt, Routed, Unroutable
+from zaptrix.core.event import CustomerMessage, Event, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.kinds import Cards
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
@@ -23,13 +23,14 @@ from zaptrix.whatsapp.items import Fault, Message
 from zaptrix.whatsapp.kinds import content_of
 from zaptrix.whatsapp.moves import BSUID_MAX, WA_ID_MAX, moved
 from zaptrix.whatsapp.templates import CHANGES, template_change
-from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, Unreadable, read
+from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, StatusPricing, Unreadable, read
 
 # Ids are opaque, and longer than this they are none; a name that is longer is cut.
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 PHONE_NUMBER_ID_MAX = 32
 NAME_MAX = 255
 USERNAME_MAX = 64
+PRICE_WORD_MAX = 64
 
 _KNOWN_STATUSES_WITHOUT_MEANING = ("deleted", "warning")
 _YEAR_2100 = 4_102_444_800
@@ -170,6 +171,21 @@ def _receipt(item: Status, state: State, phone_number_id: str, at: datetime) -> 
         code=codes.code_of(fault) if fault else None,
         detail=codes.detail_of(fault) if fault else None,
         wa_id=item.recipient_id if item.recipient_id and len(item.recipient_id) <= WA_ID_MAX else None,
+        pricing=_pricing(item.pricing) if item.pricing else None,
+    )
+
+
+def _pricing(told: StatusPricing) -> Pricing | None:
+    """What the message is charged as; without a category nothing is said."""
+    if not told.category:
+        return None
+    billable = told.billable if isinstance(told.billable, bool) else None
+    kind, model = (told.type or None, told.pricing_model or None)
+    return Pricing(
+        category=told.category[:PRICE_WORD_MAX],
+        type=kind and kind[:PRICE_WORD_MAX],
+        model=model and model[:PRICE_WORD_MAX],
+        billable=billable,
     )
 
 

@@ -109,6 +109,13 @@ class Contact(msgspec.Struct, frozen=True):
     user_id: str | None = None
 
 
+class StatusPricing(msgspec.Struct, frozen=True):
+    category: str = ""
+    type: str | None = None
+    pricing_model: str | None = None
+    billable: object = None
+
+
 class Status(msgspec.Struct, frozen=True):
     """One of `statuses[]`. A payment's has `type` "payment" and words of its own for `status`."""
 
@@ -119,6 +126,7 @@ class Status(msgspec.Struct, frozen=True):
     recipient_id: str | None = None
     recipient_type: str | None = None
     biz_opaque_callback_data: str | None = None
+    pricing: StatusPricing | None = None
     errors: list[Fault] = []
 
 

@@ -25,6 +25,7 @@ _REDIS_EVERY_S = 10.0
 _RECOVER_EVERY_S = 2.0
 _OFFLINE_EVERY_S = 5.0
 _RELEASE_EVERY_S = 2.0
+_REMIND_EVERY_S = 20.0
 _REDIS_ANSWER_S = 3.0
 
 
@@ -35,6 +36,7 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "recover": (app.recovery.run, _RECOVER_EVERY_S),
         "read offline events": (app.offline.run, _OFFLINE_EVERY_S),
         "release": (app.recovery.release, _RELEASE_EVERY_S),
+        "remind": (app.reminders.run, _REMIND_EVERY_S),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
         "forget files": (lambda: _forget_files(app), _HOUSE_EVERY_S),
     }

@@ -52,7 +52,8 @@ class Moment(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     at: datetime
     what: Annotated[
-        str, Meta(description="written, queued, one of the verdicts on a failed attempt, sent, delivered, read, dead.")
+        str,
+        Meta(description="written, queued, a failed attempt's verdict, sent, delivered, read, played, dead."),
     ]
     attempt: int | None = None
     code: str | None = None
@@ -127,6 +128,7 @@ def _timeline(message: MessageView, attempts: list[AttemptView]) -> list[Moment]
         ("sent", message.sent_at),
         ("delivered", message.delivered_at),
         ("read", message.read_at),
+        ("played", message.played_at),
     )
     moments = [Moment(at=at, what=what) for what, at in told if at is not None]
     moments += [
