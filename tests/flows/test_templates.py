@@ -255,11 +255,15 @@ async def test_a_list_is_asked_of_meta_once_and_again_after_a_webhook(world: Wor
         return found == {"simples": ("RED", "MARKETING"), "novo": ("UNKNOWN", "UTILITY")}
 
     await eventually(known, 15, "what Meta changed")
-    told = await world.api("GET", f"/api/messages/templates/changes?channel_id={tenant.channel_id}")
-    assert {(one["name"], one["what"], one["old"], one["new"]) for one in told["items"]} == {
-        ("simples", "category", "UTILITY", "MARKETING"),
-        ("simples", "quality", "UNKNOWN", "RED"),
-    }
+
+    async def both_told() -> bool:
+        told = await world.api("GET", f"/api/messages/templates/changes?channel_id={tenant.channel_id}")
+        return {(one["name"], one["what"], one["old"], one["new"]) for one in told["items"]} == {
+            ("simples", "category", "UTILITY", "MARKETING"),
+            ("simples", "quality", "UNKNOWN", "RED"),
+        }
+
+    await eventually(both_told, 15, "both changes")
 
 
 async def test_a_template_that_meta_edits_is_checked_as_it_is_now(world: World) -> None:

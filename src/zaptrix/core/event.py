@@ -146,6 +146,7 @@ class TemplateChange(msgspec.Struct, frozen=True, kw_only=True):
     new: str
     reason: str | None
     at: datetime
+    old: str | None = None  # where Meta says it
 
 
 class Ignored(msgspec.Struct, frozen=True):

@@ -148,12 +148,12 @@ def _definition(row: Record) -> Definition:
 
 # --- what Meta changed -----------------------------------------------------------------------------------------------
 
-# `old` is read before the row is changed: the statement sees it as it was.
+# `old` is Meta's word where it says one: the row may have been fetched anew since. Else it is what the row was.
 _TELL = """
 INSERT INTO template_change (waba_id, template_id, name, language, what, old, new, reason, at)
-SELECT a.*, (SELECT CASE a.what WHEN 'status' THEN t.status WHEN 'quality' THEN t.quality
+SELECT a.*, coalesce($9::text, (SELECT CASE a.what WHEN 'status' THEN t.status WHEN 'quality' THEN t.quality
     WHEN 'category' THEN t.category WHEN 'category_soon' THEN t.category END
-    FROM template t WHERE t.waba_id = a.waba_id AND t.id = a.template_id), $6::text, $7::text, $8::timestamptz
+    FROM template t WHERE t.waba_id = a.waba_id AND t.id = a.template_id)), $6::text, $7::text, $8::timestamptz
 FROM (VALUES ($1::text, $2::text, $3::text, $4::text, $5::text)) AS a(waba_id, template_id, name, language, what)
 RETURNING old
 """
@@ -181,6 +181,7 @@ async def change(connection: Connection, told: TemplateChange) -> str | None:
         told.new,
         told.reason,
         told.at,
+        told.old,
     )
     if told.what in _CHANGE:
         new = STATUS_AFTER.get(told.new, told.new) if told.what == "status" else told.new

@@ -324,6 +324,7 @@ def template_change(event: Event) -> Routed:
         new=new[:_WORD_MAX],
         reason=(value.reason or "")[:_WORD_MAX] if value.reason not in {None, "NONE"} else None,
         at=event.received_at,
+        old=(value.previous_quality_score or value.previous_category or "").upper()[:_WORD_MAX] or None,
     )
 
 
