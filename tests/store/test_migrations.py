@@ -3,11 +3,14 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from importlib import import_module
+from zlib import crc32
 
 import pytest
 
 from tests.servers import fresh_database
 from zaptrix.cli.embedded import Servers
+from zaptrix.core.lanes import incoming_lane
 from zaptrix.store import migrate
 from zaptrix.store.database import open_database, revision
 
@@ -40,6 +43,25 @@ async def test_a_second_migration_changes_nothing(empty_url: str) -> None:
     await migrate.upgrade(empty_url)
     await migrate.upgrade(empty_url)
     assert await _revision(empty_url) == migrate.newest()
+
+
+async def test_what_waited_in_sixteen_rounds_waits_in_the_four_of_today(empty_url: str) -> None:
+    await migrate.upgrade(empty_url)
+    tenants = {f"21098765432{number:04d}" for number in range(40)}
+    fewer = import_module("zaptrix.store.migrations.versions.0008_fewer_rounds")
+    database = await open_database(empty_url)
+    try:
+        async with database.connection() as connection:
+            await connection.executemany(
+                "INSERT INTO event (source, name, key, lane, body, request_id, state) "
+                "VALUES ('whatsapp', 'messages.text', decode(md5($1), 'hex'), $1, '{}', 'r', 'new')",
+                [(f"{tenant}.{crc32(tenant.encode()) % 16}",) for tenant in tenants],
+            )
+            await connection.execute(fewer.STATEMENTS[-1])
+            lanes = {row["lane"] for row in await connection.fetch("SELECT lane FROM event")}
+    finally:
+        await database.close()
+    assert lanes == {incoming_lane(tenant).name for tenant in tenants}
 
 
 async def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
