@@ -5,6 +5,7 @@ the gateway's own API, and kill, stop and flush what they like.
 """
 
 import asyncio
+import base64
 import os
 import sys
 import time
@@ -44,6 +45,7 @@ HASTE = {
     "STALLED_INTERVAL_S": "1",
     "RETRY_BASE_S": "0.2",
     "SLICE_S": "1",
+    "MEDIA_READY_S": "60",
     "LOG_LEVEL": "info",
     "API_RATE_PER_MIN": "100000",
 }
@@ -125,6 +127,7 @@ class World:
                 "META_APP_SECRET": "demo-app-secret",
                 "META_VERIFY_TOKEN": "demo-verify-token",
                 "META_GRAPH_URL": f"{self.sim}/meta",
+                "MEDIA_PRIVATE_NETWORKS": "127.0.0.1/32",
                 "BITRIX_OAUTH_URL": f"{self.sim}/bitrix24/oauth/token/",
                 "SIM_PORT": str(self.sim_port),
                 "GATEWAY_URL": self.url,
@@ -305,6 +308,20 @@ class Tenant:
         for text in texts:
             letter = {"phone_number_id": self.number, "from": wa_id, "name": name, "text": text}
             await self.world.control("POST", "customers/write", letter)
+
+    async def customer_sends(
+        self, content: bytes, text: str = "", *, wa_id: str = "554188887777", **media: object
+    ) -> dict[str, Any]:
+        """A file from the phone; what the simulator knows of it."""
+        told = {"type": "image", "mime": "image/jpeg", "content_base64": base64.b64encode(content).decode(), **media}
+        letter = {"phone_number_id": self.number, "from": wa_id, "name": "Ana Souza", "text": text, "media": told}
+        return dict((await self.world.control("POST", "customers/write", letter))["file"])
+
+    async def operator_sends(self, *files: dict[str, Any], text: str = "", wa_id: str = "554188887777") -> None:
+        """Files, with or without words, in one message of the operator's."""
+        chat = await self.chat(wa_id)
+        letter = {"portal": self.key, "chat_id": chat["chat_id"], "text": text, "operator": "Bia", "files": list(files)}
+        await self.world.control("POST", "operators/write", letter)
 
     async def operator_writes(self, *texts: str, wa_id: str = "554188887777") -> None:
         chat = await self.chat(wa_id)

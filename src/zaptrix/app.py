@@ -20,10 +20,12 @@ from zaptrix.bitrix24.offline import PortalQueue
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bridge.admit import Admission
+from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
+from zaptrix.bridge.files import FileRules, Files
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.offline import Offline, OfflineRules
@@ -41,7 +43,6 @@ from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants import Tenants
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
@@ -58,12 +59,12 @@ from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
-from zaptrix.store import api_keys, audit, channels, portals, recovery
+from zaptrix.store import api_keys, audit
 from zaptrix.store.api_keys import ApiKeyView
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
-from zaptrix.store.secrets import SecretBox, UnreadableSecret
+from zaptrix.store.secrets import SecretBox
 from zaptrix.store.spool import Spool
 from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.client import GraphClient
@@ -105,6 +106,7 @@ class App:
     graph: GraphClient
     portal_client: PortalClient
     media: MediaRoom
+    files: Files
 
 
 @asynccontextmanager
@@ -154,8 +156,7 @@ class _Opened(NamedTuple):
 
 def _compose(settings: Settings, opened: _Opened) -> App:
     database, redis, session, clock, media = opened
-    box = SecretBox(settings.encryption_keys)
-    hits = Hits(redis)
+    box, hits = SecretBox(settings.encryption_keys), Hits(redis)
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
     bells = Bells(redis, clock.now)
     directory = Directory(database, box)
@@ -171,7 +172,8 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
-    spool = Spool(settings.data_dir / "spool")
+    spool, parts = Spool(settings.data_dir / "spool"), (graph, portal_client, templates, clock, media)
+    drains = _drains(settings, database, directory, bells, cache, seen, *parts)
     tenants = Tenants(
         database=database,
         box=box,
@@ -206,10 +208,11 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         watch=watch,
         offline=offline,
         recovery=_recovery(settings, database, directory, bells, histories, offline, clock),
-        drains=_drains(settings, database, directory, bells, cache, seen, graph, portal_client, templates, clock),
+        drains=drains,
         graph=graph,
         portal_client=portal_client,
         media=media,
+        files=_files(settings, database, directory, graph, media, bells, clock),
     )
 
 
@@ -261,10 +264,12 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     portal_client: PortalClient,
     templates: Templates,
     clock: Clock,
+    media: MediaRoom,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
     settler = Settler(database, bells, directory.clear, templates.ready)
     entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
+    attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
 
     def delivery(platform: Platform) -> Delivery:
         return Delivery(
@@ -275,6 +280,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             Confirmer(platform, database, directory, entrance, now=clock.now, lease_s=settings.claim_lease_s),
             bells,
             entrance,
+            attachments,
             now=clock.now,
             slice_s=settings.slice_s,
             lease_s=settings.claim_lease_s,
@@ -290,15 +296,33 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
         LateStatuses(database, settings.meta_verify_wait_s),
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s),
     )
-    steps = inbound_steps(directory, cache, seen, templates.ready)
+    wait_s = settings.media_ready_s
+    steps = inbound_steps(directory, cache, seen, wait_s, templates.ready)
     inbound = Route(database, bells, whatsapp_translate.translate, steps, settings.slice_s)
-    outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache), settings.slice_s)
+    outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache, wait_s), settings.slice_s)
     return {
         Queue.INCOMING: inbound.drain,
         Queue.BITRIX24: delivery(to_bitrix24).drain,
         Queue.OUTBOUND: outbound.drain,
         Queue.META: delivery(to_whatsapp).drain,
     }
+
+
+def _files(  # noqa: PLR0917  # as above
+    settings: Settings,
+    database: Database,
+    directory: Directory,
+    graph: GraphClient,
+    media: MediaRoom,
+    bells: Bells,
+    clock: Clock,
+) -> Files:
+    rules = FileRules(
+        graph_url=settings.meta_graph_url,
+        timeout_s=settings.media_timeout_s,
+        patience=Patience(base_s=settings.retry_base_s),
+    )
+    return Files(database, directory, graph, media, bells, rules, clock.now)
 
 
 def _offline(  # noqa: PLR0917  # as below
@@ -351,42 +375,3 @@ async def revoke_api_key(settings: Settings, key_id: str) -> bool:
             return False
         await audit.write(connection, "cli", "api_key.revoke", key_id)
         return True
-
-
-async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
-    """Each channel's number and each portal, and what is wrong with it (None: it answers)."""
-    async with open_app(settings) as app:
-        async with app.database.connection() as connection:
-            known = await portals.listed(connection, None, None, _CHECKED_MAX)
-            numbers = await channels.listed(connection, None, None, _CHECKED_MAX)
-        told = [(f"portal {portal.portal_url}", await _portal_trouble(app, portal)) for portal in known]
-        return told + [(f"channel {channel.name}", await _number_trouble(app, channel)) for channel in numbers]
-
-
-async def check_recovery(settings: Settings) -> list[tuple[str, str]]:
-    """Portals that do not let us look for lost replies, and in which words. Raises StoreUnavailable."""
-    async with open_app(settings) as app, app.database.connection() as connection:
-        return await recovery.refusals(connection, _CHECKED_MAX)
-
-
-async def _portal_trouble(app: App, portal: Portal) -> str | None:
-    if portal.paused_at:
-        return f"paused: {portal.paused_reason}"
-    try:
-        await app.portal_client.call(portal, "app.info", {})
-    except (PlatformError, UnreadableSecret) as exc:
-        return str(exc)
-    return None
-
-
-async def _number_trouble(app: App, channel: Channel) -> str | None:
-    held = channel.whatsapp_paused_reason or channel.line_paused_reason
-    if held:
-        return f"paused: {held}"
-    if channel.registered_at is None:
-        return "its connector does not stand on its open line yet"
-    try:
-        await app.graph.phone_number(channel)
-    except (PlatformError, UnreadableSecret) as exc:
-        return str(exc)
-    return None

@@ -173,6 +173,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media_retention_days: Annotated[int, _whole(1, 3650, 7)] = 7
     media_address_s: Annotated[int, _whole(900, 31_536_000, 86_400)] = 86_400
     """How long the signed address of a file is good, for Bitrix24 to fetch it."""
+    media_ready_s: Annotated[float, _seconds(0, 300, 10)] = 10.0
+    """How long a message waits for its file, before a line says that it is on its way."""
     media_timeout_s: Annotated[float, _seconds(1, 3600, 300)] = 300.0
     """How long one file may take to come."""
     media_private_networks: Annotated[tuple[Network, ...], _networks()] = ()

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from zaptrix_sim import bitrix_crm_book as book
 from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix_files import file_item
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import Noticed, OperatorWrote, PutInChat, ToldDelivered
 from zaptrix_sim.phonebook import digits_of, phone_of
-from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session
+from zaptrix_sim.phones import known_text
+from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session, StoredFile
 
 TEXT_MAX: Final = 20_000
 CODE_MAX: Final = 255
@@ -26,12 +28,15 @@ class Chats:
 
     # --- a client's text -----------------------------------------------------------------------------------------
 
-    def put(self, portal: Portal, connector: str, line: int, element: dict[str, Any]) -> dict[str, Any]:
+    def put(
+        self, portal: Portal, connector: str, line: int, element: dict[str, Any], files: list[StoredFile]
+    ) -> dict[str, Any]:
         """One element of send.messages: in the chat, or an item that tells why not. `message.date` is ignored, and a
         `message.id` that is there already is not noticed."""
         user, message, chat_block = element["user"], element["message"], element["chat"]
         external, text = str(chat_block.get("id") or ""), str(message.get("text") or "")
-        if not user.get("id") or not external or not (text or message.get("files")):
+        # A file that could not be fetched is left out, and nobody is told.
+        if not user.get("id") or not external or not (text or files):
             return {"SUCCESS": False, "ERRORS": [NOT_ALL_DATA]}
         guest = self._guest(portal, connector, user)
         chat = self._chat(portal, connector, line, external, guest)
@@ -42,12 +47,13 @@ class Chats:
         if len(text) > TEXT_MAX:
             text = text[:TEXT_MAX] + " (...)"
         mids = [mid] if mid else []
-        self._append(portal, chat, text, author="customer", author_id=guest.id, name=guest.name, mids=mids)
+        put = self._append(portal, chat, text, author="customer", author_id=guest.id, name=guest.name, mids=mids)
+        put.files = files
         self._engine.record(PutInChat(mid, (portal.key, chat.id), f"{connector}|{line}"))
         self._engine.chat_changed(chat)
         return {
             "user": str(guest.id),
-            "message": {"id": mid, "date": {}, "text": text},
+            "message": {"id": mid, "date": {}, "text": text} | _file_ids(files),
             "chat": {"id": external},
             "extra": {},
             "SUCCESS": True,
@@ -169,7 +175,14 @@ class Chats:
         return portal.operators.setdefault(name, FIRST_OPERATOR_ID + len(portal.operators))
 
     def operator_writes(
-        self, portal: Portal, chat: Chat, text: str, operator: str, *, tell: bool = True
+        self,
+        portal: Portal,
+        chat: Chat,
+        text: str,
+        operator: str,
+        *,
+        tell: bool = True,
+        files: list[StoredFile] | None = None,
     ) -> ChatMessage:
         """An operator's text goes to the client: told once to whoever is bound, with the name in front unless the
         connector wants none. Nobody is told when `tell` is false, as when the portal's queue loses the event."""
@@ -180,10 +193,15 @@ class Chats:
         note = (portal.key, message.id)
         connector = portal.connectors.get(chat.connector)
         signed = connector is None or connector.signature
-        self._engine.record(OperatorWrote(note, (portal.key, chat.id), operator, text))
+        message.files = files or []
+        known = known_text(text, message.files[0] if message.files else None)
+        self._engine.record(OperatorWrote(note, (portal.key, chat.id), operator, known))
+        # Without words only the name is left of the text, and without a line end behind it.
+        shown = f"[b]{operator}:[/b] " + (f"[br]{text}" if text else "") if signed else text
+        told = {"files": [file_item(self._engine, portal, file) for file in message.files]} if message.files else {}
         item = {
             "im": {"chat_id": chat.id, "message_id": message.id},
-            "message": {"user_id": user_id, "text": f"[b]{operator}:[/b] [br]{text}" if signed else text},
+            "message": {"user_id": user_id, "text": shown} | told,
             "chat": {"id": chat.external_id},
         }
         data = {"CONNECTOR": chat.connector, "LINE": chat.line, "MESSAGES": [item]}
@@ -254,3 +272,7 @@ class Chats:
         portal.messages[message.id] = (chat, message)
         self._engine.world.changes += 1
         return message
+
+
+def _file_ids(files: list[StoredFile]) -> dict[str, Any]:
+    return {"files": [int(file.id) for file in files]} if files else {}

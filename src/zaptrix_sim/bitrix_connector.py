@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from zaptrix_sim.bitrix_call import Call, Method, is_yes
 from zaptrix_sim.bitrix_errors import RestError, missing, refusal
+from zaptrix_sim.files import fetched
 from zaptrix_sim.phpform import listed
 from zaptrix_sim.world import Chat, Connector
 
@@ -113,7 +114,11 @@ async def send_messages(call: Call) -> Any:
         if call.item_error:
             results.append({"SUCCESS": False, "ERRORS": ["The message could not be saved"]})
         else:
-            results.append(call.chats.put(call.portal, connector, line, element))
+            files = [
+                await fetched(call.engine, call.portal.key, one) for one in listed(element["message"].get("files"))
+            ]
+            there = [file for file in files if file is not None]
+            results.append(call.chats.put(call.portal, connector, line, element, there))
     return {"SUCCESS": True, "DATA": {"RESULT": results}}
 
 

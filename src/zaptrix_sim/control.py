@@ -14,6 +14,7 @@ from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
+from zaptrix_sim.files import from_wanted, told
 from zaptrix_sim.kinds import item_of
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
@@ -143,8 +144,11 @@ class Control:
         """
         phone = self._phones.writer(self._number(wanted), wanted)
         hours_ago = float(wanted.get("hours_ago") or 0.0)
-        wamids = [self._phones.write(phone, text, hours_ago) for text in _texts(wanted)]
-        return {"wamids": wamids, "customer": phone.customer.key}
+        file, voice = None, False
+        if media := wanted.get("media"):
+            file, voice = from_wanted(self._engine, phone.number.id, media), bool(media.get("voice"))
+        wamids = [self._phones.write(phone, text, hours_ago, file, voice=voice) for text in _texts(wanted)]
+        return {"wamids": wamids, "customer": phone.customer.key, "file": told(file) if file else None}
 
     async def customers_write(self, wanted: Wanted, _query: Wanted) -> Any:
         """Many customers in one call: {"writes": [{...}, ...]}."""
@@ -202,7 +206,8 @@ class Control:
         if wanted.get("hidden"):
             whispered = [self._chats.operator_whispers(portal, chat, text, operator).id for text in _texts(wanted)]
             return {"message_id": whispered[0], "message_ids": whispered, "chat_id": chat.id}
-        notes = [self._chats.operator_writes(portal, chat, text, operator).id for text in _texts(wanted)]
+        files = [from_wanted(self._engine, portal.key, one) for one in wanted.get("files") or ()]
+        notes = [self._chats.operator_writes(portal, chat, text, operator, files=files).id for text in _texts(wanted)]
         return {"message_id": notes[0], "message_ids": notes, "chat_id": chat.id}
 
     async def operator_finishes(self, wanted: Wanted, _query: Wanted) -> Any:
@@ -305,7 +310,8 @@ async def _body(request: web.Request) -> Wanted:
 
 
 def _texts(wanted: Wanted) -> list[str]:
-    text, count = str(wanted["text"]), int(wanted.get("count") or 1)
+    bare = "" if wanted.get("media") or wanted.get("files") else None
+    text, count = str(wanted["text"] if bare is None else wanted.get("text", bare)), int(wanted.get("count") or 1)
     return [text] if count == 1 else [f"{text} {index}" for index in range(1, count + 1)]
 
 

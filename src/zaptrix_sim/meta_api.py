@@ -24,6 +24,7 @@ from zaptrix_sim.meta_errors import (
     refusal,
     unknown_object,
 )
+from zaptrix_sim.meta_media import MetaMedia
 from zaptrix_sim.meta_send import MetaSend
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.world import Number, Waba
@@ -37,8 +38,9 @@ Edge = Callable[["MetaFace", web.Request, str, str], Awaitable[Answer]]
 
 
 class MetaFace:
-    def __init__(self, engine: Engine, send: MetaSend, templates: MetaTemplates) -> None:
+    def __init__(self, engine: Engine, send: MetaSend, media: MetaMedia, templates: MetaTemplates) -> None:
         self._engine = engine
+        self._media = media
         self._send = send
         self._templates = templates
 
@@ -49,6 +51,8 @@ class MetaFace:
         try:
             if request.method == "POST" and len(parts) == 2 and parts[1] == "messages":
                 return await self._messages(request, parts[0])
+            if parts == ["attachments"]:
+                return await self._media.give(request, self._token(request))
             return await self._edge(request, parts)
         except GraphError as error:
             return Answer(error.as_dict(), error.status).response()
@@ -93,7 +97,15 @@ class MetaFace:
 
         return await under_faults(self._engine, request, side="meta", facts=facts, refuse=_refuse, act=act)
 
+    async def upload(self, request: web.Request, object_id: str, token: str) -> Answer:
+        return await self._media.upload(request, self._owned(object_id, token))
+
+    async def delete_media(self, _request: web.Request, object_id: str, token: str) -> Answer:
+        return self._media.delete(object_id, token)
+
     async def number_fields(self, request: web.Request, object_id: str, token: str) -> Answer:
+        if object_id not in self._engine.world.numbers:
+            return self._media.info(object_id, request.query.get("phone_number_id", ""), token)
         number = self._owned(object_id, token)
         wanted = request.query.get("fields", "")
         names = [name.strip() for name in wanted.split(",") if name.strip()] or list(DEFAULT_FIELDS)
@@ -203,6 +215,8 @@ class MetaFace:
 
 _EDGES: Final[dict[tuple[str, str], Edge]] = {
     ("GET", "*"): MetaFace.number_fields,
+    ("DELETE", "*"): MetaFace.delete_media,
+    ("POST", "*/media"): MetaFace.upload,
     ("GET", "*/phone_numbers"): MetaFace.phone_numbers,
     ("GET", "*/subscribed_apps"): MetaFace.subscriptions,
     ("POST", "*/subscribed_apps"): MetaFace.subscribe,

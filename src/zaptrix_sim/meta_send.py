@@ -12,9 +12,10 @@ from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank, Refused
 from zaptrix_sim.faults import Fault
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
+from zaptrix_sim.meta_media import CLASSES, MetaMedia
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
-from zaptrix_sim.phones import Phones, Said
+from zaptrix_sim.phones import Phones, Said, known_text
 from zaptrix_sim.template_send import chosen, shown
 from zaptrix_sim.world import Number, Phone, PhoneMessage
 
@@ -29,8 +30,9 @@ TYPES: Final = frozenset({
 
 
 class MetaSend:
-    def __init__(self, engine: Engine, phones: Phones, webhooks: MetaWebhooks) -> None:
+    def __init__(self, engine: Engine, phones: Phones, webhooks: MetaWebhooks, media: MetaMedia) -> None:
         self._engine = engine
+        self._media = media
         self._phones = phones
         self._webhooks = webhooks
 
@@ -79,7 +81,12 @@ class MetaSend:
     # --- checks --------------------------------------------------------------------------------------------------
 
     def _said(self, number: Number, body: dict[str, Any]) -> Said:
-        if body.get("type") != "template" or body.get("messaging_product") != "whatsapp":
+        kind = str(body.get("type") or "text")
+        if kind in CLASSES:
+            _checked(body)
+            file, caption = self._media.for_send(number, kind, body.get(kind))
+            return Said(caption, file=file, voice=kind == "audio" and bool(body[kind].get("voice")))
+        if kind != "template" or body.get("messaging_product") != "whatsapp":
             return Said(_text_of(body))
         templates = self._engine.world.wabas[number.waba_id].templates
         template = chosen(templates.values(), body.get("template"))
@@ -109,7 +116,7 @@ class MetaSend:
     def _judge(self, number: Number, phone: Phone, said: Said) -> None:
         now = self._engine.now()
         if said.category == "service" and not self._phones.window_is_open(phone, now):
-            self._engine.record(Refused(phone.thread, said.text, 131047))
+            self._engine.record(Refused(phone.thread, known_text(said.text, said.file), 131047))
             raise refusal(131047)
         if not number.pace.take(now):
             self._engine.record(LimitExceeded("meta", "130429", number.id))
@@ -145,10 +152,16 @@ def _text_of(body: dict[str, Any]) -> str:
     if kind not in TYPES:
         raise bad_parameter(f"Param type must be one of {{{', '.join(sorted(TYPES)).upper()}}}")
     if kind != "text":
-        raise refusal(131051, "The simulator takes text only.")
+        raise refusal(131051, "The simulator takes texts and files only.")
+    _checked(body)
+    return _body_text(body.get("text"))
+
+
+def _checked(body: dict[str, Any]) -> None:
+    if body.get("messaging_product") != "whatsapp":
+        raise bad_parameter("The parameter messaging_product is required.")
     if len(str(body.get("biz_opaque_callback_data") or "")) > MARK_MAX:
         raise bad_parameter(f"Param biz_opaque_callback_data must be at most {MARK_MAX} characters long.")
-    return _body_text(body.get("text"))
 
 
 def _body_text(text: Any) -> str:

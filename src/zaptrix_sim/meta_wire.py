@@ -3,6 +3,7 @@
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -45,9 +46,28 @@ def message_item(phone: Phone, message: PhoneMessage) -> Json:
         "from_user_id": customer.user_id,
         "id": message.id,
         "timestamp": str(int(message.at)),
-        "type": "text",
-        "text": {"body": message.text},
+        **_content(message),
     }
+
+
+def _content(message: PhoneMessage) -> Json:
+    file = message.file
+    if file is None:
+        return {"type": "text", "text": {"body": message.text}}
+    media: Json = {
+        "id": file.id,
+        "mime_type": file.mime,
+        "sha256": base64.b64encode(bytes.fromhex(file.sha256)).decode(),
+    }
+    if message.text and file.kind in {"image", "video", "document"}:
+        media["caption"] = message.text
+    if file.kind == "document" and file.name:
+        media["filename"] = file.name
+    if file.kind == "audio":
+        media["voice"] = message.voice
+    if file.kind == "sticker":
+        media["animated"] = False
+    return {"type": file.kind, file.kind: media}
 
 
 def status_item(phone: Phone, message: PhoneMessage, rank: Rank, now: float, error: Json | None = None) -> Json:

@@ -12,7 +12,7 @@ from zaptrix_sim.limits import Bucket
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.meta_wire import Update, contact, message_item, moved_item, status_item
 from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
-from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, Waba
+from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba
 
 DAY_S: Final = 86_400.0
 
@@ -24,6 +24,8 @@ class Said:
     text: str
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
+    file: StoredFile | None = None
+    voice: bool = False
 
 
 class Phones:
@@ -112,13 +114,22 @@ class Phones:
 
     # --- what customers do ---------------------------------------------------------------------------------------
 
-    def write(self, phone: Phone, text: str, hours_ago: float = 0.0) -> str:
+    def write(
+        self,
+        phone: Phone,
+        text: str,
+        hours_ago: float = 0.0,
+        file: StoredFile | None = None,
+        *,
+        voice: bool = False,
+    ) -> str:
         """A customer's text: it is on her phone at once, and its webhook goes out in the background.
 
         `hours_ago`: she wrote it then, and Meta only gets round to telling now.
         """
         now = self._engine.now() - hours_ago * 3600.0
         message = PhoneMessage(id=new_wamid(), by_customer=True, text=text, at=now, rank=Rank.SENT)
+        message.file, message.voice = file, voice
         phone.messages.append(message)
         phone.wrote_at = max(phone.wrote_at or now, now)
         self._engine.world.wamids[message.id] = (phone, message)
@@ -212,18 +223,22 @@ class Phones:
             rank=Rank.ACCEPTED,
             mark=mark,
             to_user_id=to_user_id,
+            file=said.file,
+            voice=said.voice,
         )
         phone.messages.append(message)
         self._engine.world.wamids[message.id] = (phone, message)
         return message
 
     def arrive(self, phone: Phone, message: PhoneMessage) -> None:
-        self._engine.record(ReachedPhone(message.id, phone.thread, message.text, message.mark))
+        self._engine.record(
+            ReachedPhone(message.id, phone.thread, known_text(message.text, message.file), message.mark)
+        )
         self._engine.phone_changed(phone)
 
     def fail(self, phone: Phone, message: PhoneMessage, error: dict[str, Any]) -> None:
         """Accepted, and then never delivered: a `failed` status tells why."""
-        self._engine.record(Refused(phone.thread, message.text, error["code"]))
+        self._engine.record(Refused(phone.thread, known_text(message.text, message.file), error["code"]))
         self._state(phone, message, Rank.FAILED, error)
 
     def deliver_soon(self, phone: Phone, message: PhoneMessage) -> None:
@@ -255,6 +270,11 @@ class Phones:
         item = status_item(phone, message, rank, self._engine.now(), error)
         known = None if rank is Rank.FAILED else contact(phone.customer, with_username=rank is not Rank.SENT)
         return self._webhooks.push(phone, "statuses", item, known)
+
+
+def known_text(text: str, file: StoredFile | None) -> str:
+    """By which words the ledger knows a message: a file without any by its name, which outlives what is made of it."""
+    return text or (file.name.rpartition(".")[0] if file else "")
 
 
 def new_wamid() -> str:

@@ -12,10 +12,12 @@ from zaptrix_sim import persistence
 from zaptrix_sim.bitrix_api import PortalFace
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix_files import PortalFiles
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.control import Control
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_api import MetaFace
+from zaptrix_sim.meta_media import MetaMedia
 from zaptrix_sim.meta_send import MetaSend
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
@@ -41,9 +43,9 @@ def application(settings: Settings, options: Options) -> web.Application:
     engine.url = settings.public_url or f"http://{settings.host}:{settings.port}"
     webhooks, events, oauth = MetaWebhooks(engine), BitrixEvents(engine), OAuth(engine)
     phones, chats = Phones(engine, webhooks), Chats(engine, events)
-    templates = MetaTemplates(engine, webhooks)
-    meta = MetaFace(engine, MetaSend(engine, phones, webhooks), templates)
-    portal = PortalFace(engine, events, chats)
+    templates, media = MetaTemplates(engine, webhooks), MetaMedia(engine)
+    meta = MetaFace(engine, MetaSend(engine, phones, webhooks, media), media, templates)
+    portal, portal_files = PortalFace(engine, events, chats), PortalFiles(engine)
     control = Control(
         engine, phones=phones, webhooks=webhooks, templates=templates, chats=chats, events=events, oauth=oauth
     )
@@ -74,6 +76,8 @@ def application(settings: Settings, options: Options) -> web.Application:
     app.router.add_route("*", "/bitrix24/oauth/rest/app.info", oauth.app_info)
     app.router.add_route("*", "/bitrix24/oauth/rest/app.info/", oauth.app_info)
     app.router.add_route("*", "/bitrix24/{portal}/rest/{method:.+}", portal.serve)
+    app.router.add_get("/bitrix24/{portal}/pub/im.file.php", portal_files.whole)
+    app.router.add_get("/bitrix24/{portal}/~{code}", portal_files.short)
     app.router.add_get("/control/stream", engine.stream.serve)
     app.router.add_route("*", "/control/{tail:.*}", control.serve)
     app.router.add_get("/", _index)

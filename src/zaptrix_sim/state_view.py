@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from zaptrix_sim import bitrix_crm_book as book
 from zaptrix_sim.facts import Rank
+from zaptrix_sim.files import told
 from zaptrix_sim.world import Chat, ChatMessage, Phone, PhoneMessage, Portal, World
 
 MESSAGES_DEFAULT: Final = 1000
@@ -76,6 +77,7 @@ def _phone_message(message: PhoneMessage) -> dict[str, Any]:
         "read_by_business": message.read_by_business,
         "buttons": message.buttons,
         "biz_opaque_callback_data": message.mark,
+        "file": told(message.file) | {"voice": message.voice} if message.file else None,
     }
 
 
@@ -125,6 +127,7 @@ def _chat_message(message: ChatMessage) -> dict[str, Any]:
         "at": message.at,
         "status": message.status,
         "connector_mids": message.mids,
+        "files": [told(file) for file in message.files],
     }
 
 

@@ -39,6 +39,22 @@ class Customer:
 
 
 @dataclass(slots=True, kw_only=True)
+class StoredFile:
+    """`owner` is the number or the portal that it belongs to."""
+
+    id: str
+    owner: str
+    name: str
+    mime: str
+    kind: str
+    content: bytes
+    sha256: str
+    at: float
+    secret: str = field(default_factory=lambda: secrets.token_hex(16))
+    link: str = ""  # what events say instead of its true address
+
+
+@dataclass(slots=True, kw_only=True)
 class PhoneMessage:
     id: str
     by_customer: bool
@@ -48,6 +64,8 @@ class PhoneMessage:
     mark: str = ""
     to_user_id: bool = False
     silent: bool = False
+    file: StoredFile | None = None
+    voice: bool = False
     read_by_business: bool = False
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
@@ -135,6 +153,7 @@ class ChatMessage:
     mids: list[str] = field(default_factory=list)
     status: str | None = None
     hidden: bool = False
+    files: list[StoredFile] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -237,6 +256,7 @@ class World:
     access_tokens: dict[str, Token] = field(default_factory=dict)
     refresh_tokens: dict[str, Token] = field(default_factory=dict)
     codes: dict[str, Token] = field(default_factory=dict)
+    files: dict[str, StoredFile] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     changes: int = 0
     shape: int = SHAPE

@@ -15,14 +15,13 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import ConnectorLost, DialogStarted, Ignored, OperatorMessage, Routed, Unroutable
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.core.message import Notice, Words
+from zaptrix.core.message import Media, MediaKind, Notice, Words
 from zaptrix.core.text import Mark, Span, Text, plain_text
 
 FILES = [
     {"name": "Angebot-2026.pdf", "type": "file", "link": "https://acme-demo.bitrix24.com/~Q7xKd", "size": "182734"},
     {"name": "foto.jpg", "type": "image", "link": "https://acme-demo.bitrix24.com/~Zp0aB#img.jpg"},
 ]
-FILE_LINES = "Angebot-2026.pdf: https://acme-demo.bitrix24.com/~Q7xKd\nfoto.jpg: https://acme-demo.bitrix24.com/~Zp0aB"
 
 
 def routed(name: Name, data: Any) -> Routed:
@@ -53,15 +52,43 @@ def test_words_without_a_signature_have_no_author() -> None:
     assert content({"user_id": "0", "text": "Bem-vindo!"}) == Words(plain_text("Bem-vindo!"), None)
 
 
-def test_files_alone_become_a_line_each() -> None:
-    assert content({"text": "[b]Bia:[/b] ", "files": FILES}) == Words(plain_text(FILE_LINES), "Bia")
-    assert content({"files": FILES}) == Words(plain_text(FILE_LINES), None)
-
-
-def test_files_beside_words_do_not_vanish() -> None:
-    assert content({"text": "[b]Bia:[/b] [br]Segue", "files": FILES}) == Words(
-        plain_text(f"Segue\n{FILE_LINES}"), "Bia"
+def test_every_file_is_a_message_and_the_words_go_with_the_first() -> None:
+    found = written({"text": "[b]Bia:[/b] [br]Segue", "files": FILES})
+    assert isinstance(found, OperatorMessage)
+    first, second = found.content, found.more[0]
+    assert isinstance(first, Media)
+    assert (first.kind, first.name, first.caption, first.size) == (
+        MediaKind.DOCUMENT,
+        "Angebot-2026.pdf",
+        plain_text("Segue"),
+        182734,
     )
+    assert isinstance(second, Media)
+    assert (second.name, second.source, bool(second.caption), second.author) == (
+        "foto.jpg",
+        "https://acme-demo.bitrix24.com/~Zp0aB",
+        False,
+        "Bia",
+    )
+
+
+def test_files_alone_have_no_words() -> None:
+    found = written({"text": "[b]Bia:[/b] ", "files": FILES})
+    assert isinstance(found, OperatorMessage)
+    assert [bool(each.caption) for each in (found.content, *found.more) if isinstance(each, Media)] == [False, False]
+
+
+@pytest.mark.parametrize("words", ["x" * 801, "ouça"])
+def test_words_that_a_file_cannot_carry_go_before_it(words: str) -> None:
+    files = {"0": {"name": "voz.ogg", "type": "audio" if len(words) < 10 else "image", "link": "https://a.test/~v"}}
+    found = written({"text": words, "files": files})
+    assert isinstance(found, OperatorMessage)
+    assert found.content == Words(plain_text(words), None)
+    assert len(found.more) == 1
+
+
+def test_a_file_without_an_address_is_named() -> None:
+    assert content({"files": [{"name": "perdido.pdf"}]}) == Words(plain_text("perdido.pdf"), None)
 
 
 @pytest.mark.parametrize("message", [{"user_id": "27"}, {"text": ""}, {"text": "[b]Bia:[/b] [br] "}, {"text": " \n"}])

@@ -14,6 +14,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from tests.store.ledger import Ledger
+from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
@@ -46,6 +47,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
 from zaptrix.core.retry import Patience
 from zaptrix.core.text import plain_text
+from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.queues.hits import Hits
@@ -158,9 +160,9 @@ class House:
         self.entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
         self.receiver = Receiver(database, self.bells)
         inbound = Route(
-            database, self.bells, self.translate, inbound_steps(self.directory, self.cache, seen), self.slice_s
+            database, self.bells, self.translate, inbound_steps(self.directory, self.cache, seen, 1.0), self.slice_s
         )
-        outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache), self.slice_s)
+        outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache, 1.0), self.slice_s)
         self.routes = {Queue.INCOMING: inbound, Queue.OUTBOUND: outbound}
         self.deliveries = {
             Queue.META: self._delivery(self.whatsapp),
@@ -185,6 +187,7 @@ class House:
             Confirmer(platform, database, self.directory, self.entrance, now=now, lease_s=self.lease_s),
             self.bells,
             self.entrance,
+            Attachments(database, Links("https://gateway.example.com", ["secret"]), now, 60.0),
             now=now,
             slice_s=self.slice_s,
             lease_s=self.lease_s,

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.media.recordings import film, recording
-from zaptrix.core.media import ENDINGS, Blob, SendAs, fitting_name, type_of_name, way_of
+from zaptrix.core.media import ENDINGS, Blob, fitting_name, type_of_name, way_of
+from zaptrix.core.message import MediaKind
 from zaptrix.media.sniff import type_of
 
 MIB = 1024 * 1024
@@ -127,21 +128,21 @@ def blob(type_: str, size: int) -> Blob:
 @pytest.mark.parametrize(
     ("type_", "size", "send_as"),
     [
-        ("image/jpeg", 5 * MIB, SendAs.IMAGE),
-        ("image/jpeg", 5 * MIB + 1, SendAs.DOCUMENT),
-        ("image/webp", 100, SendAs.DOCUMENT),
-        ("image/gif", 100, SendAs.DOCUMENT),
-        ("video/mp4", 16 * MIB, SendAs.VIDEO),
-        ("video/mp4", 16 * MIB + 1, SendAs.DOCUMENT),
-        ("video/quicktime", 100, SendAs.DOCUMENT),
-        ("audio/ogg", 100, SendAs.AUDIO),
-        ("audio/wav", 100, SendAs.DOCUMENT),
-        ("application/pdf", 100 * MIB, SendAs.DOCUMENT),
+        ("image/jpeg", 5 * MIB, MediaKind.IMAGE),
+        ("image/jpeg", 5 * MIB + 1, MediaKind.DOCUMENT),
+        ("image/webp", 100, MediaKind.DOCUMENT),
+        ("image/gif", 100, MediaKind.DOCUMENT),
+        ("video/mp4", 16 * MIB, MediaKind.VIDEO),
+        ("video/mp4", 16 * MIB + 1, MediaKind.DOCUMENT),
+        ("video/quicktime", 100, MediaKind.DOCUMENT),
+        ("audio/ogg", 100, MediaKind.AUDIO),
+        ("audio/wav", 100, MediaKind.DOCUMENT),
+        ("application/pdf", 100 * MIB, MediaKind.DOCUMENT),
         ("application/pdf", 100 * MIB + 1, None),
-        ("application/zip", 100, SendAs.DOCUMENT),
+        ("application/zip", 100, MediaKind.DOCUMENT),
     ],
 )
-def test_a_file_goes_as_what_whatsapp_takes_it_for(type_: str, size: int, send_as: SendAs | None) -> None:
+def test_a_file_goes_as_what_whatsapp_takes_it_for(type_: str, size: int, send_as: MediaKind | None) -> None:
     way = way_of(blob(type_, size))
     assert (way.send_as if way else None) == send_as
 
@@ -149,6 +150,6 @@ def test_a_file_goes_as_what_whatsapp_takes_it_for(type_: str, size: int, send_a
 def test_a_sticker_is_one_only_where_it_may_be() -> None:
     small, large = blob("image/webp", 500 * 1024), blob("image/webp", 500 * 1024 + 1)
     assert [way.send_as if way else None for way in (way_of(small, sticker=True), way_of(large, sticker=True))] == [
-        SendAs.STICKER,
-        SendAs.DOCUMENT,
+        MediaKind.STICKER,
+        MediaKind.DOCUMENT,
     ]

@@ -26,7 +26,8 @@ from zaptrix.core.errors import (
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.notices import NOTICES
 from zaptrix.core.pace import Bucket
-from zaptrix.whatsapp.client import GraphClient, Wamid
+from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.shapes import Wamid
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -14,8 +14,9 @@ from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.proof import Proofs
 from zaptrix.bitrix24.translate import chat_of, to_delivery, to_element, to_notice
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
-from zaptrix.core.message import Notice, Side
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.media import AttachmentState
+from zaptrix.core.message import Media, Notice, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import CrmMode
@@ -42,11 +43,12 @@ class Bitrix24:
         self._proofs = Proofs(client, self._contacts)
 
     def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
-        """What customers said on one line together, in order; a notice is a call of its own."""
+        """What customers said on one line together, in order; a notice is a call of its own, and so is a file, which
+        the portal fetches inside the call."""
         calls: list[list[Parcel]] = []
         filling: dict[tuple[str, int], list[Parcel]] = {}
         for parcel in parcels:
-            if isinstance(parcel.content, Notice) or parcel.attempts >= _ATTEMPTS_TOGETHER:
+            if isinstance(parcel.content, Notice | Media) or parcel.attempts >= _ATTEMPTS_TOGETHER:
                 calls.append([parcel])
                 continue
             line = _line(parcel)
@@ -135,7 +137,7 @@ class Bitrix24:
             return [error] * len(parcels)
         items = wire.sent_items(result)
         # Results carry no id of ours that can be trusted: their place in the list is what names them.
-        return [_outcome(items[index] if index < len(items) else None) for index in range(len(parcels))]
+        return [_outcome(items[index] if index < len(items) else None, parcel) for index, parcel in enumerate(parcels)]
 
     async def _tell(self, parcel: Parcel, notice: Notice) -> Outcome:
         chat_id = chat_of(parcel)
@@ -179,15 +181,23 @@ def _with_contact(outcome: Outcome, contact_id: int | None) -> Outcome:
     return msgspec.structs.replace(outcome, bitrix_contact_id=contact_id)
 
 
-def _outcome(item: wire.SentItem | None) -> Outcome:
+def _outcome(item: wire.SentItem | None, parcel: Parcel) -> Outcome:
     """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html"""
     if item is None or item.success is None:
         return Unclear("no_result", "the answer does not speak of this message")
     if item.success and item.chat_id:
-        return Accepted(bitrix_chat_id=item.chat_id, bitrix_session_id=item.session_id)
+        missing = _carries_file(parcel) and not item.files
+        return Accepted(bitrix_chat_id=item.chat_id, bitrix_session_id=item.session_id, file_missing=missing)
     if item.success:
         return Unclear("no_session", "accepted, but into no chat")
+    if _carries_file(parcel):
+        # Without words an element is refused, too, when the portal could not fetch its file: that may pass.
+        return Unexpected("item_refused", safe_detail(item.errors))
     return Refused("item_refused", safe_detail(item.errors), notice="inbound_lost")
+
+
+def _carries_file(parcel: Parcel) -> bool:
+    return parcel.attachment is not None and parcel.attachment.state is AttachmentState.READY
 
 
 def _deliveries(parcels: Sequence[Parcel]) -> Iterator[list[int]]:

@@ -12,10 +12,14 @@ from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import from_bbcode, split_signature, to_bbcode
 from zaptrix.bitrix24.webhook import Name
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, OperatorMessage, Routed, Unroutable
+from zaptrix.core.filewords import lost, promise
 from zaptrix.core.ids import callback_data
-from zaptrix.core.message import Notice, Said, Words
+from zaptrix.core.kinds import NO_MARKS
+from zaptrix.core.media import AttachmentState
+from zaptrix.core.message import Content, Media, MediaKind, Notice, Said, Words
 from zaptrix.core.names import clean_name
 from zaptrix.core.notices import notice_text
 from zaptrix.core.parcel import Parcel
@@ -40,8 +44,8 @@ def _message_added(data: object) -> Routed:
     item = msgspec.convert(_first(data, "MESSAGES"), wire.OperatorItem, strict=False)
     author, source = split_signature(item.message.text)
     files = wire.sent_files(item.message.files)
-    text = _with_files(from_bbcode(source), files)
-    if not text:
+    contents = _contents(_with_unreachable(from_bbcode(source), files), author, files)
+    if not contents:
         if item.message.attachments or item.attachments_old:
             return Unroutable("only attachments that cannot be carried yet")
         return Ignored("no text and no files")
@@ -49,15 +53,41 @@ def _message_added(data: object) -> Routed:
         external_chat_id=item.chat.id,
         bitrix_chat_id=item.im.chat_id,
         bitrix_message_id=item.im.message_id,
-        content=Words(text, author),
+        content=contents[0],
+        more=tuple(contents[1:]),
         recovered=item.recovered,
     )
 
 
-def _with_files(text: Text, files: list[wire.SentFile]) -> Text:
-    """Until files themselves are carried: a line a file, so that nothing vanishes."""
-    lines = [f"{file.name}: {file.link}" if file.name and file.link else file.name or file.link for file in files]
-    shown = "\n".join(line for line in lines if line)
+def _contents(text: Text, author: str | None, files: list[wire.SentFile]) -> list[Content]:
+    """One message a file: the words go with the first, where WhatsApp has room for them, else before it."""
+    media = [_media(file, author) for file in files if file.link]
+    if not text:
+        return list(media)
+    first = media[0] if media else None
+    if first is None or first.kind not in _CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
+        return [Words(text, author), *media]
+    return [msgspec.structs.replace(first, caption=text), *media[1:]]
+
+
+_KINDS = {"image": MediaKind.IMAGE, "video": MediaKind.VIDEO, "audio": MediaKind.AUDIO}
+_CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
+
+
+def _media(file: wire.SentFile, author: str | None) -> Media:
+    return Media(
+        kind=_KINDS.get(file.type, MediaKind.DOCUMENT),
+        source=file.link,
+        name=file.name or None,
+        mime=file.mime or None,
+        size=file.size,
+        author=author,
+    )
+
+
+def _with_unreachable(text: Text, files: list[wire.SentFile]) -> Text:
+    """A file without an address is named, so that nothing vanishes."""
+    shown = "\n".join(file.name for file in files if file.name and not file.link)
     if not shown:
         return text
     return rich_text([*text.spans, Span("\n" if text else ""), Span(shown)])
@@ -123,10 +153,43 @@ def to_element(parcel: Parcel, said: Said) -> dict[str, object]:
         "message": {
             "id": message_key(parcel),
             "date": int(parcel.created_at.timestamp()),
-            "text": to_bbcode(shown(said, parcel.portal.locale)),
+            "text": to_bbcode(_words_of(parcel, said)),
+            **_files(parcel),
         },
         "chat": {"id": parcel.conversation.external_chat_id},
     }
+
+
+def _words_of(parcel: Parcel, said: Said) -> Text:
+    """The words of a message; those with its file, or in the file's place."""
+    locale = parcel.portal.locale
+    if not isinstance(said, Media):
+        return shown(said, locale)
+    file = parcel.attachment
+    if file is not None and file.state is AttachmentState.READY:
+        if not said.caption:
+            return Text() if said.marks == NO_MARKS else shown(said, locale)
+        line = ""
+    elif file is not None and file.state is AttachmentState.PROMISED:
+        line = promise(said.kind, locale)
+    else:
+        line = lost(said.kind, file.notice if file else "file_gone", locale)
+    between = [Span("\n")] if line and said.caption else []
+    return shown(Words(rich_text([Span(line), *between, *said.caption.spans]), marks=said.marks), locale)
+
+
+def _files(parcel: Parcel) -> dict[str, object]:
+    """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html"""
+    file = parcel.attachment
+    if file is None or file.state is not AttachmentState.READY or file.blob is None:
+        return {}
+    return {"files": [{"url": file.address, "name": short_name(file.blob.name)}]}
+
+
+def short_name(name: str) -> str:
+    """A portal keeps the last fifty characters of a name."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem[: limits.BITRIX_FILE_NAME_MAX - len(dot + ending)]}{dot}{ending}"
 
 
 def message_key(parcel: Parcel) -> str:

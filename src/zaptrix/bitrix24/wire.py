@@ -68,6 +68,9 @@ class SentFile(msgspec.Struct, frozen=True):
 
     name: str
     link: str
+    type: str = ""  # image, video, audio or file
+    mime: str = ""
+    size: int | None = None
 
 
 class SentItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +80,7 @@ class SentItem(msgspec.Struct, frozen=True, kw_only=True):
     errors: str
     chat_id: int | None
     session_id: int | None
+    files: int  # how many are in the chat: one that the portal could not fetch is left out
 
 
 class HistoryMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +122,13 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 def sent_files(value: object) -> list[SentFile]:
     """The files of an operator's message; `link` is the short public one, without the hint that images carry."""
     return [
-        SentFile(_text(entry, "name"), (_text(entry, "link") or _text(entry, "downloadLink")).partition("#")[0])
+        SentFile(
+            _text(entry, "name"),
+            (_text(entry, "downloadLink") or _text(entry, "link")).partition("#")[0],
+            _text(entry, "type"),
+            _text(entry, "mime"),
+            number(dig(entry, "size")),
+        )
         for entry in listed(value)
         if isinstance(entry, dict)
     ]
@@ -135,6 +145,7 @@ def sent_items(result: object) -> list[SentItem]:
             errors="; ".join(error for error in listed(dig(entry, "ERRORS")) if isinstance(error, str)),
             chat_id=number(dig(entry, "session", "CHAT_ID")),
             session_id=number(dig(entry, "session", "ID")),
+            files=len(listed(dig(entry, "message", "files"))),
         )
         for entry in listed(dig(result, "DATA", "RESULT"))
     ]

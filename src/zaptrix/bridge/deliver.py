@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
@@ -51,6 +52,7 @@ class Delivery:
         confirmer: Confirmer,
         bells: Bells,
         entrance: Entrance,
+        attachments: Attachments,
         *,
         now: Callable[[], datetime],
         slice_s: float,
@@ -64,6 +66,7 @@ class Delivery:
         self.confirmer = confirmer
         self.bells = bells
         self.entrance = entrance
+        self.attachments = attachments
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
@@ -165,7 +168,7 @@ class _Slice:
             return []
         limit = room * self._platform.parcels_per_call
         parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
-        return self._platform.calls(parcels)
+        return self._platform.calls(await self._delivery.attachments.attach(parcels))
 
     async def _carry(self, call: Call) -> None:
         outcomes = await self._send(call)

@@ -23,11 +23,11 @@ from zaptrix.core.identity import bereft, choose, merged, twins
 from zaptrix.core.ids import ChannelId, ConversationId, EventId
 from zaptrix.core.kinds import Unknown
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Direction, Origin, opens_window
+from zaptrix.core.message import Direction, Media, Origin, opens_window
 from zaptrix.core.portal import Channel
 from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import conversations, messages
+from zaptrix.store import conversations, files, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
@@ -64,16 +64,18 @@ class Spoken(msgspec.Struct, frozen=True):
 class InboundStep:
     """One batch of events, of many numbers."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # `inbound_steps` hands everything over
         self,
         items: Sequence[Item],
         directory: Directory,
         cache: ConversationCache,
         seen: SeenCache,
+        file_wait_s: float,
         ready: TemplatesReady | None = None,
     ) -> None:
         self._items = items
         self._ready = ready
+        self._file_wait_s = file_wait_s
         self._directory = directory
         self._cache = cache
         self._seen = seen
@@ -108,7 +110,9 @@ class InboundStep:
         if self._spoken:
             await self._resolve(connection)
             known = await self._quotable(connection)
-            await messages.insert(connection, [self._ledger_row(said, known) for said in self._spoken])
+            new = await messages.insert(connection, [self._ledger_row(said, known) for said in self._spoken])
+            if any(isinstance(said.message.content, Media) for said in self._spoken):
+                await files.want(connection, new, self._file_wait_s)
             await conversations.hear(connection, self._heard())
             # Whoever wrote for the first time and moved, both in this batch, was not there to be moved before.
             await self._relink(connection)
@@ -301,10 +305,14 @@ class InboundStep:
 
 
 def inbound_steps(
-    directory: Directory, cache: ConversationCache, seen: SeenCache, ready: TemplatesReady | None = None
+    directory: Directory,
+    cache: ConversationCache,
+    seen: SeenCache,
+    file_wait_s: float,
+    ready: TemplatesReady | None = None,
 ) -> Callable[[Sequence[Item]], InboundStep]:
-    """What `Route` makes its steps with."""
-    return lambda items: InboundStep(items, directory, cache, seen, ready)
+    """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
+    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, ready)
 
 
 def _in_order(items: Sequence[Item], channels: Mapping[str, Channel]) -> list[Spoken]:

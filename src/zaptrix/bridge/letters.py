@@ -11,7 +11,7 @@ from zaptrix.bridge.sweep import delivery_lane
 from zaptrix.core import limits
 from zaptrix.core.ids import EventId, MessageId, PortalId
 from zaptrix.queues.bells import Bells
-from zaptrix.store import audit, events, messages, views
+from zaptrix.store import audit, events, files, messages, views
 from zaptrix.store.claims import Way
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.messages import Moved
@@ -43,6 +43,8 @@ class Letters:
         """Those of `ids` that were dead letters (of `only`, if given), and now are none. Raises StoreUnavailable."""
         async with self._database.transaction() as connection:
             moved = await _MOVES[fate](connection, ids, only)
+            if fate is Fate.REVIVE:
+                await files.revive(connection, [row.id for row in moved])
             if moved:
                 await audit.write(connection, actor, f"letter.{fate}", _subject(moved), count=len(moved))
         if fate is Fate.REVIVE:

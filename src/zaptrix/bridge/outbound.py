@@ -14,9 +14,9 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorMessage
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId, connector_id, parse_external_chat_id
 from zaptrix.core.lanes import Lane, meta_lane
-from zaptrix.core.message import Direction, Origin, Side
+from zaptrix.core.message import Direction, Media, Origin, Side
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import audit, channels, conversations, messages, recovery
+from zaptrix.store import audit, channels, conversations, files, messages, recovery
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
@@ -31,8 +31,9 @@ log = structlog.get_logger(__name__)
 class OutboundStep:
     """One batch of events, of many portals."""
 
-    def __init__(self, items: Sequence[Item], cache: ConversationCache) -> None:
+    def __init__(self, items: Sequence[Item], cache: ConversationCache, file_wait_s: float) -> None:
         self._items = items
+        self._file_wait_s = file_wait_s
         self._cache = cache
         self._cached: list[Conversation] = []
         self._talks: dict[ConversationId, Conversation] = {}
@@ -49,9 +50,11 @@ class OutboundStep:
         written = [item for item in self._items if isinstance(item.routed, OperatorMessage)]
         # Bitrix24 promises no order of events; its message ids count up.
         written.sort(key=lambda item: _operator_message(item).bitrix_message_id)
-        rows = [row for item in written if (row := self._ledger_row(item))]
+        rows = [row for item in written for row in self._ledger_rows(item)]
         if rows:
             new = await messages.insert(connection, rows)
+            if any(isinstance(row.content, Media) for row in rows):
+                await files.want(connection, new, self._file_wait_s)
             if marks := [mark for item in written if (mark := _late_mark(item))]:
                 await recovery.mark_late(connection, new, marks)
             await conversations.touch(connection, [row.conversation.id for row in rows])
@@ -76,21 +79,25 @@ class OutboundStep:
         # A chat of a conversation that was merged leads to the one that goes on.
         self._talks = cached | (await conversations.by_ids(connection, missing) if missing else {})
 
-    def _ledger_row(self, item: Item) -> NewMessage | None:
+    def _ledger_rows(self, item: Item) -> list[NewMessage]:
         message = _operator_message(item)
         talk = self._talk(item)
         if talk is None:
-            return None
-        return NewMessage(
-            conversation=talk,
-            direction=Direction.OUTBOUND,
-            origin=Origin.OPERATOR,
-            content=message.content,
-            request_id=item.event.request_id,
-            written_at=_written_at(item),
-            bitrix_chat_id=message.bitrix_chat_id,
-            bitrix_message_id=message.bitrix_message_id,
-        )
+            return []
+        return [
+            NewMessage(
+                conversation=talk,
+                direction=Direction.OUTBOUND,
+                origin=Origin.OPERATOR,
+                content=content,
+                request_id=item.event.request_id,
+                written_at=_written_at(item),
+                bitrix_chat_id=message.bitrix_chat_id,
+                bitrix_message_id=message.bitrix_message_id,
+                part=part,
+            )
+            for part, content in enumerate((message.content, *message.more))
+        ]
 
     def _placed(self) -> Iterable[Placed]:
         """What the events tell of chats and sessions that the ledger does not know yet."""
@@ -120,9 +127,9 @@ class OutboundStep:
         return plain_mark(item)
 
 
-def outbound_steps(cache: ConversationCache) -> Callable[[Sequence[Item]], OutboundStep]:
-    """What `Route` makes its steps with."""
-    return lambda items: OutboundStep(items, cache)
+def outbound_steps(cache: ConversationCache, file_wait_s: float) -> Callable[[Sequence[Item]], OutboundStep]:
+    """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
+    return lambda items: OutboundStep(items, cache, file_wait_s)
 
 
 def _portal(item: Item) -> PortalId:

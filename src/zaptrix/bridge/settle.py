@@ -208,6 +208,8 @@ def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
     parcel, verdict = judged.parcel, judged.verdict
     if isinstance(verdict, Sent) and parcel.origin is Origin.API and (text := shown(parcel.content)):
         notice = Notice("sent_by_api", {"text": text})
+    elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment:
+        notice = Notice("file_not_shown", {"address": parcel.attachment.address})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
         notice = Notice(code, {"code": verdict.code, "limit": str(limits.WHATSAPP_TEXT_MAX)})

@@ -155,7 +155,7 @@ async def _redis(settings: Settings) -> list[Finding]:
 
 async def _platforms(settings: Settings) -> list[Finding]:
     """Each number's token and each portal's, as the platforms see them."""
-    from zaptrix.app import check_platforms, check_recovery
+    from zaptrix.cli.checks import check_platforms, check_recovery
 
     refused = [
         Finding(

@@ -88,6 +88,7 @@ class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_chat_id: int
     bitrix_message_id: int
     content: Content
+    more: tuple[Content, ...] = ()  # further ones, when several messages come of it
     recovered: Recovered | None = None
 
 

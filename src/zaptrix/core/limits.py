@@ -61,10 +61,12 @@ OPERATING_S_WATCHED = 120.0  # from here on each call is reserved for; below it 
 BITRIX_TEXTS_PER_CALL = 10
 BITRIX_CONFIRMS_PER_CALL = 50
 BITRIX_NAME_MAX = 25
+BITRIX_FILE_NAME_MAX = 50
 
 # Files. https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 MEDIA_BYTES_MAX = 100 * 1024 * 1024
 MEDIA_CAPTION_MAX = 1_024
+MEDIA_CAPTION_KEPT = 800  # of plain text; a longer one goes as a message of its own, for markup adds to it
 MEDIA_ID_DAYS = 30  # how long Meta keeps what was uploaded
 MEDIA_ID_DAYS_USED = 28
 MEDIA_PART_BYTES = 256 * 1024  # of a file in memory at a time, and of one answer's part
@@ -72,6 +74,12 @@ MEDIA_BLOCK_BYTES = 5 * 1024 * 1024  # the least that S3 takes as one part of ma
 MEDIA_HEAD_BYTES = 8 * 1024  # what a type is told by
 MEDIA_REDIRECTS_MAX = 3
 MEDIA_STILL_S = 20.0  # a host that sends nothing for so long has gone
+FILE_LEASE_S = 20.0  # a file whose runner has not renewed it for so long is taken by another
+FILES_AT_ONCE = 16  # a process
+FILES_AT_ONCE_A_PORTAL = 6
+FILES_A_CLAIM = 4
+FILES_LOOK_S = 0.5
+FILES_LOOK_S_MIN = 0.05
 FILE_NAME_BYTES_MAX = 150
 VOICE_S_MAX = 3 * 3600.0  # of sound; a longer recording stays what it is
 VOICE_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, for the process that turns it

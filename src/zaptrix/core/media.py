@@ -12,22 +12,13 @@ from typing import NamedTuple
 import msgspec
 
 from zaptrix.core import limits
+from zaptrix.core.message import MediaKind
 
 UNKNOWN_TYPE = "application/octet-stream"
 VOICE_TYPE = "audio/ogg"
 
 _KIB = 1024
 _MIB = 1024 * 1024
-
-
-class SendAs(StrEnum):
-    """The kind of message that carries a file on WhatsApp."""
-
-    IMAGE = "image"
-    VIDEO = "video"
-    AUDIO = "audio"
-    DOCUMENT = "document"
-    STICKER = "sticker"
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,26 +32,47 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     voice: bool = False  # a recording, in the one form that WhatsApp shows as a voice note
 
 
+class AttachmentState(StrEnum):
+    """How a message's file stands when the message is delivered."""
+
+    WANTED = "wanted"  # on its way, and the message waits for it
+    READY = "ready"
+    FAILED = "failed"
+    PROMISED = "promised"  # a line takes its place; it follows in a message of its own
+
+
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """A message's file. `address` is where anybody can fetch it for a while; `media_id` what Meta calls it."""
+
+    state: AttachmentState
+    blob: Blob | None = None
+    address: str = ""
+    sent_as: MediaKind | None = None  # None: WhatsApp takes it as nothing, and the customer gets the address
+    media_id: str | None = None
+    code: str | None = None
+    notice: str | None = None
+
+
 class Way(NamedTuple):
     """How a file of some type goes to WhatsApp."""
 
-    send_as: SendAs
+    send_as: MediaKind
     bytes_max: int
 
 
 # What Meta shows as what it is. Everything else, and what is too large for its own kind, goes as a document.
 WAYS: dict[str, Way] = {
-    "image/jpeg": Way(SendAs.IMAGE, 5 * _MIB),
-    "image/png": Way(SendAs.IMAGE, 5 * _MIB),
-    "video/mp4": Way(SendAs.VIDEO, 16 * _MIB),
-    "video/3gpp": Way(SendAs.VIDEO, 16 * _MIB),
-    "audio/aac": Way(SendAs.AUDIO, 16 * _MIB),
-    "audio/amr": Way(SendAs.AUDIO, 16 * _MIB),
-    "audio/mpeg": Way(SendAs.AUDIO, 16 * _MIB),
-    "audio/mp4": Way(SendAs.AUDIO, 16 * _MIB),
-    "audio/ogg": Way(SendAs.AUDIO, 16 * _MIB),
+    "image/jpeg": Way(MediaKind.IMAGE, 5 * _MIB),
+    "image/png": Way(MediaKind.IMAGE, 5 * _MIB),
+    "video/mp4": Way(MediaKind.VIDEO, 16 * _MIB),
+    "video/3gpp": Way(MediaKind.VIDEO, 16 * _MIB),
+    "audio/aac": Way(MediaKind.AUDIO, 16 * _MIB),
+    "audio/amr": Way(MediaKind.AUDIO, 16 * _MIB),
+    "audio/mpeg": Way(MediaKind.AUDIO, 16 * _MIB),
+    "audio/mp4": Way(MediaKind.AUDIO, 16 * _MIB),
+    "audio/ogg": Way(MediaKind.AUDIO, 16 * _MIB),
 }
-AS_DOCUMENT = Way(SendAs.DOCUMENT, limits.MEDIA_BYTES_MAX)
+AS_DOCUMENT = Way(MediaKind.DOCUMENT, limits.MEDIA_BYTES_MAX)
 STICKER_TYPE = "image/webp"
 STICKER_BYTES_MAX = 500 * _KIB  # of an animated one; a still one has 100 KB
 
@@ -68,7 +80,7 @@ STICKER_BYTES_MAX = 500 * _KIB  # of an animated one; a still one has 100 KB
 def way_of(blob: Blob, *, sticker: bool = False) -> Way | None:
     """How `blob` goes to WhatsApp; None when it is too large for any way."""
     if sticker and blob.type == STICKER_TYPE and blob.size <= STICKER_BYTES_MAX:
-        return Way(SendAs.STICKER, STICKER_BYTES_MAX)
+        return Way(MediaKind.STICKER, STICKER_BYTES_MAX)
     own = WAYS.get(blob.type)
     if own and blob.size <= own.bytes_max:
         return own

@@ -169,6 +169,28 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _PT: "Este tipo de conteúdo ainda não pode ser enviado ao WhatsApp por aqui. Envie como texto.",
         _EN: "This kind of content cannot be sent to WhatsApp from here yet. Send it as text.",
     },
+    "file_too_large": {
+        _PT: "Arquivo não entregue no WhatsApp: está vazio ou passa de 100 MB. Envie um arquivo menor ou um link.",
+        _EN: "File not delivered on WhatsApp: it is empty, or over 100 MB. Send a smaller file, or a link.",
+    },
+    "file_gone": {
+        _PT: "Arquivo não entregue no WhatsApp: ele não está mais no Bitrix24 (código {code}). Envie-o de novo.",
+        _EN: "File not delivered on WhatsApp: it is not in Bitrix24 any more (code {code}). Send it again.",
+    },
+    "file_address": {
+        _PT: "Arquivo não entregue no WhatsApp: o endereço dele não é deste portal (código {code}). "
+        "Anexe o arquivo na conversa; se o portal fica em rede privada, avise o administrador.",
+        _EN: "File not delivered on WhatsApp: its address is not this portal's (code {code}). "
+        "Attach the file in the chat; if the portal is in a private network, tell the administrator.",
+    },
+    "file_lost": {
+        _PT: "O arquivo do cliente não chegou (código {code}). Peça ao cliente que o envie de novo.",
+        _EN: "The customer's file did not arrive (code {code}). Ask the customer to send it again.",
+    },
+    "file_not_shown": {
+        _PT: "O Bitrix24 não conseguiu buscar o arquivo do cliente. Ele pode ser aberto aqui por um dia: {address}",
+        _EN: "Bitrix24 could not fetch the customer's file. It can be opened here for a day: {address}",
+    },
     "inbound_lost": {
         _PT: "Uma mensagem do cliente não pôde ser mostrada aqui (código {code}). Peça ao cliente que a reenvie; "
         "o administrador pode recuperá-la.",

@@ -16,6 +16,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bitrix_session_id: int | None = None
     bitrix_contact_id: int | None = None
     bitrix_message_id: int | None = None
+    file_missing: bool = False  # the portal took the words and could not fetch the file
 
 
 class Absent(msgspec.Struct, frozen=True):

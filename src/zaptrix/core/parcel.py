@@ -8,6 +8,7 @@ import msgspec
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, MessageId
+from zaptrix.core.media import Attachment
 from zaptrix.core.message import Content, Origin
 from zaptrix.core.portal import Channel, Portal
 
@@ -28,3 +29,4 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     whatsapp_id: str | None = None  # wamid: inbound from the start, outbound once sent
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
+    attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent

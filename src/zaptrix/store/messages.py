@@ -29,6 +29,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     whatsapp_id: str | None = None
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
+    part: int = 0  # of the operator's message, when several come of it
 
     @property
     def lane_id(self) -> UUID:
@@ -40,13 +41,13 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
 # Ids are given in the order of the batch: what is written first is delivered first.
 _INSERT = """
 INSERT INTO message (portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id,
-    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id)
+    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id, part)
 SELECT portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content::jsonb, request_id, written_at,
-    whatsapp_id, bitrix_chat_id, bitrix_message_id
+    whatsapp_id, bitrix_chat_id, bitrix_message_id, part
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[]) WITH ORDINALITY
+    $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::smallint[]) WITH ORDINALITY
     AS m(portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id, written_at,
-         whatsapp_id, bitrix_chat_id, bitrix_message_id, nth)
+         whatsapp_id, bitrix_chat_id, bitrix_message_id, part, nth)
 ORDER BY nth
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -73,6 +74,7 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
         [m.whatsapp_id for m in messages],
         [m.bitrix_chat_id for m in messages],
         [m.bitrix_message_id for m in messages],
+        [m.part for m in messages],
     )
     return [MessageId(row["id"]) for row in rows]
 

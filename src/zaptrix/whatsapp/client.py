@@ -5,8 +5,9 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
-from urllib.parse import urlencode
+from collections.abc import AsyncIterator
+from typing import TypeVar
+from urllib.parse import quote, urlencode
 
 import msgspec
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
@@ -15,13 +16,14 @@ from zaptrix import __version__
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable, Unclear, Unexpected
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import NumberTokens, Pace
 from zaptrix.core.template import Definition
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
+from zaptrix.whatsapp.shapes import MediaSource, MediaToSend, UploadForm, Wamid
 from zaptrix.whatsapp.templates import CreatedTemplate, TemplatePage, definition_of
 
 CONNECT_S = 5.0
@@ -35,18 +37,12 @@ _TEMPLATE_FIELDS = "id,name,language,status,category,components,parameter_format
 # Templates are managed by the account and not by the number: some thousand calls an hour, and we make a few.
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/about-the-platform
 _NO_BUCKETS: tuple[Bucket, ...] = ()
+_NO_SUCH_OBJECT = ("33", "100/33")
 
 # Which bucket a refusal speaks of.
 _REFUSING = {"130429": "number", "http_429": "number", "131056": "pair"}
 
 T = TypeVar("T", bound=msgspec.Struct)
-
-
-class Wamid(NamedTuple):
-    """A message as Meta took it."""
-
-    whatsapp_id: str
-    wa_id: str | None  # the customer's, as Meta writes it: Brazil's ninth digit may be gone
 
 
 class GraphClient:
@@ -80,6 +76,12 @@ class GraphClient:
         text = {"preview_url": "http://" in body or "https://" in body, "body": body}
         return await self.send(channel, conversation, ("text", text), callback_data, request_id)
 
+    async def send_media(
+        self, channel: Channel, conversation: Conversation, media: MediaToSend, callback_data: str, request_id: str
+    ) -> Wamid:
+        """Send what was uploaded. `callback_data` comes back in every status of it."""
+        return await self.send(channel, conversation, (media.kind.value, media.fields()), callback_data, request_id)
+
     async def send(
         self,
         channel: Channel,
@@ -109,6 +111,42 @@ class GraphClient:
         if not answer.messages or not answer.messages[0].id:
             raise Unclear("no_wamid", "the answer names no message")
         return Wamid(answer.messages[0].id, (answer.contacts[0].wa_id or None) if answer.contacts else None)
+
+    async def media_source(self, channel: Channel, media_id: str) -> MediaSource:
+        """Where a file of a customer's is right now: the address lives for five minutes, the id for seven days."""
+        path = f"{quote(media_id, safe='')}?phone_number_id={channel.phone_number_id}"
+        try:
+            info = await self._call("GET", channel, path, wire.MediaInfo, repeatable=True)
+        except Unauthorized as error:
+            if error.code in _NO_SUCH_OBJECT:
+                raise Refused("media_gone", "Meta does not keep the file any more", notice="file_gone") from error
+            raise
+        if not info.url:
+            raise Unavailable("no_address", "Meta tells no address of the file")
+        return MediaSource(info.url, _headers(await self._tokens.number_token(channel.id), ""), info.mime_type)
+
+    async def upload(
+        self, channel: Channel, parts: AsyncIterator[bytes], *, size: int, type_: str, name: str, timeout_s: float
+    ) -> str:
+        """Hand over a file in parts; its id at Meta, good for thirty days, for this number alone.
+
+        Doing it again harms nothing. Raises Refused for a type or size that Meta does not take.
+        """
+        form = UploadForm(name, type_, size)
+        token = await self._tokens.number_token(channel.id)
+        await self._pace.take(number_bucket(channel))
+        status, body = await self._exchange(
+            "POST",
+            f"{channel.phone_number_id}/media",
+            _headers(token, "") | form.headers,
+            form.body(parts),
+            repeatable=True,
+            timeout=ClientTimeout(total=timeout_s, connect=CONNECT_S),
+        )
+        media_id = _answer(status, body, wire.SentMessage, repeatable=True).id
+        if not media_id:
+            raise Unavailable("no_media_id", "the answer names no file")
+        return media_id
 
     async def mark_read(self, channel: Channel, whatsapp_id: str, request_id: str = "") -> None:
         """Blue ticks for a customer's message and all before it. Doing it again harms nothing."""
@@ -186,7 +224,8 @@ class GraphClient:
             buckets = (number_bucket(channel),)
         if buckets:
             await self._pace.take(*buckets)
-        status, body = await self._exchange(method, path, _headers(token, request_id), content, repeatable=repeatable)
+        data = None if content is None else msgspec.json.encode(content)
+        status, body = await self._exchange(method, path, _headers(token, request_id), data, repeatable=repeatable)
         try:
             return _answer(status, body, shape, repeatable=repeatable)
         except TooFast as error:
@@ -195,16 +234,23 @@ class GraphClient:
             raise
 
     async def _exchange(
-        self, method: str, path: str, headers: dict[str, str], content: dict[str, object] | None, *, repeatable: bool
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        data: bytes | AsyncIterator[bytes] | None,
+        *,
+        repeatable: bool,
+        timeout: ClientTimeout | None = None,
     ) -> tuple[int, bytes]:
         unclear = Unavailable if repeatable else Unclear
         try:
             async with self._session.request(
                 method,
                 f"{self._root}/{path}",
-                data=None if content is None else msgspec.json.encode(content),
+                data=data,
                 headers=headers,
-                timeout=self._timeout,
+                timeout=timeout or self._timeout,
                 allow_redirects=False,
             ) as response:
                 return response.status, await response.read()

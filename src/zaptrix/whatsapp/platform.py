@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Sequence
 
 from zaptrix.core.errors import PlatformError, Refused, TooFast
+from zaptrix.core.filewords import promise
 from zaptrix.core.ids import ConversationId, callback_data
-from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.message import Origin, Side, Words
+from zaptrix.core.limits import MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
+from zaptrix.core.media import Attachment, AttachmentState
+from zaptrix.core.message import Media, MediaKind, Origin, Side, Words
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.retry import Patience
 from zaptrix.core.template import Template
-from zaptrix.core.text import Mark, Span, Text
-from zaptrix.whatsapp.client import GraphClient, Wamid
+from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
+from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.shapes import MediaToSend, Wamid
 from zaptrix.whatsapp.templates import to_wire
 
 CALLS_AT_ONCE = 32
@@ -76,6 +79,10 @@ class WhatsApp:
         if isinstance(parcel.content, Template):
             message = ("template", to_wire(parcel.content))
             return await self._graph.send(parcel.channel, parcel.conversation, message, mark, parcel.request_id)
+        file = parcel.attachment
+        if isinstance(parcel.content, Media) and file and file.state is AttachmentState.READY and file.media_id:
+            media = _media(parcel, parcel.content, file)
+            return await self._graph.send_media(parcel.channel, parcel.conversation, media, mark, parcel.request_id)
         body = _body(parcel)
         return await self._graph.send_text(parcel.channel, parcel.conversation, body, mark, parcel.request_id)
 
@@ -96,16 +103,47 @@ def _can_be_read(parcel: Parcel) -> bool:
 def _body(parcel: Parcel) -> str:
     """The text as it goes out. Raises Refused for what WhatsApp would never take."""
     content = parcel.content
+    if isinstance(content, Media):
+        content = Words(_in_its_place(parcel, content), content.author)
     if not isinstance(content, Words):
         raise Refused("unsupported", "only text goes to WhatsApp", notice="unsupported")
     if not content.text:
         raise Refused("empty", "the text is empty")
-    signed = parcel.channel.operator_prefix and content.author
-    body = to_whatsapp(_signed(content.text, content.author or "") if signed else content.text)
+    body = _rendered(parcel, content.text, content.author)
     if len(body) > WHATSAPP_TEXT_MAX:
         # The detail is the limit: the operator's notice names it.
         raise Refused("too_long", str(WHATSAPP_TEXT_MAX), notice="too_long")
     return body
+
+
+def _media(parcel: Parcel, content: Media, file: Attachment) -> MediaToSend:
+    """The file as it goes out, its caption signed as a text would be."""
+    assert file.media_id is not None
+    assert file.blob is not None
+    caption = _rendered(parcel, content.caption, content.author) if content.caption else ""
+    if len(caption) > MEDIA_CAPTION_MAX:
+        raise Refused("too_long", str(MEDIA_CAPTION_MAX), notice="too_long")
+    return MediaToSend(
+        file.sent_as or MediaKind.DOCUMENT, file.media_id, caption, file.blob.name, voice=file.blob.voice
+    )
+
+
+def _in_its_place(parcel: Parcel, content: Media) -> Text:
+    """What goes when the file itself does not. Raises Refused when it never will."""
+    file = parcel.attachment
+    if file is None:
+        raise Refused("no_file", "its file is unknown", notice="file_gone")
+    if file.state is AttachmentState.FAILED:
+        raise Refused(file.code or "file_failed", "its file did not come", notice=file.notice or "unavailable")
+    if file.state is AttachmentState.READY and file.blob:
+        line = f"{file.blob.name}: {file.address}"
+    else:
+        line = promise(content.kind, parcel.portal.locale)
+    return rich_text([*plain_text(line).spans, *([Span("\n"), *content.caption.spans] if content.caption else [])])
+
+
+def _rendered(parcel: Parcel, text: Text, author: str | None) -> str:
+    return to_whatsapp(_signed(text, author) if parcel.channel.operator_prefix and author else text)
 
 
 def _signed(text: Text, author: str) -> Text:

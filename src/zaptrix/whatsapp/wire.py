@@ -161,6 +161,16 @@ class Sent(msgspec.Struct, frozen=True):
     messages: list[SentMessage] = []
 
 
+class MediaInfo(msgspec.Struct, frozen=True):
+    """https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media"""
+
+    id: str = ""
+    url: str = ""
+    mime_type: str | None = None
+    sha256: str | None = None
+    file_size: int | None = None
+
+
 class Done(msgspec.Struct, frozen=True):
     success: bool | None = None
 

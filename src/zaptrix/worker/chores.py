@@ -9,8 +9,10 @@ from datetime import timedelta
 import structlog
 
 from zaptrix.app import App
+from zaptrix.core import limits
 from zaptrix.media.blobs import BlobsAway
 from zaptrix.queues.connection import AWAY, answering
+from zaptrix.store import files
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.turns import turn
 from zaptrix.telemetry import metrics
@@ -45,6 +47,8 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
 
 
 async def _forget_files(app: App) -> None:
+    async with app.database.connection() as connection:
+        await files.forget_uploads(connection, limits.MEDIA_ID_DAYS)
     keep = timedelta(days=app.settings.media_retention_days)
     try:
         if gone := await app.media.blobs.forget(app.clock.now(), keep):

@@ -18,6 +18,7 @@ from zaptrix.store.database import StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.worker.chores import chores_of
+from zaptrix.worker.fetching import Fetching
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,7 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
     async with open_app(settings) as app:
         workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
         await workers.start()
-        chores = chores_of(app)
+        chores = [*chores_of(app), asyncio.create_task(Fetching(app).run())]
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
         log.info("worker stopping")

@@ -1,0 +1,271 @@
+"""Files on their way: fetched, looked at, made fit, uploaded; then their message goes, or they follow it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from zaptrix import __version__
+from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.notices import notices_for
+from zaptrix.core import limits
+from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
+from zaptrix.core.ids import AttemptId, PortalId
+from zaptrix.core.kinds import NO_MARKS
+from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.media import Blob, fitting_name, way_of
+from zaptrix.core.message import Direction, Media, MediaKind, Notice
+from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
+from zaptrix.core.text import Text
+from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge, Written
+from zaptrix.media.fetch import Allowed, Origin
+from zaptrix.media.room import MediaRoom
+from zaptrix.media.sniff import type_of
+from zaptrix.media.voice import can_become_voice, is_voice, voice_of
+from zaptrix.queues.bells import Bells
+from zaptrix.store import conversations, files, messages
+from zaptrix.store.database import Connection, Database
+from zaptrix.store.files import Wanted
+from zaptrix.store.messages import NewMessage
+from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.shapes import MEDIA_DOMAINS, takes_caption
+
+log = structlog.get_logger(__name__)
+
+# Portals serve files to browsers; some firewalls before them turn away what does not look like one.
+_BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
+_KEY_AGAIN_S = 60.0  # a bad key is looked at again so often
+_GONE_TRIES = 3
+
+
+class FileRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How files are treated."""
+
+    graph_url: str
+    timeout_s: float
+    patience: Patience
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that its message can go with."""
+
+    blob: Blob
+    sent_as: MediaKind | None = None
+    media_id: str | None = None
+
+
+class Files:
+    """One process's hands for files. What they hold is theirs while they renew it."""
+
+    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
+        self,
+        database: Database,
+        directory: Directory,
+        graph: GraphClient,
+        room: MediaRoom,
+        bells: Bells,
+        rules: FileRules,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._graph = graph
+        self._room = room
+        self._bells = bells
+        self._rules = rules
+        self._now = now
+        self._meta = Allowed(origins=(Origin.of(rules.graph_url),), domains=MEDIA_DOMAINS)
+
+    async def claim(self, attempt_id: AttemptId, limit: int, busy: Sequence[PortalId]) -> list[Wanted]:
+        """Files that are due. Raises StoreUnavailable."""
+        async with self._database.connection() as connection:
+            return await files.claim(connection, attempt_id, limit=limit, lease_s=limits.FILE_LEASE_S, busy=busy)
+
+    async def renew(self, held: Sequence[Wanted]) -> None:
+        """They are still worked at. Raises StoreUnavailable."""
+        ids, attempts = [one.message_id for one in held], [one.attempt_id for one in held]
+        async with self._database.connection() as connection:
+            await files.renew(connection, ids, attempts, limits.FILE_LEASE_S)
+
+    async def work(self, wanted: Wanted) -> None:
+        """Fetch one file, and write what came of it. Raises StoreUnavailable."""
+        try:
+            ready = await self._made(wanted)
+        except PlatformError as error:
+            await self.fail(wanted, error)
+        except TooLarge:
+            await self.fail(wanted, Refused("file_too_large", notice="file_too_large"))
+        except (BlobsAway, NoSuchBlob) as error:
+            await self.fail(wanted, Unavailable("blobs_away", str(error)))
+        else:
+            await self._finish(wanted, ready)
+
+    async def fail(self, wanted: Wanted, error: PlatformError) -> None:
+        """It did not come: again later, or not at all. Raises StoreUnavailable."""
+        if error.code == "gone" and wanted.attempts + 1 >= _GONE_TRIES:
+            error = Refused(error.code, error.detail, notice="file_gone")
+        case = Case(
+            attempts=wanted.attempts,
+            created_at=wanted.created_at,
+            now=self._now(),
+            jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing
+            patience=self._rules.patience,
+        )
+        verdict = decide(error, case)
+        match verdict:
+            case Retry(at=at) | Snooze(at=at):
+                await self._again(wanted, at, error, free=isinstance(verdict, Snooze))
+            case Pause():
+                # Delivery meets the bad key, too, and pauses what stands behind it.
+                await self._again(wanted, self._now() + timedelta(seconds=_KEY_AGAIN_S), error, free=True)
+            case _:
+                await self._give_up(wanted, error, getattr(verdict, "notice", "unavailable"))
+
+    async def _again(self, wanted: Wanted, at: datetime, error: PlatformError, *, free: bool) -> None:
+        async with self._database.connection() as connection:
+            await files.again(connection, wanted, at, error.code, error.detail, free=free)
+        log.info("file later", message_id=wanted.message_id, code=error.code, attempts=wanted.attempts)
+
+    async def _finish(self, wanted: Wanted, ready: Ready) -> None:
+        async with self._database.transaction() as connection:
+            ended = await files.ready(connection, wanted, ready.blob, ready.sent_as, ready.media_id)
+            if ended and ended.promised:
+                await self._follow(connection, wanted)
+            elif ended:
+                await files.hasten(connection, wanted.message_id)
+        self._bells.ring_soon([_lane(wanted)])
+        log.info("file ready", message_id=wanted.message_id, bytes=ready.blob.size, attempts=wanted.attempts)
+
+    async def _give_up(self, wanted: Wanted, error: PlatformError, notice: str) -> None:
+        async with self._database.transaction() as connection:
+            ended = await files.failed(connection, wanted, error.code, error.detail, notice)
+            if ended and ended.promised:
+                # A line said that it is on its way: now one says that it is not.
+                code = "file_lost" if wanted.direction is Direction.INBOUND else notice
+                said = (wanted.conversation_id, Notice(code, {"code": error.code}), wanted.written_at)
+                await messages.insert(connection, await notices_for(connection, [said]))
+            elif ended:
+                await files.hasten(connection, wanted.message_id)
+        self._bells.ring_soon([_lane(wanted), bitrix24_lane(wanted.portal_id)])
+        log.warning("file given up", message_id=wanted.message_id, code=error.code, detail=error.detail)
+
+    @staticmethod
+    async def _follow(connection: Connection, wanted: Wanted) -> None:
+        """A message of its own, behind what was said meanwhile. The words that came with it went with the line."""
+        talk = (await conversations.by_ids(connection, [wanted.conversation_id]))[wanted.conversation_id]
+        content = msgspec.structs.replace(wanted.media, caption=Text(), marks=NO_MARKS)
+        later = await messages.insert(
+            connection,
+            [
+                NewMessage(
+                    conversation=talk,
+                    direction=wanted.direction,
+                    origin=wanted.origin,
+                    content=content,
+                    request_id=wanted.request_id,
+                    written_at=wanted.written_at,
+                )
+            ],
+        )
+        await files.follow(connection, wanted.message_id, later[0])
+
+    # --- making it -----------------------------------------------------------------------------------------------
+
+    async def _made(self, wanted: Wanted) -> Ready:
+        tenant = await self._directory.channel(wanted.channel_id)
+        if tenant is None:
+            raise Refused("no_channel", "its channel was deleted")
+        if (wanted.media.size or 0) > limits.MEDIA_BYTES_MAX:
+            raise Refused("file_too_large", str(limits.MEDIA_BYTES_MAX), notice="file_too_large")
+        if wanted.direction is Direction.INBOUND:
+            return Ready(blob=await self._from_meta(tenant, wanted.media))
+        blob = await self._from_portal(tenant, wanted.media)
+        return await self._for_whatsapp(tenant, wanted.media, blob)
+
+    async def _from_meta(self, tenant: Tenant, media: Media) -> Blob:
+        source = await self._graph.media_source(tenant.channel, media.source)
+        async with self._room.fetcher.open(
+            source.url, self._meta, bytes_max=limits.MEDIA_BYTES_MAX, headers=source.headers
+        ) as arriving:
+            written = await self._keep(arriving.parts)
+        return _blob(written, media, told=media.mime or source.type)
+
+    async def _from_portal(self, tenant: Tenant, media: Media) -> Blob:
+        origins = {Origin.of(url) for url in (tenant.portal.portal_url, tenant.portal.client_endpoint) if url}
+        async with self._room.fetcher.open(
+            media.source, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=_BROWSER
+        ) as arriving:
+            written = await self._keep(arriving.parts)
+        blob = _blob(written, media, told=media.mime)
+        if not can_become_voice(blob.type, written.head):
+            return msgspec.structs.replace(blob, voice=is_voice(blob.type, written.head))
+        voice = await self._keep(voice_of(self._room.blobs, blob.key, blob.type))
+        if not voice.size:
+            return blob
+        await self._room.blobs.delete([written.key])
+        return msgspec.structs.replace(_blob(voice, media, told=None), voice=True)
+
+    async def _keep(self, parts: AsyncIterator[bytes]) -> Written:
+        return await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)
+
+    async def _for_whatsapp(self, tenant: Tenant, media: Media, blob: Blob) -> Ready:
+        way = way_of(blob, sticker=media.kind is MediaKind.STICKER)
+        if way is None or not blob.size:
+            raise Refused("file_too_large" if blob.size else "file_empty", notice="file_too_large")
+        # A sound has no caption, and no word may be lost: with one it goes as a document.
+        sent_as = way.send_as if takes_caption(way.send_as) or not media.caption else MediaKind.DOCUMENT
+        try:
+            return Ready(blob=blob, sent_as=sent_as, media_id=await self._uploaded(tenant, blob))
+        except Unauthorized:
+            raise
+        except Refused as error:
+            # Meta's list of types is short, and what passes beside it is told nowhere: the customer gets an address.
+            log.info("file not taken", code=error.code, type=blob.type)
+            return Ready(blob=blob)
+
+    async def _uploaded(self, tenant: Tenant, blob: Blob) -> str:
+        number = tenant.channel.phone_number_id
+        async with self._database.connection() as connection:
+            known = await files.uploaded(connection, number, blob, limits.MEDIA_ID_DAYS_USED)
+        if known:
+            return known
+        media_id = await self._graph.upload(
+            tenant.channel,
+            self._room.blobs.read(blob.key),
+            size=blob.size,
+            type_=blob.type,
+            name=blob.name,
+            timeout_s=self._rules.timeout_s,
+        )
+        async with self._database.connection() as connection:
+            await files.keep_upload(connection, number, blob, media_id)
+        return media_id
+
+
+_WORDS = {
+    MediaKind.IMAGE: "foto",
+    MediaKind.VIDEO: "video",
+    MediaKind.AUDIO: "audio",
+    MediaKind.DOCUMENT: "arquivo",
+    MediaKind.STICKER: "figurinha",
+}
+
+
+def _blob(written: Written, media: Media, *, told: str | None) -> Blob:
+    type_ = type_of(written.head, told=told, name=media.name)
+    return Blob(
+        key=written.key,
+        size=written.size,
+        sha256=written.sha256,
+        type=type_,
+        name=fitting_name(media.name, type_, fallback=_WORDS[media.kind]),
+    )
+
+
+def _lane(wanted: Wanted) -> Lane:
+    inbound = wanted.direction is Direction.INBOUND
+    return bitrix24_lane(wanted.portal_id) if inbound else meta_lane(wanted.channel_id)

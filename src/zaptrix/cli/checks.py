@@ -1,0 +1,51 @@
+"""What the doctor asks of the platforms: whether each answers, with the keys that are stored."""
+
+from __future__ import annotations
+
+from zaptrix.app import App, open_app
+from zaptrix.core.errors import PlatformError
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.settings import Settings
+from zaptrix.store import channels, portals, recovery
+from zaptrix.store.secrets import UnreadableSecret
+
+_CHECKED_MAX = 1_000
+
+
+async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
+    """Each channel's number and each portal, and what is wrong with it (None: it answers)."""
+    async with open_app(settings) as app:
+        async with app.database.connection() as connection:
+            known = await portals.listed(connection, None, None, _CHECKED_MAX)
+            numbers = await channels.listed(connection, None, None, _CHECKED_MAX)
+        told = [(f"portal {portal.portal_url}", await _portal_trouble(app, portal)) for portal in known]
+        return told + [(f"channel {channel.name}", await _number_trouble(app, channel)) for channel in numbers]
+
+
+async def check_recovery(settings: Settings) -> list[tuple[str, str]]:
+    """Portals that do not let us look for lost replies, and in which words. Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.connection() as connection:
+        return await recovery.refusals(connection, _CHECKED_MAX)
+
+
+async def _portal_trouble(app: App, portal: Portal) -> str | None:
+    if portal.paused_at:
+        return f"paused: {portal.paused_reason}"
+    try:
+        await app.portal_client.call(portal, "app.info", {})
+    except (PlatformError, UnreadableSecret) as exc:
+        return str(exc)
+    return None
+
+
+async def _number_trouble(app: App, channel: Channel) -> str | None:
+    held = channel.whatsapp_paused_reason or channel.line_paused_reason
+    if held:
+        return f"paused: {held}"
+    if channel.registered_at is None:
+        return "its connector does not stand on its open line yet"
+    try:
+        await app.graph.phone_number(channel)
+    except (PlatformError, UnreadableSecret) as exc:
+        return str(exc)
+    return None

@@ -1,0 +1,226 @@
+"""Files of messages: wanted, fetched, promised, ready or failed; and what Meta keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
+from zaptrix.core.media import Attachment, AttachmentState, Blob
+from zaptrix.core.message import Content, Direction, Media, MediaKind, Origin
+from zaptrix.store.database import Connection, Record
+
+_content = msgspec.json.Decoder(Content)
+_blob = msgspec.json.Decoder(Blob)
+_encode = msgspec.json.Encoder().encode
+_KINDS = [*(kind.value for kind in MediaKind), "voice"]  # as the ledger names them
+
+# A message whose file is still to come waits for it a moment, and holds the place of its conversation meanwhile.
+_WANT = """
+WITH waiting AS (
+    UPDATE message SET due_at = now() + make_interval(secs => $2) WHERE id = ANY($1) AND kind = ANY($3)
+    RETURNING id, portal_id, channel_id, direction
+)
+INSERT INTO file (message_id, portal_id, channel_id, direction)
+SELECT id, portal_id, channel_id, direction FROM waiting
+"""
+
+
+async def want(connection: Connection, new: Sequence[MessageId], wait_s: float) -> None:
+    """Those of `new` messages that carry a file want it, and wait for it up to `wait_s`."""
+    await connection.execute(_WANT, new, wait_s, _KINDS)
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is to be fetched, in the hands of one runner."""
+
+    message_id: MessageId
+    attempt_id: AttemptId
+    attempts: int  # finished before this one
+    channel_id: ChannelId
+    portal_id: PortalId
+    conversation_id: ConversationId
+    direction: Direction
+    origin: Origin
+    media: Media
+    request_id: str
+    written_at: datetime
+    created_at: datetime
+
+
+_CLAIM = """
+WITH picked AS MATERIALIZED (
+    SELECT message_id FROM file WHERE state = 'wanted' AND due_at <= now() AND portal_id <> ALL($4)
+    ORDER BY due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE file SET attempt_id = $1, attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
+    FROM picked WHERE file.message_id = picked.message_id RETURNING file.*
+)
+SELECT f.message_id, f.attempt_id, f.attempts, f.channel_id, f.portal_id, f.direction, f.created_at,
+    m.conversation_id, m.origin, m.content, m.request_id, m.written_at
+FROM claimed f JOIN message m ON m.id = f.message_id ORDER BY f.message_id
+"""
+
+
+async def claim(
+    connection: Connection, attempt_id: AttemptId, *, limit: int, lease_s: float, busy: Sequence[PortalId]
+) -> list[Wanted]:
+    """Files that are due, of other portals than `busy`. Whoever claims renews the lease until the end."""
+    return [_wanted(row) for row in await connection.fetch(_CLAIM, attempt_id, limit, lease_s, busy)]
+
+
+def _wanted(row: Record) -> Wanted:
+    media = _content.decode(row["content"])
+    assert isinstance(media, Media)
+    return Wanted(
+        message_id=MessageId(row["message_id"]),
+        attempt_id=AttemptId(row["attempt_id"]),
+        attempts=row["attempts"] - 1,
+        channel_id=ChannelId(row["channel_id"]),
+        portal_id=PortalId(row["portal_id"]),
+        conversation_id=ConversationId(row["conversation_id"]),
+        direction=Direction(row["direction"]),
+        origin=Origin(row["origin"]),
+        media=media,
+        request_id=row["request_id"],
+        written_at=row["written_at"],
+        created_at=row["created_at"],
+    )
+
+
+_RENEW = """
+UPDATE file SET due_at = now() + make_interval(secs => $3)
+WHERE message_id = ANY($1) AND attempt_id = ANY($2) AND state = 'wanted'
+"""
+
+
+async def renew(
+    connection: Connection, ids: Sequence[MessageId], attempts: Sequence[AttemptId], lease_s: float
+) -> None:
+    await connection.execute(_RENEW, ids, attempts, lease_s)
+
+
+_AGAIN = """
+UPDATE file SET attempt_id = NULL, due_at = $3, attempts = attempts - $4, error_code = $5, error_detail = $6
+WHERE message_id = $1 AND attempt_id = $2 AND state = 'wanted'
+"""
+
+
+async def again(connection: Connection, file: Wanted, at: datetime, code: str, detail: str, *, free: bool) -> None:
+    """It did not come, and is tried again; `free`: that cost no attempt."""
+    await connection.execute(_AGAIN, file.message_id, file.attempt_id, at, int(free), code[:64], detail[:500])
+
+
+_READY = """
+UPDATE file SET state = 'ready', attempt_id = NULL, blob = $3::jsonb, sent_as = $4, media_id = $5, error_code = NULL,
+    error_detail = NULL
+WHERE message_id = $1 AND attempt_id = $2 AND state = 'wanted' RETURNING promised_at
+"""
+_FAILED = """
+UPDATE file SET state = 'failed', attempt_id = NULL, error_code = $3, error_detail = $4, notice = $5
+WHERE message_id = $1 AND attempt_id = $2 AND state = 'wanted' RETURNING promised_at
+"""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A file that is at its end. `promised`: a line stands in its place, and it has to follow."""
+
+    promised: bool
+
+
+async def ready(
+    connection: Connection, file: Wanted, blob: Blob, sent_as: MediaKind | None, media_id: str | None
+) -> Ended | None:
+    """None when another runner has it."""
+    kind = sent_as.value if sent_as else None
+    told = _encode(blob).decode()
+    row = await connection.fetchrow(_READY, file.message_id, file.attempt_id, told, kind, media_id)
+    return Ended(row["promised_at"] is not None) if row else None
+
+
+async def failed(connection: Connection, file: Wanted, code: str, detail: str, notice: str) -> Ended | None:
+    """None when another runner has it."""
+    row = await connection.fetchrow(_FAILED, file.message_id, file.attempt_id, code[:64], detail[:500], notice)
+    return Ended(row["promised_at"] is not None) if row else None
+
+
+_FOLLOW = """
+INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob, sent_as, media_id)
+SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id FROM file WHERE message_id = $1
+"""
+
+
+async def follow(connection: Connection, first: MessageId, later: MessageId) -> None:
+    """The file that was promised in one message goes with a later one."""
+    await connection.execute(_FOLLOW, first, later)
+
+
+_HASTEN = "UPDATE message SET due_at = now() WHERE id = $1 AND state = 'pending' AND due_at > now()"
+
+
+async def hasten(connection: Connection, message_id: MessageId) -> None:
+    """What its message waited for is here."""
+    await connection.execute(_HASTEN, message_id)
+
+
+# Whoever delivers a message whose file is not there promises it, before the promise goes out: from then on it is a line
+# however often it is sent, and the file follows in a message of its own.
+_PROMISE = """
+UPDATE file SET promised_at = CASE state WHEN 'wanted' THEN coalesce(promised_at, now()) ELSE promised_at END
+WHERE message_id = ANY($1)
+RETURNING message_id, state, promised_at, blob, sent_as, media_id, error_code, notice
+"""
+
+
+async def attachments(connection: Connection, ids: Sequence[MessageId]) -> dict[MessageId, Attachment]:
+    """How the files of messages stand that are about to be delivered."""
+    rows = await connection.fetch(_PROMISE, ids) if ids else []
+    return {MessageId(row["message_id"]): _attachment(row) for row in rows}
+
+
+def _attachment(row: Record) -> Attachment:
+    state = AttachmentState.PROMISED if row["promised_at"] else AttachmentState(row["state"])
+    return Attachment(
+        state=state,
+        blob=_blob.decode(row["blob"]) if row["blob"] else None,
+        sent_as=MediaKind(row["sent_as"]) if row["sent_as"] else None,
+        media_id=row["media_id"],
+        code=row["error_code"],
+        notice=row["notice"],
+    )
+
+
+_UPLOADED = """
+SELECT media_id FROM whatsapp_media
+WHERE phone_number_id = $1 AND sha256 = $2 AND type = $3 AND uploaded_at > now() - make_interval(days => $4)
+"""
+_KEEP = """
+INSERT INTO whatsapp_media (phone_number_id, sha256, type, media_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (phone_number_id, sha256, type) DO UPDATE SET media_id = excluded.media_id, uploaded_at = now()
+"""
+_FORGET = "DELETE FROM whatsapp_media WHERE uploaded_at < now() - make_interval(days => $1)"
+_REVIVE = """
+UPDATE file SET state = 'wanted', due_at = now(), attempts = 0, promised_at = NULL
+WHERE message_id = ANY($1) AND state = 'failed'
+"""
+
+
+async def uploaded(connection: Connection, phone_number_id: str, blob: Blob, days: int) -> str | None:
+    """The id under which Meta has these bytes for this number, unless they have been there too long."""
+    media_id: str | None = await connection.fetchval(_UPLOADED, phone_number_id, blob.sha256, blob.type, days)
+    return media_id
+
+
+async def keep_upload(connection: Connection, phone_number_id: str, blob: Blob, media_id: str) -> None:
+    await connection.execute(_KEEP, phone_number_id, blob.sha256, blob.type, media_id)
+
+
+async def forget_uploads(connection: Connection, days: int) -> None:
+    await connection.execute(_FORGET, days)
+
+
+async def revive(connection: Connection, ids: Sequence[int]) -> None:
+    """Fetch the files of revived messages once more, where they had failed."""
+    await connection.execute(_REVIVE, ids)

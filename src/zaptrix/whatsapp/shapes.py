@@ -1,0 +1,83 @@
+"""What goes into the Graph API and comes out of it, as the client's callers know it. Pure."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
+
+from zaptrix.core.message import MediaKind
+
+# Hosts below which Meta keeps media. The address comes from Meta's own answer, and still leads nowhere else.
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
+MEDIA_DOMAINS = ("fbsbx.com", "fbcdn.net", "whatsapp.net", "facebook.com")
+
+
+class Wamid(NamedTuple):
+    """A message as Meta took it."""
+
+    whatsapp_id: str
+    wa_id: str | None  # the customer's, as Meta writes it: Brazil's ninth digit may be gone
+
+
+class MediaSource(NamedTuple):
+    """Where a file of a customer's can be fetched in the next minutes, with which headers."""
+
+    url: str
+    headers: Mapping[str, str]
+    type: str | None
+
+
+class MediaToSend(NamedTuple):
+    """An uploaded file as a message. Sounds and stickers have no caption."""
+
+    kind: MediaKind
+    media_id: str
+    caption: str = ""
+    name: str = ""
+    voice: bool = False
+
+    def fields(self) -> dict[str, object]:
+        """https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages"""
+        fields: dict[str, object] = {"id": self.media_id}
+        if self.caption and self.kind in _CAPTIONED:
+            fields["caption"] = self.caption
+        if self.kind is MediaKind.DOCUMENT:
+            fields["filename"] = self.name
+        if self.kind is MediaKind.AUDIO and self.voice:
+            fields["voice"] = True
+        return fields
+
+
+_CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
+
+
+def takes_caption(kind: MediaKind) -> bool:
+    return kind in _CAPTIONED
+
+
+class UploadForm:
+    """A multipart form around a file that is not held: its length is known beforehand, as some servers want it."""
+
+    def __init__(self, name: str, type_: str, size: int) -> None:
+        mark = f"zaptrix{secrets.token_hex(16)}"
+        ascii_name = "".join(sign if sign.isascii() and sign not in '"\\' else "_" for sign in name)
+        fields = "".join(
+            f'--{mark}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+            for key, value in (("messaging_product", "whatsapp"), ("type", type_))
+        )
+        self._head = (
+            f'{fields}--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{ascii_name}"\r\n'
+            f"Content-Type: {type_}\r\n\r\n"
+        ).encode()
+        self._tail = f"\r\n--{mark}--\r\n".encode()
+        self.headers = {
+            "Content-Type": f"multipart/form-data; boundary={mark}",
+            "Content-Length": str(len(self._head) + size + len(self._tail)),
+        }
+
+    async def body(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        yield self._head
+        async for part in parts:
+            yield part
+        yield self._tail

@@ -1,0 +1,91 @@
+"""Fetching files: a few at a time, few of one portal, and whatever breaks is judged like a failure of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import uuid4
+
+import structlog
+
+from zaptrix.app import App
+from zaptrix.core import limits
+from zaptrix.core.errors import Unexpected
+from zaptrix.core.ids import AttemptId
+from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.files import Wanted
+
+log = structlog.get_logger(__name__)
+
+
+class Fetching:
+    """One process's share of the files that are wanted.
+
+    There is no bell for a file: it is claimed by who has a hand free, as often as twice a second. Its message keeps the
+    order, not the file.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._held: dict[asyncio.Task[None], Wanted] = {}
+
+    async def run(self) -> None:
+        """Until cancelled; what is under way is then claimed by another process when its lease has run out."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            while True:
+                more = await self._claim()
+                await self._pause(more=more)
+        finally:
+            for task in (renewing, *self._held):
+                task.cancel()
+            await asyncio.wait([renewing, *self._held])
+
+    async def _claim(self) -> bool:
+        """Whether as many came as were asked for, so that there may be more."""
+        room = limits.FILES_AT_ONCE - len(self._held)
+        if room <= 0:
+            return False
+        each = Counter(wanted.portal_id for wanted in self._held.values())
+        busy = [portal_id for portal_id, count in each.items() if count >= limits.FILES_AT_ONCE_A_PORTAL]
+        try:
+            claimed = await self._app.files.claim(AttemptId(uuid4()), min(room, limits.FILES_A_CLAIM), busy)
+        except StoreUnavailable as exc:
+            log.warning("no files claimed", reason=str(exc))
+            return False
+        for wanted in claimed:
+            self._held[asyncio.create_task(self._work(wanted))] = wanted
+        return len(claimed) == limits.FILES_A_CLAIM
+
+    async def _pause(self, *, more: bool) -> None:
+        if self._held:
+            await asyncio.wait(self._held, timeout=0 if more else limits.FILES_LOOK_S, return_when="FIRST_COMPLETED")
+            for task in [task for task in self._held if task.done()]:
+                del self._held[task]
+        if not more:
+            await asyncio.sleep(limits.FILES_LOOK_S_MIN if self._held else limits.FILES_LOOK_S)
+
+    async def _work(self, wanted: Wanted) -> None:
+        try:
+            await self._app.files.work(wanted)
+        except StoreUnavailable as exc:
+            log.warning("file put off", message_id=wanted.message_id, reason=str(exc))
+        except Exception as exc:
+            log.exception("file failed", message_id=wanted.message_id, alarm=True)
+            await self._fail(wanted, Unexpected("file_failed", type(exc).__name__))
+
+    async def _fail(self, wanted: Wanted, error: Unexpected) -> None:
+        try:
+            await self._app.files.fail(wanted, error)
+        except StoreUnavailable as exc:
+            log.warning("file put off", message_id=wanted.message_id, reason=str(exc))
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(limits.FILE_LEASE_S / 4)
+            if not self._held:
+                continue
+            try:
+                await self._app.files.renew(list(self._held.values()))
+            except StoreUnavailable as exc:
+                log.warning("files not renewed", reason=str(exc))

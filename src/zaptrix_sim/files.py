@@ -1,0 +1,101 @@
+"""Files in both worlds: what a customer or an operator attaches, what is uploaded, and how each is given away."""
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from zaptrix_sim.engine import Engine
+from zaptrix_sim.world import StoredFile
+
+PART: Final = 64 * 1024
+FETCH_S: Final = 60.0
+
+
+def from_wanted(engine: Engine, owner: str, wanted: Mapping[str, Any]) -> StoredFile:
+    """A file as a test describes it: `content_base64`, and zeros behind it up to `size`."""
+    content = base64.b64decode(str(wanted.get("content_base64") or ""))
+    content += bytes(max(0, int(wanted.get("size") or 0) - len(content)))
+    file = keep(
+        engine,
+        owner,
+        content,
+        mime=str(wanted.get("mime") or "application/octet-stream"),
+        name=str(wanted.get("filename") or ""),
+        kind=str(wanted.get("type") or "document"),
+    )
+    file.link = str(wanted.get("link") or "")
+    return file
+
+
+def keep(engine: Engine, owner: str, content: bytes, *, mime: str, name: str, kind: str = "") -> StoredFile:
+    file = StoredFile(
+        id=str(10**15 + secrets.randbelow(9 * 10**15)),
+        owner=owner,
+        name=name,
+        mime=mime,
+        kind=kind,
+        content=content,
+        sha256=hashlib.sha256(content).hexdigest(),
+        at=engine.now(),
+    )
+    engine.world.files[file.id] = file
+    engine.world.changes += 1
+    return file
+
+
+def told(file: StoredFile) -> dict[str, Any]:
+    """A file for the page and for tests."""
+    return {"id": file.id, "name": file.name, "mime": file.mime, "type": file.kind, "size": len(file.content)} | {
+        "sha256": file.sha256
+    }
+
+
+async def give(engine: Engine, request: web.Request, file: StoredFile, *, side: str, facts: dict[str, str]) -> Any:
+    """The bytes, as slowly as the options say, and as the fault in force wants it."""
+    fault = engine.faults.pick(side, "api", facts, frozenset({"status", "delay", "reset"}))
+    if fault is not None and fault.kind == "status":
+        return web.Response(status=fault.status, text="<html></html>", content_type="text/html")
+    if fault is not None and fault.kind == "delay":
+        await asyncio.sleep(fault.delay_s)
+    await asyncio.sleep(engine.options.file_latency_s)
+    response = web.StreamResponse(headers={"Content-Type": file.mime, "Content-Length": str(len(file.content))})
+    await response.prepare(request)
+    for start in range(0, len(file.content), PART):
+        await response.write(file.content[start : start + PART])
+        if fault is not None and fault.kind == "reset" and request.transport is not None:
+            request.transport.abort()
+            return response
+    return response
+
+
+async def fetched(engine: Engine, portal: str, wanted: Mapping[str, Any]) -> StoredFile | None:
+    """A file of `imconnector.send.messages`, which the portal fetches inside the call; None when it does not come.
+
+    https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
+    """
+    url = str(wanted.get("url") or "")
+    try:
+        async with (
+            aiohttp.ClientSession(headers={"User-Agent": "Bitrix Connector Client"}) as session,
+            session.get(url, timeout=aiohttp.ClientTimeout(total=FETCH_S)) as response,
+        ):
+            content = await response.read()
+            if response.status != 200:
+                return None
+            kind = response.content_type
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None
+    name = str(wanted.get("name") or "file")[-50:]
+    return keep(engine, portal, content, mime=kind, name=name, kind=_kind_of(kind))
+
+
+def _kind_of(mime: str) -> str:
+    """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/on-im-connector-message-add.html"""
+    family = mime.partition("/")[0]
+    return family if family in {"image", "video", "audio"} else "file"
