@@ -14,6 +14,7 @@ from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
+from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import digits_of, wa_id_of
 from zaptrix_sim.phones import Phones
@@ -106,6 +107,9 @@ class Control:
 
     async def state(self, _wanted: Wanted, query: Wanted) -> Any:
         return state(self._engine.world, query)
+
+    async def limits(self, _wanted: Wanted, query: Wanted) -> Any:
+        return limits(self._engine.world, query, self._engine.now())
 
     # --- faults --------------------------------------------------------------------------------------------------
 
@@ -289,6 +293,7 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "PUT options": Control.change_options,
     "GET ledger": Control.ledger,
     "GET state": Control.state,
+    "GET limits": Control.limits,
     "GET faults": Control.faults,
     "PUT faults": Control.put_faults,
     "DELETE faults": Control.clear_faults,
