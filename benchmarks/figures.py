@@ -11,6 +11,8 @@ import msgspec
 from benchmarks.cost import Cost
 from benchmarks.delivery import Delivery
 
+REFUSALS = "refusals for pace"
+
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):
     """In milliseconds."""
@@ -33,6 +35,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     load_us: float = 0.0  # CPU of the generator for a request
     delivery: Delivery | None = None
     more: dict[str, float] = {}
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing lost, doubled or disordered, and no call refused for its pace."""
+        return (self.delivery is None or self.delivery.is_good) and not self.more.get(REFUSALS)
 
     @property
     def cpu_us(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks.figures import Measured, Run, median_of, total
+from benchmarks.figures import REFUSALS, Measured, Run, median_of, total
 
 
 def shown(run: Run) -> str:
@@ -63,7 +63,7 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
 
 
 # What has no column and is the point of its part.
-_BESIDE = ("slower %", "more CPU %", "longest gap s", "first arrival s", "/s", "CPU s an hour")
+_BESIDE = ("slower %", "more CPU %", "longest gap s", "first arrival s", "/s", "CPU s an hour", "% used", REFUSALS)
 
 
 def _beside(groups: dict[tuple[str, str], list[dict[str, Any]]]) -> list[str]:

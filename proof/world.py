@@ -71,6 +71,7 @@ class World:
 
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
+    haste: Mapping[str, str] = field(default_factory=lambda: HASTE)  # for a measurement: as slow as in production
     servers: Servers = field(init=False)
     sim_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
@@ -116,7 +117,7 @@ class World:
     @property
     def environ(self) -> dict[str, str]:
         return (
-            HASTE
+            dict(self.haste)
             | {
                 "DATABASE_URL": self.servers.postgres.url,
                 "REDIS_URL": self.servers.redis.url,

@@ -1,13 +1,14 @@
-"""The parts of the benchmark: what each plays, act by act. An act has a stage of its own."""
+"""The parts of the benchmark: what each plays, act by act. An act has a stage of its own, a show brings it."""
 
-from benchmarks.parts import accept, growth, idle, inbound, outbound, recovery
-from benchmarks.parts.act import Act
+from benchmarks.parts import accept, growth, idle, inbound, outbound, pace, recovery
+from benchmarks.parts.act import Act, Show
 
-PARTS: dict[str, tuple[Act, ...]] = {
+PARTS: dict[str, tuple[Act | Show, ...]] = {
     "accept": accept.ACTS,
     "inbound": inbound.ACTS,
     "outbound": outbound.ACTS,
     "growth": growth.ACTS,
     "recovery": recovery.ACTS,
+    "pace": pace.SHOWS,
     "idle": idle.ACTS,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -49,6 +50,13 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     play: Callable[[Stage, Plan], Awaitable[list[Measured]]]
     shape: Callable[[Plan], Shape]
     peer: bool = True  # whether the yardstick plays it too
+
+
+class Show(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that brings its own stage, into a folder that it is given."""
+
+    name: str
+    play: Callable[[Path, Plan], Awaitable[list[Measured]]]
 
 
 class Scene:

@@ -17,6 +17,7 @@ from zaptrix_sim.engine import Engine
 from zaptrix_sim.files import from_wanted, told
 from zaptrix_sim.kinds import item_of
 from zaptrix_sim.meta_templates import MetaTemplates
+from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import digits_of, wa_id_of
 from zaptrix_sim.phones import Phones
@@ -111,6 +112,9 @@ class Control:
 
     async def state(self, _wanted: Wanted, query: Wanted) -> Any:
         return state(self._engine.world, query)
+
+    async def limits(self, _wanted: Wanted, query: Wanted) -> Any:
+        return limits(self._engine.world, query, self._engine.now())
 
     # --- faults --------------------------------------------------------------------------------------------------
 
@@ -323,6 +327,7 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "PUT options": Control.change_options,
     "GET ledger": Control.ledger,
     "GET state": Control.state,
+    "GET limits": Control.limits,
     "GET faults": Control.faults,
     "PUT faults": Control.put_faults,
     "DELETE faults": Control.clear_faults,

@@ -12,12 +12,13 @@ ROUNDING = 1e-4
 
 @dataclass(slots=True)
 class Bucket:
-    """A leaky bucket: it holds `size` and loses `rate` a second."""
+    """A leaky bucket: it holds `size` and loses `rate` a second. `taken` counts the drops that were ever let in."""
 
     rate: float
     size: float
     level: float = 0.0
     at: float = 0.0
+    taken: int = 0
 
     def take(self, now: float) -> bool:
         """Add one drop if it fits; False leaves the bucket as it was."""
@@ -25,15 +26,20 @@ class Bucket:
         if self.level + 1.0 > self.size + ROUNDING:
             return False
         self.level += 1.0
+        self.taken += 1
         return True
 
     def pour(self, now: float) -> None:
         """Add one drop that nobody can refuse; the bucket is never more than full."""
         self._leak(now)
         self.level = min(self.size, self.level + 1.0)
+        self.taken += 1
+
+    def level_at(self, now: float) -> float:
+        return max(0.0, self.level - (now - self.at) * self.rate)
 
     def _leak(self, now: float) -> None:
-        self.level = max(0.0, self.level - (now - self.at) * self.rate)
+        self.level = self.level_at(now)
         self.at = now
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parts import PARTS
-from benchmarks.parts.act import Act, Plan
+from benchmarks.parts.act import Act, Plan, Show
 from benchmarks.stage import Zaptrix
 
 PLAN = Plan(seconds=0.5, scale=0.01, connections=8)
-ACTS = [acts[0] for acts in PARTS.values()]
+FIRST = [acts[0] for acts in PARTS.values()]
+ACTS = [act for act in FIRST if isinstance(act, Act)]
+SHOWS = [show for show in FIRST if isinstance(show, Show)]
 
 
 def is_there(pid: int) -> bool:
@@ -35,3 +37,11 @@ async def test_an_act_is_played_and_judged(act: Act, tmp_path: Path) -> None:
     assert any(one.delivery for one in measured) or act.name.startswith("idle")
     left = [name for name, root in stage.roots.items() if name != "load" and is_there(root)]
     assert left == []
+
+
+@pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.name)
+async def test_each_limit_is_used_and_no_call_refused(show: Show, tmp_path: Path) -> None:
+    measured = await show.play(tmp_path, Plan(scale=0.05))
+    assert [one.what for one in measured if not one.is_good] == []
+    assert len(measured) == 4
+    assert all(one.more["% used"] > 0 for one in measured)

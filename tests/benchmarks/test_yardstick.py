@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parts import PARTS
-from benchmarks.parts.act import Plan
+from benchmarks.parts.act import Act, Plan
 from benchmarks.yardstick import SOURCES, NoPeer, Peer, install
 
 PLAN = Plan(seconds=0.5, scale=0.01, connections=8)
@@ -30,6 +30,7 @@ def test_its_lock_names_no_address_of_a_package_and_pins_each_by_hash() -> None:
 @pytest.mark.parametrize("part", ["accept", "inbound", "outbound"])
 async def test_it_loses_nothing_when_nothing_fails(part: str, installed: Path, tmp_path: Path) -> None:
     act = PARTS[part][0]
+    assert isinstance(act, Act)
     stage = Peer(tmp_path, act.shape(PLAN))
     try:
         await stage.start()

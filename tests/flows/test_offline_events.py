@@ -9,14 +9,14 @@ import pytest
 from proof.world import Tenant, World, eventually
 from tests.flows.test_recovery import (
     CUSTOMERS,
-    age_histories,
+    all_came_late,
     chats_of,
     late_ones,
     lost,
-    nobody_was_there_for,
     notices,
     on_phone,
     opened,
+    the_outage_ends,
     writes,
 )
 
@@ -76,18 +76,10 @@ async def test_replies_of_an_outage_come_out_of_the_queue_once_in_order_and_late
         for wa_id, chat_id in chats.items():
             await writes(queue_world, tenant, chat_id, f"perdida {turn} {wa_id}")
     await lost(queue_world, 2 * len(CUSTOMERS))
-    await nobody_was_there_for(queue_world, 2)
-    await age_histories(queue_world, seconds=60)
-    queue_world.start_gateway()
-    await queue_world.gateway_is_up()
-    for wa_id, chat_id in chats.items():
-        await writes(queue_world, tenant, chat_id, f"depois {wa_id}")
+    await the_outage_ends(queue_world, tenant, chats)
     queue_world.start_worker()
-    ledger = await queue_world.drained()
-    assert ledger["operators_wrote"] == ledger["on_phones"]
+    await all_came_late(queue_world, tenant)
     for wa_id in CUSTOMERS:
-        assert await on_phone(tenant, wa_id) == [f"perdida 0 {wa_id}", f"perdida 1 {wa_id}", f"depois {wa_id}"]
-        assert await late_ones(queue_world, tenant, wa_id) == [True, True, False]
         await eventually(lambda wa_id=wa_id: _told(tenant, wa_id), 20, "the notice")  # type: ignore[misc]
     await eventually(lambda: _is_empty(queue_world, tenant), 20, "the queue to be empty")
 

@@ -45,6 +45,25 @@ async def nobody_was_there_for(world: World, minutes: int) -> None:
         await connection.close()
 
 
+async def the_outage_ends(world: World, tenant: Tenant, chats: dict[str, int]) -> None:
+    """It was longer than two minutes. The gateway is up again, and operators go on writing."""
+    await nobody_was_there_for(world, 2)
+    await age_histories(world, seconds=60)
+    world.start_gateway()
+    await world.gateway_is_up()
+    for wa_id, chat_id in chats.items():
+        await writes(world, tenant, chat_id, f"depois {wa_id}")
+
+
+async def all_came_late(world: World, tenant: Tenant) -> None:
+    """What was lost in two turns is on the phones, once and in order, as late; what was written after is not late."""
+    ledger = await world.drained()
+    assert ledger["operators_wrote"] == ledger["on_phones"]
+    for wa_id in CUSTOMERS:
+        assert await on_phone(tenant, wa_id) == [f"perdida 0 {wa_id}", f"perdida 1 {wa_id}", f"depois {wa_id}"]
+        assert await late_ones(world, tenant, wa_id) == [True, True, False]
+
+
 async def on_phone(tenant: Tenant, wa_id: str) -> list[str]:
     return [one["text"] for one in await tenant.on_phone(wa_id=wa_id)]
 
@@ -69,17 +88,8 @@ async def test_replies_written_while_the_gateway_was_away_arrive_once_in_order_l
     await writes(own_world, tenant, chats[CUSTOMERS[0]], "só entre nós", hidden=True)
     await tenant.customer_writes("alguém aí?", wa_id=CUSTOMERS[1])
     await lost(own_world, 2 * len(CUSTOMERS))
-    await nobody_was_there_for(own_world, 2)
-    await age_histories(own_world, seconds=60)
-    own_world.start_gateway()
-    await own_world.gateway_is_up()
-    for wa_id, chat_id in chats.items():
-        await writes(own_world, tenant, chat_id, f"depois {wa_id}")
-    ledger = await own_world.drained()
-    assert ledger["operators_wrote"] == ledger["on_phones"]
-    for wa_id in CUSTOMERS:
-        assert await on_phone(tenant, wa_id) == [f"perdida 0 {wa_id}", f"perdida 1 {wa_id}", f"depois {wa_id}"]
-        assert await late_ones(own_world, tenant, wa_id) == [True, True, False]
+    await the_outage_ends(own_world, tenant, chats)
+    await all_came_late(own_world, tenant)
     for wa_id in CUSTOMERS:
         await eventually(lambda wa_id=wa_id: _has(tenant, wa_id, 1), 20, "the notice")  # type: ignore[misc]
         (line,) = await notices(tenant, wa_id)

@@ -24,7 +24,7 @@ from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Kept, NotKept, OfflineEvents, Told
 from zaptrix.queues.bells import Bells
-from zaptrix.store import conversations, messages, offline, recovery
+from zaptrix.store import conversations, events, messages, offline, recovery
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.offline import Queue
 from zaptrix.store.secrets import UnreadableSecret
@@ -132,7 +132,7 @@ class Offline:
             ids = [each.bitrix_message_id for each in told if each.bitrix_message_id]
             known = await recovery.known(connection, portal.id, ids)
             missing = [each for each in told if each.bitrix_message_id not in known]
-            added = await recovery.append(connection, [each.event for each in missing])
+            added = await events.append(connection, [each.event for each in missing])
             new = [each for each in missing if each.event.key in added]
             said = await self._notices(connection, portal, new)
             await messages.insert(connection, await notices_for(connection, said))

@@ -23,7 +23,7 @@ from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Reply
 from zaptrix.queues.bells import Bells
-from zaptrix.store import messages, recovery
+from zaptrix.store import events, messages, recovery
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.recovery import Outage
 from zaptrix.store.secrets import UnreadableSecret
@@ -179,7 +179,7 @@ class Recovery:
             return
         async with self._database.transaction() as connection:
             missing = await self._missing(connection, portal, [chat for chat, _ in looked], replies)
-            told = await recovery.append(connection, [each.event for each in missing])
+            told = await events.append(connection, [each.event for each in missing])
             new = [each for each in missing if each.event.key in told]
             if said := [(talk, notice, self._now()) for talk, notice in _notices(new, self._rules.hours)]:
                 await messages.insert(connection, await notices_for(connection, said))

@@ -21,13 +21,16 @@ _QUEUES = {source: queue for queue, source in _SOURCES.items()}
 _APPEND = """
 INSERT INTO event (source, name, key, lane, body, request_id, state, reason)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[])
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING key
 """
 
 
-async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
-    """Write `events` to the journal; one that is there already (today, by its key) is left as it is."""
-    await connection.execute(
+async def append(connection: Connection, events: Sequence[NewEvent]) -> set[bytes]:
+    """Write `events` to the journal, in order; the keys of the new ones.
+
+    One that is there already (today, by its key) is left as it is.
+    """
+    rows = await connection.fetch(
         _APPEND,
         [event.source.value for event in events],
         [event.name for event in events],
@@ -38,6 +41,7 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> None:
         [event.state.value for event in events],
         [event.reason for event in events],
     )
+    return {row["key"] for row in rows}
 
 
 # A routing lane is named `tenant.round`.

@@ -7,7 +7,6 @@ from datetime import datetime
 
 import msgspec
 
-from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import ConversationId, MessageId, PortalId, external_chat_id
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.recovery import Chat
@@ -229,29 +228,6 @@ async def known(connection: Connection, portal_id: PortalId, bitrix_message_ids:
     """Those messages of a portal that are in the ledger."""
     rows = await connection.fetch(_KNOWN, portal_id, bitrix_message_ids)
     return {row["bitrix_message_id"] for row in rows}
-
-
-_APPEND = """
-INSERT INTO event (source, name, key, lane, body, request_id, state, reason)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[])
-ON CONFLICT DO NOTHING RETURNING key
-"""
-
-
-async def append(connection: Connection, events: Sequence[NewEvent]) -> set[bytes]:
-    """Write found messages to the journal, in order; the keys of those that nobody had told us of (today)."""
-    rows = await connection.fetch(
-        _APPEND,
-        [event.source.value for event in events],
-        [event.name for event in events],
-        [event.key for event in events],
-        [event.lane.name for event in events],
-        [event.body for event in events],
-        [event.request_id for event in events],
-        [event.state.value for event in events],
-        [event.reason for event in events],
-    )
-    return {row["key"] for row in rows}
 
 
 _RELEASE = """
