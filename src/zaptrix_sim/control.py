@@ -16,8 +16,8 @@ from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.files import from_wanted, told
 from zaptrix_sim.kinds import item_of
-from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.limits_view import limits
+from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import digits_of, wa_id_of
 from zaptrix_sim.phones import Phones
