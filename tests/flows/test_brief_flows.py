@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proof.world import World, eventually
+from proof.world import Tenant, World, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,6 +30,11 @@ async def timeline(world: World, conversation_id: str) -> list[dict[str, Any]]:
     return list(reversed(told["items"]))
 
 
+async def _all_sent(world: World, tenant: Tenant) -> bool:
+    conversation = await tenant.conversation()
+    return {message["state"] for message in await timeline(world, conversation["id"])} == {"sent"}
+
+
 async def test_flow_1_a_customers_text_reaches_the_open_line(world: World) -> None:
     tenant = await world.tenant()
     received = await metric(world, "zaptrix_webhooks_received_total", source="whatsapp")
@@ -43,6 +48,8 @@ async def test_flow_1_a_customers_text_reaches_the_open_line(world: World) -> No
     assert await metric(world, "zaptrix_webhooks_received_total", source="whatsapp") > received
     # 4, 6, 7: the bells of both queues were answered.
     await eventually(lambda: _grew(world, "incoming-messages", routed), 10, "a completed bell of incoming-messages")
+    # The verdict comes a moment after the portal's answer.
+    await eventually(lambda: _all_sent(world, tenant), 10, "the verdict in the ledger")
     # 6: the mapping is in PostgreSQL and in the cache; the line made the contact.
     conversation = await tenant.conversation()
     assert conversation["contact_name"] == "Ana Souza"
