@@ -145,12 +145,12 @@ class InboundStep:
 
     def _closed(self) -> list[Channel]:
         """Channels with messages that met a closed window: the operator is to be told what would work."""
-        receipts = [item for item in self._items if isinstance(item.routed, Receipt) and item.routed.code is not None]
         met = {
             channel.id: channel
-            for item in receipts
+            for item in self._items
             if isinstance(item.routed, Receipt)
-            and notice_of(item.routed.code or "") == WINDOW_CLOSED
+            and item.routed.code is not None
+            and notice_of(item.routed.code) == WINDOW_CLOSED
             and (channel := self._channel(item))
         }
         return list(met.values())

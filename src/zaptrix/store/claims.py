@@ -30,8 +30,9 @@ _HELD = {
 # along the index, so that a claim costs what it returns, however long the backlog. It starts anywhere ($4) and at the
 # beginning, both in turns, so that no conversation is always last. What was picked is looked at again under its lock,
 # for another runner may have been faster; what somebody holds right now is left to them, so that two runners never wait
-# for each other. All who claim at the same moment share the statement: with 1,000 portals each takes but a message or
-# two, and the statement costs more than they do.
+# for each other. That look goes by the key, one after another: as a join, 98 messages were held against all 3,000 that
+# were pending, which was 23 of the statement's 32 ms. All who claim at the same moment share the statement: with 1,000
+# portals each takes but a message or two, and the statement costs more than they do.
 _CLAIM = """
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS a(lane_id, attempt_id, room)
