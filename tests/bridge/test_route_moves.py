@@ -42,7 +42,8 @@ async def route(house: House, channel: Channel, *said: Any) -> None:
 async def living(house: House) -> list[Conversation]:
     rows = await house.ledger.rows("SELECT id FROM conversation_mapping WHERE merged_into IS NULL ORDER BY created_at")
     async with house.ledger.database.connection() as connection:
-        return list((await conversations.by_ids(connection, [row["id"] for row in rows])).values())
+        found = await conversations.by_ids(connection, [row["id"] for row in rows])
+    return [found[row["id"]] for row in rows]
 
 
 async def placed(house: House, talk: Conversation, chat_id: int) -> None:
