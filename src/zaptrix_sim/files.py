@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,17 +9,17 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
+from zaptrix_sim.contents import PART, Content, drawn
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.world import StoredFile
 
-PART: Final = 64 * 1024
 FETCH_S: Final = 60.0
 
 
 def from_wanted(engine: Engine, owner: str, wanted: Mapping[str, Any]) -> StoredFile:
-    """A file as a test describes it: `content_base64`, and zeros behind it up to `size`."""
-    content = base64.b64decode(str(wanted.get("content_base64") or ""))
-    content += bytes(max(0, int(wanted.get("size") or 0) - len(content)))
+    """A file as a test describes it: `content_base64`, and behind it up to `size` zeros, or what `seed` draws."""
+    start, seed = base64.b64decode(str(wanted.get("content_base64") or "")), wanted.get("seed")
+    content = drawn(start, int(wanted.get("size") or 0), None if seed is None else int(seed))
     file = keep(
         engine,
         owner,
@@ -33,7 +32,7 @@ def from_wanted(engine: Engine, owner: str, wanted: Mapping[str, Any]) -> Stored
     return file
 
 
-def keep(engine: Engine, owner: str, content: bytes, *, mime: str, name: str, kind: str = "") -> StoredFile:
+def keep(engine: Engine, owner: str, content: Content, *, mime: str, name: str, kind: str = "") -> StoredFile:
     file = StoredFile(
         id=str(10**15 + secrets.randbelow(9 * 10**15)),
         owner=owner,
@@ -41,7 +40,7 @@ def keep(engine: Engine, owner: str, content: bytes, *, mime: str, name: str, ki
         mime=mime,
         kind=kind,
         content=content,
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=content.sha256,
         at=engine.now(),
     )
     engine.world.files[file.id] = file
@@ -66,11 +65,18 @@ async def give(engine: Engine, request: web.Request, file: StoredFile, *, side: 
     await asyncio.sleep(engine.options.file_latency_s)
     response = web.StreamResponse(headers={"Content-Type": file.mime, "Content-Length": str(len(file.content))})
     await response.prepare(request)
-    for start in range(0, len(file.content), PART):
-        await response.write(file.content[start : start + PART])
-        if fault is not None and fault.kind == "reset" and request.transport is not None:
-            request.transport.abort()
-            return response
+    if fault is not None and fault.kind == "reset":
+        return await _cut(request, response, file)
+    for part in file.content.parts():
+        await response.write(part)
+    return response
+
+
+async def _cut(request: web.Request, response: web.StreamResponse, file: StoredFile) -> web.StreamResponse:
+    """The connection breaks in the middle of the body."""
+    await response.write(file.content[: len(file.content) // 2])
+    if request.transport is not None:
+        request.transport.abort()
     return response
 
 
@@ -85,10 +91,11 @@ async def fetched(engine: Engine, portal: str, wanted: Mapping[str, Any]) -> Sto
             aiohttp.ClientSession(headers={"User-Agent": "Bitrix Connector Client"}) as session,
             session.get(url, timeout=aiohttp.ClientTimeout(total=FETCH_S)) as response,
         ):
-            content = await response.read()
             if response.status != 200:
                 return None
-            kind = response.content_type
+            content, kind = Content(), response.content_type
+            async for part in response.content.iter_chunked(PART):
+                content.append(part)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return None
     name = str(wanted.get("name") or "file")[-50:]

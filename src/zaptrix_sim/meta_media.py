@@ -10,6 +10,7 @@ from aiohttp import BodyPartReader, web
 
 from zaptrix_sim import files
 from zaptrix_sim.answers import Answer
+from zaptrix_sim.contents import PART, Content
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal, unknown_object
 from zaptrix_sim.world import Number, StoredFile
@@ -56,7 +57,7 @@ class MetaMedia:
     async def upload(self, request: web.Request, number: Number) -> Answer:
         """`messaging_product`, `type` and `file`, in a multipart form."""
         fields: dict[str, str] = {}
-        content, name, mime = bytearray(), "", ""
+        content, name, mime = Content(), "", ""
         try:
             async for part in await request.multipart():
                 if not isinstance(part, BodyPartReader):
@@ -65,8 +66,8 @@ class MetaMedia:
                     fields[str(part.name)] = (await part.read())[:FIELD_MAX].decode()
                     continue
                 name, mime = part.filename or "", part.headers.get("Content-Type", "")
-                while chunk := await part.read_chunk(files.PART):
-                    content += chunk
+                while chunk := await part.read_chunk(PART):
+                    content.append(chunk)
                     if len(content) > DOCUMENT_MAX:
                         raise refusal(131053, "The file is larger than 100 MB.")
         except (ValueError, AssertionError) as exc:
@@ -74,9 +75,8 @@ class MetaMedia:
         if fields.get("messaging_product") != "whatsapp" or not name:
             raise bad_parameter("The parameters messaging_product and file are required.")
         self._judge(fields.get("type") or mime, len(content))
-        file = files.keep(
-            self._engine, number.id, bytes(content), mime=(fields.get("type") or mime).partition(";")[0], name=name
-        )
+        told = (fields.get("type") or mime).partition(";")[0]
+        file = files.keep(self._engine, number.id, content, mime=told, name=name)
         self._engine.world.ledger.books.counts["uploads"] += 1
         return Answer({"id": file.id})
 

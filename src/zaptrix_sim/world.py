@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+from zaptrix_sim.contents import Content
 from zaptrix_sim.facts import Rank
 from zaptrix_sim.ledger import Ledger
 from zaptrix_sim.limits import Bucket, OperatingTime
@@ -13,7 +14,7 @@ from zaptrix_sim.limits import Bucket, OperatingTime
 PAIR_RATE = 1 / 6
 PAIR_BURST = 45
 
-SHAPE = 2
+SHAPE = 3
 """Of the classes below. A world that was kept under another one is set aside: it lacks what they have now."""
 
 
@@ -47,7 +48,7 @@ class StoredFile:
     name: str
     mime: str
     kind: str
-    content: bytes
+    content: Content
     sha256: str
     at: float
     secret: str = field(default_factory=lambda: secrets.token_hex(16))
@@ -69,7 +70,7 @@ class PhoneMessage:
     read_by_business: bool = False
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
-    item: dict[str, Any] = field(default_factory=dict)  # by Meta's names, as it was sent or as its webhook tells it
+    item: dict[str, Any] = field(default_factory=dict)  # of its webhook, where it is no text
 
 
 @dataclass(slots=True, kw_only=True)

@@ -58,6 +58,8 @@ class Blobs:
         self._url = url
         self._folder = folder
         self._opened: ObjectStore | None = None
+        # What is held of each file that is being written; only stores elsewhere ask for so much.
+        self._block = limits.MEDIA_BLOCK_BYTES if url else limits.MEDIA_PART_BYTES
 
     async def write(self, parts: AsyncIterable[bytes], *, day: date, bytes_max: int) -> Written:
         """Keep what `parts` yields. Nothing is left of a file that breaks off.
@@ -67,9 +69,7 @@ class Blobs:
         key = f"{day.isoformat()}/{uuid4().hex}"
         copy = _Copy(parts, bytes_max)
         try:
-            await obstore.put_async(
-                self._store(), key, copy.parts(), chunk_size=limits.MEDIA_BLOCK_BYTES, max_concurrency=1
-            )
+            await obstore.put_async(self._store(), key, copy.parts(), chunk_size=self._block, max_concurrency=1)
         except (BaseError, OSError) as exc:
             if copy.broken:
                 raise
