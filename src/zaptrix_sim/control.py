@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from zaptrix_sim import portals
+from zaptrix_sim.answering import answer_to
 from zaptrix_sim.answers import Answer
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
@@ -165,6 +166,17 @@ class Control:
         """One message of any kind: `kind` and what it needs, `quotes`, `forwarded`, `referral`."""
         phone = self._phones.writer(self._number(wanted), wanted | {"name": wanted.get("customer_name")})
         item, line = item_of(wanted)
+        return {"wamids": [self._phones.send(phone, item, line)], "customer": phone.customer.key}
+
+    async def customer_answers(self, wanted: Wanted, _query: Wanted) -> Any:
+        """She answers an interactive message: `to` names it, or it is the latest one; with `choice`, a place or
+        `response`."""
+        phone = self._phone(wanted)
+        asked = [one for one in phone.messages if not one.by_customer and one.item.get("type") == "interactive"]
+        named = [one for one in asked if wanted.get("to") in {None, one.id}]
+        if not named:
+            raise Mistake("no such interactive message is on this phone", 404)
+        item, line = answer_to(named[-1].item["interactive"], named[-1].id, wanted)
         return {"wamids": [self._phones.send(phone, item, line)], "customer": phone.customer.key}
 
     async def customer_moves(self, wanted: Wanted, _query: Wanted) -> Any:
@@ -335,6 +347,7 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST customers/write": Control.customer_writes,
     "POST customers/write_many": Control.customers_write,
     "POST customers/send": Control.customer_sends,
+    "POST customers/answer": Control.customer_answers,
     "POST customers/move": Control.customer_moves,
     "POST customers/read": Control.customer_reads,
     "POST customers/age": Control.customer_ages,

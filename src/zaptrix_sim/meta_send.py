@@ -11,13 +11,15 @@ from zaptrix_sim.answers import Answer
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank, Refused
 from zaptrix_sim.faults import Fault
+from zaptrix_sim.interactive_send import header_media
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
+from zaptrix_sim.meta_kinds import KINDS, line_of
 from zaptrix_sim.meta_media import CLASSES, MetaMedia
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
 from zaptrix_sim.phones import Phones, Said, known_text
 from zaptrix_sim.template_send import chosen, shown
-from zaptrix_sim.world import Number, Phone, PhoneMessage
+from zaptrix_sim.world import Number, Phone, PhoneMessage, StoredFile
 
 TEXT_MAX: Final = 4096
 MARK_MAX: Final = 512
@@ -27,6 +29,8 @@ TYPES: Final = frozenset({
     "audio", "contacts", "document", "image", "interactive", "location", "reaction", "sticker", "template", "text",
     "video",
 })  # fmt: skip
+# What a webhook may tell of and nobody can send.
+TOLD_ONLY: Final = frozenset({"button", "order", "system", "unsupported"})
 
 
 class MetaSend:
@@ -40,6 +44,7 @@ class MetaSend:
         """Accept a message, or raise the refusal. The answer means accepted, nothing more."""
         said = self._said(number, body)
         phone, contact = self._recipient(number, body)
+        self._judge_named(phone, body)
         self._judge(number, phone, said)
         mark = str(body.get("biz_opaque_callback_data") or "")
         message = self._phones.accept(phone, said, mark=mark, to_user_id="user_id" in contact)
@@ -82,18 +87,47 @@ class MetaSend:
 
     def _said(self, number: Number, body: dict[str, Any]) -> Said:
         kind = str(body.get("type") or "text")
+        item = {name: body[name] for name in ("context", kind) if body.get(name)} | {"type": kind}
         if kind in CLASSES:
             _checked(body)
             file, caption = self._media.for_send(number, kind, body.get(kind))
-            return Said(caption, file=file, voice=kind == "audio" and bool(body[kind].get("voice")))
+            return Said(caption, file=file, voice=kind == "audio" and bool(body[kind].get("voice")), item=item)
+        if kind in KINDS:
+            _checked(body)
+            line = line_of(kind, body.get(kind))
+            return Said(line, file=self._header_file(number, body) if kind == "interactive" else None, item=item)
         if kind != "template" or body.get("messaging_product") != "whatsapp":
-            return Said(_text_of(body))
+            return Said(_text_of(body), item=item)
         templates = self._engine.world.wabas[number.waba_id].templates
         template = chosen(templates.values(), body.get("template"))
         if template["category"] == "AUTHENTICATION" and not body.get("to"):
             raise refusal(131062)
         text, buttons = shown(template, body["template"])
-        return Said(text, template["category"].lower(), buttons)
+        return Said(text, template["category"].lower(), buttons, item=item)
+
+    def _header_file(self, number: Number, body: dict[str, Any]) -> StoredFile | None:
+        found = header_media(body["interactive"])
+        return self._media.for_send(number, *found)[0] if found else None
+
+    def _judge_named(self, phone: Phone, body: dict[str, Any]) -> None:
+        """What a reaction or a quote names has to be in this thread; a reaction's no older than thirty days."""
+        reaction, context = body.get("reaction"), body.get("context")
+        if body.get("type") == "reaction" and isinstance(reaction, dict):
+            message = self._named(phone, reaction.get("message_id"))
+            if self._engine.now() - message.at > READ_WITHIN_S:
+                raise refusal(131009, "The message is older than 30 days.")
+            if context:
+                raise bad_parameter("A reaction takes no context.")
+        if context is not None:
+            if not isinstance(context, dict):
+                raise bad_parameter("Param context must be an object.")
+            self._named(phone, context.get("message_id"))
+
+    def _named(self, phone: Phone, wamid: Any) -> PhoneMessage:
+        found = self._engine.world.wamids.get(str(wamid or ""))
+        if found is None or found[0].thread != phone.thread:
+            raise refusal(131009, "The message_id is not that of a message in this conversation.")
+        return found[1]
 
     def _recipient(self, number: Number, body: dict[str, Any]) -> tuple[Phone, dict[str, str]]:
         """`to` wins over `recipient`. The answer names the id under which WhatsApp knows that phone."""
@@ -149,10 +183,10 @@ def _text_of(body: dict[str, Any]) -> str:
     if body.get("messaging_product") != "whatsapp":
         raise bad_parameter("The parameter messaging_product is required.")
     kind = body.get("type", "text")
+    if kind in TOLD_ONLY:
+        raise refusal(131051)
     if kind not in TYPES:
         raise bad_parameter(f"Param type must be one of {{{', '.join(sorted(TYPES)).upper()}}}")
-    if kind != "text":
-        raise refusal(131051, "The simulator takes texts and files only.")
     _checked(body)
     return _body_text(body.get("text"))
 

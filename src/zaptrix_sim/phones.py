@@ -24,8 +24,9 @@ class Said:
     text: str
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
-    file: StoredFile | None = None
+    file: StoredFile | None = None  # the message itself, or its header
     voice: bool = False
+    item: dict[str, Any] = field(default_factory=dict)  # as it was sent: `type`, what stands under it, `context`
 
 
 class Phones:
@@ -183,7 +184,7 @@ class Phones:
 
     @staticmethod
     def _readable(message: PhoneMessage) -> bool:
-        return not message.by_customer and message.rank not in {Rank.FAILED, Rank.READ}
+        return not message.by_customer and message.rank not in {Rank.FAILED, Rank.READ} and not _is_reaction(message)
 
     @staticmethod
     def grow_older(phone: Phone, hours: float) -> None:
@@ -225,6 +226,7 @@ class Phones:
             to_user_id=to_user_id,
             file=said.file,
             voice=said.voice,
+            item=said.item,
         )
         phone.messages.append(message)
         self._engine.world.wamids[message.id] = (phone, message)
@@ -244,7 +246,8 @@ class Phones:
     def deliver_soon(self, phone: Phone, message: PhoneMessage) -> None:
         loop, options = asyncio.get_running_loop(), self._engine.options
         loop.call_later(options.status_sent_s, self._state, phone, message, Rank.SENT)
-        loop.call_later(options.status_delivered_s, self._state, phone, message, Rank.DELIVERED)
+        if not _is_reaction(message):
+            loop.call_later(options.status_delivered_s, self._state, phone, message, Rank.DELIVERED)
 
     def deliver_now(self, phone: Phone, message: PhoneMessage) -> list[Update]:
         """Both statuses go out at once; the caller may wait until they are acknowledged."""
@@ -270,6 +273,11 @@ class Phones:
         item = status_item(phone, message, rank, self._engine.now(), error)
         known = None if rank is Rank.FAILED else contact(phone.customer, with_username=rank is not Rank.SENT)
         return self._webhooks.push(phone, "statuses", item, known)
+
+
+def _is_reaction(message: PhoneMessage) -> bool:
+    """Of these Meta tells that they were sent, and no more."""
+    return message.item.get("type") == "reaction"
 
 
 def known_text(text: str, file: StoredFile | None) -> str:

@@ -78,7 +78,15 @@ def _phone_message(message: PhoneMessage) -> dict[str, Any]:
         "buttons": message.buttons,
         "biz_opaque_callback_data": message.mark,
         "file": told(message.file) | {"voice": message.voice} if message.file else None,
+        **_by_metas_names(message),
     }
+
+
+def _by_metas_names(message: PhoneMessage) -> dict[str, Any]:
+    """`type` and what stands under that name in a send or in a webhook: `interactive`, `location`, `contacts`,
+    `reaction`...; `context` names what it quotes."""
+    kind = message.item.get("type") or (message.file.kind if message.file else "text")
+    return {"type": kind} | {name: message.item[name] for name in (kind, "context") if name in message.item}
 
 
 def _portal(portal: Portal) -> dict[str, Any]:

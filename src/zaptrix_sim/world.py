@@ -70,7 +70,7 @@ class PhoneMessage:
     read_by_business: bool = False
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
-    item: dict[str, Any] = field(default_factory=dict)  # of its webhook, where it is no text
+    item: dict[str, Any] = field(default_factory=dict)  # by Meta's names, as it was sent or as its webhook tells it
 
 
 @dataclass(slots=True, kw_only=True)

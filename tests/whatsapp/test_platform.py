@@ -8,9 +8,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from msgspec.structs import replace
 
 from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
 from zaptrix.core.errors import Refused, Unexpected
+from zaptrix.core.kinds import Marks, Quote
 from zaptrix.core.message import Content, Notice, Origin, Words
 from zaptrix.core.notices import notice_text
 from zaptrix.core.outcome import Absent, Accepted
@@ -29,12 +31,15 @@ class Meta:
     def __init__(self) -> None:
         self.heard: list[Any] = []
         self.refused: set[str] = set()
+        self.stale: set[str] = set()
 
     async def serve(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
         self.heard.append(body)
         if body.get("message_id") in self.refused or body.get("text", {}).get("body") in self.refused:
             return web.json_response({"error": {"code": 999999, "message": "no"}}, status=400)
+        if body.get("context", {}).get("message_id") in self.stale:
+            return web.json_response({"error": {"code": 131009, "message": "no such message"}}, status=400)
         if body.get("status") == "read":
             return web.json_response({"success": True})
         number = len(self.heard)
@@ -117,6 +122,39 @@ async def test_the_operator_is_told_the_limit(whatsapp: WhatsApp) -> None:
     assert isinstance(outcome, Refused)
     told = notice_text(outcome.notice, {"code": outcome.code, "limit": outcome.detail}, Locale.PT_BR)
     assert "passa de 4096 caracteres" in told
+
+
+def answering(content: Content, wamid: str = "wamid.HBgASKED", gist: str = "Qual o preço?\nCom frete") -> Content:
+    assert isinstance(content, Words)
+    return replace(content, marks=Marks(quote=Quote(whatsapp_id=wamid, gist=gist)))
+
+
+async def test_an_answer_to_one_message_names_it(meta: Meta, whatsapp: WhatsApp) -> None:
+    parcel = a_parcel(content=answering(Words(plain_text("R$ 10"))))
+    assert await whatsapp.send((parcel,)) == [Accepted(whatsapp_id="wamid.1", wa_id="554188887777")]
+    assert meta.heard[0]["context"] == {"message_id": "wamid.HBgASKED"}
+    assert meta.heard[0]["text"]["body"] == "R$ 10"
+
+
+async def test_what_quotes_nothing_has_no_context(meta: Meta, whatsapp: WhatsApp) -> None:
+    await whatsapp.send((a_parcel("R$ 10"),))
+    assert "context" not in meta.heard[0]
+
+
+async def test_a_quote_that_meta_will_not_have_goes_as_words(meta: Meta, whatsapp: WhatsApp) -> None:
+    meta.stale.add("wamid.HBgASKED")
+    parcel = a_parcel(content=answering(Words(plain_text("R$ 10"), "Bia")), channel=a_channel(operator_prefix=True))
+    assert await whatsapp.send((parcel,)) == [Accepted(whatsapp_id="wamid.2", wa_id="554188887777")]
+    assert "context" not in meta.heard[1]
+    assert meta.heard[1]["text"]["body"] == "*Bia:*\n> Qual o preço?\n> Com frete\nR$ 10"
+
+
+async def test_a_quote_without_room_for_its_words_is_left_out(meta: Meta, whatsapp: WhatsApp) -> None:
+    meta.stale.add("wamid.HBgASKED")
+    body = "x" * 4096
+    (outcome,) = await whatsapp.send((a_parcel(content=answering(Words(plain_text(body)))),))
+    assert isinstance(outcome, Accepted)
+    assert meta.heard[1]["text"]["body"] == body
 
 
 async def test_an_error_is_an_outcome_and_not_an_exception(meta: Meta, whatsapp: WhatsApp) -> None:

@@ -28,6 +28,9 @@ STALLS_MAX = 1_000_000
 # How long a stopping worker without a drain may still be on its way to Redis before it is cut off.
 LEAVE_S = 1.0
 POLL_S = 0.02
+# A quiet queue is asked as seldom as this without a bell, by everyone who could serve it: below BLOCKED_S_MAX. No bell
+# waits for it.
+QUIET_LOOK_S = 10
 KEPT_MINUTES = 60  # BullMQ's own series of completed and failed jobs, and with it their totals
 
 _log = structlog.get_logger(__name__)
@@ -121,6 +124,7 @@ class _QueueRunner:
                 "connection": connect_worker(self._settings.redis_url),
                 "autorun": False,
                 "concurrency": self._settings.worker_concurrency,
+                "drainDelay": QUIET_LOOK_S,
                 "lockDuration": round(self._settings.lock_duration_s * 1000),
                 "stalledInterval": round(self._settings.stalled_interval_s * 1000),
                 "maxStalledCount": STALLS_MAX,

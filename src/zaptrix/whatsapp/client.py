@@ -70,17 +70,32 @@ class GraphClient:
         self._timeout = ClientTimeout(total=timeout_s, connect=min(CONNECT_S, timeout_s / 2))
 
     async def send_text(
-        self, channel: Channel, conversation: Conversation, body: str, callback_data: str, request_id: str
+        self,
+        channel: Channel,
+        conversation: Conversation,
+        body: str,
+        callback_data: str,
+        request_id: str,
+        *,
+        quotes: str | None = None,
     ) -> Wamid:
         """Send a text. `callback_data` comes back in every status of it."""
         text = {"preview_url": "http://" in body or "https://" in body, "body": body}
-        return await self.send(channel, conversation, ("text", text), callback_data, request_id)
+        return await self.send(channel, conversation, ("text", text), callback_data, request_id, quotes=quotes)
 
     async def send_media(
-        self, channel: Channel, conversation: Conversation, media: MediaToSend, callback_data: str, request_id: str
+        self,
+        channel: Channel,
+        conversation: Conversation,
+        media: MediaToSend,
+        callback_data: str,
+        request_id: str,
+        *,
+        quotes: str | None = None,
     ) -> Wamid:
         """Send what was uploaded. `callback_data` comes back in every status of it."""
-        return await self.send(channel, conversation, (media.kind.value, media.fields()), callback_data, request_id)
+        message = (media.kind.value, media.fields())
+        return await self.send(channel, conversation, message, callback_data, request_id, quotes=quotes)
 
     async def send(
         self,
@@ -89,8 +104,10 @@ class GraphClient:
         message: tuple[str, dict[str, object]],
         callback_data: str,
         request_id: str,
+        *,
+        quotes: str | None = None,
     ) -> Wamid:
-        """Send a message of any kind: its type, and what stands under that name."""
+        """Send a message of any kind: its type, and what stands under that name; as an answer to the wamid `quotes`."""
         kind, content = message
         answer = await self._call(
             "POST",
@@ -105,6 +122,7 @@ class GraphClient:
                 **_address(conversation.customer),
                 "type": kind,
                 kind: content,
+                **({"context": {"message_id": quotes}} if quotes else {}),
                 "biz_opaque_callback_data": callback_data,
             },
         )

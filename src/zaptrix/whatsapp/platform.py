@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from zaptrix.core.errors import PlatformError, Refused, TooFast
 from zaptrix.core.filewords import promise
 from zaptrix.core.ids import ConversationId, callback_data
 from zaptrix.core.limits import MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
 from zaptrix.core.media import Attachment, AttachmentState
-from zaptrix.core.message import Media, MediaKind, Origin, Side, Words
+from zaptrix.core.message import Media, MediaKind, Origin, Side, Words, quote_of
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
@@ -19,10 +21,12 @@ from zaptrix.core.template import Template
 from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.quoted import in_words
 from zaptrix.whatsapp.shapes import MediaToSend, Wamid
 from zaptrix.whatsapp.templates import to_wire
 
 CALLS_AT_ONCE = 32
+_BAD_PARAMETER = frozenset({"100", "131009"})
 
 
 class WhatsApp:
@@ -69,12 +73,25 @@ class WhatsApp:
 
     async def _send(self, parcel: Parcel) -> Outcome:
         try:
-            sent = await self._handed(parcel)
+            sent = await self._answering(parcel)
         except PlatformError as error:
             return error
         return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id)
 
-    async def _handed(self, parcel: Parcel) -> Wamid:
+    async def _answering(self, parcel: Parcel) -> Wamid:
+        """As an answer to what it quotes; where Meta will not have that, with the quoted words in front."""
+        quote = quote_of(parcel.content)
+        if quote is None:
+            return await self._handed(parcel)
+        try:
+            return await self._handed(parcel, quote.whatsapp_id)
+        except Refused as error:
+            if error.code not in _BAD_PARAMETER:
+                raise
+            # What was refused was surely not sent, and the quote is the one parameter that may have gone stale.
+            return await self._handed(replace(parcel, content=in_words(parcel.content, quote)))
+
+    async def _handed(self, parcel: Parcel, quotes: str | None = None) -> Wamid:
         mark = callback_data(parcel.message_id)
         if isinstance(parcel.content, Template):
             message = ("template", to_wire(parcel.content))
@@ -82,9 +99,13 @@ class WhatsApp:
         file = parcel.attachment
         if isinstance(parcel.content, Media) and file and file.state is AttachmentState.READY and file.media_id:
             media = _media(parcel, parcel.content, file)
-            return await self._graph.send_media(parcel.channel, parcel.conversation, media, mark, parcel.request_id)
+            return await self._graph.send_media(
+                parcel.channel, parcel.conversation, media, mark, parcel.request_id, quotes=quotes
+            )
         body = _body(parcel)
-        return await self._graph.send_text(parcel.channel, parcel.conversation, body, mark, parcel.request_id)
+        return await self._graph.send_text(
+            parcel.channel, parcel.conversation, body, mark, parcel.request_id, quotes=quotes
+        )
 
     async def _mark_read(self, parcel: Parcel, at_once: asyncio.Semaphore) -> Outcome:
         assert parcel.whatsapp_id is not None
