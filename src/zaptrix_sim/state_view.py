@@ -69,6 +69,7 @@ def _phone(phone: Phone, most: int) -> dict[str, Any]:
 
 def _phone_message(message: PhoneMessage) -> dict[str, Any]:
     return {
+        **_by_metas_names(message),  # first: `text` is the words here, whatever Meta has under that name
         "id": message.id,
         "from": "customer" if message.by_customer else "business",
         "text": message.text,
@@ -78,7 +79,6 @@ def _phone_message(message: PhoneMessage) -> dict[str, Any]:
         "buttons": message.buttons,
         "biz_opaque_callback_data": message.mark,
         "file": told(message.file) | {"voice": message.voice} if message.file else None,
-        **_by_metas_names(message),
     }
 
 
