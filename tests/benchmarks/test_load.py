@@ -105,7 +105,7 @@ async def test_a_window_lets_no_more_than_its_size_be_under_way() -> None:
 
     async with door(answer) as load:
         # Nothing ever arrives, so that after five there is no room; the time for starting ends it.
-        volley = await asyncio.to_thread(load.fire, requests(*range(20)), window=5, arrived=lambda: 0, seconds=0.3)
+        volley = await asyncio.to_thread(load.fire, requests(*range(20)), window=5, arrived=lambda: 0, seconds=1.5)
     assert len(answered) == len(volley.accepted) == 5
 
 

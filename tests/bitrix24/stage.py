@@ -38,7 +38,7 @@ from zaptrix.core.portal import Channel, CrmMode, Portal
 from zaptrix.core.ports import TokenPair
 from zaptrix.core.retry import Patience
 
-EVENTS_WAIT_S = 10.0
+EVENTS_WAIT_S = 30.0
 
 
 @dataclass

@@ -21,6 +21,7 @@ from zaptrix.core.portal import CrmMode
 from zaptrix.core.text import Mark, Span, Text
 
 SEND = "imconnector.send.messages"
+HANGS_S = 3.0  # a call that is not answered by then never is; every other one has to be
 
 
 def accepted(outcome: object) -> Accepted:
@@ -103,7 +104,7 @@ async def test_an_operator_answers_and_the_answer_is_confirmed(simulator_url: st
 
 @pytest.mark.parametrize("kind", ["accept_then_hang", "accept_then_reset"])
 async def test_a_send_without_an_answer_is_proven_by_the_chat_that_it_went_to(simulator_url: str, kind: str) -> None:
-    async with a_stage(simulator_url, timeout_s=1) as stage:
+    async with a_stage(simulator_url, timeout_s=HANGS_S) as stage:
         opener = stage.a_parcel("primeira")
         chat_id = accepted((await stage.platform.send((opener,)))[0]).bitrix_chat_id
         await stage.faults({"kind": kind, "match": {"method": SEND}})
@@ -116,7 +117,7 @@ async def test_a_send_without_an_answer_is_proven_by_the_chat_that_it_went_to(si
 
 
 async def test_a_first_send_without_an_answer_is_proven_by_the_session_that_it_opened(simulator_url: str) -> None:
-    async with a_stage(simulator_url, timeout_s=1) as stage:
+    async with a_stage(simulator_url, timeout_s=HANGS_S) as stage:
         await stage.faults({"kind": "accept_then_hang", "match": {"method": SEND}})
         parcel = stage.a_parcel("primeira", customer=a_customer(phone=None))
         (outcome,) = await stage.platform.send((parcel,))
@@ -130,7 +131,7 @@ async def test_a_first_send_without_an_answer_is_proven_by_the_session_that_it_o
 
 
 async def test_a_first_send_without_an_answer_is_proven_by_the_contact_of_the_line(simulator_url: str) -> None:
-    async with a_stage(simulator_url, timeout_s=1, line={"crm_create": "lead"}) as stage:
+    async with a_stage(simulator_url, timeout_s=HANGS_S, line={"crm_create": "lead"}) as stage:
         await stage.faults({"kind": "accept_then_hang", "match": {"method": SEND}})
         parcel = stage.a_parcel("primeira")
         assert isinstance((await stage.platform.send((parcel,)))[0], Unclear)
@@ -148,7 +149,7 @@ async def test_a_send_that_did_nothing_is_absent(simulator_url: str) -> None:
 
 
 async def test_a_notice_is_for_operators_only_and_proven_by_its_words(simulator_url: str) -> None:
-    async with a_stage(simulator_url, timeout_s=1) as stage:
+    async with a_stage(simulator_url, timeout_s=HANGS_S) as stage:
         opener = stage.a_parcel()
         chat_id = accepted((await stage.platform.send((opener,)))[0]).bitrix_chat_id
         notice = in_chat(

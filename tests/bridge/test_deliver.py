@@ -293,7 +293,7 @@ async def test_a_call_that_outlives_its_claim_is_cut_off_before_somebody_else_ta
         raise AssertionError
 
     house.whatsapp.answers = hang
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await house.drain(lane_to_whatsapp(channel))
     row = await house.ledger.row(message_id)
     assert (row["state"], row["attempts"], row["error_code"]) == ("verifying", 1, "claim_ran_out")

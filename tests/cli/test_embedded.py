@@ -108,7 +108,7 @@ def test_when_the_parent_is_killed_its_servers_end(tmp_path: Path) -> None:
         assert all(map(is_alive, pids))
         holder.send_signal(signal.SIGKILL)
         holder.wait(10)
-        wait_for(lambda: not any(map(is_alive, pids)), 20, "the servers to end with their parent")
+        wait_for(lambda: not any(map(is_alive, pids)), 60, "the servers to end with their parent")
 
 
 def test_programs_in_a_folder_closed_to_others_run_as_in_a_clone_under_the_home_of_root(tmp_path: Path) -> None:

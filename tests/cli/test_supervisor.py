@@ -121,7 +121,7 @@ def test_who_does_not_listen_is_ended_with_all_that_it_started(tmp_path: Path) -
     family = {child.pid, *descendants(child.pid)}
     assert len(family) == 2
     child.stop()
-    wait_for(lambda: not any(map(is_alive, family)), 10, "the family to end")
+    wait_for(lambda: not any(map(is_alive, family)), 30, "the family to end")
 
 
 def test_a_second_ctrl_c_does_not_wait(supervisor: Supervisor, tmp_path: Path) -> None:

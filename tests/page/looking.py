@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Locator, Page
 
-LOOK_MS_MAX = 10_000
+LOOK_MS_MAX = 30_000
 FAILED = pytest.StashKey[bool]()
 
 

@@ -279,7 +279,7 @@ async def test_a_lost_connection_is_said_and_mends_itself(page: Page, simulator:
 
     await simulator.start()
     await simulator.customer_writes("depois")
-    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=15_000)
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "live", timeout=30_000)
     await expect(on_phone(page)).to_have_text(["antes", "depois"])
 
 

@@ -259,7 +259,7 @@ async def test_a_token_under_a_key_that_is_gone_is_a_miss(redis: Redis, hits: Hi
 async def test_without_redis_there_is_no_token_at_hand(absent: Redis) -> None:
     cache = token_cache(absent, Hits(absent), Fernet(Fernet.generate_key()))
     portal = PortalId(uuid4())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await cache.put(portal, "token", 60)
         assert await cache.get(portal) is None
         await cache.drop(portal)

@@ -19,7 +19,7 @@ from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.stats import bell_counts
-from zaptrix.queues.workers import LaneWorkers
+from zaptrix.queues.workers import STOP_GRACE_S, LaneWorkers
 from zaptrix.telemetry.metrics import Waiting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ async def test_a_restart_of_redis_is_survived(
     own_redis.start()
     began = time.monotonic()
     await ring_until(bells, B, drain, 1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     await ring_until(bells, A, drain, drain.drained["a"] + 1)
 
 
@@ -169,7 +169,7 @@ async def test_stopping_cuts_off_a_drain_that_takes_too_long_and_its_lane_is_fre
     await eventually(lambda: drain.begun["a"] == 1)
     began = time.monotonic()
     await workers.stop(grace_s=0.2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < STOP_GRACE_S / 2
     assert drain.cut_off == 1
     drain.gate.set()
     await start_workers(redis_url, drain, bells)
@@ -186,7 +186,7 @@ async def test_idle_workers_stop_at_once_even_without_redis(
     own_redis.kill()
     began = time.monotonic()
     await workers.stop()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < STOP_GRACE_S / 2
 
 
 WORKER = """

@@ -19,7 +19,7 @@ NUMBER = "210987654321098"
 ANA = "5541988887777"
 ANA_WA_ID = "554188887777"
 CONNECTOR = "wagw_test"
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 Json = dict[str, Any]
 
@@ -168,6 +168,12 @@ class Stage:
     async def ledger(self, *, drained: bool = False) -> Json:
         verdict: Json = await self.control("GET", f"ledger{'?drained=1' if drained else ''}")
         return verdict
+
+    async def told(self) -> None:
+        """Wait until the gateway has acknowledged every webhook that there is."""
+        async with asyncio.timeout(WAIT_S):
+            while (await self.control("GET", "health"))["webhooks_waiting"]:
+                await asyncio.sleep(0.005)
 
     async def until(self, holds: Callable[[], Any]) -> Any:
         """Wait until something is so, and give it; fail when it never comes."""

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.simulator.stage import ANA, ANA_WA_ID, NUMBER, Stage
+from tests.simulator.stage import ANA, ANA_WA_ID, NUMBER, WAIT_S, Stage
 from zaptrix_sim.settings import Options, Settings
 
 
@@ -32,6 +32,9 @@ async def test_a_reset_forgets_everything_even_what_is_under_way(stage: Stage) -
     await stage.ana_writes()
     await stage.put_in_chat(portal, "w1")
     await stage.answer(number)
+    # Held too early, the listener would hold one of these, and what comes after waits behind it.
+    await stage.until(lambda: len(stage.listener.values("statuses")) == 2)
+    await stage.told()
     held = asyncio.Event()
     stage.listener.before_answer = held.wait
     await stage.ana_writes("em trânsito")
@@ -53,7 +56,7 @@ async def test_a_reset_forgets_everything_even_what_is_under_way(stage: Stage) -
 
 async def test_the_stream_says_where_something_changed(stage: Stage) -> None:
     portal, _ = await stage.demo()
-    timeout = aiohttp.ClientTimeout(total=10)
+    timeout = aiohttp.ClientTimeout(total=WAIT_S)
     async with stage.http.get(f"{stage.url}/control/stream", timeout=timeout) as stream:
         assert stream.content_type == "text/event-stream"
         await stream.content.readuntil(b"\n\n")

@@ -1,12 +1,11 @@
 """Ordered faults: each kind does what it says, as often as it says, to whom it says."""
 
-import asyncio
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.simulator.stage import ANA, ANA_WA_ID, CONNECTOR, NUMBER, Json, Stage, an_element
+from tests.simulator.stage import ANA, ANA_WA_ID, CONNECTOR, NUMBER, WAIT_S, Json, Stage, an_element
 from zaptrix_sim.faults import KINDS, Faults
 
 
@@ -14,7 +13,7 @@ def at(side: str, kind: str, where: str = "api", **more: Any) -> Json:
     return {"side": side, "where": where, "kind": kind, "times": 1} | more
 
 
-async def sends(stage: Stage, number: Json, text: str = "Bom dia", within_s: float = 1.0) -> Any:
+async def sends(stage: Stage, number: Json, text: str = "Bom dia", within_s: float = WAIT_S) -> Any:
     """The answer to a send, or the name of what happened instead."""
     body = {"messaging_product": "whatsapp", "to": f"+{ANA}", "type": "text", "text": {"body": text}}
     headers = {"Authorization": f"Bearer {number['access_token']}"}
@@ -61,7 +60,7 @@ async def test_a_fault_on_a_send_happens_once_and_then_all_is_well(
     await stage.ana_writes()
     await stage.faults(fault)
 
-    first = await sends(stage, number, "primeiro", within_s=0.3)
+    first = await sends(stage, number, "primeiro", within_s=1.0 if answer == "hangs" else WAIT_S)
     arrived = await on_phone(stage)
     second = await sends(stage, number, "segundo")
 
@@ -213,10 +212,10 @@ async def test_a_webhook_can_come_five_times(stage: Stage) -> None:
     assert {one["id"] for one in stage.listener.values("messages")} == {wamid}
 
 
-@pytest.mark.parametrize("kind", ["delay", "reorder"])
-async def test_a_webhook_can_be_overtaken_by_the_next_one(stage: Stage, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "delay_s"), [("delay", 2.0), ("reorder", 60.0)])
+async def test_a_webhook_can_be_overtaken_by_the_next_one(stage: Stage, kind: str, delay_s: float) -> None:
     await stage.demo()
-    await stage.faults(at("meta", kind, "webhook", delay_s=0.2))
+    await stage.faults(at("meta", kind, "webhook", delay_s=delay_s))
 
     await stage.ana_writes("um")
     await stage.ana_writes("dois")
@@ -268,7 +267,7 @@ async def test_an_event_can_be_dropped_doubled_and_overtaken(stage: Stage) -> No
     await stage.faults(
         at("bitrix24", "drop", "webhook", match=method),
         at("bitrix24", "double", "webhook", match=method, copies=3),
-        at("bitrix24", "reorder", "webhook", match=method, delay_s=5),
+        at("bitrix24", "reorder", "webhook", match=method, delay_s=60),
     )
     for text in ("perdido", "triplo", "depois", "antes"):
         await stage.operator_writes(text=text)
@@ -341,7 +340,6 @@ async def test_a_hanging_call_ends_when_its_caller_goes_away(stage: Stage) -> No
     _, number = await stage.demo()
     await stage.ana_writes()
     await stage.faults(at("meta", "accept_then_hang"))
-    assert await sends(stage, number, within_s=0.1) == "hangs"
+    assert await sends(stage, number, within_s=1.0) == "hangs"
 
-    async with asyncio.timeout(5):
-        assert await sends(stage, number, "outro") == 200
+    assert await sends(stage, number, "outro") == 200

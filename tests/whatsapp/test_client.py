@@ -351,7 +351,7 @@ async def test_an_answer_that_never_comes_is_unclear(graph: Graph) -> None:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", graph.serve)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        client = a_client(session, str(server.make_url("/")), timeout_s=0.2)
+        client = a_client(session, str(server.make_url("/")), timeout_s=1.0)
         error = await error_of(send(client))
         assert (type(error), error.code) == (Unclear, "timeout")
         error = await error_of(client.mark_read(a_channel(), "wamid.IN1"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import asyncpg
@@ -32,6 +32,7 @@ _AWAY = (
     asyncpg.PostgresSystemError,  # its disk does not answer
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,  # a deadlock: nothing was done, and the next try may do it
+    asyncpg.InternalClientError,  # it ended our session: its last word was read, and that it hung up not yet
 )
 
 
@@ -66,7 +67,9 @@ class Database:
             try:
                 yield connection
             except BaseException:
-                connection.terminate()
+                # One that PostgreSQL ended is out of our hands already, and what happened must not be hidden by that.
+                with suppress(asyncpg.InterfaceError):
+                    connection.terminate()
                 raise
 
     async def close(self) -> None:
