@@ -29,7 +29,9 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import (
+    ConnectorLost,
     CustomerMessage,
+    DialogStarted,
     Event,
     NewEvent,
     OperatorMessage,
@@ -231,7 +233,7 @@ class House:
     async def whatsapp_tells(self, channel: Channel, *receipts: Receipt) -> Lane:
         return await self.happens(incoming_lane(channel.phone_number_id), *receipts)
 
-    async def portal_tells(self, portal_id: PortalId, *told: Routed) -> Lane:
+    async def portal_tells(self, portal_id: PortalId, *told: DialogStarted | ConnectorLost | OperatorMessage) -> Lane:
         return await self.happens(outbound_lane(portal_id), *told)
 
     # --- looking ---

@@ -13,7 +13,7 @@ from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.conversations import COLUMNS, conversation_of
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
 
@@ -60,7 +60,7 @@ WITH asked AS MATERIALIZED (
         LIMIT a.room) p
 ), free AS MATERIALIZED (
     SELECT m.id, picked.attempt_id FROM picked CROSS JOIN LATERAL (
-        SELECT id FROM message WHERE id = picked.id AND state = 'pending' AND due_at <= now()
+        SELECT id FROM message WHERE id = picked.id AND {by_key} = 'pending' AND due_at <= now()
         FOR NO KEY UPDATE SKIP LOCKED) m
 ), claimed AS (
     UPDATE message SET attempt_id = free.attempt_id, state = 'sending', claimed_at = now() FROM free
@@ -71,7 +71,9 @@ SELECT {parcel}, EXISTS (
         AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed
 FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
-_TO_SEND = {direction: _CLAIM.format(held=held, parcel=_PARCEL) for direction, held in _HELD.items()}
+_TO_SEND = {
+    direction: _CLAIM.format(held=held, parcel=_PARCEL, by_key=STATE_BY_KEY) for direction, held in _HELD.items()
+}
 
 # What is verified was the oldest of its conversation when it was sent, and nothing overtakes it. While a runner looks
 # for the proof, the message stays as it is and is not due.
@@ -184,15 +186,15 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 # Whoever changes several messages takes them in one and the same order, so that two batches never wait for each other
 # in a circle. One after another by the primary key: a join of two lists compares each with each.
-_SETTLE = """
+_SETTLE = f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[],
         $7::text[], $8::text[], $9::boolean[])
         AS t(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm) ORDER BY id
 ), mine AS MATERIALIZED (
     SELECT told.* FROM told CROSS JOIN LATERAL (
-        SELECT FROM message WHERE id = told.id AND attempt_id = told.attempt_id AND state IN ('sending', 'verifying')
-        FOR NO KEY UPDATE) m
+        SELECT FROM message WHERE id = told.id AND attempt_id = told.attempt_id
+            AND {STATE_BY_KEY} IN ('sending', 'verifying') FOR NO KEY UPDATE) m
 )
 UPDATE message m SET
     state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
@@ -202,7 +204,7 @@ UPDATE message m SET
     confirm_due_at = CASE WHEN s.confirm THEN now() ELSE m.confirm_due_at END
 FROM mine s WHERE m.id = s.id
 RETURNING m.id
-"""
+"""  # noqa: S608
 _CODE_MAX = 64
 _DETAIL_MAX = 500
 _FAILED = """

@@ -89,6 +89,12 @@ _PLANNING = {
 }
 
 
+# The state of a row that is looked up by its key. Partial indexes of what is open look empty in statistics of a quiet
+# minute; compared as a plain column, the state would lead the planner to them, and each look-up would read all that is
+# open. Measured with 4,000 messages open: a claim of 100 took 144 ms, and takes 7 as it stands.
+STATE_BY_KEY = "(state || '')"
+
+
 async def open_database(
     url: str, *, pool_max: int = 10, command_timeout_s: float = 30.0, acquire_timeout_s: float = 5.0
 ) -> Database:

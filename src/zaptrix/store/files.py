@@ -10,7 +10,7 @@ import msgspec
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.media import Attachment, AttachmentState, Blob
 from zaptrix.core.message import Content, Direction, Media, MediaKind, Origin
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
 _blob = msgspec.json.Decoder(Blob)
@@ -90,10 +90,10 @@ def _wanted(row: Record) -> Wanted:
     )
 
 
-_RENEW = """
+_RENEW = f"""
 UPDATE file SET due_at = now() + make_interval(secs => $3)
-WHERE message_id = ANY($1) AND attempt_id = ANY($2) AND state = 'wanted'
-"""
+WHERE message_id = ANY($1) AND attempt_id = ANY($2) AND {STATE_BY_KEY} = 'wanted'
+"""  # noqa: S608
 
 
 async def renew(
@@ -102,10 +102,10 @@ async def renew(
     await connection.execute(_RENEW, ids, attempts, lease_s)
 
 
-_AGAIN = """
+_AGAIN = f"""
 UPDATE file SET attempt_id = NULL, due_at = $3, attempts = attempts - $4, error_code = $5, error_detail = $6
-WHERE message_id = $1 AND attempt_id = $2 AND state = 'wanted'
-"""
+WHERE message_id = $1 AND attempt_id = $2 AND {STATE_BY_KEY} = 'wanted'
+"""  # noqa: S608
 
 
 async def again(connection: Connection, file: Wanted, at: datetime, code: str, detail: str, *, free: bool) -> None:
@@ -113,15 +113,15 @@ async def again(connection: Connection, file: Wanted, at: datetime, code: str, d
     await connection.execute(_AGAIN, file.message_id, file.attempt_id, at, int(free), code[:64], detail[:500])
 
 
-_READY = """
+_READY = f"""
 UPDATE file SET state = 'ready', attempt_id = NULL, blob = $3::jsonb, sent_as = $4, media_id = $5, error_code = NULL,
     error_detail = NULL
-WHERE message_id = $1 AND attempt_id = $2 AND state = 'wanted' RETURNING promised_at
-"""
-_FAILED = """
+WHERE message_id = $1 AND attempt_id = $2 AND {STATE_BY_KEY} = 'wanted' RETURNING promised_at
+"""  # noqa: S608
+_FAILED = f"""
 UPDATE file SET state = 'failed', attempt_id = NULL, error_code = $3, error_detail = $4, notice = $5
-WHERE message_id = $1 AND attempt_id = $2 AND state = 'wanted' RETURNING promised_at
-"""
+WHERE message_id = $1 AND attempt_id = $2 AND {STATE_BY_KEY} = 'wanted' RETURNING promised_at
+"""  # noqa: S608
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -157,7 +157,7 @@ async def follow(connection: Connection, first: MessageId, later: MessageId) -> 
     await connection.execute(_FOLLOW, first, later)
 
 
-_HASTEN = "UPDATE message SET due_at = now() WHERE id = $1 AND state = 'pending' AND due_at > now()"
+_HASTEN = f"UPDATE message SET due_at = now() WHERE id = $1 AND {STATE_BY_KEY} = 'pending' AND due_at > now()"  # noqa: S608
 
 
 async def hasten(connection: Connection, message_id: MessageId) -> None:

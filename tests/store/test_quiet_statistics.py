@@ -1,0 +1,54 @@
+"""Statistics that were taken in a quiet minute: indexes of what is open look empty, and are no way to a known row."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from tests.store.ledger import Ledger
+from tests.store.test_claims import a_backlog
+from zaptrix.core.message import Direction
+from zaptrix.core.portal import Channel
+from zaptrix.store import claims, files
+
+OPEN = 2_000
+ASKED = 50
+# A row by its key, its new version and its indexes are a few dozen; the open ones are hundreds for each.
+BLOCKS_A_ROW = 60
+
+
+async def blocks(ledger: Ledger, sql: str, *values: object) -> int:
+    """How many blocks a statement looks at."""
+    async with ledger.database.transaction() as connection:
+        (row,) = await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *values)
+    plan = msgspec.json.decode(row[0])[0]["Plan"]
+    return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+@pytest.fixture
+async def suddenly(ledger: Ledger) -> Channel:
+    """A channel whose messages had all been sent when the rows were counted; then many are to be sent."""
+    channel = await ledger.channel()
+    await a_backlog(ledger, channel, conversations=OPEN, messages=4)
+    await ledger.run("UPDATE message SET state = 'sent'")
+    await ledger.run("ANALYZE message")
+    await ledger.run("UPDATE message SET state = 'pending', due_at = now() WHERE id <= $1::int", OPEN)
+    return channel
+
+
+async def test_a_claim_goes_to_its_messages_by_their_keys(ledger: Ledger, suddenly: Channel) -> None:
+    sql = claims._TO_SEND[Direction.OUTBOUND]
+    assert await blocks(ledger, sql, [suddenly.id], [uuid4()], [ASKED], UUID(int=0)) <= ASKED * BLOCKS_A_ROW
+
+
+async def test_a_verdict_goes_to_its_messages_by_their_keys(ledger: Ledger, suddenly: Channel) -> None:
+    await ledger.run("UPDATE message SET state = 'sending', attempt_id = $1, claimed_at = now()", attempt := uuid4())
+    told: list[list[Any]] = [[value] * ASKED for value in ("sent", 1, None, None, None, None, True)]
+    found = await blocks(ledger, claims._SETTLE, list(range(1, ASKED + 1)), [attempt] * ASKED, *told)
+    assert found <= ASKED * BLOCKS_A_ROW
+
+
+async def test_a_file_that_came_wakes_its_message_by_its_key(ledger: Ledger, suddenly: Channel) -> None:
+    await ledger.run("UPDATE message SET due_at = now() + interval '1 hour' WHERE lane_id = $1", suddenly.id)
+    assert await blocks(ledger, files._HASTEN, 7) <= BLOCKS_A_ROW
