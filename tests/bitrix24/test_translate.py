@@ -91,16 +91,6 @@ def test_a_file_without_an_address_is_named() -> None:
     assert content({"files": [{"name": "perdido.pdf"}]}) == Words(plain_text("perdido.pdf"), None)
 
 
-@pytest.mark.parametrize("message", [{"user_id": "27"}, {"text": ""}, {"text": "[b]Bia:[/b] [br] "}, {"text": " \n"}])
-def test_nothing_written_is_ignored(message: dict[str, Any]) -> None:
-    assert written(message) == Ignored("no text and no files")
-
-
-def test_attachments_alone_are_kept_for_an_admin() -> None:
-    assert isinstance(written({"text": ""}, attachments_old=['[{"MESSAGE":"x"}]']), Unroutable)
-    assert isinstance(written({"attachments": {"a": "b"}}), Unroutable)
-
-
 @pytest.mark.parametrize(
     "broken",
     [
@@ -116,11 +106,6 @@ def test_a_message_without_its_ids_is_unroutable_and_its_content_untold(broken: 
     found = routed(Name.MESSAGE_ADD, messages({**an_item(text="segredo"), **broken}))
     assert isinstance(found, Unroutable)
     assert "segredo" not in found.reason
-
-
-@pytest.mark.parametrize("name", [Name.MESSAGE_UPDATE, Name.MESSAGE_DELETE])
-def test_a_changed_or_deleted_message_is_ignored(name: Name) -> None:
-    assert routed(name, messages(an_item())) == Ignored("whatsapp cannot edit/delete")
 
 
 def test_a_dialog_started_and_tells_its_session() -> None:

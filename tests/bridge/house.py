@@ -29,9 +29,7 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import (
-    ConnectorLost,
     CustomerMessage,
-    DialogStarted,
     Event,
     NewEvent,
     OperatorMessage,
@@ -233,7 +231,7 @@ class House:
     async def whatsapp_tells(self, channel: Channel, *receipts: Receipt) -> Lane:
         return await self.happens(incoming_lane(channel.phone_number_id), *receipts)
 
-    async def portal_tells(self, portal_id: PortalId, *told: DialogStarted | ConnectorLost | OperatorMessage) -> Lane:
+    async def portal_tells(self, portal_id: PortalId, *told: Routed) -> Lane:
         return await self.happens(outbound_lane(portal_id), *told)
 
     # --- looking ---

@@ -39,6 +39,8 @@ _PAIRED = {*_MARKS, *_INNER, *_VALUED}
 
 _QUOTE_FRAME = "-" * 54
 _QUOTE_SIGN = ">>"
+# Behind the author and the time of a quote a portal may name its own message, which is no word of anybody's.
+_QUOTE_CONTEXT = re.compile(r"(\]) #(?:chat)?[\d:]{1,40}/\d{1,19}\s*\Z")
 _MAY_ACT = re.compile(rf"[\[&#]|{_QUOTE_SIGN}|{_QUOTE_FRAME}")
 
 
@@ -232,6 +234,8 @@ def _with_quotes(spans: Sequence[Span]) -> Text:
 def _quoted(line: list[Span], *, whole: bool) -> list[Span]:
     if line and line[0].text.startswith(_QUOTE_SIGN) and Mark.CODE not in line[0].marks:
         line = [Span(line[0].text.removeprefix(_QUOTE_SIGN).removeprefix(" "), line[0].marks), *line[1:]]
+    elif whole and line:
+        line = [*line[:-1], Span(_QUOTE_CONTEXT.sub(r"\1", line[-1].text), line[-1].marks)]
     elif not whole and not _is_quoted(line):
         return line
     return [Span(span.text, tuple(sorted({*span.marks, Mark.QUOTE}))) for span in line]

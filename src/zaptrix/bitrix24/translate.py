@@ -10,16 +10,17 @@ import phonenumbers
 
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.kinds import shown
-from zaptrix.bitrix24.markup import from_bbcode, split_signature, to_bbcode
+from zaptrix.bitrix24.markup import to_bbcode
+from zaptrix.bitrix24.operators import message_added, message_deleted, message_updated
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, OperatorMessage, Routed, Unroutable
+from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
 from zaptrix.core.filewords import lost, promise
 from zaptrix.core.ids import callback_data
 from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.media import AttachmentState
-from zaptrix.core.message import Content, Media, MediaKind, Notice, Said, Words
+from zaptrix.core.message import Media, Notice, Said, Words
 from zaptrix.core.names import clean_name
 from zaptrix.core.notices import notice_text
 from zaptrix.core.parcel import Parcel
@@ -40,65 +41,8 @@ def translate(event: Event) -> Routed:
         return Unroutable(f"{event.name} is not built as documented")
 
 
-def _message_added(data: object) -> Routed:
-    item = msgspec.convert(_first(data, "MESSAGES"), wire.OperatorItem, strict=False)
-    author, source = split_signature(item.message.text)
-    files = wire.sent_files(item.message.files)
-    contents = _contents(_with_unreachable(from_bbcode(source), files), author, files)
-    if not contents:
-        if item.message.attachments or item.attachments_old:
-            return Unroutable("only attachments that cannot be carried yet")
-        return Ignored("no text and no files")
-    return OperatorMessage(
-        external_chat_id=item.chat.id,
-        bitrix_chat_id=item.im.chat_id,
-        bitrix_message_id=item.im.message_id,
-        content=contents[0],
-        more=tuple(contents[1:]),
-        recovered=item.recovered,
-    )
-
-
-def _contents(text: Text, author: str | None, files: list[wire.SentFile]) -> list[Content]:
-    """One message a file: the words go with the first, where WhatsApp has room for them, else before it."""
-    media = [_media(file, author) for file in files if file.link]
-    if not text:
-        return list(media)
-    first = media[0] if media else None
-    if first is None or first.kind not in _CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
-        return [Words(text, author), *media]
-    return [msgspec.structs.replace(first, caption=text), *media[1:]]
-
-
-_KINDS = {"image": MediaKind.IMAGE, "video": MediaKind.VIDEO, "audio": MediaKind.AUDIO}
-_CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
-
-
-def _media(file: wire.SentFile, author: str | None) -> Media:
-    return Media(
-        kind=_KINDS.get(file.type, MediaKind.DOCUMENT),
-        source=file.link,
-        name=file.name or None,
-        mime=file.mime or None,
-        size=file.size,
-        author=author,
-    )
-
-
-def _with_unreachable(text: Text, files: list[wire.SentFile]) -> Text:
-    """A file without an address is named, so that nothing vanishes."""
-    shown = "\n".join(file.name for file in files if file.name and not file.link)
-    if not shown:
-        return text
-    return rich_text([*text.spans, Span("\n" if text else ""), Span(shown)])
-
-
-def _message_changed(_data: object) -> Routed:
-    return Ignored("whatsapp cannot edit/delete")
-
-
 def _dialog_started(data: object) -> Routed:
-    item = msgspec.convert(_first(data, "DATA"), wire.DialogItem, strict=False)
+    item = msgspec.convert(wire.first(data, "DATA"), wire.DialogItem, strict=False)
     chat_id = item.connector.chat_id or (item.chat.id if item.chat else "")
     if not chat_id:
         return Unroutable("a dialog without a chat")
@@ -125,14 +69,10 @@ def _line_deleted(data: object) -> Routed:
     return ConnectorLost(connector_id=None, line_id=line, reason="the open line was deleted")
 
 
-def _first(data: object, items: str) -> object:
-    return next(iter(wire.listed(wire.dig(data, items))), None)
-
-
 _READERS: dict[str, Callable[[object], Routed]] = {
-    Name.MESSAGE_ADD: _message_added,
-    Name.MESSAGE_UPDATE: _message_changed,
-    Name.MESSAGE_DELETE: _message_changed,
+    Name.MESSAGE_ADD: message_added,
+    Name.MESSAGE_UPDATE: message_updated,
+    Name.MESSAGE_DELETE: message_deleted,
     Name.DIALOG_START: _dialog_started,
     Name.DIALOG_FINISH: _dialog_finished,
     Name.STATUS_DELETE: _switched_off,

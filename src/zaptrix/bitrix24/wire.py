@@ -37,7 +37,9 @@ class Said(msgspec.Struct, frozen=True):
     """What an operator wrote. `text` is absent for files alone."""
 
     text: str = ""
+    user_id: object = None  # the author in the portal; 0: the line itself
     files: object = None
+    params: object = None
     attachments: object = None
 
 
@@ -213,6 +215,16 @@ def chat_ids(result: object, connector_id: str) -> list[int]:
         if _text(entry, "CONNECTOR_ID").casefold() == connector_id.casefold()
     }
     return sorted((chat_id for chat_id in found if chat_id), reverse=True)
+
+
+def first(data: object, items: str) -> object:
+    """The first entry of a list in an event's data; the journal keeps one entry an event."""
+    return next(iter(listed(dig(data, items))), None)
+
+
+def scalar(value: object) -> str:
+    """A lone value as text; empty when it is none."""
+    return str(value) if isinstance(value, str | int) else ""
 
 
 def dig(value: object, *path: str) -> object:

@@ -9,23 +9,28 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from zaptrix.bridge.changes import apply
+from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.outgoing import outgoing
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorMessage
-from zaptrix.core.ids import ChannelId, ConversationId, PortalId, connector_id, parse_external_chat_id
-from zaptrix.core.lanes import Lane, meta_lane
-from zaptrix.core.message import Direction, Media, Origin, Side
+from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorChange, OperatorMessage, Untold
+from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
+from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.message import Media, Notice, Side
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import audit, channels, conversations, files, messages, recovery
+from zaptrix.store import audit, changes, channels, conversations, files, messages, recovery
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
-from zaptrix.store.messages import NewMessage
 from zaptrix.store.recovery import LateMark
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
+
+InChat = OperatorMessage | OperatorChange | Untold | DialogStarted
+Told = tuple[ConversationId, Notice, datetime]
 
 
 class OutboundStep:
@@ -38,6 +43,8 @@ class OutboundStep:
         self._cached: list[Conversation] = []
         self._talks: dict[ConversationId, Conversation] = {}
         self._rung: set[ChannelId] = set()
+        self._told: set[PortalId] = set()  # whose operators are told something
+        self._reasons: dict[EventId, str] = {}  # of events of which nothing came
 
     async def prepare(self) -> None:
         chats = [(_portal(i), i.routed.bitrix_chat_id) for i in self._items if isinstance(i.routed, OperatorMessage)]
@@ -47,10 +54,28 @@ class OutboundStep:
 
     async def write(self, connection: Connection) -> list[Mark]:
         await self._resolve(connection)
+        # Before anything else is held: whoever settles a message takes it before its conversation.
+        await changes.hold(connection, [(_portal(item), change.bitrix_message_id) for item, change, _ in self._asked()])
         written = [item for item in self._items if isinstance(item.routed, OperatorMessage)]
         # Bitrix24 promises no order of events; its message ids count up.
         written.sort(key=lambda item: _operator_message(item).bitrix_message_id)
-        rows = [row for item in written for row in self._ledger_rows(item)]
+        said = await self._written(connection, written)
+        if placed := list(self._placed()):
+            await conversations.place(connection, placed)
+        said += [*await self._changed(connection), *self._untold()]
+        if said:
+            await messages.insert(connection, await notices_for(connection, said))
+            told = {each[0] for each in said}
+            self._told = {talk.portal_id for talk in self._talks.values() if talk.id in told}
+        for item in self._items:
+            if isinstance(item.routed, ConnectorLost):
+                await _hold(connection, _portal(item), item.routed)
+        return [self._mark(item) for item in self._items]
+
+    async def _written(self, connection: Connection, written: Sequence[Item]) -> list[Told]:
+        """Operators' messages into the ledger; what of them has to be told to who wrote them."""
+        whole = await outgoing(connection, [(item, talk) for item in written if (talk := self._talk(item))])
+        rows = [row for each in whole for row in each.rows()]
         if rows:
             new = await messages.insert(connection, rows)
             if any(isinstance(row.content, Media) for row in rows):
@@ -59,17 +84,40 @@ class OutboundStep:
                 await recovery.mark_late(connection, new, marks)
             await conversations.touch(connection, [row.conversation.id for row in rows])
             self._rung = {row.conversation.channel_id for row in rows}
-        if placed := list(self._placed()):
-            await conversations.place(connection, placed)
+        return [
+            (each.talk.id, Notice("file_unreachable", {"count": str(each.message.lost_files)}), each.written_at)
+            for each in whole
+            if each.message.lost_files
+        ]
+
+    async def _changed(self, connection: Connection) -> list[Told]:
+        """Edits and deletions, in the order in which they came."""
+        told: list[Told] = []
+        for item, change, talk in self._asked():
+            outcome = await apply(connection, talk, change, item.event)
+            if outcome is None:
+                self._reasons[item.event.id] = "no message of ours was changed"
+                continue
+            self._rung.add(talk.channel_id)
+            told += [(talk.id, notice, item.event.received_at) for notice in outcome]
+        return told
+
+    def _asked(self) -> Iterable[tuple[Item, OperatorChange, Conversation]]:
         for item in self._items:
-            if isinstance(item.routed, ConnectorLost):
-                await _hold(connection, _portal(item), item.routed)
-        return [self._mark(item) for item in self._items]
+            if isinstance(item.routed, OperatorChange) and (talk := self._talk(item)):
+                yield item, item.routed, talk
+
+    def _untold(self) -> Iterable[Told]:
+        """What nobody can carry is told to who sent it, and kept for an admin."""
+        for item in self._items:
+            if isinstance(item.routed, Untold) and (talk := self._talk(item)):
+                self._reasons[item.event.id] = item.routed.reason
+                yield talk.id, Notice("not_carried"), item.event.received_at
 
     async def committed(self) -> Iterable[Lane]:
         at_hand = {talk.id: talk for talk in self._cached}
         await self._cache.put_many([talk for talk in self._talks.values() if at_hand.get(talk.id) != talk])
-        return [meta_lane(channel_id) for channel_id in self._rung]
+        return [*map(meta_lane, self._rung), *map(bitrix24_lane, self._told)]
 
     async def _resolve(self, connection: Connection) -> None:
         """The conversations that the events name."""
@@ -79,26 +127,6 @@ class OutboundStep:
         # A chat of a conversation that was merged leads to the one that goes on.
         self._talks = cached | (await conversations.by_ids(connection, missing) if missing else {})
 
-    def _ledger_rows(self, item: Item) -> list[NewMessage]:
-        message = _operator_message(item)
-        talk = self._talk(item)
-        if talk is None:
-            return []
-        return [
-            NewMessage(
-                conversation=talk,
-                direction=Direction.OUTBOUND,
-                origin=Origin.OPERATOR,
-                content=content,
-                request_id=item.event.request_id,
-                written_at=_written_at(item),
-                bitrix_chat_id=message.bitrix_chat_id,
-                bitrix_message_id=message.bitrix_message_id,
-                part=part,
-            )
-            for part, content in enumerate((message.content, *message.more))
-        ]
-
     def _placed(self) -> Iterable[Placed]:
         """What the events tell of chats and sessions that the ledger does not know yet."""
         for item in self._items:
@@ -106,7 +134,9 @@ class OutboundStep:
             if talk is None or ids is None or talk.id != ids[1]:
                 continue
             match item.routed:
-                case OperatorMessage(bitrix_chat_id=chat_id) if talk.bitrix_chat_id != chat_id:
+                case OperatorMessage(bitrix_chat_id=chat_id) | Untold(bitrix_chat_id=chat_id) if (
+                    talk.bitrix_chat_id != chat_id
+                ):
                     self._talks[talk.id] = msgspec.structs.replace(talk, bitrix_chat_id=chat_id)
                     yield Placed(id=talk.id, bitrix_chat_id=chat_id)
                 case DialogStarted(bitrix_session_id=session_id):
@@ -122,8 +152,11 @@ class OutboundStep:
         return talk if talk and ids and talk.channel_id == ids[0] and talk.portal_id == _portal(item) else None
 
     def _mark(self, item: Item) -> Mark:
-        if isinstance(item.routed, OperatorMessage | DialogStarted) and self._talk(item) is None:
+        if isinstance(item.routed, InChat) and self._talk(item) is None:
             return Mark(item.event, EventState.UNROUTABLE, "no conversation of this portal has this chat id")
+        if reason := self._reasons.get(item.event.id):
+            untold = isinstance(item.routed, Untold)
+            return Mark(item.event, EventState.UNROUTABLE if untold else EventState.IGNORED, reason)
         return plain_mark(item)
 
 
@@ -152,11 +185,6 @@ def _operator_message(item: Item) -> OperatorMessage:
     return item.routed
 
 
-def _written_at(item: Item) -> datetime:
-    found = _operator_message(item).recovered
-    return (found and found.written_at) or item.event.received_at
-
-
 def _late_mark(item: Item) -> LateMark | None:
     message = _operator_message(item)
     found = message.recovered
@@ -169,6 +197,6 @@ def _late_mark(item: Item) -> LateMark | None:
 
 def _named(item: Item) -> tuple[ChannelId, ConversationId] | None:
     """Channel and conversation that an event names."""
-    if not isinstance(item.routed, OperatorMessage | DialogStarted):
+    if not isinstance(item.routed, InChat):
         return None
     return parse_external_chat_id(item.routed.external_chat_id)

@@ -11,6 +11,7 @@ from zaptrix.core.customer import Customer
 from zaptrix.core.ids import EventId, MessageId
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Content, Said, Side, State
+from zaptrix.core.text import Text
 
 
 class EventState(StrEnum):
@@ -81,6 +82,18 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     give_up: str | None = None
 
 
+class Answering(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's message begins with the words of another one, which it answers.
+
+    `contents` are what is left without those words: for when the other message is found, and can be named.
+    """
+
+    words: str
+    contents: tuple[Content, ...]
+    author: str | None = None  # of the other message, where the portal names one
+    bitrix_message_id: int | None = None
+
+
 class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     """An operator, a bot or the line itself wrote."""
 
@@ -89,7 +102,32 @@ class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_message_id: int
     content: Content
     more: tuple[Content, ...] = ()  # further ones, when several messages come of it
+    answering: Answering | None = None
+    lost_files: int = 0  # files that the portal gave no address of
     recovered: Recovered | None = None
+
+
+class OperatorChange(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's message has other words now, or, when `text` is None, was deleted.
+
+    `unquoted`: the text without the words of another message that it begins with.
+    """
+
+    external_chat_id: str
+    bitrix_chat_id: int
+    bitrix_message_id: int
+    text: Text | None
+    unquoted: Text | None = None
+    author: str | None = None
+
+
+class Untold(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator sent something of which nothing can be carried, and has to be told so."""
+
+    external_chat_id: str
+    bitrix_chat_id: int
+    bitrix_message_id: int
+    reason: str
 
 
 class Pricing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -166,6 +204,8 @@ Routed = (
     CustomerMessage
     | CustomerMoved
     | OperatorMessage
+    | OperatorChange
+    | Untold
     | Receipt
     | DialogStarted
     | ConnectorLost

@@ -32,6 +32,9 @@ VCARD_CHARACTERS_MAX = 64 * 1024
 ANSWERS_MAX = 50
 ORDER_LINES_MAX = 100
 QUOTE_CHARACTERS_MAX = 300
+QUOTE_DAYS = 29  # WhatsApp shows no message above an answer that is older than about thirty
+QUOTE_LOOKED_AT = 200  # messages of a conversation, in search of the one that an operator quotes
+SKETCH_MAX = 60  # characters of a message, to tell which one is meant
 REMINDERS_BATCH = 500  # windows that an operator is reminded of at a time
 
 # Templates. https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components

@@ -225,6 +225,34 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _PT: "O cliente mudou de número no WhatsApp, e o WhatsApp não mostra o novo. A conversa continua aqui.",
         _EN: "The customer has another number on WhatsApp, which it does not show. The conversation goes on here.",
     },
+    "edited_late": {
+        _PT: "A edição não chega ao WhatsApp: o cliente já recebeu a versão anterior de “{text}”. "
+        "Para corrigir, envie uma nova mensagem.",
+        _EN: "The edit does not reach WhatsApp: the customer has got the version before of “{text}”. "
+        "To correct it, send a new message.",
+    },
+    "edited_unsent": {
+        _PT: "A mensagem editada não tinha sido entregue, e editá-la não a envia: “{text}”. "
+        "Envie-a como nova mensagem.",
+        _EN: "The edited message had not been delivered, and editing does not send it: “{text}”. "
+        "Send it as a new message.",
+    },
+    "deleted_late": {
+        _PT: "Apagar aqui não apaga no WhatsApp: o cliente já recebeu “{text}”. Se for preciso, escreva a ele.",
+        _EN: "Deleting here does not delete on WhatsApp: the customer has got “{text}”. Write to them if need be.",
+    },
+    "not_carried": {
+        _PT: "A última mensagem não foi ao WhatsApp: não há nela texto nem arquivo que ele receba. "
+        "Envie como texto ou como arquivo.",
+        _EN: "The last message did not go to WhatsApp: there is no text and no file in it that WhatsApp takes. "
+        "Send it as text or as a file.",
+    },
+    "file_unreachable": {
+        _PT: "Arquivo não enviado ao WhatsApp: o Bitrix24 não deu o endereço de {count} arquivo(s); "
+        "o cliente recebeu só o nome. Envie de novo.",
+        _EN: "File not sent to WhatsApp: Bitrix24 gave no address of {count} file(s); the customer got the name alone. "
+        "Send it again.",
+    },
     "sent_by_api": {
         _PT: "Enviado ao cliente pela integração: {text}",
         _EN: "Sent to the customer by the integration: {text}",

@@ -54,3 +54,13 @@ def rich_text(spans: Iterable[Span]) -> Text:
         else:
             joined.append(span)
     return Text(tuple(joined))
+
+
+def part_of(text: Text, start: int, end: int) -> Text:
+    """The characters from `start` to before `end`, as they are set."""
+    spans: list[Span] = []
+    at = 0
+    for span in text.spans:
+        spans.append(Span(span.text[max(start - at, 0) : max(end - at, 0)], span.marks))
+        at += len(span.text)
+    return rich_text(spans)

@@ -21,7 +21,7 @@ _QUOTE = "> "
 _ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
 
 _LINK = rf"https?://[^\s{_ZERO_WIDTH}`]*[^\s{_ZERO_WIDTH}*_~`.,;:!?()\[\]]"
-_LINKS = re.compile(_LINK)
+LINKS = re.compile(_LINK)
 _ATOMS = re.compile(
     r"```(?P<block>.+?)```"
     rf"|(?<![^\W_])`(?P<inline>[^\s{_ZERO_WIDTH}`](?:[^`]*[^\s{_ZERO_WIDTH}`])?)`(?![^\W_])"
@@ -163,7 +163,7 @@ def _line(characters: list[str], marks: list[set[Mark]]) -> _Line:
         here.discard(Mark.QUOTE)
         if Mark.CODE in here:
             here &= {Mark.CODE}
-    for link in _LINKS.finditer(text):
+    for link in LINKS.finditer(text):
         shared = set.intersection(*marks[link.start() : link.end()])
         marks[link.start() : link.end()] = [shared] * (link.end() - link.start())
     return _Line(text, marks, quoted)
@@ -222,7 +222,7 @@ def _bindable(text: str, start: int, end: int, mark: Mark) -> tuple[int, int]:
 
 def _unmarked(text: str) -> Iterator[Atom]:
     at = 0
-    for link in _LINKS.finditer(text):
+    for link in LINKS.finditer(text):
         yield from text[at : link.start()]
         yield Span(link[0])
         at = link.end()

@@ -18,9 +18,10 @@ from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.retry import Patience
 from zaptrix.core.template import Template
-from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
+from zaptrix.core.text import Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.parts import signed
 from zaptrix.whatsapp.quoted import in_words
 from zaptrix.whatsapp.shapes import MediaToSend, Wamid
 from zaptrix.whatsapp.templates import to_wire
@@ -164,8 +165,4 @@ def _in_its_place(parcel: Parcel, content: Media) -> Text:
 
 
 def _rendered(parcel: Parcel, text: Text, author: str | None) -> str:
-    return to_whatsapp(_signed(text, author) if parcel.channel.operator_prefix and author else text)
-
-
-def _signed(text: Text, author: str) -> Text:
-    return Text((Span(f"{' '.join(author.split())}:", (Mark.BOLD,)), Span("\n"), *text.spans))
+    return to_whatsapp(signed(text, author if parcel.channel.operator_prefix else None))
