@@ -28,6 +28,7 @@ from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.files import FileRules, Files
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
+from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.offline import Offline, OfflineRules
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
@@ -267,9 +268,10 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     media: MediaRoom,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
-    settler = Settler(database, bells, directory.clear, templates.ready)
+    settler = Settler(database, bells, directory.clear)
     entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
     attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
+    naming = Naming(database, templates, clock.now)
 
     def delivery(platform: Platform) -> Delivery:
         return Delivery(
@@ -281,6 +283,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             bells,
             entrance,
             attachments,
+            naming,
             now=clock.now,
             slice_s=settings.slice_s,
             lease_s=settings.claim_lease_s,
@@ -297,7 +300,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s),
     )
     wait_s = settings.media_ready_s
-    steps = inbound_steps(directory, cache, seen, wait_s, templates.ready)
+    steps = inbound_steps(directory, cache, seen, wait_s)
     inbound = Route(database, bells, whatsapp_translate.translate, steps, settings.slice_s)
     outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache, wait_s), settings.slice_s)
     return {

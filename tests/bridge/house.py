@@ -20,14 +20,17 @@ from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.inbound import inbound_steps
+from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
+from zaptrix.bridge.templates import Templates
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
+from zaptrix.core.errors import PlatformError
 from zaptrix.core.event import (
     CustomerMessage,
     Event,
@@ -44,6 +47,7 @@ from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
 from zaptrix.core.retry import Patience
+from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.core.text import plain_text
 from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells
@@ -132,6 +136,32 @@ class ScriptedPlatform:
         self.answers = answer
 
 
+class ScriptedAccount:
+    """Implements `core.ports.TemplateAccount`: its list comes when the gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.asked = 0
+        self.listed: list[Definition] = []
+        self.fails: PlatformError | None = None
+
+    async def waba_id(self, _channel: Channel) -> str | None:
+        return "109876543210"
+
+    async def templates(self, _channel: Channel, _waba_id: str) -> list[Definition]:
+        self.asked += 1
+        if self.fails is not None:
+            raise self.fails
+        await self.gate.wait()
+        return self.listed
+
+    async def create_template(self, _channel: Channel, _waba_id: str, _wanted: dict[str, object]) -> CreatedTemplate:
+        raise NotImplementedError
+
+    async def delete_template(self, _channel: Channel, _waba_id: str, _name: str, _template_id: str | None) -> None:
+        raise NotImplementedError
+
+
 def chat_of(talk: Conversation) -> int:
     return talk.id.int % 1_000_000 + 1
 
@@ -147,6 +177,8 @@ class House:
     cache: ConversationCache
     whatsapp: ScriptedPlatform
     bitrix24: ScriptedPlatform
+    account: ScriptedAccount = field(default_factory=ScriptedAccount)
+    naming_wait_s: float = 0.0
     slice_s: float = 5.0
     lease_s: float = 60.0
     table: dict[str, Routed] = field(default_factory=dict)
@@ -161,6 +193,8 @@ class House:
             database, self.bells, self.translate, inbound_steps(self.directory, self.cache, seen, 1.0), self.slice_s
         )
         outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache, 1.0), self.slice_s)
+        templates = Templates(database, self.directory, self.account, now)
+        self.naming = Naming(database, templates, now, self.naming_wait_s)
         self.routes = {Queue.INCOMING: inbound, Queue.OUTBOUND: outbound}
         self.deliveries = {
             Queue.META: self._delivery(self.whatsapp),
@@ -186,6 +220,7 @@ class House:
             self.bells,
             self.entrance,
             Attachments(database, Links("https://gateway.example.com", ["secret"]), now, 60.0),
+            self.naming,
             now=now,
             slice_s=self.slice_s,
             lease_s=self.lease_s,

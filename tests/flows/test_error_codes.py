@@ -30,10 +30,10 @@ def _explained(talk: Talk, code: str) -> None:
     assert (told["code"], told["language"]) == (code, talk.locale)
     assert told["admin"]
     assert told["page"].startswith("https://")
-    if talk.message["state"] == "dead":
+    if talk.said:
         assert told["operator"] in talk.said[0]
     else:
-        assert told["operator"] is None
+        assert (told["operator"], told["notice"]) == (None, None)
 
 
 @pytest.mark.parametrize("code", META)

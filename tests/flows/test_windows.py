@@ -36,6 +36,10 @@ async def test_an_operator_who_writes_too_late_is_told_which_templates_would_wor
     # What needs a code, and what Meta has stopped, would not work.
     assert "codigo" not in line
     assert "pausado" not in line
+    (letter,) = (await world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}"))["items"]
+    story = await world.api("GET", f"/api/messages/{letter['id']}")
+    assert story["explanation"]["notice"] == "window_closed_templates"
+    assert story["explanation"]["operator"] in line
 
 
 @MODULE
@@ -50,6 +54,29 @@ async def test_a_failure_that_meta_tells_later_names_templates_too(world: World)
         return any("• simples (pt_BR)" in line for line in await notices(tenant, ANA))
 
     await eventually(told, 15, "the line in the chat")
+
+
+@MODULE
+async def test_a_list_that_hangs_keeps_no_operator_and_no_customer_waiting(world: World) -> None:
+    """The delay is longer than anybody waits here: the notice comes without names, and the others do not notice."""
+    tenant = await with_account(world, simples=TEMPLATES["simples"])
+    await tenant.opened()
+    hangs = {"side": "meta", "where": "api", "kind": "delay", "delay_s": 120, "match": {"method": "message_templates"}}
+    await world.faults(hangs)
+    await world.control("POST", "customers/age", {"phone_number_id": tenant.number, "from": ANA, "hours": 25})
+    await tenant.operator_writes("tudo bem?")
+    await tenant.opened("5541922223333")
+
+    async def told() -> bool:
+        return bool(await notices(tenant, ANA))
+
+    await eventually(told, 30, "the line in the chat")
+    (line,) = await notices(tenant, ANA)
+    assert "Envie um modelo (template) aprovado ou aguarde o cliente escrever (código 131047)" in line
+    (letter,) = (await world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}"))["items"]
+    story = await world.api("GET", f"/api/messages/{letter['id']}")
+    assert story["explanation"]["notice"] == "window_closed"
+    assert story["explanation"]["operator"] in line
 
 
 @MODULE

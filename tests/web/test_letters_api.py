@@ -42,15 +42,29 @@ async def test_a_dead_letter_is_listed_with_its_reason(gateway: Gateway, channel
 async def test_a_dead_letter_is_explained_in_the_language_that_was_asked_for(
     gateway: Gateway, channel: Json, conversation: str, query: str, headers: Json, operator: str, admin: str
 ) -> None:
-    letter = await a_letter(gateway, channel, conversation)
+    line = '{"type": "notice", "code": "window_closed_templates", "params": {"code": "131047", "templates": "• aviso"}}'
+    said = await a_letter(gateway, channel, conversation, state="sent", error_code=None)
+    await gateway.rows("UPDATE message SET kind = 'notice', content = $2::jsonb WHERE id = $1", said, line)
+    letter = await a_letter(gateway, channel, conversation, notice_id=said)
     page = await gateway.call("GET", f"/api/dead-letters?portal_id={channel['portal_id']}{query}", headers=headers)
     story = await gateway.call("GET", f"/api/messages/{letter}?{query}", headers=headers)
     told = page.json["items"][0]["explanation"]
     assert told == story.json["explanation"]
     assert (told["code"], told["kind"]) == ("131047", "refused")
     assert operator in told["operator"]
+    assert told["operator"].endswith("• aviso")
+    assert told["notice"] == "window_closed_templates"
     assert told["admin"].startswith(admin)
     assert told["page"].startswith("https://developers.facebook.com/")
+
+
+async def test_where_nobody_was_told_nothing_is_said_to_have_been_told(
+    gateway: Gateway, channel: Json, conversation: str
+) -> None:
+    letter = await a_letter(gateway, channel, conversation)
+    told = (await gateway.call("GET", f"/api/messages/{letter}")).json["explanation"]
+    assert (told["operator"], told["notice"]) == (None, None)
+    assert told["admin"]
 
 
 async def test_an_unknown_language_is_refused(gateway: Gateway) -> None:

@@ -15,6 +15,7 @@ from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
+from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.rounds import Round, Visit
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
@@ -25,7 +26,7 @@ from zaptrix.core.message import Direction, Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform
-from zaptrix.core.retry import Case, Sent, Verdict, decide, decide_proof
+from zaptrix.core.retry import Case, Sent, Snooze, Verdict, decide, decide_proof
 from zaptrix.queues.bells import Bells
 from zaptrix.store import claims
 from zaptrix.store.claims import Ask, ClaimedRow, Way
@@ -53,6 +54,7 @@ class Delivery:
         bells: Bells,
         entrance: Entrance,
         attachments: Attachments,
+        naming: Naming,
         *,
         now: Callable[[], datetime],
         slice_s: float,
@@ -67,6 +69,7 @@ class Delivery:
         self.bells = bells
         self.entrance = entrance
         self.attachments = attachments
+        self.naming = naming
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
@@ -98,12 +101,12 @@ class Delivery:
             return await claims.claim_to_send(connection, self.direction, asks, after=uuid4())
 
     def judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
-        return self._judged(parcel, decide(outcome, self._case(parcel)), proving=False)
+        return self.judged(parcel, decide(outcome, self._case(parcel)))
 
     def judge_proof(self, parcel: Parcel, proof: Proof) -> Judged:
-        return self._judged(parcel, decide_proof(proof, self._case(parcel)), proving=True)
+        return self.judged(parcel, decide_proof(proof, self._case(parcel)), proving=True)
 
-    def _judged(self, parcel: Parcel, verdict: Verdict, *, proving: bool) -> Judged:
+    def judged(self, parcel: Parcel, verdict: Verdict, *, proving: bool = False) -> Judged:
         return Judged(parcel=parcel, direction=self.direction, verdict=verdict, proving=proving)
 
     def _case(self, parcel: Parcel) -> Case:
@@ -168,7 +171,11 @@ class _Slice:
             return []
         limit = room * self._platform.parcels_per_call
         parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
-        return self._platform.calls(await self._delivery.attachments.attach(parcels))
+        ready, waiting = await self._delivery.naming.name(parcels)
+        if waiting:
+            later = Snooze(self._delivery.naming.until(), "templates_wanted")
+            await self._delivery.settler.settle([self._delivery.judged(parcel, later) for parcel in waiting])
+        return self._platform.calls(await self._delivery.attachments.attach(ready))
 
     async def _carry(self, call: Call) -> None:
         outcomes = await self._send(call)

@@ -8,9 +8,8 @@ from msgspec import Meta, Struct
 
 from zaptrix.bitrix24 import code_table
 from zaptrix.bitrix24.codes import rule_of as bitrix24_rule
-from zaptrix.core import limits
-from zaptrix.core.codes import UNKNOWN_FIX, Kind, Rule, notice_of, own_rule
-from zaptrix.core.message import Direction, State
+from zaptrix.core.codes import UNKNOWN_FIX, Kind, own_rule
+from zaptrix.core.message import Direction, Notice, State
 from zaptrix.core.notices import notice_text
 from zaptrix.core.portal import Locale
 from zaptrix.store.views import MessageView
@@ -30,14 +29,15 @@ class Explanation(Struct, frozen=True, kw_only=True):
             "unexpected."
         ),
     ]
-    operator: Annotated[str | None, Meta(description="The line that the operator got; null while it is not given up.")]
+    operator: Annotated[str | None, Meta(description="The line that the operator got; null when none was said.")]
+    notice: Annotated[str | None, Meta(description="The code of that line.")]
     admin: Annotated[str, Meta(description="What an admin can do about it.")]
     page: Annotated[str | None, Meta(description="Where the platform documents the code.")]
     language: Locale
 
 
-def explain(message: MessageView, locale: Locale) -> Explanation | None:
-    """The error that a message stands in; None when it stands in none."""
+def explain(message: MessageView, told: Notice | None, locale: Locale) -> Explanation | None:
+    """The error that a message stands in, and what the operator was told of it; None when it stands in none."""
     code = message.error_code
     if code is None or message.state not in _IN_TROUBLE:
         return None
@@ -49,7 +49,8 @@ def explain(message: MessageView, locale: Locale) -> Explanation | None:
         code=code,
         detail=message.error_detail or None,
         kind=rule.kind if rule else Kind.UNEXPECTED,
-        operator=_told(message, rule, locale) if message.state == State.DEAD else None,
+        operator=notice_text(told.code, told.params, locale) if told else None,
+        notice=told.code if told else None,
         admin=(rule.fix if rule else UNKNOWN_FIX).of(locale),
         page=(of_platform.page or page) if of_platform else None,
         language=locale,
@@ -57,13 +58,3 @@ def explain(message: MessageView, locale: Locale) -> Explanation | None:
 
 
 _IN_TROUBLE = frozenset({State.PENDING, State.VERIFYING, State.SENDING, State.DEAD})
-
-
-def _told(message: MessageView, rule: Rule | None, locale: Locale) -> str:
-    """As `settle` and `receipts` tell it."""
-    if message.direction == Direction.OUTBOUND:
-        # A failure may be told before our own send is recorded: what WhatsApp gave an id was taken.
-        notice = notice_of(rule, late=message.whatsapp_id is not None)
-    else:
-        notice = "inbound_lost"
-    return notice_text(notice, {"code": message.error_code or "", "limit": str(limits.WHATSAPP_TEXT_MAX)}, locale)

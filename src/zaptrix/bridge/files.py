@@ -11,7 +11,7 @@ import structlog
 
 from zaptrix import __version__
 from zaptrix.bridge.directory import Directory, Tenant
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.ids import AttemptId, PortalId
@@ -146,8 +146,9 @@ class Files:
             if ended and ended.promised:
                 # A line said that it is on its way: now one says that it is not.
                 code = "file_lost" if wanted.direction is Direction.INBOUND else notice
-                said = (wanted.conversation_id, Notice(code, {"code": error.code}), wanted.written_at)
-                await messages.insert(connection, await notices_for(connection, [said]))
+                line = Notice(code, {"code": error.code})
+                said = Line(wanted.conversation_id, line, wanted.written_at, wanted.message_id)
+                await say(connection, [said])
             elif ended:
                 await files.hasten(connection, wanted.message_id)
         self._bells.ring_soon([_lane(wanted), bitrix24_lane(wanted.portal_id)])

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.moves import join, relink
-from zaptrix.bridge.notices import WINDOW_CLOSED, TemplatesReady
 from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import apply_receipts
 from zaptrix.bridge.routing import Item, plain_mark
@@ -33,7 +32,6 @@ from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage, Quotable, Wamid
 from zaptrix.store.receipts import Told
-from zaptrix.whatsapp.codes import notice_of
 
 _UNKNOWN = "messages.unknown"  # what the door calls a kind that it does not know
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
@@ -64,17 +62,15 @@ class Spoken(msgspec.Struct, frozen=True):
 class InboundStep:
     """One batch of events, of many numbers."""
 
-    def __init__(  # noqa: PLR0917  # `inbound_steps` hands everything over
+    def __init__(  # `inbound_steps` hands everything over
         self,
         items: Sequence[Item],
         directory: Directory,
         cache: ConversationCache,
         seen: SeenCache,
         file_wait_s: float,
-        ready: TemplatesReady | None = None,
     ) -> None:
         self._items = items
-        self._ready = ready
         self._file_wait_s = file_wait_s
         self._directory = directory
         self._cache = cache
@@ -101,8 +97,6 @@ class InboundStep:
             ids = [said.wamid for said in self._spoken]
             hints = await self._seen.probably_seen([f"{channel_id}/{one}".encode() for channel_id, one in ids])
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
-        if self._ready is not None and (closed := self._closed()):
-            await self._ready(closed)
 
     async def write(self, connection: Connection) -> list[Mark]:
         await self._drop_known(connection)
@@ -142,18 +136,6 @@ class InboundStep:
         heard = {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
         others = {bitrix24_lane(channel.portal_id) for channel in self._channels.values()}
         return self._moved | heard | (others if self._learned or self._relinked else set())
-
-    def _closed(self) -> list[Channel]:
-        """Channels with messages that met a closed window: the operator is to be told what would work."""
-        met = {
-            channel.id: channel
-            for item in self._items
-            if isinstance(item.routed, Receipt)
-            and item.routed.code is not None
-            and notice_of(item.routed.code) == WINDOW_CLOSED
-            and (channel := self._channel(item))
-        }
-        return list(met.values())
 
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
@@ -309,10 +291,9 @@ def inbound_steps(
     cache: ConversationCache,
     seen: SeenCache,
     file_wait_s: float,
-    ready: TemplatesReady | None = None,
 ) -> Callable[[Sequence[Item]], InboundStep]:
     """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
-    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, ready)
+    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s)
 
 
 def _in_order(items: Sequence[Item], channels: Mapping[str, Channel]) -> list[Spoken]:

@@ -14,17 +14,17 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unexpected
 from zaptrix.core.event import Recovered
-from zaptrix.core.ids import ConversationId, PortalId, parse_external_chat_id
+from zaptrix.core.ids import PortalId, parse_external_chat_id
 from zaptrix.core.lanes import bitrix24_lane
 from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Kept, NotKept, OfflineEvents, Told
 from zaptrix.queues.bells import Bells
-from zaptrix.store import conversations, events, messages, offline, recovery
+from zaptrix.store import conversations, events, offline, recovery
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.offline import Queue
 from zaptrix.store.secrets import UnreadableSecret
@@ -135,16 +135,14 @@ class Offline:
             added = await events.append(connection, [each.event for each in missing])
             new = [each for each in missing if each.event.key in added]
             said = await self._notices(connection, portal, new)
-            await messages.insert(connection, await notices_for(connection, said))
+            await say(connection, said)
         lanes = {each.event.lane.round for each in new}
         self._bells.ring_soon([*lanes, bitrix24_lane(portal.id)] if said else lanes)
         for fate, count in Counter(_fate(each) for each in new if each.recovered).items():
             metrics.recovered(fate, count)
             log.warning("found in the offline queue", portal_id=str(portal.id), messages=count, fate=fate.value)
 
-    async def _notices(
-        self, connection: Connection, portal: Portal, new: Sequence[Told]
-    ) -> list[tuple[ConversationId, Notice, datetime]]:
+    async def _notices(self, connection: Connection, portal: Portal, new: Sequence[Told]) -> list[Line]:
         """One line a conversation and fate. A row may name a conversation that is another portal's: not there."""
         counted = Counter(
             (ids[1], _fate(each))
@@ -155,7 +153,7 @@ class Offline:
         talks = await conversations.by_ids(connection, list({talk for talk, _ in counted})) if counted else {}
         own = {asked for asked, talk in talks.items() if talk.portal_id == portal.id}
         return [
-            (talk, recovered_notice(fate, count, self._rules.hours), self._now())
+            Line(talk, recovered_notice(fate, count, self._rules.hours), self._now())
             for (talk, fate), count in counted.items()
             if talk in own
         ]

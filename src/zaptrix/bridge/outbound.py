@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from zaptrix.bridge.changes import apply
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.outgoing import outgoing
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.core.conversation import Conversation
@@ -30,7 +29,6 @@ from zaptrix.telemetry.metrics import AlarmKind
 log = structlog.get_logger(__name__)
 
 InChat = OperatorMessage | OperatorChange | Untold | DialogStarted
-Told = tuple[ConversationId, Notice, datetime]
 
 
 class OutboundStep:
@@ -64,15 +62,15 @@ class OutboundStep:
             await conversations.place(connection, placed)
         said += [*await self._changed(connection), *self._untold()]
         if said:
-            await messages.insert(connection, await notices_for(connection, said))
-            told = {each[0] for each in said}
+            await say(connection, said)
+            told = {line.conversation_id for line in said}
             self._told = {talk.portal_id for talk in self._talks.values() if talk.id in told}
         for item in self._items:
             if isinstance(item.routed, ConnectorLost):
                 await _hold(connection, _portal(item), item.routed)
         return [self._mark(item) for item in self._items]
 
-    async def _written(self, connection: Connection, written: Sequence[Item]) -> list[Told]:
+    async def _written(self, connection: Connection, written: Sequence[Item]) -> list[Line]:
         """Operators' messages into the ledger; what of them has to be told to who wrote them."""
         whole = await outgoing(connection, [(item, talk) for item in written if (talk := self._talk(item))])
         rows = [row for each in whole for row in each.rows()]
@@ -85,21 +83,21 @@ class OutboundStep:
             await conversations.touch(connection, [row.conversation.id for row in rows])
             self._rung = {row.conversation.channel_id for row in rows}
         return [
-            (each.talk.id, Notice("file_unreachable", {"count": str(each.message.lost_files)}), each.written_at)
+            Line(each.talk.id, Notice("file_unreachable", {"count": str(each.message.lost_files)}), each.written_at)
             for each in whole
             if each.message.lost_files
         ]
 
-    async def _changed(self, connection: Connection) -> list[Told]:
+    async def _changed(self, connection: Connection) -> list[Line]:
         """Edits and deletions, in the order in which they came."""
-        told: list[Told] = []
+        told: list[Line] = []
         for item, change, talk in self._asked():
             outcome = await apply(connection, talk, change, item.event)
             if outcome is None:
                 self._reasons[item.event.id] = "no message of ours was changed"
                 continue
             self._rung.add(talk.channel_id)
-            told += [(talk.id, notice, item.event.received_at) for notice in outcome]
+            told += [Line(talk.id, notice, item.event.received_at) for notice in outcome]
         return told
 
     def _asked(self) -> Iterable[tuple[Item, OperatorChange, Conversation]]:
@@ -107,12 +105,12 @@ class OutboundStep:
             if isinstance(item.routed, OperatorChange) and (talk := self._talk(item)):
                 yield item, item.routed, talk
 
-    def _untold(self) -> Iterable[Told]:
+    def _untold(self) -> Iterable[Line]:
         """What nobody can carry is told to who sent it, and kept for an admin."""
         for item in self._items:
             if isinstance(item.routed, Untold) and (talk := self._talk(item)):
                 self._reasons[item.event.id] = item.routed.reason
-                yield talk.id, Notice("not_carried"), item.event.received_at
+                yield Line(talk.id, Notice("not_carried"), item.event.received_at)
 
     async def committed(self) -> Iterable[Lane]:
         at_hand = {talk.id: talk for talk in self._cached}

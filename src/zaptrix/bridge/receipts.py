@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.core.event import Pricing, Receipt
-from zaptrix.core.ids import ConversationId, MessageId
+from zaptrix.core.ids import MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, shown
 from zaptrix.core.states import advance
@@ -95,12 +94,11 @@ async def _tell(connection: Connection, advances: Sequence[Advance], standings: 
     for message_id, content in (await messages.contents(connection, to_show)).items():
         if text := shown(content):
             notice = Notice("sent_by_api", {"text": text})
-            said.append((standings[message_id].conversation_id, notice, proven[message_id].at))
-    if said:
-        await messages.insert(connection, await notices_for(connection, said))
+            said.append(Line(standings[message_id].conversation_id, notice, proven[message_id].at))
+    await say(connection, said)
 
 
-def _failed(step: Advance, standing: Standing) -> tuple[ConversationId, Notice, datetime]:
+def _failed(step: Advance, standing: Standing) -> Line:
     log.warning("failed on whatsapp", message_id=step.id, code=step.code)
     code = step.code or "unknown"
-    return standing.conversation_id, Notice(notice_of(code), {"code": code}), step.at
+    return Line(standing.conversation_id, Notice(notice_of(code), {"code": code}), step.at, step.id)

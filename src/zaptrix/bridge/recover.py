@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.offline import Offline, recovered_notice
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unexpected
@@ -23,7 +23,7 @@ from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Reply
 from zaptrix.queues.bells import Bells
-from zaptrix.store import events, messages, recovery
+from zaptrix.store import events, recovery
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.recovery import Outage
 from zaptrix.store.secrets import UnreadableSecret
@@ -181,8 +181,8 @@ class Recovery:
             missing = await self._missing(connection, portal, [chat for chat, _ in looked], replies)
             told = await events.append(connection, [each.event for each in missing])
             new = [each for each in missing if each.event.key in told]
-            if said := [(talk, notice, self._now()) for talk, notice in _notices(new, self._rules.hours)]:
-                await messages.insert(connection, await notices_for(connection, said))
+            if said := [Line(talk, notice, self._now()) for talk, notice in _notices(new, self._rules.hours)]:
+                await say(connection, said)
             lanes = await recovery.release(connection, [chat for chat, _ in looked])
             seen = [(chat.conversation_id, state.last_message_id if state else None) for chat, state in looked]
             await recovery.looked(connection, seen, asked_at)

@@ -8,12 +8,12 @@ from datetime import datetime
 
 import structlog
 
-from zaptrix.bridge.notices import notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
 from zaptrix.core.lanes import bitrix24_lane
 from zaptrix.core.message import Notice
 from zaptrix.queues.bells import Bells
-from zaptrix.store import messages, windows
+from zaptrix.store import windows
 from zaptrix.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,7 @@ class Reminders:
             if not found:
                 return
             now = self._now()
-            said = [(each.id, _reminder(each.window_expires_at, now), now) for each in found]
-            await messages.insert(connection, await notices_for(connection, said))
+            await say(connection, [Line(each.id, _reminder(each.window_expires_at, now), now) for each in found])
         self._bells.ring_soon({bitrix24_lane(each.portal_id) for each in found})
         log.info("reminded of closing windows", conversations=len(found))
 

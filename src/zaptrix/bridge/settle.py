@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import WINDOW_CLOSED, TemplatesReady, notices_for
+from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
@@ -18,7 +17,7 @@ from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
 from zaptrix.queues.bells import Bells
-from zaptrix.store import audit, channels, claims, conversations, messages, portals
+from zaptrix.store import audit, channels, claims, conversations, portals
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, Database, StoreRefused
@@ -45,11 +44,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 class Settler:
     """Writes verdicts: one transaction for all that are waiting."""
 
-    def __init__(
-        self, database: Database, bells: Bells, changed: Callable[[], None], ready: TemplatesReady | None = None
-    ) -> None:
+    def __init__(self, database: Database, bells: Bells, changed: Callable[[], None]) -> None:
         self._database = database
-        self._ready = ready
         self._bells = bells
         self._changed = changed  # something was paused: the directory has to look again
         self._group: GroupCommit[Judged, bool] = GroupCommit(
@@ -58,9 +54,6 @@ class Settler:
 
     async def settle(self, judged: Sequence[Judged]) -> None:
         """Returns when the verdicts are on disk. Raises StoreUnavailable: then they were not."""
-        closed = {j.parcel.channel.id: j.parcel.channel for j in judged if _met_a_closed_window(j.verdict)}
-        if closed and self._ready is not None:
-            await self._ready(closed.values())
         await self._group.add(judged)
 
     async def _commit(self, judged: list[Judged]) -> Sequence[bool]:
@@ -83,7 +76,7 @@ class Settler:
                 await claims.record_failures(connection, failures)
             paused = await self._pause(connection, ours)
             if said := [line for j in ours if (line := _notice(j) or (_on_hold(j) if j in paused else None))]:
-                await messages.insert(connection, await notices_for(connection, said))
+                await say(connection, said)
         self._after(ours)
         if paused:
             self._changed()
@@ -104,10 +97,6 @@ class Settler:
             _log(j)
             lanes.update(_lanes_to_ring(j))
         self._bells.ring_soon(lanes)
-
-
-def _met_a_closed_window(verdict: Verdict) -> bool:
-    return isinstance(verdict, Bury) and verdict.notice == WINDOW_CLOSED
 
 
 async def pause(connection: Connection, parcel: Parcel, direction: Direction, verdict: Pause) -> bool:
@@ -203,9 +192,9 @@ def _failure(judged: Judged) -> Failure | None:
     )
 
 
-def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
+def _notice(judged: Judged) -> Line | None:
     """What the operator is to be told in the chat. Not of notices: one that cannot be shown tells nobody anything."""
-    parcel, verdict = judged.parcel, judged.verdict
+    parcel, verdict, about = judged.parcel, judged.verdict, None
     if isinstance(verdict, Sent) and parcel.origin is Origin.API and (text := shown(parcel.content)):
         notice = Notice("sent_by_api", {"text": text})
     elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment:
@@ -213,17 +202,18 @@ def _notice(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
         notice = Notice(code, {"code": verdict.code, "limit": str(limits.WHATSAPP_TEXT_MAX)})
+        about = parcel.message_id
     else:
         return None
-    return parcel.conversation.id, notice, parcel.created_at
+    return Line(parcel.conversation.id, notice, parcel.created_at, about)
 
 
-def _on_hold(judged: Judged) -> tuple[ConversationId, Notice, datetime] | None:
+def _on_hold(judged: Judged) -> Line | None:
     """Told to the operator whose message met the bad key first, once a pause; a paused portal can show nothing."""
     parcel, verdict = judged.parcel, judged.verdict
     if not isinstance(verdict, Pause) or verdict.scope is Scope.PORTAL or judged.direction is Direction.INBOUND:
         return None
-    return parcel.conversation.id, Notice("on_hold", {"code": verdict.code}), parcel.created_at
+    return Line(parcel.conversation.id, Notice("on_hold", {"code": verdict.code}), parcel.created_at, parcel.message_id)
 
 
 def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:

@@ -13,14 +13,13 @@ from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel
-from zaptrix.core.template import APPROVED, Definition, language_code
+from zaptrix.core.ports import TemplateAccount
+from zaptrix.core.template import APPROVED, CreatedTemplate, Definition, language_code
 from zaptrix.store import audit, channels
 from zaptrix.store import templates as stored
 from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.templates import Place, TemplateFilter, TemplateList
-from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.templates import CreatedTemplate
 
 log = structlog.get_logger(__name__)
 
@@ -44,13 +43,14 @@ class Templates:
     """Whoever asks for templates of one channel while they are being fetched waits for the same answer."""
 
     def __init__(
-        self, database: Database, directory: Directory, graph: GraphClient, now: Callable[[], datetime]
+        self, database: Database, directory: Directory, account: TemplateAccount, now: Callable[[], datetime]
     ) -> None:
         self._database = database
         self._directory = directory
-        self._graph = graph
+        self._at = account
         self._now = now
         self._fetching: dict[ChannelId, asyncio.Task[None]] = {}
+        self._trying: dict[ChannelId, asyncio.Task[None]] = {}
         self._in_vain: dict[ChannelId, datetime] = {}
 
     async def listed(
@@ -74,7 +74,7 @@ class Templates:
     async def create(self, actor: str, channel: Channel, wanted: dict[str, object]) -> CreatedTemplate:
         """Hand a template in for review. Raises Refused with what Meta says of it."""
         waba_id = await self._account(channel)
-        created = await self._graph.create_template(channel, waba_id, wanted)
+        created = await self._at.create_template(channel, waba_id, wanted)
         await self._changed(actor, "template.create", channel, waba_id, str(wanted.get("name")))
         return created
 
@@ -82,19 +82,27 @@ class Templates:
         """Delete a template in one language or all. Raises NoSuchTemplate, or Refused with what Meta says of it."""
         template_id = (await self.find(channel, name, language)).id if language else None
         waba_id = await self._account(channel)
-        await self._graph.delete_template(channel, waba_id, name, template_id)
+        await self._at.delete_template(channel, waba_id, name, template_id)
         await self._changed(actor, "template.delete", channel, waba_id, name)
 
-    async def ready(self, channels_: Iterable[Channel]) -> None:
-        """See to it that notices can name templates of these channels, and never keep a notice waiting for long."""
-        tasks = [asyncio.ensure_future(self._tried(channel)) for channel in channels_]
-        if tasks:
-            await asyncio.wait(tasks, timeout=limits.TEMPLATES_WAIT_S_MAX)
+    async def fetching(self, channels_: Iterable[Channel]) -> set[ChannelId]:
+        """Those whose templates are out of date and on their way. Raises StoreUnavailable."""
+        return {channel.id for channel in channels_ if await self._is_fetching(channel)}
 
-    async def _tried(self, channel: Channel) -> None:
-        tried_at = self._in_vain.get(channel.id)
-        if tried_at is not None and self._now() - tried_at < _IN_VAIN:
-            return  # a Meta that does not answer must not hold up routing again and again
+    async def _is_fetching(self, channel: Channel) -> bool:
+        trying = self._trying.get(channel.id)
+        if trying is None or trying.done():
+            async with self._database.connection() as connection:
+                known = await stored.listed_at(connection, channel.id)
+            tried_at = self._in_vain.get(channel.id)
+            if known is not None and self._is_fresh(known, channel, None):
+                return False
+            if tried_at is not None and self._now() - tried_at < _IN_VAIN:
+                return False  # a Meta that does not answer must not hold up notices again and again
+            self._trying[channel.id] = asyncio.create_task(self._try(channel))
+        return True
+
+    async def _try(self, channel: Channel) -> None:
         self._in_vain[channel.id] = self._now()
         try:
             await self._freshen(channel)
@@ -144,7 +152,7 @@ class Templates:
     async def _fetch(self, channel: Channel) -> None:
         asked_at = self._now()
         waba_id = await self._account(channel)
-        found = await self._graph.templates(channel, waba_id)
+        found = await self._at.templates(channel, waba_id)
         async with self._database.transaction() as connection:
             await stored.replace(connection, channel.id, waba_id, found, asked_at)
         log.info("templates fetched", channel_id=str(channel.id), count=len(found))
@@ -156,7 +164,7 @@ class Templates:
             again = await channels.get(connection, channel.id)
         if again is not None and again.waba_id is not None:
             return again.waba_id
-        waba_id = await self._graph.waba_id(channel)
+        waba_id = await self._at.waba_id(channel)
         if waba_id is None:
             raise NoAccount
         async with self._database.transaction() as connection:

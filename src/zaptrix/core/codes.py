@@ -116,6 +116,14 @@ OWN: tuple[Rule, ...] = (
     Rule(("timeout", "connection_lost", "claim_ran_out", "runner_died", "no_json"), Kind.UNCLEAR, _CONNECTION),
     Rule(("no_wamid", "no_result", "no_session"), Kind.UNCLEAR, UNKNOWN_FIX),
     Rule(("pace", "pace_unknown", "operating", "status_under_way"), Kind.TOO_FAST, _PACE),
+    Rule(
+        ("templates_wanted",),
+        Kind.TOO_FAST,
+        Both(
+            "O aviso espera a lista de modelos da Meta e segue sozinho em segundos. Nada a fazer.",
+            "The notice waits for Meta's list of templates, and goes by itself in seconds. Nothing to do.",
+        ),
+    ),
     Rule(("too_long",), Kind.REFUSED, _CONTENT, "too_long"),
     Rule(("unsupported",), Kind.REFUSED, _CONTENT, "unsupported"),
     Rule(("empty",), Kind.REFUSED, _CONTENT),

@@ -47,6 +47,7 @@ TEMPLATE_SPACES_MAX = 4
 TEMPLATES_PER_PAGE = 100
 TEMPLATE_PAGES_MAX = 100  # an account has 6,000 at the most; a cursor that never ends is nobody's to follow
 TEMPLATES_FRESH_S = 3_600.0  # webhooks tell of changes; one that was lost is made good by then
+TEMPLATES_LOOK_S = 0.5  # how often a notice looks whether they have come
 TEMPLATES_WAIT_S_MAX = 3.0  # how long a notice waits for the templates that it names
 TEMPLATES_NAMED = 3  # in a notice
 TEMPLATE_SKETCH_MAX = 160  # characters of each

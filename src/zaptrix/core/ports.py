@@ -14,7 +14,9 @@ from zaptrix.core.message import Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import Channel
 from zaptrix.core.retry import Patience
+from zaptrix.core.template import CreatedTemplate, Definition
 
 Call = tuple[Parcel, ...]  # what goes into one request, in order
 
@@ -41,6 +43,26 @@ class Platform(Protocol):
 
     async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Tell this side, where `parcels` came from, that they have arrived on the other; one outcome each."""
+        ...
+
+
+class TemplateAccount(Protocol):
+    """Where the templates of channels stand. Every method raises `PlatformError`."""
+
+    async def waba_id(self, channel: Channel) -> str | None:
+        """The account that the number belongs to, when its token may know."""
+        ...
+
+    async def templates(self, channel: Channel, waba_id: str) -> list[Definition]:
+        """All of an account."""
+        ...
+
+    async def create_template(self, channel: Channel, waba_id: str, wanted: dict[str, object]) -> CreatedTemplate:
+        """Hand one in for review. Raises Refused with what is wrong with it."""
+        ...
+
+    async def delete_template(self, channel: Channel, waba_id: str, name: str, template_id: str | None) -> None:
+        """One language of it by its id, else all."""
         ...
 
 

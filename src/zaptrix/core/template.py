@@ -61,6 +61,14 @@ class Card(msgspec.Struct, frozen=True, omit_defaults=True):
     buttons: tuple[Button, ...] = ()
 
 
+class CreatedTemplate(msgspec.Struct, frozen=True):
+    """What the platform says of a template that was handed in for review."""
+
+    id: str = ""
+    status: str = ""
+    category: str = ""
+
+
 class Definition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A template as Meta keeps it. `quality`: GREEN, YELLOW, RED or UNKNOWN."""
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
+from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Content, Direction, Origin, kind_of
 from zaptrix.store.database import Connection, Record
 
@@ -152,9 +152,36 @@ async def contents(connection: Connection, ids: Sequence[MessageId]) -> dict[Mes
     return {MessageId(row["id"]): _decode(row["content"]) for row in rows}
 
 
+_FILL = """
+UPDATE message m SET content = f.content::jsonb
+FROM unnest($1::bigint[], $2::uuid[], $3::text[]) AS f(id, attempt_id, content)
+WHERE m.id = f.id AND m.attempt_id = f.attempt_id
+"""
+
+
+async def fill(connection: Connection, filled: Sequence[tuple[MessageId, AttemptId, Content]]) -> None:
+    """What is to be said is known only now, by those who hold the messages."""
+    if filled:
+        await connection.execute(
+            _FILL, [one[0] for one in filled], [one[1] for one in filled], [_encode(one[2]).decode() for one in filled]
+        )
+
+
+_SAID_OF = """
+UPDATE message m SET notice_id = s.notice_id
+FROM unnest($1::bigint[], $2::bigint[]) AS s(id, notice_id) WHERE m.id = s.id
+"""
+
+
+async def said_of(connection: Connection, said: Sequence[tuple[MessageId, MessageId]]) -> None:
+    """Which line an operator was told of a message."""
+    await connection.execute(_SAID_OF, [one[0] for one in said], [one[1] for one in said])
+
+
 _REVIVE = """
 UPDATE message SET state = 'pending', due_at = now(), attempts = 0, attempt_id = NULL, error_code = NULL,
-    error_detail = NULL, dead_at = NULL, whatsapp_id = CASE direction WHEN 'outbound' THEN NULL ELSE whatsapp_id END
+    error_detail = NULL, dead_at = NULL, notice_id = NULL,
+    whatsapp_id = CASE direction WHEN 'outbound' THEN NULL ELSE whatsapp_id END
 WHERE id = ANY($1) AND state = 'dead' AND ($2::uuid IS NULL OR portal_id = $2)
 RETURNING id, direction, lane_id
 """

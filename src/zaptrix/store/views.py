@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,6 +12,7 @@ import msgspec
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.lanes import Queue
+from zaptrix.core.message import Notice
 from zaptrix.store.database import Connection
 
 
@@ -55,14 +57,16 @@ class MessageView(msgspec.Struct, frozen=True, kw_only=True):
     price_type: Annotated[str | None, msgspec.Meta(description="regular, free_customer_service, free_entry_point, ...")]
     price_model: str | None
     price_billable: bool | None
+    notice_id: Annotated[int | None, msgspec.Meta(description="The line that the operator was told of it, if any.")]
 
 
 class MessageDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """One message with its words and its failed attempts."""
+    """One message with its words, its failed attempts, and what the operator was told of it."""
 
     message: MessageView
     content: Any
     attempts: list[AttemptView]
+    told: Notice | None
 
 
 _NAMES = ", ".join(MessageView.__struct_fields__)
@@ -87,7 +91,20 @@ async def get(connection: Connection, message_id: MessageId, only: PortalId | No
     fields = dict(row)
     content = msgspec.json.decode(fields.pop("content"))
     attempts = [AttemptView(**attempt) for attempt in await connection.fetch(_ATTEMPTS, message_id)]
-    return MessageDetail(message=MessageView(**fields), content=content, attempts=attempts)
+    message = MessageView(**fields)
+    told = (await notices(connection, [message])).get(message.id)
+    return MessageDetail(message=message, content=content, attempts=attempts, told=told)
+
+
+_NOTICES = "SELECT id, content FROM message WHERE id = ANY($1)"
+_notice = msgspec.json.Decoder(Notice)
+
+
+async def notices(connection: Connection, found: Sequence[MessageView]) -> dict[int, Notice]:
+    """What the operator was told, by the id of the message that it was told of."""
+    ids = {message.notice_id: message.id for message in found if message.notice_id is not None}
+    rows = await connection.fetch(_NOTICES, list(ids)) if ids else []
+    return {ids[row["id"]]: _notice.decode(row["content"]) for row in rows}
 
 
 async def dead_letters(

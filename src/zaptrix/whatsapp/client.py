@@ -20,11 +20,11 @@ from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, U
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import NumberTokens, Pace
-from zaptrix.core.template import Definition
+from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
 from zaptrix.whatsapp.shapes import MediaSource, MediaToSend, UploadForm, Wamid
-from zaptrix.whatsapp.templates import CreatedTemplate, TemplatePage, definition_of
+from zaptrix.whatsapp.templates import TemplatePage, definition_of
 
 CONNECT_S = 5.0
 TIMEOUT_S = 30.0

@@ -101,12 +101,6 @@ class TemplatePage(msgspec.Struct, frozen=True):
         return self.paging.cursors.after
 
 
-class CreatedTemplate(msgspec.Struct, frozen=True):
-    id: str = ""
-    status: str = ""
-    category: str = ""
-
-
 # --- definitions -----------------------------------------------------------------------------------------------------
 
 

@@ -71,8 +71,12 @@ async def list_dead_letters(
     only, before = only_of(caller_of(request), portal_id), place_of(cursor, int)
     async with app_of(request).database.connection() as connection:
         found = await views.dead_letters(connection, only, before, limit + 1)
+        told = await views.notices(connection, found)
     locale = language_of(request, lang)
-    letters = [DeadLetter(**msgspec.structs.asdict(each), explanation=explain(each, locale)) for each in found[:limit]]
+    letters = [
+        DeadLetter(**msgspec.structs.asdict(each), explanation=explain(each, told.get(each.id), locale))
+        for each in found[:limit]
+    ]
     return page_of(letters, found[limit - 1].id if len(found) > limit else None)
 
 

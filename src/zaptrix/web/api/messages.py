@@ -115,7 +115,7 @@ def _story(found: MessageDetail, locale: Locale) -> MessageStory:
         text=shown(content),
         author=content.author if isinstance(content, Words | Media) else None,
         notice=content.code if isinstance(content, Notice) else None,
-        explanation=explain(found.message, locale),
+        explanation=explain(found.message, found.told, locale),
         content=found.content,
         attempts=found.attempts,
         timeline=_timeline(found.message, found.attempts),
