@@ -225,16 +225,19 @@ class World:
         assert ledger["violations"] == []
         return ledger
 
-    async def tenant(self, *, beside: "Tenant | None" = None, own_account: bool = False, **channel: Any) -> "Tenant":
+    async def tenant(
+        self, *, beside: "Tenant | None" = None, own_account: bool = False, enterprise: bool = False, **channel: Any
+    ) -> "Tenant":
         """A portal with one line and one number, known to the simulators and to the gateway.
 
         `beside`: another number and line of that one's portal. `own_account`: its number has a WhatsApp Business
-        account of its own, with its own templates.
+        account of its own, with its own templates. `enterprise`: the portal's plan, with a larger bucket.
         """
         self._tenants += 1
         key, number = beside.key if beside else f"p{self._tenants}", f"2109876543{self._tenants:05d}"
         line = {"id": 15, "name": "Suporte"} if beside else {"id": 14, "name": "Vendas"}
-        portal = await self.control("POST", "portals", {"portal": key, "lines": [line]})
+        plan = "enterprise" if enterprise else "standard"
+        portal = await self.control("POST", "portals", {"portal": key, "lines": [line], "plan": plan})
         account = {"waba_id": f"1088663334{self._tenants:05d}"} if own_account else {}
         display = f"55114004{self._tenants:04d}"
         phone = await self.control(
@@ -242,7 +245,7 @@ class World:
         )
         tenant = Tenant(world=self, key=key, number=number, portal=portal, phone=phone)
         if beside is None:
-            await tenant.join()
+            await tenant.join(enterprise=enterprise)
         else:
             tenant.portal_id = beside.portal_id
         await tenant.open_channel(**{"line_id": line["id"], **channel})
@@ -280,11 +283,11 @@ class Tenant:
     portal_id: UUID = field(default=UUID(int=0))
     channel_id: UUID = field(default=UUID(int=0))
 
-    async def join(self) -> None:
+    async def join(self, **portal: Any) -> None:
         """Make the portal known to the gateway, as an admin would."""
         fields = ("portal_url", "member_id", "client_id", "client_secret", "access_token", "refresh_token")
         more = {"application_token": self.portal["application_token"], "expires_at": iso(self.portal["expires"])}
-        body = {name: self.portal[name] for name in (*fields, "client_endpoint")} | more
+        body = {name: self.portal[name] for name in (*fields, "client_endpoint")} | more | portal
         self.portal_id = UUID((await self.world.api("POST", "/api/portals", body))["id"])
 
     async def open_channel(self, **channel: Any) -> None:

@@ -9,7 +9,7 @@ from zaptrix_sim import bitrix_crm_book as book
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_files import file_item
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import Noticed, OperatorWrote, PutInChat, ToldDelivered
+from zaptrix_sim.facts import FileArrived, FileSent, Noticed, OperatorWrote, PutInChat, ToldDelivered
 from zaptrix_sim.phonebook import digits_of, phone_of
 from zaptrix_sim.phones import known_text
 from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session, StoredFile
@@ -49,7 +49,10 @@ class Chats:
         mids = [mid] if mid else []
         put = self._append(portal, chat, text, author="customer", author_id=guest.id, name=guest.name, mids=mids)
         put.files = files
-        self._engine.record(PutInChat(mid, (portal.key, chat.id), f"{connector}|{line}"))
+        room = (portal.key, chat.id)
+        self._engine.record(PutInChat(mid, room, f"{connector}|{line}"))
+        for file in files:
+            self._engine.record(FileArrived(mid, file.sha256, by_customer=True, room=room))
         self._engine.chat_changed(chat)
         return {
             "user": str(guest.id),
@@ -195,7 +198,10 @@ class Chats:
         signed = connector is None or connector.signature
         message.files = files or []
         known = known_text(text, message.files[0] if message.files else None)
-        self._engine.record(OperatorWrote(note, (portal.key, chat.id), operator, known))
+        room = (portal.key, chat.id)
+        self._engine.record(OperatorWrote(note, room, operator, known))
+        for file in message.files:
+            self._engine.record(FileSent(note, file.sha256, by_customer=False, room=room))
         # Without words only the name is left of the text, and without a line end behind it.
         shown = f"[b]{operator}:[/b] " + (f"[br]{text}" if text else "") if signed else text
         told = {"files": [file_item(self._engine, portal, file) for file in message.files]} if message.files else {}

@@ -99,6 +99,28 @@ class Refused:
 
 
 @dataclass(slots=True, frozen=True)
+class FileSent:
+    """Somebody attached a file; either `thread` (a customer on her phone) or `room` (an operator) says where."""
+
+    message: str | Note
+    sha256: str
+    by_customer: bool
+    thread: Thread | None = None
+    room: Room = ("", 0)
+
+
+@dataclass(slots=True, frozen=True)
+class FileArrived:
+    """A file is at its far end: a customer's in a `room`, an operator's on the phone of a `thread`."""
+
+    message: str | Note
+    sha256: str
+    by_customer: bool
+    thread: Thread | None = None
+    room: Room = ("", 0)
+
+
+@dataclass(slots=True, frozen=True)
 class ToldDelivered:
     note: Note
 
@@ -136,6 +158,8 @@ Fact: TypeAlias = (
     | EventEnded
     | ReachedPhone
     | Refused
+    | FileSent
+    | FileArrived
     | ToldDelivered
     | Noticed
     | StateMoved

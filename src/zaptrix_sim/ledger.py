@@ -12,6 +12,8 @@ from typing import Any, Final
 from zaptrix_sim.facts import (
     CustomerWrote,
     Fact,
+    FileArrived,
+    FileSent,
     LimitExceeded,
     MarkedRead,
     Noticed,
@@ -23,6 +25,7 @@ from zaptrix_sim.facts import (
     WebhookAcknowledged,
     WebhookPosted,
 )
+from zaptrix_sim.ledger_files import Files
 from zaptrix_sim.ledger_outbound import Outbound
 from zaptrix_sim.ledger_parts import Books, Passage
 
@@ -45,6 +48,7 @@ class Ledger:
     inbound: dict[str, Inbound] = field(default_factory=dict)
     inbound_open: dict[str, Inbound] = field(default_factory=dict)
     outbound: Outbound = field(default_factory=Outbound)
+    files: Files = field(default_factory=Files)
     room_of_place: dict[tuple[Thread, str, str], Room] = field(default_factory=dict)
     portal_of_number: dict[str, str] = field(default_factory=dict)
     latest_post: dict[Room, Inbound] = field(default_factory=dict)
@@ -123,6 +127,12 @@ class Ledger:
         if self.outbound.is_open(fact.note):
             self.books.violations.add("state_ahead", "the line was told delivered before the phone had it", fact.note)
 
+    def file_sent(self, fact: FileSent) -> None:
+        self.files.sent(fact, self.books)
+
+    def file_arrived(self, fact: FileArrived) -> None:
+        self.files.arrived(fact, self.books)
+
     def noticed(self, _fact: Noticed) -> None:
         self.books.counts["notices"] += 1
 
@@ -170,6 +180,7 @@ class Ledger:
                 for name in ("customers_wrote", "in_chats", "operators_wrote", "on_phones")
             },
             "counts": dict(self.books.counts) | {"violations": {kind: total for kind, total in kinds.items() if total}},
+            "files_left": self.files.left(),
             "violations": violations,
         }
 
@@ -195,6 +206,8 @@ _JUDGES: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     PutInChat: Ledger.put_in_chat,
     MarkedRead: Ledger.marked_read,
     ToldDelivered: Ledger.told_delivered,
+    FileSent: Ledger.file_sent,
+    FileArrived: Ledger.file_arrived,
     Noticed: Ledger.noticed,
     StateMoved: Ledger.state_moved,
     LimitExceeded: Ledger.limit_exceeded,

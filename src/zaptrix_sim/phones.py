@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import CustomerWrote, Rank, ReachedPhone, Refused, StateMoved
+from zaptrix_sim.facts import CustomerWrote, FileArrived, FileSent, Rank, ReachedPhone, Refused, StateMoved
 from zaptrix_sim.limits import Bucket
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.meta_wire import Update, contact, message_item, moved_item, status_item
@@ -135,6 +135,8 @@ class Phones:
         phone.wrote_at = max(phone.wrote_at or now, now)
         self._engine.world.wamids[message.id] = (phone, message)
         self._engine.record(CustomerWrote(message.id, phone.thread))
+        if file is not None:
+            self._engine.record(FileSent(message.id, file.sha256, by_customer=True, thread=phone.thread))
         if self._engine.options.count_inbound:
             phone.number.pace.pour(self._engine.now())
         update = self._webhooks.push(phone, "messages", message_item(phone, message), contact(phone.customer))
@@ -236,6 +238,8 @@ class Phones:
         self._engine.record(
             ReachedPhone(message.id, phone.thread, known_text(message.text, message.file), message.mark)
         )
+        if (file := message.file) is not None:
+            self._engine.record(FileArrived(message.id, file.sha256, by_customer=False, thread=phone.thread))
         self._engine.phone_changed(phone)
 
     def fail(self, phone: Phone, message: PhoneMessage, error: dict[str, Any]) -> None:
