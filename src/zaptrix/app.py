@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from zaptrix.bitrix24 import registration
 from zaptrix.bitrix24 import translate as bitrix24_translate
 from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.disk import PortalDisk
 from zaptrix.bitrix24.history import PortalHistories
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.offline import PortalQueue
@@ -213,7 +214,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         graph=graph,
         portal_client=portal_client,
         media=media,
-        files=_files(settings, database, directory, graph, media, bells, clock),
+        files=_files(settings, database, directory, graph, PortalDisk(portal_client), media, bells, clock),
     )
 
 
@@ -316,6 +317,7 @@ def _files(  # noqa: PLR0917  # as above
     database: Database,
     directory: Directory,
     graph: GraphClient,
+    disk: PortalDisk,
     media: MediaRoom,
     bells: Bells,
     clock: Clock,
@@ -325,7 +327,7 @@ def _files(  # noqa: PLR0917  # as above
         timeout_s=settings.media_timeout_s,
         patience=Patience(base_s=settings.retry_base_s),
     )
-    return Files(database, directory, graph, media, bells, rules, clock.now)
+    return Files(database, directory, graph, disk, media, bells, rules, clock.now)
 
 
 def _offline(  # noqa: PLR0917  # as below

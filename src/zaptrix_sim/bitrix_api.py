@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from zaptrix_sim import bitrix_app, bitrix_connector, bitrix_crm, bitrix_lines, bitrix_offline, phpform
+from zaptrix_sim import bitrix_app, bitrix_connector, bitrix_crm, bitrix_disk, bitrix_lines, bitrix_offline, phpform
 from zaptrix_sim.answers import Answer, under_faults
 from zaptrix_sim.bitrix_call import Call, Method, Params, is_yes
 from zaptrix_sim.bitrix_chats import Chats
@@ -30,6 +30,7 @@ METHODS: Final[dict[str, Method]] = {
     **bitrix_connector.METHODS,
     **bitrix_lines.METHODS,
     **bitrix_crm.METHODS,
+    **bitrix_disk.METHODS,
 }
 _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]*\])+)")
 _REFERENCE_KEY = re.compile(r"\[([^\[\]]*)\]")

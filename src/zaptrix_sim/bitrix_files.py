@@ -45,6 +45,21 @@ class PortalFiles:
         to = f"{self._engine.url}/bitrix24/{portal}/pub/im.file.php?FILE_ID={file.id}&SIGN={file.secret}"
         return web.Response(status=301, headers={"Location": to})
 
+    async def by_token(self, request: web.Request) -> web.StreamResponse:
+        """The application's own address of a file, which `disk.file.get` tells: good as long as its token."""
+        portal, token = (
+            request.match_info["portal"],
+            self._engine.world.access_tokens.get(request.query.get("auth", "")),
+        )
+        file = self._engine.world.files.get(request.match_info["file"])
+        if token is None or token.revoked or token.portal != portal or token.expires <= self._engine.now():
+            return web.Response(status=401)
+        if file is None or file.owner != portal:
+            return web.Response(status=404)
+        facts = {"portal": portal, "method": "disk.download"}
+        response: web.StreamResponse = await files.give(self._engine, request, file, side="bitrix24", facts=facts)
+        return response
+
     async def whole(self, request: web.Request) -> web.StreamResponse:
         portal = request.match_info["portal"]
         file = self._engine.world.files.get(request.query.get("FILE_ID", ""))

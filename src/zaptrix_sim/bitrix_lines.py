@@ -9,7 +9,7 @@ from zaptrix_sim.bitrix_call import Call, Method, is_yes
 from zaptrix_sim.bitrix_chats import TEXT_MAX
 from zaptrix_sim.bitrix_errors import refusal
 from zaptrix_sim.bitrix_time import iso
-from zaptrix_sim.world import Chat, ChatMessage, Line, Portal, Session
+from zaptrix_sim.world import Chat, ChatMessage, Line, Portal, Session, StoredFile
 
 LIST_MAX: Final = 200
 LIST_DEFAULT: Final = 50
@@ -73,10 +73,12 @@ async def session_history(call: Call) -> Any:
     chat = call.portal.chats[session.chat_id]
     messages: dict[str, Any] = {}
     users: dict[str, Any] = {}
+    files: dict[str, Any] = {}
     for message in chat.messages[session.first :]:
         if message.session_id != session.id:
             break
         messages[str(message.id)] = _history_message(chat, message)
+        files |= {file.id: _history_file(call, chat, message, file) for file in message.files}
         if message.author_id:
             known = {"id": str(message.author_id), "name": message.name, "connector": message.author == "customer"}
             users[str(message.author_id)] = known
@@ -89,7 +91,7 @@ async def session_history(call: Call) -> Any:
         "usersMessage": {f"chat{chat.id}": [int(number) for number in messages]},
         "users": users or [],
         "openlines": [],
-        "files": [],
+        "files": files or [],
         "chat": {str(chat.id): {"id": str(chat.id), "name": chat.title, "entityId": chat.user_code}},
     }
 
@@ -218,9 +220,27 @@ def _history_message(chat: Chat, message: ChatMessage) -> dict[str, Any]:
 
 def _history_params(message: ChatMessage) -> dict[str, Any]:
     params: dict[str, Any] = {"connectorMid": message.mids} if message.mids else {}
+    if message.files:
+        params["fileId"] = [int(file.id) for file in message.files]
     if message.hidden:
         params["class"] = "bx-messenger-content-item-system"
     return params
+
+
+def _history_file(call: Call, chat: Chat, message: ChatMessage, file: StoredFile) -> dict[str, Any]:
+    """Its address is for who is logged in to the portal, and no use to an application."""
+    return {
+        "id": int(file.id),
+        "chatId": chat.id,
+        "date": iso(file.at),
+        "type": file.kind if file.kind in {"image", "video", "audio"} else "file",
+        "name": file.name,
+        "extension": file.name.rpartition(".")[2],
+        "size": len(file.content),
+        "status": "done",
+        "authorId": message.author_id,
+        "urlDownload": f"{call.engine.url}/bitrix24/{call.portal.key}/bitrix/services/main/ajax.php?fileId={file.id}",
+    }
 
 
 def _connector_name(portal: Portal, connector: str) -> str:

@@ -77,6 +77,7 @@ def application(settings: Settings, options: Options) -> web.Application:
     app.router.add_route("*", "/bitrix24/oauth/rest/app.info/", oauth.app_info)
     app.router.add_route("*", "/bitrix24/{portal}/rest/{method:.+}", portal.serve)
     app.router.add_get("/bitrix24/{portal}/pub/im.file.php", portal_files.whole)
+    app.router.add_get("/bitrix24/{portal}/disk/downloadFile/{file}/", portal_files.by_token)
     app.router.add_get("/bitrix24/{portal}/~{code}", portal_files.short)
     app.router.add_get("/control/stream", engine.stream.serve)
     app.router.add_route("*", "/control/{tail:.*}", control.serve)

@@ -12,6 +12,7 @@ from datetime import datetime
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import Failure, judge
+from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.webhook import told_late
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
@@ -19,7 +20,7 @@ from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.notices import is_notice
 from zaptrix.core.pace import Spending
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Chat, ChatState, Reply
+from zaptrix.core.recovery import Chat, ChatState, Reply, ReplyFile
 
 _DIALOG = "imopenlines.dialog.get"
 _HISTORY = "imopenlines.session.history.get"
@@ -57,7 +58,10 @@ class PortalHistories:
     def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
         """As the portal would have posted it, with the operator's name in front."""
         signed = f"[b]{reply.author}:[/b] [br]{reply.text}" if reply.author else reply.text
-        files = [{"name": "📎"}] if reply.lost_files else []
+        files = [
+            {"name": file.name, "type": file.type, "downloadLink": file.source, "size": file.size}
+            for file in reply.files
+        ]
         item: dict[str, object] = {
             "im": {"chat_id": str(chat.bitrix_chat_id), "message_id": str(reply.bitrix_message_id)},
             "message": {"text": signed, "files": files},
@@ -113,7 +117,7 @@ def _where(chat: Chat, state: ChatState) -> Iterator[str]:
 def _operators(sessions: Iterable[Found]) -> list[Reply]:
     histories = [wire.history(each) for each in sessions if not isinstance(each, PlatformError)]
     found = {
-        message.id: _reply(message, history.people)
+        message.id: _reply(message, history)
         for history in histories
         for message in history.messages
         if message.id and _is_operators(message, history.people)
@@ -128,16 +132,23 @@ def _is_operators(message: wire.HistoryMessage, people: Mapping[int, wire.Person
         return False
     if _HIDDEN in message.style or (_LINES_OWN in message.style and _TO_CUSTOMER not in message.style):
         return False
-    return bool(message.bbcode or message.has_files) and not is_notice(from_bbcode(message.bbcode).plain)
+    return bool(message.bbcode or message.files) and not is_notice(from_bbcode(message.bbcode).plain)
 
 
-def _reply(message: wire.HistoryMessage, people: Mapping[int, wire.Person]) -> Reply:
+def _reply(message: wire.HistoryMessage, history: wire.History) -> Reply:
     assert message.id is not None
     assert message.sender_id is not None
     return Reply(
         bitrix_message_id=message.id,
-        author=people[message.sender_id].name,
+        author=history.people[message.sender_id].name,
         text=message.bbcode,
         written_at=message.written_at,
-        lost_files=message.has_files,
+        files=tuple(_file(history.files.get(file_id), file_id) for file_id in message.files),
     )
+
+
+def _file(told: wire.SentFile | None, file_id: int) -> ReplyFile:
+    """The history tells of its files; of one that it does not, the id is enough."""
+    if told is None:
+        return ReplyFile(source=named(file_id))
+    return ReplyFile(source=told.link, name=told.name, type=told.type, size=told.size)

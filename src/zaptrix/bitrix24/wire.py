@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from zaptrix.bitrix24.disknames import named
 from zaptrix.core.event import Recovered
 
 ID_MAX = 2**63 - 1
@@ -92,7 +93,7 @@ class HistoryMessage(msgspec.Struct, frozen=True, kw_only=True):
     sender_id: int | None
     style: str
     bbcode: str
-    has_files: bool
+    files: tuple[int, ...]  # by their ids
     text: str
     external_ids: tuple[str, ...]
     written_at: datetime | None
@@ -112,6 +113,7 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     session_id: int | None
     messages: tuple[HistoryMessage, ...]
     people: dict[int, Person]
+    files: dict[int, SentFile]
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +166,7 @@ def history(result: object) -> History:
                 sender_id=number(dig(entry, "senderid")),
                 style=_text(dig(entry, "params"), "class"),
                 bbcode=_text(entry, "text") or _text(entry, "textlegacy"),
-                has_files=bool(listed(dig(entry, "params", "fileId")) or listed(dig(entry, "params", "FILE_ID"))),
+                files=_file_ids(dig(entry, "params")),
                 text=_text(entry, "textlegacy") or _text(entry, "text"),
                 external_ids=_external_ids(dig(entry, "params")),
                 written_at=moment(_text(entry, "date")),
@@ -178,6 +180,13 @@ def history(result: object) -> History:
             )
             for entry in listed(dig(result, "users"))
             if (person_id := number(dig(entry, "id")))
+        },
+        files={
+            file_id: SentFile(
+                _text(entry, "name"), named(file_id), _text(entry, "type"), "", number(dig(entry, "size"))
+            )
+            for entry in listed(dig(result, "files"))
+            if (file_id := number(dig(entry, "id")))
         },
     )
 
@@ -272,6 +281,13 @@ def moment(text: object) -> datetime | None:
 def _text(entry: object, name: str) -> str:
     value = dig(entry, name)
     return value if isinstance(value, str) else ""
+
+
+def _file_ids(params: object) -> tuple[int, ...]:
+    ids = dig(params, "fileId")
+    if ids is None:
+        ids = dig(params, "FILE_ID")
+    return tuple(file_id for entry in listed(ids) if (file_id := number(entry)))
 
 
 def _external_ids(params: object) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.media import Blob, fitting_name, way_of
 from zaptrix.core.message import Direction, Media, MediaKind, Notice
+from zaptrix.core.ports import PortalFiles
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.core.text import Text
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge, Written
@@ -66,6 +67,7 @@ class Files:
         database: Database,
         directory: Directory,
         graph: GraphClient,
+        portal_files: PortalFiles,
         room: MediaRoom,
         bells: Bells,
         rules: FileRules,
@@ -74,6 +76,7 @@ class Files:
         self._database = database
         self._directory = directory
         self._graph = graph
+        self._portal_files = portal_files
         self._room = room
         self._bells = bells
         self._rules = rules
@@ -196,11 +199,13 @@ class Files:
         return _blob(written, media, told=media.mime or source.type)
 
     async def _from_portal(self, tenant: Tenant, media: Media) -> Blob:
-        origins = {Origin.of(url) for url in (tenant.portal.portal_url, tenant.portal.client_endpoint) if url}
-        async with self._room.fetcher.open(
-            media.source, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=_BROWSER
-        ) as arriving:
-            written = await self._keep(arriving.parts)
+        try:
+            written = await self._portals_own(tenant, await self._portal_files.address(tenant.portal, media.source))
+        except Unavailable as error:
+            fresh = await self._portal_files.fresh(tenant.portal, media.source) if error.code == "gone" else None
+            if fresh is None:
+                raise
+            written = await self._portals_own(tenant, fresh)
         blob = _blob(written, media, told=media.mime)
         if not can_become_voice(blob.type, written.head):
             return msgspec.structs.replace(blob, voice=is_voice(blob.type, written.head))
@@ -209,6 +214,13 @@ class Files:
             return blob
         await self._room.blobs.delete([written.key])
         return msgspec.structs.replace(_blob(voice, media, told=None), voice=True)
+
+    async def _portals_own(self, tenant: Tenant, address: str) -> Written:
+        origins = {Origin.of(url) for url in (tenant.portal.portal_url, tenant.portal.client_endpoint) if url}
+        async with self._room.fetcher.open(
+            address, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=_BROWSER
+        ) as arriving:
+            return await self._keep(arriving.parts)
 
     async def _keep(self, parts: AsyncIterator[bytes]) -> Written:
         return await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)

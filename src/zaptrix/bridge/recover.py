@@ -46,6 +46,7 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
     chat: Chat
     event: NewEvent
     fate: RecoveredAs
+    files: bool = False
 
 
 class Recovery:
@@ -96,7 +97,7 @@ class Recovery:
         if portal.offline_events:
             # First, as it costs a request or two and hands out files; the history finds what it did not keep.
             await self._offline.after_outage(portal.id)
-        ends = time.monotonic() + limits.RECOVERY_SLICE_S
+        ends, before = time.monotonic() + limits.RECOVERY_SLICE_S, None
         while True:
             async with self._database.connection() as connection:
                 chats = await recovery.after_outage(
@@ -107,7 +108,9 @@ class Recovery:
                 return
             if not await self._look(portal, chats) or time.monotonic() > ends:
                 return
-            await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S if len(chats) >= limits.RECOVERY_CHATS_PER_CALL else 0)
+            full, again = len(chats) >= limits.RECOVERY_CHATS_PER_CALL, chats == before
+            await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S if full or again else 0)
+            before = chats
 
     async def _ended(self, outage: Outage) -> None:
         async with self._database.transaction() as connection:
@@ -179,6 +182,9 @@ class Recovery:
             return
         async with self._database.transaction() as connection:
             missing = await self._missing(connection, portal, [chat for chat, _ in looked], replies)
+            unsettled = await _unsettled(connection, missing)
+            looked = [(chat, state) for chat, state in looked if chat.conversation_id not in unsettled]
+            missing = [each for each in missing if each.chat.conversation_id not in unsettled]
             told = await events.append(connection, [each.event for each in missing])
             new = [each for each in missing if each.event.key in told]
             if said := [Line(talk, notice, self._now()) for talk, notice in _notices(new, self._rules.hours)]:
@@ -214,16 +220,14 @@ class Recovery:
 
     def _judged(self, portal: Portal, chat: Chat, reply: Reply) -> Missing:
         fate = self._fate(reply)
-        give_up = fate.value if fate in _GIVEN_UP else None
+        give_up = fate.value if fate is RecoveredAs.TOO_LATE else None
         event = self._histories.event(chat, portal, reply, late=fate is not RecoveredAs.IN_TIME, give_up=give_up)
-        return Missing(chat=chat, event=event, fate=fate)
+        return Missing(chat=chat, event=event, fate=fate, files=bool(reply.files))
 
     def _fate(self, reply: Reply) -> RecoveredAs:
         age = self._now() - (reply.written_at or self._now())
         if age > timedelta(hours=self._rules.hours):
             return RecoveredAs.TOO_LATE
-        if reply.lost_files:
-            return RecoveredAs.LATE_FILE
         return RecoveredAs.LATE if age > timedelta(seconds=limits.LATE_S) else RecoveredAs.IN_TIME
 
     async def _refused(self, portal: Portal, exc: PlatformError) -> None:
@@ -238,7 +242,15 @@ class Recovery:
             await recovery.put_off(connection, portal.id, wait_s)
 
 
-_GIVEN_UP = frozenset({RecoveredAs.TOO_LATE, RecoveredAs.LATE_FILE})
+async def _unsettled(connection: Connection, missing: Sequence[Missing]) -> set[ConversationId]:
+    """Conversations with a young message with files of which nobody has told yet: they are looked at again later.
+
+    Its event is most likely on its way, and brings an address that anybody may fetch; a history brings none, and not
+    every portal lets an application at its disk. What came after it waits with it.
+    """
+    young = [each for each in missing if each.files and each.fate is RecoveredAs.IN_TIME]
+    heard = await events.heard(connection, [each.event.key for each in young]) if young else set()
+    return {each.chat.conversation_id for each in young if each.event.key not in heard}
 
 
 def _notices(new: Sequence[Missing], hours: int) -> Iterable[tuple[ConversationId, Notice]]:

@@ -152,6 +152,17 @@ OWN: tuple[Rule, ...] = (
             "Bitrix24 refused this message. Look at the detail; check the open line and revive the dead letter.",
         ),
     ),
+    Rule(
+        ("file_not_given",),
+        Kind.REFUSED,
+        Both(
+            "O portal não entrega o arquivo ao aplicativo. Dê a ele o direito `disk` nas configurações do aplicativo, "
+            "ou ligue `offline_events` no portal; o operador precisa enviar o arquivo de novo.",
+            "The portal does not hand the file to the application. Give it the right `disk` in the application's "
+            "settings, or switch the portal's `offline_events` on; the operator has to send the file again.",
+        ),
+        "late_file",
+    ),
     Rule(("redirected", "bad_endpoint"), Kind.UNAVAILABLE, _PORTAL_ADDRESS),
     Rule(
         ("no_tokens",),

@@ -212,10 +212,10 @@ NOTICES: dict[str, dict[Locale, str]] = {
         "gateway. Look at the conversation, and send again what still holds.",
     },
     "late_file": {
-        _PT: "Não enviado ao cliente: {count} resposta(s) com arquivo, que não tinham chegado ao gateway. "
-        "Envie o arquivo de novo.",
-        _EN: "Not sent to the customer: {count} reply or replies with a file that had not reached the gateway. "
-        "Send the file again.",
+        _PT: "Não enviado ao cliente: um arquivo que não tinha chegado ao gateway e que o Bitrix24 não entrega ao "
+        "aplicativo. Envie o arquivo de novo.",
+        _EN: "Not sent to the customer: a file that had not reached the gateway, and that Bitrix24 does not hand to "
+        "the application. Send the file again.",
     },
     "number_changed": {
         _PT: "O cliente mudou de número no WhatsApp: agora é {phone}. A conversa continua aqui.",

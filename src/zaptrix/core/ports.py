@@ -14,7 +14,7 @@ from zaptrix.core.message import Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.portal import Channel
+from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.retry import Patience
 from zaptrix.core.template import CreatedTemplate, Definition
 
@@ -141,6 +141,18 @@ class TokenCache(Protocol):
     async def put(self, portal_id: PortalId, token: str, seconds: int) -> None: ...
 
     async def drop(self, portal_id: PortalId) -> None: ...
+
+
+class PortalFiles(Protocol):
+    """A portal's own word on where its files are. Both raise PlatformError."""
+
+    async def address(self, portal: Portal, source: str) -> str:
+        """Where a file of an operator's message can be fetched right now: most sources are an address already."""
+        ...
+
+    async def fresh(self, portal: Portal, source: str) -> str | None:
+        """Another address of the same file; None when the portal tells none."""
+        ...
 
 
 class NumberTokens(Protocol):

@@ -31,14 +31,23 @@ class ChatState(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_session_id: int | None
 
 
+class ReplyFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a message in a history. `source` names it to its portal, which has to be asked for an address."""
+
+    source: str
+    name: str = ""
+    type: str = ""
+    size: int | None = None
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """An operator's message in a history. `lost_files`: it has files, which a history does not hand out."""
+    """An operator's message in a history."""
 
     bitrix_message_id: int
     author: str
     text: str
     written_at: datetime | None
-    lost_files: bool = False
+    files: tuple[ReplyFile, ...] = ()
 
 
 class Histories(Protocol):

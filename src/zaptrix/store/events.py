@@ -44,6 +44,15 @@ async def append(connection: Connection, events: Sequence[NewEvent]) -> set[byte
     return {row["key"] for row in rows}
 
 
+# Over midnight a message may be told of on one day and looked for on the next.
+_HEARD = "SELECT key FROM event WHERE received_on >= current_date - 1 AND key = ANY($1)"
+
+
+async def heard(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Those of `keys` that are in the journal of today or yesterday, routed or not."""
+    return {row["key"] for row in await connection.fetch(_HEARD, keys)}
+
+
 # A routing lane is named `tenant.round`.
 _ROUND = "split_part(lane, '.', -1)"
 _WAITING = f"""

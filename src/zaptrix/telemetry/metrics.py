@@ -97,7 +97,6 @@ class RecoveredAs(StrEnum):
     IN_TIME = "in_time"  # so young that its event may still be on its way
     LATE = "late"
     TOO_LATE = "too_late"  # not sent any more: told of
-    LATE_FILE = "late_file"  # a history hands out no files: told of
 
 
 REGISTRY = CollectorRegistry()

@@ -1,0 +1,45 @@
+"""The files of a portal by their ids on its disk: an address that is good for a moment, for the application alone.
+
+https://apidocs.bitrix24.com/api-reference/disk/file/disk-file-get.html
+"""
+
+from __future__ import annotations
+
+from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.disknames import linked_in, named_in
+from zaptrix.core.errors import Refused
+from zaptrix.core.portal import Portal
+
+
+class PortalDisk:
+    """Implements `core.ports.PortalFiles`."""
+
+    def __init__(self, client: PortalClient) -> None:
+        self._client = client
+
+    async def address(self, portal: Portal, source: str) -> str:
+        """Where `source` can be fetched right now. Raises PlatformError."""
+        file_id = named_in(source)
+        if file_id is None:
+            return source
+        try:
+            return await self._ask(portal, file_id)
+        except Refused as error:
+            raise Refused("file_not_given", error.code, notice="late_file") from error
+
+    async def fresh(self, portal: Portal, source: str) -> str | None:
+        """Another address of the same file; None when the portal tells none. Raises PlatformError."""
+        file_id = linked_in(source)
+        try:
+            return await self._ask(portal, file_id) if file_id else None
+        except Refused:
+            return None
+
+    async def _ask(self, portal: Portal, file_id: int) -> str:
+        """It holds a token: it goes into no table and no log."""
+        told = await self._client.call(portal, "disk.file.get", {"id": file_id})
+        url = wire.dig(told, "DOWNLOAD_URL")
+        if not isinstance(url, str) or not url:
+            raise Refused("no_result", "disk.file.get")
+        return url
