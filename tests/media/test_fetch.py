@@ -189,7 +189,7 @@ async def test_a_slow_body_is_given_up_and_leaves_nothing_behind(slow: object, t
         with pytest.raises(Unavailable) as error:
             async with fetcher.open(host.url, host.allowed, bytes_max=1_000) as arriving:
                 await blobs.write(arriving.parts, day=date(2026, 11, 24), bytes_max=1_000)
-        assert error.value.code == "timeout"
+        assert error.value.code == "file_timeout"
     await fetcher.close()
     assert files(tmp_path) == []
 
@@ -199,7 +199,7 @@ async def test_bytes_that_unpack_to_more_are_not_unpacked(fetcher: Fetcher) -> N
     async with hosting(giving(bomb, **{"Content-Encoding": "gzip"})) as host:
         with pytest.raises(Unavailable) as error:
             await fetch(fetcher, host.url, host.allowed)
-        assert error.value.code == "encoded"
+        assert error.value.code == "file_encoded"
         assert host.asked[0].headers["Accept-Encoding"] == "identity"
 
 
@@ -209,8 +209,8 @@ async def test_bytes_that_unpack_to_more_are_not_unpacked(fetcher: Fetcher) -> N
         (404, Unavailable, "gone"),
         (401, Unavailable, "gone"),
         (429, TooFast, "http_429"),
-        (500, Unavailable, "http_500"),
-        (206, Unavailable, "http_206"),
+        (500, Unavailable, "file_http_500"),
+        (206, Unavailable, "file_http_206"),
     ],
 )
 async def test_an_answer_without_a_file_is_told_by_its_status(

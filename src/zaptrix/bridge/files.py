@@ -110,7 +110,7 @@ class Files:
     async def fail(self, wanted: Wanted, error: PlatformError) -> None:
         """It did not come: again later, or not at all. Raises StoreUnavailable."""
         if error.code == "gone" and wanted.attempts + 1 >= _GONE_TRIES:
-            error = Refused(error.code, error.detail, notice="file_gone")
+            error = Refused("file_gone", error.detail, notice="file_gone")
         case = Case(
             attempts=wanted.attempts,
             created_at=wanted.created_at,

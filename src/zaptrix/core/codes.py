@@ -111,7 +111,47 @@ _PORTAL_ADDRESS = Both(
     "The portal's address does not answer as a portal. Check the address (https) and install the app again.",
 )
 
+_FILE_ADDRESS = Both(
+    "O endereço do arquivo não é o do portal, ou leva a uma rede privada. Confira o endereço do portal; se ele "
+    "fica em rede privada, diga qual em MEDIA_PRIVATE_NETWORKS.",
+    "The file's address is not the portal's, or leads into a private network. Check the portal's address; if the "
+    "portal is in a private network, name that in MEDIA_PRIVATE_NETWORKS.",
+)
+_FILE_HOST = Both(
+    "O servidor do arquivo não o entregou. O Zaptrix tenta de novo por um dia; confira rede e firewall até ele, e se o "
+    "portal ou a Meta está fora do ar.",
+    "The file's host did not give it. Zaptrix goes on trying for a day; check the network and firewalls on the "
+    "way to it, and whether the portal or Meta is down.",
+)
+_FILE_GONE = Both(
+    "O arquivo não existe mais na origem (a Meta guarda o de um cliente por sete dias). Peça que seja enviado de novo.",
+    "The file is not there any more (Meta keeps a customer's for seven days). Ask for it to be sent again.",
+)
+_BLOBS = Both(
+    "O Zaptrix não consegue gravar ou ler os arquivos. Confira MEDIA_URL e suas credenciais, ou o espaço em "
+    "DATA_DIR/media.",
+    "Zaptrix cannot write or read its files. Check MEDIA_URL and its credentials, or the room in DATA_DIR/media.",
+)
+_NO_CHANNEL = Both(
+    "O canal foi removido enquanto o arquivo vinha. Nada a fazer.",
+    "The channel was deleted while the file was on its way. Nothing to do.",
+)
+
+# What fetching, keeping and uploading a file can end in.
+FILES: tuple[Rule, ...] = (
+    Rule(("forbidden_address", "too_many_redirects"), Kind.REFUSED, _FILE_ADDRESS, "file_address"),
+    Rule(("gone",), Kind.UNAVAILABLE, _FILE_GONE),
+    Rule(("file_gone", "media_gone", "no_file"), Kind.REFUSED, _FILE_GONE, "file_gone"),
+    Rule(("file_timeout", "file_connection_lost", "file_encoded"), Kind.UNAVAILABLE, _FILE_HOST),
+    Rule(("no_media_address", "no_media_id"), Kind.UNAVAILABLE, _FILE_HOST),
+    Rule(("blobs_away",), Kind.UNAVAILABLE, _BLOBS),
+    Rule(("file_too_large", "file_empty"), Kind.REFUSED, _CONTENT, "file_too_large"),
+    Rule(("file_failed",), Kind.UNEXPECTED, UNKNOWN_FIX),
+    Rule(("no_channel",), Kind.REFUSED, _NO_CHANNEL),
+)
+
 OWN: tuple[Rule, ...] = (
+    *FILES,
     Rule(("no_connection", "oauth_unreachable", "oauth_timeout", "oauth_no_answer"), Kind.UNAVAILABLE, _CONNECTION),
     Rule(("timeout", "connection_lost", "claim_ran_out", "runner_died", "no_json"), Kind.UNCLEAR, _CONNECTION),
     Rule(("no_wamid", "no_result", "no_session"), Kind.UNCLEAR, UNKNOWN_FIX),
@@ -187,6 +227,8 @@ def own_rule(code: str) -> Rule | None:
         return rule
     if code in NOTICES:  # we refused it ourselves, and the line has the code's own name
         return Rule((code,), Kind.REFUSED, _CONTENT, code)
+    if code.startswith("file_http_"):
+        return Rule((code,), Kind.UNAVAILABLE, _FILE_HOST)
     if code.startswith("oauth_http_"):
         return Rule((code,), Kind.UNAVAILABLE, _CONNECTION)
     return Rule((code,), Kind.UNCLEAR, _CONNECTION) if code.startswith("http_5") else None

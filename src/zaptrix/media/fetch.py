@@ -91,7 +91,7 @@ class Fetcher:
                     kind = response.headers.get("content-type", "")
                     yield Arriving(_parts(response, bytes_max), kind, size)
         except TimeoutError as error:
-            raise Unavailable("timeout", "the file did not come in time") from error
+            raise Unavailable("file_timeout", "the file did not come in time") from error
         except ForbiddenAddress as error:
             raise _forbidden() from error
         except ClientError as error:
@@ -148,7 +148,7 @@ async def _parts(response: ClientResponse, bytes_max: int) -> AsyncIterator[byte
     except ClientError as error:
         raise _lost(error) from error
     except TimeoutError as error:
-        raise Unavailable("timeout", "the file did not come in time") from error
+        raise Unavailable("file_timeout", "the file did not come in time") from error
 
 
 def _good(response: ClientResponse) -> ClientResponse:
@@ -158,11 +158,13 @@ def _good(response: ClientResponse) -> ClientResponse:
     if status == 200 and not encoded:
         return response
     response.close()
+    if status == 200:
+        raise Unavailable("file_encoded", "the file's address answers in a code that nobody asked for")
     if status == 429:
         raise TooFast("http_429")
     if status in _GONE:
         raise Unavailable("gone", f"the file's address answers {status}")
-    raise Unavailable("encoded" if encoded else f"http_{status}", "the file's address answers without a file")
+    raise Unavailable(f"file_http_{status}", "the file's address answers without a file")
 
 
 def _parsed(url: str) -> URL:
@@ -199,4 +201,4 @@ def _too_large(bytes_max: int) -> Refused:
 def _lost(error: Exception) -> PlatformError:
     if isinstance(error.__cause__, ForbiddenAddress) or isinstance(getattr(error, "os_error", None), ForbiddenAddress):
         return _forbidden()
-    return Unavailable("connection_lost", type(error).__name__)
+    return Unavailable("file_connection_lost", type(error).__name__)

@@ -140,7 +140,7 @@ class GraphClient:
                 raise Refused("media_gone", "Meta does not keep the file any more", notice="file_gone") from error
             raise
         if not info.url:
-            raise Unavailable("no_address", "Meta tells no address of the file")
+            raise Unavailable("no_media_address", "Meta tells no address of the file")
         return MediaSource(info.url, _headers(await self._tokens.number_token(channel.id), ""), info.mime_type)
 
     async def upload(
