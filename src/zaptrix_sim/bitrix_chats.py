@@ -186,10 +186,13 @@ class Chats:
         *,
         tell: bool = True,
         files: list[StoredFile] | None = None,
+        quote: str = "",
+        blocks: list[str] | None = None,
     ) -> ChatMessage:
         """An operator's text goes to the client: told once to whoever is bound, with the name in front unless the
         connector wants none. Nobody is told when `tell` is false, as when the portal's queue loses the event."""
         user_id = self.operator_id(portal, operator)
+        said, text = text, quote + text
         message = self._append(
             portal, chat, text, author="operator", author_id=user_id, name=operator, status="sending"
         )
@@ -197,9 +200,10 @@ class Chats:
         connector = portal.connectors.get(chat.connector)
         signed = connector is None or connector.signature
         message.files = files or []
-        known = known_text(text, message.files[0] if message.files else None)
+        known = known_text(said, message.files[0] if message.files else None)
         room = (portal.key, chat.id)
-        self._engine.record(OperatorWrote(note, room, operator, known))
+        if known:
+            self._engine.record(OperatorWrote(note, room, operator, known, quote))
         for file in message.files:
             self._engine.record(FileSent(note, file.sha256, by_customer=False, room=room))
         # Without words only the name is left of the text, and without a line end behind it.
@@ -209,7 +213,7 @@ class Chats:
             "im": {"chat_id": chat.id, "message_id": message.id},
             "message": {"user_id": user_id, "text": shown} | told,
             "chat": {"id": chat.external_id},
-        }
+        } | ({"attachments_old": blocks} if blocks else {})
         data = {"CONNECTOR": chat.connector, "LINE": chat.line, "MESSAGES": [item]}
         if tell and (chat.connector, chat.line) in portal.active:
             self._events.emit(

@@ -36,6 +36,8 @@ async def register(call: Call) -> Any:
         known = call.portal.connectors[connector_id] = Connector(id=connector_id, name="")
     known.name = str(call.get("NAME") or known.name)
     known.signature = _flag(call.get("NEED_SIGNATURE"), known.signature)
+    known.edits = _flag(call.get("EDIT_INTERNAL_MESSAGES"), known.edits)
+    known.deletes = _flag(call.get("DEL_INTERNAL_MESSAGES"), known.deletes)
     known.system_messages = _flag(call.get("NEED_SYSTEM_MESSAGES"), known.system_messages)
     return {"result": True}
 

@@ -77,6 +77,8 @@ async def session_history(call: Call) -> Any:
     for message in chat.messages[session.first :]:
         if message.session_id != session.id:
             break
+        if message.deleted:
+            continue
         messages[str(message.id)] = _history_message(chat, message)
         files |= {file.id: _history_file(call, chat, message, file) for file in message.files}
         if message.author_id:

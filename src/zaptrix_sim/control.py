@@ -13,6 +13,7 @@ from zaptrix_sim.answers import Answer
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
+from zaptrix_sim.bitrix_operating import Operating
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.files import from_wanted, told
@@ -59,6 +60,7 @@ class Control:
         self._templates = templates
         self._chats = chats
         self._events = events
+        self._operating = Operating(engine, events, chats)
         self._oauth = oauth
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -112,7 +114,7 @@ class Control:
         return verdict | {"webhooks_waiting": len(self._engine.world.updates)}
 
     async def state(self, _wanted: Wanted, query: Wanted) -> Any:
-        return state(self._engine.world, query)
+        return state(self._engine.world, query, self._engine.now())
 
     async def limits(self, _wanted: Wanted, query: Wanted) -> Any:
         return limits(self._engine.world, query, self._engine.now())
@@ -216,15 +218,30 @@ class Control:
         return portals.record(self._engine, portals.add_portal(self._engine, self._oauth, wanted))
 
     async def operator_writes(self, wanted: Wanted, _query: Wanted) -> Any:
-        """`count` texts, numbered when there are several. `hidden` ones are for the operator's colleagues alone."""
+        """`count` texts, numbered when there are several. `hidden` ones are for the operator's colleagues alone;
+        `quotes` is the id of the message that is answered; `blocks` are ATTACH blocks, each JSON in a string."""
         portal, chat = self._chat(wanted)
         operator = str(wanted.get("operator") or "Bia")
         if wanted.get("hidden"):
             whispered = [self._chats.operator_whispers(portal, chat, text, operator).id for text in _texts(wanted)]
             return {"message_id": whispered[0], "message_ids": whispered, "chat_id": chat.id}
         files = [from_wanted(self._engine, portal.key, one) for one in wanted.get("files") or ()]
-        notes = [self._chats.operator_writes(portal, chat, text, operator, files=files).id for text in _texts(wanted)]
+        blocks = [str(one) for one in wanted.get("blocks") or ()]
+        quote = self._operating.quote(portal, chat, wanted)
+        notes = [
+            self._chats.operator_writes(portal, chat, text, operator, files=files, quote=quote, blocks=blocks).id
+            for text in _texts(wanted)
+        ]
         return {"message_id": notes[0], "message_ids": notes, "chat_id": chat.id}
+
+    async def operator_edits(self, wanted: Wanted, _query: Wanted) -> Any:
+        """`anyway`: the portal allows it and tells at once, whatever the connector is registered with."""
+        note, anyway = int(wanted["message_id"]), bool(wanted.get("anyway"))
+        return {"told": self._operating.edit(*self._chat(wanted), note, str(wanted["text"]), anyway=anyway)}
+
+    async def operator_deletes(self, wanted: Wanted, _query: Wanted) -> Any:
+        note, anyway = int(wanted["message_id"]), bool(wanted.get("anyway"))
+        return {"told": self._operating.delete(*self._chat(wanted), note, anyway=anyway)}
 
     async def operator_finishes(self, wanted: Wanted, _query: Wanted) -> Any:
         self._chats.finish(*self._chat(wanted))
@@ -326,7 +343,7 @@ async def _body(request: web.Request) -> Wanted:
 
 
 def _texts(wanted: Wanted) -> list[str]:
-    bare = "" if wanted.get("media") or wanted.get("files") else None
+    bare = "" if wanted.get("media") or wanted.get("files") or "blocks" in wanted else None
     text, count = str(wanted["text"] if bare is None else wanted.get("text", bare)), int(wanted.get("count") or 1)
     return [text] if count == 1 else [f"{text} {index}" for index in range(1, count + 1)]
 
@@ -355,6 +372,8 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST templates/change": Control.change_template,
     "POST portals": Control.add_portal,
     "POST operators/write": Control.operator_writes,
+    "POST operators/edit": Control.operator_edits,
+    "POST operators/delete": Control.operator_deletes,
     "POST operators/finish": Control.operator_finishes,
     "POST chats/age": Control.chats_age,
     "POST expect": Control.expect,

@@ -61,6 +61,15 @@ class OperatorWrote:
     room: Room
     operator: str
     text: str
+    quote: str = ""  # above the text, of a message that is answered: it may go as a reference or as words
+
+
+@dataclass(slots=True, frozen=True)
+class OperatorChanged:
+    """A message of an operator's has other words, or none any more: the phone may get the old or the new."""
+
+    note: Note
+    text: str | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -153,6 +162,7 @@ Fact: TypeAlias = (
     | PutInChat
     | MarkedRead
     | OperatorWrote
+    | OperatorChanged
     | EventDue
     | EventPosted
     | EventEnded

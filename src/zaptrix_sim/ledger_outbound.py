@@ -14,6 +14,7 @@ from zaptrix_sim.facts import (
     EventEnded,
     EventPosted,
     Note,
+    OperatorChanged,
     OperatorWrote,
     ReachedPhone,
     Refused,
@@ -57,6 +58,8 @@ class Outbound:
         match fact:
             case OperatorWrote():
                 self._wrote(fact, books)
+            case OperatorChanged():
+                self._changed(fact)
             case EventDue():
                 self._due(fact)
             case EventPosted():
@@ -93,10 +96,27 @@ class Outbound:
         key, name = undressed(fact.text), undressed(fact.operator)
         answer = Answer(note=fact.note, room=fact.room, text=fact.text, name=name, left=key, written=books.clock)
         self.open[fact.note] = answer
-        for known_as in (key, name + key) if name else (key,):
-            self.expected.setdefault(known_as, deque()).append(answer)
+        self._expect(answer, key)
+        if fact.quote:
+            self._expect(answer, undressed(fact.quote + fact.text))
         self.waiting_in.setdefault(fact.room, {})[fact.note] = answer
         books.counts["operators_wrote"] += 1
+
+    def _expect(self, answer: Answer, key: str) -> None:
+        for known_as in (key, answer.name + key) if answer.name else (key,):
+            self.expected.setdefault(known_as, deque()).append(answer)
+
+    def _changed(self, fact: OperatorChanged) -> None:
+        """Whether the old words were on their way already is for the gateway to know; one version is to arrive."""
+        answer = self.open.get(fact.note)
+        if answer is None:
+            return
+        if fact.text is None:
+            self._settle(answer)
+            return
+        self._expect(answer, undressed(fact.text))
+        if not answer.begun:
+            answer.text, answer.left = fact.text, undressed(fact.text)
 
     def _due(self, fact: EventDue) -> None:
         if answer := self.open.get(fact.note):

@@ -65,7 +65,12 @@ class MetaSend:
             raise refusal(131009, "The message is older than 30 days.")
         if not message.read_by_business:
             self._engine.record(MarkedRead(message.id))
+        typing = body.get("typing_indicator")
+        if typing is not None and typing != {"type": "text"}:
+            raise bad_parameter("Param typing_indicator['type'] must be text.")
         self._phones.mark_read(phone, message)
+        if typing:
+            self._phones.show_typing(phone)
         return Answer({"success": True})
 
     def history(self, number: Number, wamid: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
 from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba
 
 DAY_S: Final = 86_400.0
+TYPING_S: Final = 25.0
 
 
 @dataclass(slots=True)
@@ -198,6 +199,11 @@ class Phones:
     def window_is_open(phone: Phone, now: float) -> bool:
         return phone.wrote_at is not None and now - phone.wrote_at < DAY_S
 
+    def show_typing(self, phone: Phone) -> None:
+        """For 25 seconds, or until the business answers."""
+        phone.typing_until, phone.typing_shown = self._engine.now() + TYPING_S, phone.typing_shown + 1
+        self._engine.phone_changed(phone)
+
     def mark_read(self, phone: Phone, message: PhoneMessage) -> None:
         """The business has read a text, and with it all earlier ones of the thread: her ticks turn blue."""
         if message.read_by_business:
@@ -231,6 +237,7 @@ class Phones:
             item=said.item,
         )
         phone.messages.append(message)
+        phone.typing_until = 0.0
         self._engine.world.wamids[message.id] = (phone, message)
         return message
 

@@ -12,7 +12,7 @@ MESSAGES_DEFAULT: Final = 1000
 THREADS_DEFAULT: Final = 500
 
 
-def state(world: World, query: Mapping[str, str]) -> dict[str, Any]:
+def state(world: World, query: Mapping[str, str], now: float) -> dict[str, Any]:
     """Filters: portal, phone_number_id, customer, chat_id; `messages` and `threads` say how many of the latest there
     are to be."""
     most = _number(query, "messages", MESSAGES_DEFAULT)
@@ -21,7 +21,7 @@ def state(world: World, query: Mapping[str, str]) -> dict[str, Any]:
     return {
         "numbers": [{"phone_number_id": one.id, "display_phone_number": one.display} for one in world.numbers.values()],
         "portals": [_portal(one) for one in portals],
-        "phones": [_phone(phone, most) for phone in list(_phones(world, query))[-threads:]],
+        "phones": [_phone(phone, most, now) for phone in list(_phones(world, query))[-threads:]],
         "chats": [_chat(chat, most) for chat in list(_chats(world, portals, query))[-threads:]],
         "contacts": [_contact(one, card) for one in portals for card in one.crm.get(book.CONTACT, {}).values()],
     }
@@ -50,7 +50,7 @@ def _chats(world: World, portals: list[Portal], query: Mapping[str, str]) -> Ite
                 yield chat
 
 
-def _phone(phone: Phone, most: int) -> dict[str, Any]:
+def _phone(phone: Phone, most: int, now: float) -> dict[str, Any]:
     customer = phone.customer
     return {
         "phone_number_id": phone.number.id,
@@ -62,6 +62,8 @@ def _phone(phone: Phone, most: int) -> dict[str, Any]:
             "username": customer.username,
             "hide_phone": customer.hide_phone,
         },
+        "typing": now < phone.typing_until,
+        "typing_shown": phone.typing_shown,
         "messages": [_phone_message(message) for message in phone.messages[-most:] if message.rank is not Rank.FAILED],
         "failed": [_phone_message(message) for message in phone.messages[-most:] if message.rank is Rank.FAILED],
     }
@@ -136,6 +138,7 @@ def _chat_message(message: ChatMessage) -> dict[str, Any]:
         "status": message.status,
         "connector_mids": message.mids,
         "files": [told(file) for file in message.files],
+        "deleted": message.deleted,
     }
 
 

@@ -84,6 +84,8 @@ class Phone:
     pair: Bucket = field(default_factory=lambda: Bucket(PAIR_RATE, PAIR_BURST))
     unread_from: int = 0
     unseen_from: int = 0
+    typing_until: float = 0.0  # the business is shown as typing
+    typing_shown: int = 0  # how often that was asked for
 
     @property
     def thread(self) -> tuple[str, str]:
@@ -126,6 +128,8 @@ class Connector:
     id: str
     name: str
     signature: bool = True
+    edits: bool = True  # whether operators may edit what they wrote, and delete it
+    deletes: bool = True
     system_messages: bool = True
 
 
@@ -154,6 +158,7 @@ class ChatMessage:
     mids: list[str] = field(default_factory=list)
     status: str | None = None
     hidden: bool = False
+    deleted: bool = False
     files: list[StoredFile] = field(default_factory=list)
 
 

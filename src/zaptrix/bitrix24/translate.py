@@ -144,7 +144,7 @@ def to_delivery(parcel: Parcel) -> dict[str, object]:
     """
     return {
         "im": {"chat_id": chat_of(parcel), "message_id": parcel.bitrix_message_id},
-        "message": {"id": [parcel.whatsapp_id], "date": int(parcel.created_at.timestamp())},
+        "message": {"id": list(parcel.parts) or [parcel.whatsapp_id], "date": int(parcel.created_at.timestamp())},
         "chat": {"id": parcel.conversation.external_chat_id},
     }
 

@@ -12,6 +12,7 @@ import structlog
 from zaptrix import __version__
 from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.ids import AttemptId, PortalId
@@ -81,6 +82,7 @@ class Files:
         self._bells = bells
         self._rules = rules
         self._now = now
+        self._typing = Typing(database, directory, graph)
         self._meta = Allowed(origins=(Origin.of(rules.graph_url),), domains=MEDIA_DOMAINS)
 
     async def claim(self, attempt_id: AttemptId, limit: int, busy: Sequence[PortalId]) -> list[Wanted]:
@@ -97,7 +99,8 @@ class Files:
     async def work(self, wanted: Wanted) -> None:
         """Fetch one file, and write what came of it. Raises StoreUnavailable."""
         try:
-            ready = await self._made(wanted)
+            async with self._typing.during(wanted):
+                ready = await self._made(wanted)
         except PlatformError as error:
             await self.fail(wanted, error)
         except TooLarge:

@@ -34,6 +34,8 @@ ORDER_LINES_MAX = 100
 QUOTE_CHARACTERS_MAX = 300
 QUOTE_DAYS = 29  # WhatsApp shows no message above an answer that is older than about thirty
 QUOTE_LOOKED_AT = 200  # messages of a conversation, in search of the one that an operator quotes
+TYPING_AFTER_S = 1.0  # what is ready sooner is the answer itself
+TYPING_EVERY_S = 20.0  # WhatsApp shows it for 25
 SKETCH_MAX = 60  # characters of a message, to tell which one is meant
 REMINDERS_BATCH = 500  # windows that an operator is reminded of at a time
 

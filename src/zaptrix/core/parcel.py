@@ -29,4 +29,5 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     whatsapp_id: str | None = None  # wamid: inbound from the start, outbound once sent
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
+    parts: tuple[str, ...] = ()  # wamids of all that came of the operator's message, when it is about to be confirmed
     attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent

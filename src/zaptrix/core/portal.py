@@ -57,6 +57,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     crm_mode: CrmMode = CrmMode.LINE
     operator_prefix: bool = False
     mark_read: bool = True
+    typing: bool = True  # shown while an operator's file is prepared; only with mark_read, as it is one call
     registered_at: datetime | None = None  # the connector stands on the line and events are bound
     # A channel can be held on one side alone: a dead WhatsApp token must not keep customers' words from the operator.
     whatsapp_paused_at: datetime | None = None

@@ -39,3 +39,18 @@ async def nameable(connection: Connection, talk: ConversationId, days: int, limi
         )
         for row in await connection.fetch(_NAMEABLE, talk, days, limit)
     ]
+
+
+# Blue ticks stand for what the operator can see.
+_NEWEST = """
+SELECT whatsapp_id FROM message
+WHERE conversation_id = $1 AND direction = 'inbound' AND origin = 'customer' AND whatsapp_id IS NOT NULL
+    AND state = 'sent' AND written_at > now() - make_interval(hours => $2)
+ORDER BY id DESC LIMIT 1
+"""
+
+
+async def newest_in_chat(connection: Connection, talk: ConversationId, hours: int) -> str | None:
+    """The wamid of the customer's newest message that stands in the portal's chat, of the last `hours`."""
+    whatsapp_id: str | None = await connection.fetchval(_NEWEST, talk, hours)
+    return whatsapp_id

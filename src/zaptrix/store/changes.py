@@ -9,7 +9,7 @@ import msgspec
 
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message import Content, State, kind_of
-from zaptrix.store.database import Connection
+from zaptrix.store.database import STATE_BY_KEY, Connection
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Content).decode
@@ -55,9 +55,10 @@ async def hold(connection: Connection, notes: Sequence[Note]) -> dict[Note, list
 
 
 _REWRITE = "UPDATE message SET content = $2::jsonb, kind = $3, told_change = NULL WHERE id = $1"
-_WITHDRAW = """
-UPDATE message SET state = 'dismissed', error_code = 'withdrawn' WHERE id = ANY($1) AND state IN ('pending', 'dead')
-"""
+_WITHDRAW = f"""
+UPDATE message SET state = 'dismissed', error_code = 'withdrawn'
+WHERE id = ANY($1) AND {STATE_BY_KEY} IN ('pending', 'dead')
+"""  # noqa: S608
 _WITHDRAW_FILES = """
 UPDATE file SET state = 'failed', attempt_id = NULL, promised_at = NULL, error_code = 'withdrawn'
 WHERE message_id = ANY($1) AND state = 'wanted'

@@ -16,8 +16,8 @@ from zaptrix.store.secrets import SecretBox
 
 _NAMES = (
     "id", "portal_id", "name", "phone_number_id", "display_phone_number", "waba_id", "line_id", "rate_per_s",
-    "crm_mode", "operator_prefix", "mark_read", "registered_at", "whatsapp_paused_at", "whatsapp_paused_reason",
-    "line_paused_at", "line_paused_reason",
+    "crm_mode", "operator_prefix", "mark_read", "typing", "registered_at", "whatsapp_paused_at",
+    "whatsapp_paused_reason", "line_paused_at", "line_paused_reason",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 
@@ -35,6 +35,7 @@ class ChannelFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     crm_mode: CrmMode | msgspec.UnsetType = msgspec.UNSET
     operator_prefix: bool | msgspec.UnsetType = msgspec.UNSET
     mark_read: bool | msgspec.UnsetType = msgspec.UNSET
+    typing: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def channel_of(row: Record) -> Channel:

@@ -130,6 +130,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
             whatsapp_id=row["whatsapp_id"],
             bitrix_chat_id=row["bitrix_chat_id"],
             bitrix_message_id=row["bitrix_message_id"],
+            parts=tuple(row.get("parts") or ()),
         )
 
 
@@ -273,22 +274,33 @@ BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INB
 # The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
 ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
 CONFIRM_OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"
+# One message of an operator's may be several here: it has arrived when none of them is on its way any more, and is
+# confirmed with the ids of all, as the portal takes the first word for the whole. Looked up by key, one after another:
+# as a join it might be held against all that is open.
 _CONFIRM = """
 WITH picked AS MATERIALIZED (
     SELECT id FROM message m WHERE {round} = $1 AND direction = '{direction}' AND confirm_due_at <= now()
         AND NOT EXISTS (SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
             WHERE ch.id = m.channel_id AND ({held}))
+        AND (SELECT true FROM message s WHERE s.portal_id = m.portal_id AND s.bitrix_message_id = m.bitrix_message_id
+            AND {by_key} IN ('pending', 'sending', 'verifying') LIMIT 1) IS NULL
     ORDER BY confirm_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE message SET confirm_due_at = now() + make_interval(secs => $3) FROM picked
     WHERE message.id = picked.id RETURNING message.*
 )
-SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+SELECT {parcel}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
+    AND s.bitrix_message_id = m.bitrix_message_id AND s.whatsapp_id IS NOT NULL ORDER BY s.part) AS parts
+FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
 # By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
 _TO_CONFIRM = {
     direction: _CONFIRM.format(
-        round=ROUND_OF.format(owner=CONFIRM_OWNER), direction=direction, held=_HELD[back], parcel=_PARCEL
+        round=ROUND_OF.format(owner=CONFIRM_OWNER),
+        direction=direction,
+        held=_HELD[back],
+        parcel=_PARCEL,
+        by_key=STATE_BY_KEY,
     )
     for direction, back in BACK.items()
 }

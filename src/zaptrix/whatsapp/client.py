@@ -166,8 +166,14 @@ class GraphClient:
             raise Unavailable("no_media_id", "the answer names no file")
         return media_id
 
-    async def mark_read(self, channel: Channel, whatsapp_id: str, request_id: str = "") -> None:
-        """Blue ticks for a customer's message and all before it. Doing it again harms nothing."""
+    async def mark_read(
+        self, channel: Channel, whatsapp_id: str, request_id: str = "", *, typing: bool = False
+    ) -> None:
+        """Blue ticks for a customer's message and all before it. Doing it again harms nothing.
+
+        `typing`: the customer is shown that an answer is coming, for 25 seconds or until it is there.
+        """
+        shown: dict[str, object] = {"typing_indicator": {"type": "text"}} if typing else {}
         await self._call(
             "POST",
             channel,
@@ -175,7 +181,7 @@ class GraphClient:
             wire.Done,
             buckets=(number_bucket(channel),),
             request_id=request_id,
-            content={"messaging_product": "whatsapp", "status": "read", "message_id": whatsapp_id},
+            content={"messaging_product": "whatsapp", "status": "read", "message_id": whatsapp_id, **shown},
             repeatable=True,
         )
 

@@ -63,6 +63,11 @@ CrmCreator = Annotated[
 Prefix = Annotated[bool, Meta(description="Put the operator's name before what they write.")]
 MarkRead = Annotated[bool, Meta(description="Blue ticks, once the message is safely in Bitrix24.")]
 
+ShowTyping = Annotated[
+    bool,
+    Meta(description="Show the customer that an answer comes while an operator's file is prepared; with mark_read."),
+]
+
 
 class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change; what is left out stays."""
@@ -77,6 +82,7 @@ class ChannelChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     crm_mode: CrmCreator | UnsetType = UNSET
     operator_prefix: Prefix | UnsetType = UNSET
     mark_read: MarkRead | UnsetType = UNSET
+    typing: ShowTyping | UnsetType = UNSET
 
 
 class NewChannel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,6 +99,7 @@ class NewChannel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     crm_mode: CrmCreator | UnsetType = UNSET
     operator_prefix: Prefix | UnsetType = UNSET
     mark_read: MarkRead | UnsetType = UNSET
+    typing: ShowTyping | UnsetType = UNSET
 
 
 class Registration(Struct, frozen=True):
@@ -116,6 +123,7 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     crm_mode: CrmMode
     operator_prefix: bool
     mark_read: bool
+    typing: bool
     whatsapp_paused_at: datetime | None
     whatsapp_paused_reason: str | None
     line_paused_at: datetime | None

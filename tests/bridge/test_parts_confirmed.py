@@ -1,0 +1,54 @@
+"""Several messages of one message of an operator's are confirmed when none of them is on its way any more."""
+
+import pytest
+
+from tests.bridge.house import House, answered, lane_to_bitrix24, lane_to_whatsapp
+from zaptrix.bitrix24.translate import to_delivery
+from zaptrix.core.conversation import Conversation
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.portal import Channel
+from zaptrix.core.ports import Call
+
+
+async def two_parts(house: House, talk: Conversation) -> None:
+    long = answered(talk, "a" * 5000, bitrix_message_id=70)
+    await house.drain(await house.portal_tells(talk.portal_id, long, answered(talk, "b", bitrix_message_id=71)))
+
+
+async def confirmed(house: House, talk: Conversation) -> list[tuple[int | None, list[str]]]:
+    """What the portal is told: its message, and WhatsApp's ids."""
+    told: list[Parcel] = []
+    confirm = house.bitrix24.confirm
+
+    async def listening(parcels: Call) -> object:
+        told.extend(parcels)
+        return await confirm(parcels)
+
+    house.bitrix24.confirm = listening  # type: ignore[method-assign, assignment]
+    await house.drain(lane_to_bitrix24(talk.portal_id))
+    house.bitrix24.confirm = confirm  # type: ignore[method-assign]
+    return [(parcel.bitrix_message_id, to_delivery(parcel)["message"]["id"]) for parcel in told]  # type: ignore[index]
+
+
+async def test_each_confirmation_names_all_parts(house: House, channel: Channel, talk: Conversation) -> None:
+    await two_parts(house, talk)
+    await house.drain(lane_to_whatsapp(channel))
+    assert await confirmed(house, talk) == [
+        (70, ["wamid.1", "wamid.2"]),
+        (70, ["wamid.1", "wamid.2"]),
+        (71, ["wamid.3"]),
+    ]
+
+
+@pytest.mark.parametrize("state", ["pending", "sending", "verifying"])
+async def test_nothing_is_confirmed_while_a_part_is_on_its_way(
+    house: House, channel: Channel, talk: Conversation, state: str
+) -> None:
+    await two_parts(house, talk)
+    await house.drain(lane_to_whatsapp(channel))
+    await house.ledger.run(
+        "UPDATE message SET state = $1, due_at = now() + interval '1 hour', confirm_due_at = NULL WHERE part = 1", state
+    )
+    assert await confirmed(house, talk) == [(71, ["wamid.3"])]
+    await house.ledger.run("UPDATE message SET state = 'dead', whatsapp_id = NULL WHERE part = 1")
+    assert await confirmed(house, talk) == [(70, ["wamid.1"])]
