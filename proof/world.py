@@ -75,6 +75,7 @@ class World:
     servers: Servers = field(init=False)
     sim_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
+    files_port: int = field(default_factory=free_port)  # of a server of the admin's own, which a test may stand in for
     admin_key: str = ""
     workers: list[Child] = field(default_factory=list)
     gateway: Child | None = None
@@ -129,6 +130,7 @@ class World:
                 "META_VERIFY_TOKEN": "demo-verify-token",
                 "META_GRAPH_URL": f"{self.sim}/meta",
                 "MEDIA_PRIVATE_NETWORKS": "127.0.0.1/32",
+                "MEDIA_LINK_ORIGINS": f"http://127.0.0.1:{self.files_port}",
                 "BITRIX_OAUTH_URL": f"{self.sim}/bitrix24/oauth/token/",
                 "SIM_PORT": str(self.sim_port),
                 "GATEWAY_URL": self.url,

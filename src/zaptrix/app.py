@@ -43,6 +43,7 @@ from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants import Tenants
+from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.ids import PortalId
@@ -109,6 +110,7 @@ class App:
     portal_client: PortalClient
     media: MediaRoom
     files: Files
+    uploads: Uploads
 
 
 @asynccontextmanager
@@ -160,8 +162,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     database, redis, session, clock, media = opened
     box, hits = SecretBox(settings.encryption_keys), Hits(redis)
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
-    bells = Bells(redis, clock.now)
-    directory = Directory(database, box)
+    bells, directory = Bells(redis, clock.now), Directory(database, box)
     pace, timeout_s = RedisPace(redis), settings.bitrix_timeout_s
     vault = StoredTokens(database, box)
     token_cache = _token_cache(settings, redis, hits, box)
@@ -215,6 +216,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         portal_client=portal_client,
         media=media,
         files=_files(settings, database, directory, graph, PortalDisk(portal_client), media, bells, clock),
+        uploads=Uploads(media, settings.media_link_origins, clock.now),
     )
 
 

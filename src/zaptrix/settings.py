@@ -127,6 +127,13 @@ def _fernet_keys() -> Kind:
     return Kind(read, "the output of: zaptrix new-encryption-key", secret=True)
 
 
+def _origins() -> Kind:
+    def read(raw: str) -> tuple[str, ...]:
+        return tuple(str(_url("https://files.example.com", *_HTTP).read(part)).rstrip("/") for part in _split(raw))
+
+    return Kind(read, "https://files.example.com:8443")
+
+
 def _networks() -> Kind:
     def read(raw: str) -> tuple[Network, ...]:
         try:
@@ -177,8 +184,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a message waits for its file, before a line says that it is on its way."""
     media_timeout_s: Annotated[float, _seconds(1, 3600, 300)] = 300.0
     """How long one file may take to come."""
+    media_link_origins: Annotated[tuple[str, ...], _origins()] = ()
+    """Servers of our own that an API caller's `link` may name beside public https addresses."""
     media_private_networks: Annotated[tuple[Network, ...], _networks()] = ()
-    """Networks of our own in which a portal or META_GRAPH_URL may be; nothing else is ever fetched from there."""
+    """Networks of our own in which a portal, META_GRAPH_URL or MEDIA_LINK_ORIGINS may be; nothing else is ever fetched
+    from there."""
     event_retention_days: Annotated[int, _whole(1, 3650, 30)] = 30
 
     # Logs and metrics

@@ -3,6 +3,7 @@
 https://apidocs.bitrix24.com/api-reference/imopenlines/index.html
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from zaptrix_sim import bitrix_crm_book as book
@@ -230,9 +231,12 @@ class Chats:
         self._engine.chat_changed(chat)
         return message
 
-    def note(self, portal: Portal, chat: Chat, text: str, user_id: int) -> ChatMessage:
-        """A text for the operators' eyes only."""
+    def note(
+        self, portal: Portal, chat: Chat, text: str, user_id: int, attach: Iterable[dict[str, Any]] = ()
+    ) -> ChatMessage:
+        """A text for the operators' eyes only, with what is attached below it."""
         message = self._append(portal, chat, text, author="system", author_id=user_id, name="")
+        message.attach = list(attach)
         self._engine.record(Noticed((portal.key, chat.id)))
         self._engine.chat_changed(chat)
         return message

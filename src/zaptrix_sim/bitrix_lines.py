@@ -3,6 +3,7 @@
 https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/index.html
 """
 
+import json
 from typing import Any, Final
 
 from zaptrix_sim.bitrix_call import Call, Method, is_yes
@@ -13,6 +14,7 @@ from zaptrix_sim.world import Chat, ChatMessage, Line, Portal, Session, StoredFi
 
 LIST_MAX: Final = 200
 LIST_DEFAULT: Final = 50
+ATTACH_BYTES_MAX: Final = 30 * 1024
 
 
 async def config_list(call: Call) -> Any:
@@ -144,12 +146,29 @@ async def message_add(call: Call) -> Any:
         raise refusal("ACCESS_ERROR", 403)
     if len(text) > TEXT_MAX:
         text = text[:TEXT_MAX] + " (...)"
+    attach = _attach(call.get("ATTACH"))
     system = is_yes(call.get("SYSTEM"))
     if system or is_yes(call.get("SKIP_CONNECTOR")):
         shown = f"[b]Zaptrix[/b]\n{text}" if system else text
-        return call.chats.note(call.portal, chat, shown, 0 if system else call.token.user_id).id
+        return call.chats.note(call.portal, chat, shown, 0 if system else call.token.user_id, attach).id
     author = f"User {call.token.user_id}"
     return call.chats.operator_writes(call.portal, chat, text, author, tell=not call.silent).id
+
+
+def _attach(value: Any) -> list[dict[str, Any]]:
+    """Blocks below a text. https://apidocs.bitrix24.com/api-reference/chats/messages/attachments/index.html"""
+    blocks = value.get("BLOCKS") if isinstance(value, dict) else value
+    if not blocks:
+        return []
+    if len(json.dumps(value)) > ATTACH_BYTES_MAX:
+        raise refusal("ATTACH_OVERSIZE")
+    if not isinstance(blocks, list) or not all(isinstance(one, dict) for one in blocks):
+        raise refusal("ATTACH_ERROR")
+    for block in blocks:
+        for entry in [*block.get("IMAGE", []), *block.get("FILE", [])]:
+            if not isinstance(entry, dict) or not str(entry.get("LINK") or "").startswith(("http://", "https://")):
+                raise refusal("ATTACH_ERROR")
+    return blocks
 
 
 METHODS: Final[dict[str, Method]] = {

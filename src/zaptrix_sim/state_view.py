@@ -139,6 +139,7 @@ def _chat_message(message: ChatMessage) -> dict[str, Any]:
         "connector_mids": message.mids,
         "files": [told(file) for file in message.files],
         "deleted": message.deleted,
+        "attach": message.attach,
     }
 
 

@@ -14,7 +14,7 @@ from zaptrix_sim.limits import Bucket, OperatingTime
 PAIR_RATE = 1 / 6
 PAIR_BURST = 45
 
-SHAPE = 4
+SHAPE = 5
 """Of the classes below. A world that was kept under another one is set aside: it lacks what they have now."""
 
 
@@ -160,6 +160,7 @@ class ChatMessage:
     hidden: bool = False
     deleted: bool = False
     files: list[StoredFile] = field(default_factory=list)
+    attach: list[dict[str, Any]] = field(default_factory=list)  # blocks below the text, as they came
 
 
 @dataclass(slots=True, kw_only=True)

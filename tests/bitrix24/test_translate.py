@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.bitrix24.builders import a_customer, a_parcel, an_event, in_chat
 from tests.bitrix24.test_webhook import CHAT, an_item, messages
@@ -15,7 +16,9 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import ConnectorLost, DialogStarted, Ignored, OperatorMessage, Routed, Unroutable
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.core.message import Media, MediaKind, Notice, Words
+from zaptrix.core.interactive import Choice, Choices
+from zaptrix.core.media import Attachment, AttachmentState, Blob
+from zaptrix.core.message import Interactive, Media, MediaKind, Notice, Words
 from zaptrix.core.text import Mark, Span, Text, plain_text
 
 FILES = [
@@ -209,3 +212,24 @@ def test_a_notice_is_kept_out_of_whatsapp_and_no_tag_in_it_acts() -> None:
         "SYSTEM": "Y",
         "SKIP_CONNECTOR": "Y",
     }
+
+
+@pytest.mark.parametrize(
+    ("type_", "attached"),
+    [
+        ("image/png", {"IMAGE": [{"NAME": "a.png", "LINK": "https://gw.example/media/1"}]}),
+        ("application/pdf", {"FILE": [{"NAME": "a.png", "LINK": "https://gw.example/media/1", "SIZE": 3}]}),
+    ],
+)
+def test_a_line_that_shows_a_message_has_its_file_below(type_: str, attached: dict[str, Any]) -> None:
+    about = Interactive(
+        body=plain_text("[b]?[/b]"),
+        ask=Choices((Choice(id="y", title="Sim"),)),
+        file=Media(kind=MediaKind.IMAGE, source="", name="a.png"),
+    )
+    notice = Notice("sent_by_api", about=about, about_id=7)
+    blob = Blob(key="k", size=3, sha256="0", type=type_, name="a.png")
+    file = Attachment(state=AttachmentState.READY, blob=blob, address="https://gw.example/media/1")
+    told = to_notice(replace(a_parcel(content=notice), attachment=file), notice, 1767)
+    assert told["MESSAGE"] == ("Enviado ao cliente pela integração:\n[imagem] a.png\n[\u200bb]?[\u200b/b]\n🔘 Sim")
+    assert told["ATTACH"] == [attached]

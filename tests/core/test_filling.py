@@ -3,7 +3,8 @@
 import pytest
 
 from tests.core.templates import AUTHENTICATION, BUTTONS, CAROUSEL, NAMED, OFFER, a_definition
-from zaptrix.core.filling import WORDS, DoesNotFit, fill
+from zaptrix.core.filling import fill
+from zaptrix.core.misfit import WORDS, DoesNotFit
 from zaptrix.core.portal import Locale
 from zaptrix.core.template import (
     Button,

@@ -10,6 +10,7 @@ import pytest_asyncio
 from proof.world import Tenant, World, eventually
 from tests.flows.memory import MIB, bounded
 from tests.flows.test_files import JPEG, PDF, attached, got, opened, shown
+from tests.flows.test_outbound_kinds import send_form
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -103,3 +104,21 @@ async def test_the_largest_files_cross_both_ways_at_once_and_cost_little_memory(
         ("planta.pdf", "document", 100 * MIB),
         ("obra.mp4", "video", 16 * MIB),
     ]
+
+
+async def test_an_upload_of_100_mb_goes_through_the_gateway_in_parts(world: World) -> None:
+    tenant = await warmed(world)
+    await send_form(tenant, "document", PDF, "b.pdf")
+    await got(tenant, 2)
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield PDF
+        for _ in range(100):
+            yield bytes(MIB - len(PDF) // 100 - 1)
+
+    assert world.gateway is not None
+    with bounded([world.gateway, *world.workers], GROWTH_MAX):
+        await send_form(tenant, "document", parts(), "planta.pdf")
+        arrived = await files_in(tenant, on_phone, 3)
+    assert arrived[2][:2] == ("planta.pdf", "document")
+    assert arrived[2][2] == 100 * (MIB - len(PDF) // 100 - 1) + len(PDF)

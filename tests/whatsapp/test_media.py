@@ -17,6 +17,7 @@ from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailabl
 from zaptrix.core.message import MediaKind
 from zaptrix.media.fetch import Allowed, Fetcher, Origin
 from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.outgoing import media_message
 from zaptrix.whatsapp.shapes import MediaToSend
 from zaptrix_sim.settings import Options
 
@@ -110,7 +111,7 @@ async def test_an_uploaded_file_reaches_the_phone(
     content = PICTURE * 300
     media_id = await bench.upload(content, type_, name)
     media = MediaToSend(kind, media_id, caption, name, voice=True)
-    sent = await bench.graph.send_media(a_channel(), a_conversation(), media, "m1", "r")
+    sent = await bench.graph.send(a_channel(), a_conversation(), media_message(media), "m1", "r")
     state = await bench.stage.control("GET", "state")
     (got,) = [one for phone in state["phones"] for one in phone["messages"] if one["id"] == sent.whatsapp_id]
     assert got["text"] == caption

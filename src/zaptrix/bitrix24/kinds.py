@@ -1,4 +1,5 @@
-"""What a customer said, as the operator reads it: quotes, marks and every kind without words of its own. Pure.
+"""What customers and programs said, as the operator reads it: quotes, marks and every kind without words of its own.
+Pure.
 
 An open line takes text alone, so a place is a link to a map, a reaction a line that names what it is about.
 https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from zaptrix.core.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
 from zaptrix.core.kinds import (
     NO_MARKS,
     Answer,
@@ -31,7 +33,7 @@ from zaptrix.core.kinds import (
     Unsupported,
 )
 from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
-from zaptrix.core.message import Media, Said, Words, kind_of
+from zaptrix.core.message import Interactive, Media, Said, Words, kind_of
 from zaptrix.core.phrases import PHRASES, phrase
 from zaptrix.core.portal import Locale
 from zaptrix.core.referral import Referral
@@ -110,6 +112,48 @@ def _media(content: Media, locale: Locale) -> Lines:
     if content.caption:
         spans += [Span(" · " if content.name else " "), *content.caption.spans]
     return [spans]
+
+
+def _interactive(content: Interactive, locale: Locale) -> Lines:
+    """What the customer sees, from the top to what can be pressed."""
+    lines: Lines = [[Span(content.header, (Mark.BOLD,))]] if content.header else []
+    lines += _media(content.file, locale) if content.file else []
+    lines.append(list(content.body.spans))
+    lines += [[Span(content.footer, (Mark.ITALIC,))]] if content.footer else []
+    return [*lines, *_ASKED[type(content.ask)](content.ask, locale)]
+
+
+def _choices(ask: Choices, _locale: Locale) -> Lines:
+    return [_line("🔘 ", choice.title) for choice in ask.choices]
+
+
+def _menu(ask: Menu, _locale: Locale) -> Lines:
+    lines = [_line("📋 ", ask.label)]
+    for section in ask.sections:
+        lines += [[Span(section.title, (Mark.BOLD,))]] if section.title else []
+        lines += [_line("• ", row.title, f" — {row.description}" if row.description else None) for row in section.rows]
+    return lines
+
+
+def _link(ask: Link, _locale: Locale) -> Lines:
+    return [_line("🔗 ", ask.label, ": ", ask.url)]
+
+
+def _place_wanted(_ask: PlaceWanted, locale: Locale) -> Lines:
+    return [_line("📍 ", phrase("place_wanted", locale))]
+
+
+def _form(ask: Form, locale: Locale) -> Lines:
+    return [_line("📝 ", phrase("form", locale), ": ", ask.label)]
+
+
+_ASKED: dict[type[Ask], Callable[[Any, Locale], Lines]] = {
+    Choices: _choices,
+    Menu: _menu,
+    Link: _link,
+    PlaceWanted: _place_wanted,
+    Form: _form,
+}
 
 
 def _location(content: Location, locale: Locale) -> Lines:
@@ -222,6 +266,7 @@ def _unknown(_content: Unknown, locale: Locale) -> Lines:
 _SHOWN: dict[type[Any], Callable[[Any, Locale], Lines]] = {
     Words: _words,
     Media: _media,
+    Interactive: _interactive,
     Location: _location,
     Cards: _cards,
     Reply: _reply,

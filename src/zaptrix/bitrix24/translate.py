@@ -159,12 +159,31 @@ def to_notice(parcel: Parcel, notice: Notice, chat_id: int) -> dict[str, object]
         "MESSAGE": notice_line(parcel, notice),
         "SYSTEM": "Y",
         "SKIP_CONNECTOR": "Y",
+        **_attached(parcel),
     }
 
 
 def notice_line(parcel: Parcel, notice: Notice) -> str:
-    """The notice in the portal's language."""
-    return to_bbcode(plain_text(notice_text(notice.code, notice.params, parcel.portal.locale)))
+    """The notice in the portal's language, with the message that it shows."""
+    locale = parcel.portal.locale
+    if notice.about is None:
+        return to_bbcode(plain_text(notice_text(notice.code, notice.params, locale)))
+    lead = notice_text(notice.code, {**notice.params, "text": ""}, locale).rstrip()
+    return to_bbcode(rich_text([Span(f"{lead}\n"), *shown(notice.about, locale).spans]))
+
+
+def _attached(parcel: Parcel) -> dict[str, object]:
+    """The file of the message that a line shows: a picture as one, everything else as something to fetch.
+
+    https://apidocs.bitrix24.com/api-reference/chats/messages/attachments/index.html
+    """
+    file = parcel.attachment
+    if file is None or file.blob is None:
+        return {}
+    named: dict[str, object] = {"NAME": file.blob.name, "LINK": file.address}
+    if file.blob.type.startswith("image/"):
+        return {"ATTACH": [{"IMAGE": [named]}]}
+    return {"ATTACH": [{"FILE": [named | {"SIZE": file.blob.size}]}]}
 
 
 def chat_of(parcel: Parcel) -> int | None:

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from zaptrix.core.ids import MessageId
 from zaptrix.core.media import Attachment
-from zaptrix.core.message import Media
+from zaptrix.core.message import Media, Notice, Origin, file_of
 from zaptrix.core.parcel import Parcel
 from zaptrix.store import files
 from zaptrix.store.database import Database
@@ -32,14 +33,15 @@ class Attachments:
 
     async def attach(self, parcels: Sequence[Parcel]) -> list[Parcel]:
         """Raises StoreUnavailable."""
-        ids = [parcel.message_id for parcel in parcels if isinstance(parcel.content, Media)]
-        if not ids:
+        named = {parcel.message_id: id_ for parcel in parcels if (id_ := _named(parcel))}
+        if not named:
             return list(parcels)
+        promisable = [parcel.message_id for parcel in parcels if _may_be_promised(parcel)]
         async with self._database.connection() as connection:
-            found = await files.attachments(connection, ids)
+            found = await files.attachments(connection, list(named.values()), promisable)
         return [
-            replace(parcel, attachment=self._addressed(found[parcel.message_id]))
-            if parcel.message_id in found
+            replace(parcel, attachment=self._addressed(found[id_]))
+            if (id_ := named.get(parcel.message_id)) in found
             else parcel
             for parcel in parcels
         ]
@@ -49,3 +51,17 @@ class Attachments:
             return attachment
         until = self._now() + timedelta(seconds=self._good_s)
         return replace(attachment, address=self._addresses.address(attachment.blob.key, attachment.blob.name, until))
+
+
+def _named(parcel: Parcel) -> MessageId | None:
+    """Under which message the file stands that goes with `parcel`: its own, or that of the message which it shows."""
+    content = parcel.content
+    if isinstance(content, Notice):
+        shows = content.about is not None and file_of(content.about) is not None
+        return MessageId(content.about_id) if shows and content.about_id is not None else None
+    return parcel.message_id if file_of(content) else None
+
+
+def _may_be_promised(parcel: Parcel) -> bool:
+    """People's files are: they would wonder. A program's message goes whole, as it was asked for."""
+    return isinstance(parcel.content, Media) and parcel.origin is not Origin.API

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from zaptrix import __version__
 from zaptrix.bridge.directory import Directory, Tenant
@@ -18,13 +19,14 @@ from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailabl
 from zaptrix.core.ids import AttemptId, PortalId
 from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.media import Blob, fitting_name, way_of
-from zaptrix.core.message import Direction, Media, MediaKind, Notice
+from zaptrix.core.media import AS_DOCUMENT, Blob, fitting_name, way_of
+from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin
 from zaptrix.core.ports import PortalFiles
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.core.text import Text
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge, Written
-from zaptrix.media.fetch import Allowed, Origin
+from zaptrix.media.fetch import Allowed
+from zaptrix.media.fetch import Origin as Server
 from zaptrix.media.room import MediaRoom
 from zaptrix.media.sniff import type_of
 from zaptrix.media.voice import can_become_voice, is_voice, voice_of
@@ -39,7 +41,7 @@ from zaptrix.whatsapp.shapes import MEDIA_DOMAINS, takes_caption
 log = structlog.get_logger(__name__)
 
 # Portals serve files to browsers; some firewalls before them turn away what does not look like one.
-_BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
+BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
 _KEY_AGAIN_S = 60.0  # a bad key is looked at again so often
 _GONE_TRIES = 3
 
@@ -83,7 +85,7 @@ class Files:
         self._rules = rules
         self._now = now
         self._typing = Typing(database, directory, graph)
-        self._meta = Allowed(origins=(Origin.of(rules.graph_url),), domains=MEDIA_DOMAINS)
+        self._meta = Allowed(origins=(Server.of(rules.graph_url),), domains=MEDIA_DOMAINS)
 
     async def claim(self, attempt_id: AttemptId, limit: int, busy: Sequence[PortalId]) -> list[Wanted]:
         """Files that are due. Raises StoreUnavailable."""
@@ -139,7 +141,7 @@ class Files:
     async def _finish(self, wanted: Wanted, ready: Ready) -> None:
         async with self._database.transaction() as connection:
             ended = await files.ready(connection, wanted, ready.blob, ready.sent_as, ready.media_id)
-            if ended and ended.promised:
+            if ended and ended.promised and wanted.alone:
                 await self._follow(connection, wanted)
             elif ended:
                 await files.hasten(connection, wanted.message_id)
@@ -164,7 +166,7 @@ class Files:
     async def _follow(connection: Connection, wanted: Wanted) -> None:
         """A message of its own, behind what was said meanwhile. The words that came with it went with the line."""
         talk = (await conversations.by_ids(connection, [wanted.conversation_id]))[wanted.conversation_id]
-        content = msgspec.structs.replace(wanted.media, caption=Text(), marks=NO_MARKS)
+        content = replace(wanted.media, caption=Text(), marks=NO_MARKS)
         later = await messages.insert(
             connection,
             [
@@ -190,8 +192,36 @@ class Files:
             raise Refused("file_too_large", str(limits.MEDIA_BYTES_MAX), notice="file_too_large")
         if wanted.direction is Direction.INBOUND:
             return Ready(blob=await self._from_meta(tenant, wanted.media))
+        if wanted.origin is Origin.API:
+            return await self._of_api(tenant, wanted)
         blob = await self._from_portal(tenant, wanted.media)
         return await self._for_whatsapp(tenant, wanted.media, blob)
+
+    async def _of_api(self, tenant: Tenant, wanted: Wanted) -> Ready:
+        """As the caller asked for it: its kind and its size were judged when it came."""
+        media = wanted.media
+        if wanted.media_id is not None:
+            # It goes by its id; its bytes are for the operator, who is to see what the customer got.
+            blob = await self._from_meta(tenant, media)
+            return Ready(blob=replace(blob, voice=media.voice), sent_as=media.kind, media_id=wanted.media_id)
+        assert wanted.blob is not None
+        blob = await self._as_voice(media, wanted.blob) if media.voice else wanted.blob
+        if not wanted.alone or media.kind is not MediaKind.DOCUMENT:
+            return Ready(blob=blob, sent_as=media.kind, media_id=await self._uploaded(tenant, blob))
+        return await self._for_whatsapp(tenant, media, blob, send_as=media.kind)
+
+    async def _as_voice(self, media: Media, blob: Blob) -> Blob:
+        """The recording in the one form of a voice note, turned into it where it has to be."""
+        head = await self._head(blob.key)
+        if is_voice(blob.type, head):
+            return replace(blob, voice=True)
+        voice = await self._keep(voice_of(self._room.blobs, blob.key, blob.type))
+        if not voice.size:
+            raise Refused("no_voice_note", "it cannot be made a voice note")
+        return replace(_blob(voice, media, told=None), voice=True)
+
+    async def _head(self, key: str) -> bytes:
+        return b"".join([part async for part in self._room.blobs.read(key, 0, limits.MEDIA_HEAD_BYTES)])
 
     async def _from_meta(self, tenant: Tenant, media: Media) -> Blob:
         source = await self._graph.media_source(tenant.channel, media.source)
@@ -211,25 +241,25 @@ class Files:
             written = await self._portals_own(tenant, fresh)
         blob = _blob(written, media, told=media.mime)
         if not can_become_voice(blob.type, written.head):
-            return msgspec.structs.replace(blob, voice=is_voice(blob.type, written.head))
+            return replace(blob, voice=is_voice(blob.type, written.head))
         voice = await self._keep(voice_of(self._room.blobs, blob.key, blob.type))
         if not voice.size:
             return blob
         await self._room.blobs.delete([written.key])
-        return msgspec.structs.replace(_blob(voice, media, told=None), voice=True)
+        return replace(_blob(voice, media, told=None), voice=True)
 
     async def _portals_own(self, tenant: Tenant, address: str) -> Written:
-        origins = {Origin.of(url) for url in (tenant.portal.portal_url, tenant.portal.client_endpoint) if url}
+        origins = {Server.of(url) for url in (tenant.portal.portal_url, tenant.portal.client_endpoint) if url}
         async with self._room.fetcher.open(
-            address, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=_BROWSER
+            address, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=BROWSER
         ) as arriving:
             return await self._keep(arriving.parts)
 
     async def _keep(self, parts: AsyncIterator[bytes]) -> Written:
         return await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)
 
-    async def _for_whatsapp(self, tenant: Tenant, media: Media, blob: Blob) -> Ready:
-        way = way_of(blob, sticker=media.kind is MediaKind.STICKER)
+    async def _for_whatsapp(self, tenant: Tenant, media: Media, blob: Blob, send_as: MediaKind | None = None) -> Ready:
+        way = AS_DOCUMENT if send_as else way_of(blob, sticker=media.kind is MediaKind.STICKER)
         if way is None or not blob.size:
             raise Refused("file_too_large" if blob.size else "file_empty", notice="file_too_large")
         # A sound has no caption, and no word may be lost: with one it goes as a document.
@@ -271,6 +301,11 @@ _WORDS = {
 }
 
 
+def fallback_name(kind: MediaKind) -> str:
+    """What a file is called that nobody named."""
+    return _WORDS[kind]
+
+
 def _blob(written: Written, media: Media, *, told: str | None) -> Blob:
     type_ = type_of(written.head, told=told, name=media.name)
     return Blob(
@@ -278,7 +313,7 @@ def _blob(written: Written, media: Media, *, told: str | None) -> Blob:
         size=written.size,
         sha256=written.sha256,
         type=type_,
-        name=fitting_name(media.name, type_, fallback=_WORDS[media.kind]),
+        name=fitting_name(media.name, type_, fallback=fallback_name(media.kind)),
     )
 
 

@@ -8,7 +8,8 @@ from datetime import datetime
 import msgspec
 
 from zaptrix.core.ids import ConversationId, MessageId
-from zaptrix.core.message import Direction, Notice, Origin
+from zaptrix.core.message import Content, Direction, Notice, Origin, Words, shown
+from zaptrix.core.template import Template
 from zaptrix.store import conversations, messages
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
@@ -47,3 +48,17 @@ async def say(connection: Connection, lines: Sequence[Line]) -> None:
     said = [(line.about, notice_id) for line, notice_id in zip(told, ids, strict=True) if line.about is not None]
     if said:
         await messages.said_of(connection, said)
+
+
+def sent_by_api(message_id: MessageId, content: Content) -> Notice | None:
+    """What a program has sent, for the operator to see: words as they are, everything else as the chat shows it."""
+    match content:
+        case Notice():
+            return None
+        case Template():
+            text = shown(content)
+            return Notice("sent_by_api", {"text": text}) if text else None
+        case Words(text=words) if content.marks.quote is None:
+            return Notice("sent_by_api", {"text": words.plain}) if words else None
+        case _:
+            return Notice("sent_by_api", about=content, about_id=message_id)

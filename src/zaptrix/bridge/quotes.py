@@ -19,10 +19,11 @@ def quoted(content: Said, talk: ConversationId, wamid: Wamid | None, known: Mapp
     found = known.get(wamid) if wamid else None
     if quote is None or found is None or found.conversation_id != talk:
         return content
-    return with_quote(content, _told(quote, found))
+    return with_quote(content, told_of(quote, found))
 
 
-def _told(quote: Quote, found: Quotable) -> Quote:
+def told_of(quote: Quote, found: Quotable) -> Quote:
+    """`quote`, with what the ledger knows of the message that it names."""
     # One more than is shown tells that there is more.
     gist = gist_of(found.content)[: QUOTE_CHARACTERS_MAX + 1]
     ours = found.direction is Direction.OUTBOUND

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import OPEN_STATES, Notice, Origin, State, shown
+from zaptrix.core.message import OPEN_STATES, Notice, Origin, State
 from zaptrix.core.states import advance
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
@@ -92,8 +92,7 @@ async def _tell(connection: Connection, advances: Sequence[Advance], standings: 
     proven = {step.id: step for step in advances if step.state is not State.DEAD}
     to_show = [id_ for id_ in proven if standings[id_].origin is Origin.API and standings[id_].state in OPEN_STATES]
     for message_id, content in (await messages.contents(connection, to_show)).items():
-        if text := shown(content):
-            notice = Notice("sent_by_api", {"text": text})
+        if notice := sent_by_api(message_id, content):
             said.append(Line(standings[message_id].conversation_id, notice, proven[message_id].at))
     await say(connection, said)
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
+from zaptrix.bridge.quotes import told_of
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.identity import choose
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
+from zaptrix.core.kinds import Quote
 from zaptrix.core.lanes import meta_lane
-from zaptrix.core.message import Content, Direction, Origin
+from zaptrix.core.media import Blob
+from zaptrix.core.message import Content, Direction, Notice, Origin, with_quote
 from zaptrix.core.portal import Channel
 from zaptrix.core.recipient import parse_recipient
+from zaptrix.core.template import Template
 from zaptrix.queues.bells import Bells
-from zaptrix.store import channels, conversations, idempotency, messages, views
+from zaptrix.store import channels, conversations, files, idempotency, messages, views
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.database import Connection, Database, StoreRefused
 from zaptrix.store.messages import NewMessage
@@ -32,6 +38,22 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     channel_id: ChannelId | None = None
     to: str | None = None
     conversation_id: ConversationId | None = None
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The message that another one answers or reacts to. `field` is what the caller named it by; `days_max`, how old
+    WhatsApp lets it be."""
+
+    message_id: MessageId
+    field: str = "reply_to"
+    days_max: int | None = None
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A message's file, which is in the house, or at Meta under `media_id`."""
+
+    blob: Blob | None = None
+    media_id: str | None = None
 
 
 class Once(msgspec.Struct, frozen=True):
@@ -75,6 +97,14 @@ class KeyReused(Exception):
     """The idempotency key was used for something else."""
 
 
+class _Draft(NamedTuple):
+    """What is to be written: the content, what it answers, and its file."""
+
+    content: Content
+    answered: Answered | None
+    held: Held | None
+
+
 class Sender:
     """Writes API callers' messages into the ledger."""
 
@@ -84,17 +114,25 @@ class Sender:
         self._now = now
 
     async def send(
-        self, caller: ApiKey, target: Target, content: Content, *, once: Once | None, request_id: str
+        self,
+        caller: ApiKey,
+        target: Target,
+        content: Content,
+        *,
+        once: Once | None,
+        request_id: str,
+        answered: Answered | None = None,
+        held: Held | None = None,
     ) -> Queued:
-        """Queue `content`; the same idempotency key gives the same message.
+        """Queue `content`; the same idempotency key gives the same message. `held` is the file that it carries.
 
         Raises NoSuchTarget, BadTarget, KeyReused, StoreUnavailable.
         """
         try:
-            queued = await self._write(caller, target, content, once, request_id)
+            queued = await self._write(caller, target, _Draft(content, answered, held), once, request_id)
         except StoreRefused:
             # The customer's conversation was made by somebody else at the same moment: now it is there to be found.
-            queued = await self._write(caller, target, content, once, request_id)
+            queued = await self._write(caller, target, _Draft(content, answered, held), once, request_id)
         if not queued.replayed:
             self._bells.ring_soon([meta_lane(queued.channel_id)])
             log.info("queued", message_id=queued.message_id, conversation_id=str(queued.conversation_id))
@@ -115,9 +153,7 @@ class Sender:
                 channel_id = target.channel_id
             return await _channel(connection, caller, channel_id)
 
-    async def _write(
-        self, caller: ApiKey, target: Target, content: Content, once: Once | None, request_id: str
-    ) -> Queued:
+    async def _write(self, caller: ApiKey, target: Target, draft: _Draft, once: Once | None, request_id: str) -> Queued:
         async with self._database.transaction() as connection:
             if once and (before := await self._before(connection, caller, once)):
                 return before
@@ -126,15 +162,40 @@ class Sender:
                 conversation=talk,
                 direction=Direction.OUTBOUND,
                 origin=Origin.API,
-                content=content,
+                content=await self._answering(connection, talk, draft),
                 request_id=request_id,
                 written_at=self._now(),
             )
             (message_id,) = await messages.insert(connection, [row])
+            if held := draft.held:
+                wait_s = limits.OUTAGE_S_MAX
+                await files.want_held(connection, message_id, blob=held.blob, media_id=held.media_id, wait_s=wait_s)
             await conversations.touch(connection, [talk.id])
             if once:
                 await idempotency.remember(connection, caller.id, once.key, once.fingerprint, message_id)
         return _queued(message_id, talk)
+
+    async def talk_of(self, caller: ApiKey, answered: Answered) -> ConversationId:
+        """The conversation that a message stands in. Raises NoSuchTarget, StoreUnavailable."""
+        async with self._database.connection() as connection:
+            found = await messages.spoken(connection, answered.message_id)
+        if found is None or not _may_touch(caller, found.portal_id):
+            raise NoSuchTarget(answered.field)
+        return found.quotable.conversation_id
+
+    async def _answering(self, connection: Connection, talk: Conversation, draft: _Draft) -> Content:
+        """The content with what it answers beside it. Raises BadTarget."""
+        answered = draft.answered
+        if answered is None or isinstance(draft.content, Template | Notice):
+            return draft.content
+        found = await messages.spoken(connection, answered.message_id)
+        if found is None or found.quotable.conversation_id != talk.id:
+            raise BadTarget(answered.field, "is no message of this conversation")
+        if found.whatsapp_id is None:
+            raise BadTarget(answered.field, "is not on WhatsApp, or not yet")
+        if answered.days_max and self._now() - found.written_at > timedelta(days=answered.days_max):
+            raise BadTarget(answered.field, f"is older than {answered.days_max} days")
+        return with_quote(draft.content, told_of(Quote(whatsapp_id=found.whatsapp_id), found.quotable))
 
     async def _before(self, connection: Connection, caller: ApiKey, once: Once) -> Queued | None:
         """What this key was used for. Whoever else uses it right now waits for us, or we for them."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Notice, Origin, Side, State, shown
+from zaptrix.core.message import Direction, Notice, Origin, Side, State
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
@@ -195,8 +195,11 @@ def _failure(judged: Judged) -> Failure | None:
 def _notice(judged: Judged) -> Line | None:
     """What the operator is to be told in the chat. Not of notices: one that cannot be shown tells nobody anything."""
     parcel, verdict, about = judged.parcel, judged.verdict, None
-    if isinstance(verdict, Sent) and parcel.origin is Origin.API and (text := shown(parcel.content)):
-        notice = Notice("sent_by_api", {"text": text})
+    if isinstance(verdict, Sent) and parcel.origin is Origin.API:
+        shown = sent_by_api(parcel.message_id, parcel.content)
+        if shown is None:
+            return None
+        notice = shown
     elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment:
         notice = Notice("file_not_shown", {"address": parcel.attachment.address})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:

@@ -18,7 +18,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.message import Direction
+from zaptrix.core.message import Origin
 from zaptrix.store import answers
 from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.files import Wanted
@@ -39,8 +39,9 @@ class Typing:
 
     @asynccontextmanager
     async def during(self, wanted: Wanted) -> AsyncIterator[None]:
-        """Show it, as long as this takes, when it is for a customer and takes more than a moment."""
-        if wanted.direction is Direction.INBOUND:
+        """Show it, as long as this takes, when an operator's is for a customer and takes more than a moment. A program
+        has read nothing, and blue ticks come with it."""
+        if wanted.origin is not Origin.OPERATOR:
             yield
             return
         showing = asyncio.create_task(self._show(wanted))

@@ -137,6 +137,11 @@ _NO_CHANNEL = Both(
     "The channel was deleted while the file was on its way. Nothing to do.",
 )
 
+_FILE_UNDER_WAY = Both(
+    "A mensagem espera pelo seu arquivo, que está sendo preparado. Nada a fazer.",
+    "The message waits for its file, which is being made ready. Nothing to do.",
+)
+
 # What fetching, keeping and uploading a file can end in.
 FILES: tuple[Rule, ...] = (
     Rule(("forbidden_address", "too_many_redirects"), Kind.REFUSED, _FILE_ADDRESS, "file_address"),
@@ -148,6 +153,8 @@ FILES: tuple[Rule, ...] = (
     Rule(("file_too_large", "file_empty"), Kind.REFUSED, _CONTENT, "file_too_large"),
     Rule(("file_failed",), Kind.UNEXPECTED, UNKNOWN_FIX),
     Rule(("no_channel",), Kind.REFUSED, _NO_CHANNEL),
+    Rule(("no_voice_note",), Kind.REFUSED, _CONTENT),
+    Rule(("file_under_way",), Kind.TOO_FAST, _FILE_UNDER_WAY),
 )
 
 OWN: tuple[Rule, ...] = (

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from zaptrix.core import limits
-from zaptrix.core.portal import Locale
+from zaptrix.core.misfit import Misfits
 from zaptrix.core.template import (
     APPROVED,
     AUTHENTICATION,
@@ -37,50 +37,6 @@ from zaptrix.core.template import (
     variables,
 )
 
-_PT, _EN = Locale.PT_BR, Locale.EN
-
-WORDS: dict[str, dict[Locale, str]] = {
-    "not_approved": {_PT: "o modelo está {status}: só um aprovado pode ser enviado",
-                     _EN: "the template is {status}: only an approved one can be sent"},
-    "count": {_PT: "o modelo pede {wanted} valor(es), vieram {given}",
-              _EN: "the template asks for {wanted} value(s), {given} came"},
-    "named": {_PT: "os valores deste modelo têm nome: {names}", _EN: "this template's values have names: {names}"},
-    "numbered": {_PT: "os valores deste modelo são numerados: envie uma lista",
-                 _EN: "this template's values are numbered: send a list"},
-    "missing": {_PT: "falta", _EN: "is missing"},
-    "unknown": {_PT: "o modelo não tem isto", _EN: "the template has no such thing"},
-    "empty": {_PT: "está vazio", _EN: "is empty"},
-    "line_or_tab": {_PT: "tem quebra de linha ou tabulação", _EN: "holds a line end or a tab"},
-    "spaces": {_PT: "tem mais de 4 espaços seguidos", _EN: "holds more than 4 spaces in a row"},
-    "too_long": {_PT: "passa de {limit} caracteres", _EN: "is longer than {limit} characters"},
-    "source": {_PT: "dê um id ou um link, e só um deles", _EN: "give an id or a link, and only one of them"},
-    "link": {_PT: "não é um endereço https", _EN: "is not an https address"},
-    "degrees": {_PT: "não é um lugar na Terra", _EN: "is no place on earth"},
-    "twice": {_PT: "aparece duas vezes", _EN: "is given twice"},
-    "kind": {_PT: "este botão não leva isto", _EN: "this button does not take it"},
-    "code_alone": {_PT: "um modelo de autenticação leva só o código (code)",
-                   _EN: "an authentication template takes its code alone"},
-}  # fmt: skip
-
-
-class Misfit(msgspec.Struct, frozen=True):
-    """One field that does not fit the template."""
-
-    place: str  # a JSON pointer
-    code: str
-    params: dict[str, str] = {}
-
-    def told(self, locale: Locale) -> str:
-        return WORDS[self.code][locale].format_map(self.params)
-
-
-class DoesNotFit(Exception):
-    """What was to be sent is not what Meta approved."""
-
-    def __init__(self, misfits: Sequence[Misfit]) -> None:
-        super().__init__("; ".join(f"{each.place} {each.told(_EN)}" for each in misfits))
-        self.misfits = tuple(misfits)
-
 
 def fill(definition: Definition, filling: Filling) -> Template:
     """The message that `filling` makes of `definition`. Raises DoesNotFit, with every field at fault."""
@@ -102,20 +58,16 @@ def fill(definition: Definition, filling: Filling) -> Template:
         cards=judge.cards(definition.cards, filling.cards),
         offer_expires_at_ms=judge.offer(filling.offer_expires_at_ms),
     )
-    if judge.misfits:
-        raise DoesNotFit(judge.misfits)
+    judge.judge()
     return replace(message, shown=shown_text(definition, message))
 
 
-class _Judge:
+class _Judge(Misfits):
     """Goes through a filling, and notes what is wrong with it."""
 
     def __init__(self, definition: Definition) -> None:
+        super().__init__()
         self._definition = definition
-        self.misfits: list[Misfit] = []
-
-    def note(self, place: str, code: str, **params: object) -> None:
-        self.misfits.append(Misfit(place, code, {name: str(value) for name, value in params.items()}))
 
     def with_code(self, filling: Filling) -> Filling:
         """The code goes into the body and into the button that copies it."""

@@ -18,6 +18,7 @@ BITRIX_BODY_BYTES_MAX = 2 * 1024 * 1024
 FORM_DEPTH_MAX = 10
 FORM_KEYS_MAX = 2_000
 API_BODY_BYTES_MAX = 256 * 1024
+FORM_FIELDS_MAX = 20
 
 # WhatsApp. https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput
 WHATSAPP_TEXT_MAX = 4_096
@@ -37,6 +38,24 @@ QUOTE_LOOKED_AT = 200  # messages of a conversation, in search of the one that a
 TYPING_AFTER_S = 1.0  # what is ready sooner is the answer itself
 TYPING_EVERY_S = 20.0  # WhatsApp shows it for 25
 SKETCH_MAX = 60  # characters of a message, to tell which one is meant
+# Interactive messages. https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
+INTERACTIVE_BODY_MAX = 1_024
+LIST_BODY_MAX = 4_096
+INTERACTIVE_HEADER_MAX = 60
+INTERACTIVE_FOOTER_MAX = 60
+LABEL_MAX = 20  # of what is pressed
+CHOICES_MAX = 3
+CHOICE_ID_MAX = 256
+SECTIONS_MAX = 10
+ROWS_MAX = 10  # of a list, altogether
+ROW_ID_MAX = 200
+ROW_TITLE_MAX = 24
+ROW_DESCRIPTION_MAX = 72
+FLOW_TEXT_MAX = 256
+CARDS_SENT_MAX = 257
+PLACE_TEXT_MAX = 1_000
+EMOJI_CHARACTERS_MAX = 16
+REACTION_DAYS = 30  # how old the message may be that is reacted to
 REMINDERS_BATCH = 500  # windows that an operator is reminded of at a time
 
 # Templates. https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components
@@ -81,6 +100,7 @@ MEDIA_HEAD_BYTES = 8 * 1024  # what a type is told by
 MEDIA_REDIRECTS_MAX = 3
 MEDIA_STILL_S = 20.0  # a host that sends nothing for so long has gone
 FILE_LEASE_S = 20.0  # a file whose runner has not renewed it for so long is taken by another
+FILE_AGAIN_S = 5.0  # a message of a program whose file is not there yet is looked at again so often
 FILES_AT_ONCE = 16  # a process
 FILES_AT_ONCE_A_PORTAL = 6
 FILES_A_CLAIM = 4

@@ -13,6 +13,7 @@ import msgspec
 
 from zaptrix.core import limits
 from zaptrix.core.message import MediaKind
+from zaptrix.core.misfit import Misfits
 
 UNKNOWN_TYPE = "application/octet-stream"
 VOICE_TYPE = "audio/ogg"
@@ -74,7 +75,8 @@ WAYS: dict[str, Way] = {
 }
 AS_DOCUMENT = Way(MediaKind.DOCUMENT, limits.MEDIA_BYTES_MAX)
 STICKER_TYPE = "image/webp"
-STICKER_BYTES_MAX = 500 * _KIB  # of an animated one; a still one has 100 KB
+STICKER_BYTES_MAX = 500 * _KIB  # of an animated one
+STILL_STICKER_BYTES_MAX = 100 * _KIB
 
 
 def way_of(blob: Blob, *, sticker: bool = False) -> Way | None:
@@ -85,6 +87,20 @@ def way_of(blob: Blob, *, sticker: bool = False) -> Way | None:
     if own and blob.size <= own.bytes_max:
         return own
     return AS_DOCUMENT if blob.size <= AS_DOCUMENT.bytes_max else None
+
+
+def judge_file(place: str, kind: MediaKind, blob: Blob, noted: Misfits, *, moves: bool = False) -> None:
+    """Notes why `blob` cannot be shown as `kind`; `moves`: an animated sticker. A document can be anything."""
+    types = sorted(type_ for type_, way in WAYS.items() if way.send_as is kind)
+    limit = WAYS[types[0]].bytes_max if types else AS_DOCUMENT.bytes_max
+    if kind is MediaKind.STICKER:
+        types, limit = [STICKER_TYPE], STICKER_BYTES_MAX if moves else STILL_STICKER_BYTES_MAX
+    if not blob.size:
+        noted.note(place, "empty")
+    elif types and blob.type not in types:
+        noted.note(place, "file_type", type=blob.type, types=", ".join(types))
+    elif blob.size > limit:
+        noted.note(place, "file_size", size=blob.size, limit=limit)
 
 
 # A type's endings, the first of which is given to a file without a right one.

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
+from zaptrix.core.interactive import Ask
 from zaptrix.core.kinds import (
     NO_MARKS,
     Cards,
@@ -108,16 +109,31 @@ class Media(msgspec.Struct, frozen=True, tag="media", kw_only=True, omit_default
     marks: Marks = NO_MARKS
 
 
+class Interactive(msgspec.Struct, frozen=True, tag="interactive", kw_only=True, omit_defaults=True):
+    """Words with something to press, pick, open or give below them. The header is a text or a file."""
+
+    body: Text
+    ask: Ask
+    header: str | None = None
+    file: Media | None = None
+    footer: str | None = None
+    marks: Marks = NO_MARKS
+
+
+Said = Words | Media | Interactive | Wordless
+"""What a person says, or a program."""
+
+
 class Notice(msgspec.Struct, frozen=True, tag="notice", omit_defaults=True):
     """A line from the gateway to the operator, kept as a code and rendered in the portal's language when delivered."""
 
     code: str
     params: dict[str, str] = {}
+    about: Said | None = None  # a message that the line shows; `about_id` is its number, under which its file is
+    about_id: int | None = None
 
 
-Said = Words | Media | Wordless
-"""What a person says."""
-Content = Words | Media | Wordless | Template | Notice
+Content = Words | Media | Interactive | Wordless | Template | Notice
 
 
 def kind_of(content: Content) -> str:
@@ -132,7 +148,7 @@ def kind_of(content: Content) -> str:
 def gist_of(content: Content) -> str:
     """The words in a message, whatever its kind, in one text without marks; empty when it has none."""
     match content:
-        case Words(text=text) | Edited(text=text):
+        case Words(text=text) | Edited(text=text) | Interactive(body=text):
             return text.plain
         case Media(caption=caption, name=name):
             return _joined(name, caption.plain)
@@ -152,6 +168,13 @@ def gist_of(content: Content) -> str:
             return words
         case Revoked() | Unsupported() | Unknown() | Notice():
             return ""
+
+
+def file_of(content: Content) -> Media | None:
+    """The file that a message carries."""
+    if isinstance(content, Media):
+        return content
+    return content.file if isinstance(content, Interactive) else None
 
 
 def shown(content: Content) -> str | None:

@@ -44,6 +44,8 @@ PHRASES: dict[str, dict[Locale, str]] = {
     "form_filled": {_PT: "📝 Formulário respondido", _EN: "📝 Form filled in"},
     "calls_allowed": {_PT: "📞 Permitiu receber ligações", _EN: "📞 Allowed calls"},
     "calls_refused": {_PT: "📞 Não permitiu ligações", _EN: "📞 Did not allow calls"},
+    "place_wanted": {_PT: "Pedido de localização", _EN: "Request for the location"},
+    "form": {_PT: "Formulário", _EN: "Form"},
     "reacted": {_PT: "Reagiu com", _EN: "Reacted with"},
     "reaction_removed": {_PT: "Retirou a reação", _EN: "Took the reaction away"},
     "order_is": {_PT: "🛒 Pedido", _EN: "🛒 Order"},

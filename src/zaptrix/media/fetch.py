@@ -44,10 +44,12 @@ class Origin(NamedTuple):
 
 
 class Allowed(msgspec.Struct, frozen=True):
-    """Where a file may be: on servers that were named, or below domains, by HTTPS on its own port."""
+    """Where a file may be: on servers that were named, or below domains, by HTTPS on its own port. `anywhere`: below
+    any domain, which is for public addresses that a caller of ours wrote."""
 
     origins: tuple[Origin, ...] = ()
     domains: tuple[str, ...] = ()
+    anywhere: bool = False
 
 
 class Arriving(msgspec.Struct, frozen=True):
@@ -116,7 +118,8 @@ class Fetcher:
         """By what an address may reach. Raises Refused when it is not allowed at all."""
         host = (at.host or "").lower().rstrip(".")
         named = Origin(at.scheme, host, at.port or 0) in allowed.origins
-        below = at.scheme == "https" and at.port == 443 and any(_is_below(host, domain) for domain in allowed.domains)
+        known = allowed.anywhere or any(_is_below(host, domain) for domain in allowed.domains)
+        below = at.scheme == "https" and at.port == 443 and known
         if not (named or below) or at.user or at.password:
             raise _forbidden()
         # A host that is an address is never looked up, so it is judged here.

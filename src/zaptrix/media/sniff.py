@@ -39,6 +39,11 @@ def type_of(head: bytes, *, told: str | None = None, name: str | None = None) ->
     return found or ("text/plain" if _is_text(head) else UNKNOWN_TYPE)
 
 
+def is_animated(head: bytes) -> bool:
+    """Whether a WebP picture moves. https://developers.google.com/speed/webp/docs/riff_container"""
+    return head[8:16] == b"WEBPVP8X" and bool(head[20:21]) and bool(head[20] & 0x02)
+
+
 def _guess(head: bytes) -> str:
     kind = filetype.guess(head) if head else None
     return _REGISTERED.get(kind.mime, kind.mime) if kind else ""

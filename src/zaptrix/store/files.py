@@ -9,7 +9,7 @@ import msgspec
 
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message import Content, Direction, Media, MediaKind, Origin
+from zaptrix.core.message import Content, Direction, Media, MediaKind, Origin, file_of
 from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
@@ -33,6 +33,25 @@ async def want(connection: Connection, new: Sequence[MessageId], wait_s: float) 
     await connection.execute(_WANT, new, wait_s, _KINDS)
 
 
+# A program's message waits for its file to the end: nobody sits in front of it who would wonder.
+_WANT_HELD = """
+WITH waiting AS (
+    UPDATE message SET due_at = now() + make_interval(secs => $2) WHERE id = $1
+    RETURNING id, portal_id, channel_id, direction
+)
+INSERT INTO file (message_id, portal_id, channel_id, direction, blob, media_id)
+SELECT id, portal_id, channel_id, direction, $3::jsonb, $4 FROM waiting
+"""
+
+
+async def want_held(
+    connection: Connection, message_id: MessageId, *, blob: Blob | None, media_id: str | None, wait_s: float
+) -> None:
+    """A message whose file is in the house already, or at Meta: what is left to do to it is done behind the answer."""
+    told = _encode(blob).decode() if blob else None
+    await connection.execute(_WANT_HELD, message_id, wait_s, told, media_id)
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A file that is to be fetched, in the hands of one runner."""
 
@@ -45,6 +64,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     direction: Direction
     origin: Origin
     media: Media
+    alone: bool = True  # the file is all of its message, and can follow it
+    blob: Blob | None = None  # it is in the house already
+    media_id: str | None = None  # Meta has it already
     request_id: str
     written_at: datetime
     created_at: datetime
@@ -58,7 +80,7 @@ WITH picked AS MATERIALIZED (
     UPDATE file SET attempt_id = $1, attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
     FROM picked WHERE file.message_id = picked.message_id RETURNING file.*
 )
-SELECT f.message_id, f.attempt_id, f.attempts, f.channel_id, f.portal_id, f.direction, f.created_at,
+SELECT f.message_id, f.attempt_id, f.attempts, f.channel_id, f.portal_id, f.direction, f.created_at, f.blob, f.media_id,
     m.conversation_id, m.origin, m.content, m.request_id, m.written_at
 FROM claimed f JOIN message m ON m.id = f.message_id ORDER BY f.message_id
 """
@@ -72,8 +94,9 @@ async def claim(
 
 
 def _wanted(row: Record) -> Wanted:
-    media = _content.decode(row["content"])
-    assert isinstance(media, Media)
+    content = _content.decode(row["content"])
+    media = file_of(content)
+    assert media is not None  # only a message that carries one has a row here
     return Wanted(
         message_id=MessageId(row["message_id"]),
         attempt_id=AttemptId(row["attempt_id"]),
@@ -84,6 +107,9 @@ def _wanted(row: Record) -> Wanted:
         direction=Direction(row["direction"]),
         origin=Origin(row["origin"]),
         media=media,
+        alone=isinstance(content, Media),
+        blob=_blob.decode(row["blob"]) if row["blob"] else None,
+        media_id=row["media_id"],
         request_id=row["request_id"],
         written_at=row["written_at"],
         created_at=row["created_at"],
@@ -168,15 +194,19 @@ async def hasten(connection: Connection, message_id: MessageId) -> None:
 # Whoever delivers a message whose file is not there promises it, before the promise goes out: from then on it is a line
 # however often it is sent, and the file follows in a message of its own.
 _PROMISE = """
-UPDATE file SET promised_at = CASE state WHEN 'wanted' THEN coalesce(promised_at, now()) ELSE promised_at END
+UPDATE file SET promised_at = CASE
+    WHEN state = 'wanted' AND message_id = ANY($2) THEN coalesce(promised_at, now()) ELSE promised_at END
 WHERE message_id = ANY($1)
 RETURNING message_id, state, promised_at, blob, sent_as, media_id, error_code, notice
 """
 
 
-async def attachments(connection: Connection, ids: Sequence[MessageId]) -> dict[MessageId, Attachment]:
-    """How the files of messages stand that are about to be delivered."""
-    rows = await connection.fetch(_PROMISE, ids) if ids else []
+async def attachments(
+    connection: Connection, ids: Sequence[MessageId], promisable: Sequence[MessageId]
+) -> dict[MessageId, Attachment]:
+    """How the files of messages stand that are about to be delivered, or that a line shows. Those of `promisable` that
+    are not there are promised."""
+    rows = await connection.fetch(_PROMISE, ids, promisable) if ids else []
     return {MessageId(row["message_id"]): _attachment(row) for row in rows}
 
 

@@ -120,6 +120,38 @@ async def quotable(connection: Connection, ids: Sequence[Wamid]) -> dict[Wamid, 
     }
 
 
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of the ledger that somebody names by its number."""
+
+    portal_id: PortalId
+    whatsapp_id: str | None
+    written_at: datetime
+    quotable: Quotable
+
+
+_SPOKEN = """
+SELECT portal_id, whatsapp_id, written_at, conversation_id, direction, content FROM message
+WHERE id = $1 AND kind <> 'notice'
+"""
+
+
+async def spoken(connection: Connection, message_id: MessageId) -> Spoken | None:
+    """What somebody said under this number; None when it is no message, or a line of ours."""
+    row = await connection.fetchrow(_SPOKEN, message_id)
+    if row is None:
+        return None
+    return Spoken(
+        portal_id=PortalId(row["portal_id"]),
+        whatsapp_id=row["whatsapp_id"],
+        written_at=row["written_at"],
+        quotable=Quotable(
+            conversation_id=ConversationId(row["conversation_id"]),
+            direction=Direction(row["direction"]),
+            content=_decode(row["content"]),
+        ),
+    )
+
+
 # A message that was shown as "not known" is understood now: it goes once more, as what it is.
 _LEARN = """
 UPDATE message m SET kind = l.kind, content = l.content::jsonb, state = 'pending', due_at = now(), attempts = 0,

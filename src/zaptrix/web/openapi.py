@@ -19,8 +19,10 @@ from litestar.routes import BaseRoute, HTTPRoute
 import zaptrix
 from zaptrix.settings import Settings
 from zaptrix.web import problems
+from zaptrix.web.api.carried import BODY, WHOLE
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH
 from zaptrix.web.exposure import is_private_bind
+from zaptrix.web.forms import FILE
 from zaptrix.web.problems import CONTENT_TYPE, Kind, ProblemDocument
 
 Schema = dict[str, Any]
@@ -70,9 +72,11 @@ def describe(routes: Sequence[Router], settings: Settings) -> bytes:
     drawn = _LONG_NAME.sub(rb"\1_\2_", msgspec.json.encode(framework.openapi_schema.to_schema()))
     told = _older(msgspec.json.decode(drawn))
     told["openapi"] = OPENAPI_VERSION
-    shapes = _shapes(_types(framework.routes))
+    shapes = _shapes([*_types(framework.routes), *_own_bodies(framework.routes).values()])
     _add_formats(shapes, told["components"]["schemas"])
     told["components"]["schemas"] = shapes
+    for path, shape in _own_bodies(framework.routes).items():
+        told["paths"][path]["post"]["requestBody"] = _with_file(shapes, shape.__name__)
     for path, operations in told["paths"].items():
         for method, operation in operations.items():
             if method in _METHODS:
@@ -96,6 +100,34 @@ def _types(routes: Iterable[BaseRoute]) -> Iterator[Any]:
                 yield given.annotation
             if (taken := handler.parsed_data_field) is not None:
                 yield taken.annotation
+
+
+def _own_bodies(routes: Iterable[BaseRoute]) -> dict[str, type]:
+    """What handlers read by themselves, because a file may come with it, by path."""
+    return {
+        route.path_format: handler.opt[BODY]
+        for route in routes
+        for handler in (route.route_handlers if isinstance(route, HTTPRoute) else ())
+        if BODY in handler.opt
+    }
+
+
+def _with_file(shapes: Schema, name: str) -> Schema:
+    """A body as JSON, or as a form: its fields of one value, or all of them as JSON in one, and a file."""
+    flat = {
+        field: told
+        for field, told in shapes[name]["properties"].items()
+        if told.get("type") in {"string", "integer", "number", "boolean"}
+    }
+    whole = {"type": "string", "description": "All other fields as one JSON object, in place of fields of their own."}
+    form = {"type": "object", "properties": flat | {WHOLE: whole, FILE: {"type": "string", "format": "binary"}}}
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}},
+            "multipart/form-data": {"schema": form},
+        },
+    }
 
 
 def _shapes(types: Iterable[Any]) -> Schema:

@@ -31,22 +31,22 @@ async def strict_request(request: Request[Any, Any, Any]) -> None:
     wanted = request.route_handler.parsed_data_field
     if wanted is None:
         return
-    if not _says_json(request.headers.get("content-type", "")):
+    if not says_json(request.headers.get("content-type", "")):
         raise Problem(UNSUPPORTED, "The body has to be application/json")
     body = await request.body()
     try:
         msgspec.json.decode(body, type=wanted.annotation)
     except msgspec.ValidationError as exc:
-        raise _invalid(str(exc)) from None
+        raise invalid_body(str(exc)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Problem(MALFORMED, "The body is not JSON") from None
 
 
-def _says_json(content_type: str) -> bool:
+def says_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-def _invalid(told: str) -> Problem:
+def invalid_body(told: str) -> Problem:
     """msgspec's words as a field and what is wrong with it."""
     found = _PLACE.match(told)
     what, place = (found["what"], found["place"].lstrip(".")) if found else (told, "")

@@ -17,6 +17,9 @@ from zaptrix.web.api.channels import channels_router
 from zaptrix.web.api.conversations import conversations_router
 from zaptrix.web.api.dead_letters import dead_letters_router
 from zaptrix.web.api.events import events_router
+from zaptrix.web.api.files import files_router
+from zaptrix.web.api.interactive import interactive_router
+from zaptrix.web.api.kinds import kinds_router
 from zaptrix.web.api.messages import messages_router
 from zaptrix.web.api.portals import portals_router
 from zaptrix.web.api.templates import templates_router
@@ -60,6 +63,9 @@ def _routes() -> list[Router]:
             portals_router,
             channels_router,
             messages_router,
+            files_router,
+            kinds_router,
+            interactive_router,
             templates_router,
             conversations_router,
             dead_letters_router,

@@ -23,7 +23,8 @@ from zaptrix.core.ports import NumberTokens, Pace
 from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
-from zaptrix.whatsapp.shapes import MediaSource, MediaToSend, UploadForm, Wamid
+from zaptrix.whatsapp.outgoing import Typed, text_message
+from zaptrix.whatsapp.shapes import MediaSource, UploadForm, Wamid
 from zaptrix.whatsapp.templates import TemplatePage, definition_of
 
 CONNECT_S = 5.0
@@ -80,34 +81,20 @@ class GraphClient:
         quotes: str | None = None,
     ) -> Wamid:
         """Send a text. `callback_data` comes back in every status of it."""
-        text = {"preview_url": "http://" in body or "https://" in body, "body": body}
-        return await self.send(channel, conversation, ("text", text), callback_data, request_id, quotes=quotes)
-
-    async def send_media(
-        self,
-        channel: Channel,
-        conversation: Conversation,
-        media: MediaToSend,
-        callback_data: str,
-        request_id: str,
-        *,
-        quotes: str | None = None,
-    ) -> Wamid:
-        """Send what was uploaded. `callback_data` comes back in every status of it."""
-        message = (media.kind.value, media.fields())
-        return await self.send(channel, conversation, message, callback_data, request_id, quotes=quotes)
+        return await self.send(channel, conversation, text_message(body), callback_data, request_id, quotes=quotes)
 
     async def send(
         self,
         channel: Channel,
         conversation: Conversation,
-        message: tuple[str, dict[str, object]],
+        message: Typed,
         callback_data: str,
         request_id: str,
         *,
         quotes: str | None = None,
     ) -> Wamid:
-        """Send a message of any kind: its type, and what stands under that name; as an answer to the wamid `quotes`."""
+        """Send a message of any kind, as an answer to the wamid `quotes`. `callback_data` comes back in every status of
+        it."""
         kind, content = message
         answer = await self._call(
             "POST",
@@ -131,17 +118,21 @@ class GraphClient:
         return Wamid(answer.messages[0].id, (answer.contacts[0].wa_id or None) if answer.contacts else None)
 
     async def media_source(self, channel: Channel, media_id: str) -> MediaSource:
-        """Where a file of a customer's is right now: the address lives for five minutes, the id for seven days."""
+        """Where a file at Meta is right now: the address lives for five minutes, the id for days."""
+        info = await self.media_info(channel, media_id)
+        if not info.url:
+            raise Unavailable("no_media_address", "Meta tells no address of the file")
+        return MediaSource(info.url, _headers(await self._tokens.number_token(channel.id), ""), info.mime_type)
+
+    async def media_info(self, channel: Channel, media_id: str) -> wire.MediaInfo:
+        """What Meta tells of a file. Raises Refused when it is not there, or not for this number."""
         path = f"{quote(media_id, safe='')}?phone_number_id={channel.phone_number_id}"
         try:
-            info = await self._call("GET", channel, path, wire.MediaInfo, repeatable=True)
+            return await self._call("GET", channel, path, wire.MediaInfo, repeatable=True)
         except Unauthorized as error:
             if error.code in _NO_SUCH_OBJECT:
                 raise Refused("media_gone", "Meta does not keep the file any more", notice="file_gone") from error
             raise
-        if not info.url:
-            raise Unavailable("no_media_address", "Meta tells no address of the file")
-        return MediaSource(info.url, _headers(await self._tokens.number_token(channel.id), ""), info.mime_type)
 
     async def upload(
         self, channel: Channel, parts: AsyncIterator[bytes], *, size: int, type_: str, name: str, timeout_s: float

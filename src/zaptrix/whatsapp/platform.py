@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from zaptrix.core.errors import PlatformError, Refused, TooFast
 from zaptrix.core.filewords import promise
 from zaptrix.core.ids import ConversationId, callback_data
-from zaptrix.core.limits import MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
+from zaptrix.core.kinds import Cards, Location, Reaction
+from zaptrix.core.limits import FILE_AGAIN_S, MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
 from zaptrix.core.media import Attachment, AttachmentState
-from zaptrix.core.message import Media, MediaKind, Origin, Side, Words, quote_of
+from zaptrix.core.message import Interactive, Media, MediaKind, Origin, Side, Words, quote_of
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
@@ -21,6 +22,7 @@ from zaptrix.core.template import Template
 from zaptrix.core.text import Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message
 from zaptrix.whatsapp.parts import signed
 from zaptrix.whatsapp.quoted import in_words
 from zaptrix.whatsapp.shapes import MediaToSend, Wamid
@@ -81,7 +83,8 @@ class WhatsApp:
 
     async def _answering(self, parcel: Parcel) -> Wamid:
         """As an answer to what it quotes; where Meta will not have that, with the quoted words in front."""
-        quote = quote_of(parcel.content)
+        # A reaction names its message by itself.
+        quote = None if isinstance(parcel.content, Reaction) else quote_of(parcel.content)
         if quote is None:
             return await self._handed(parcel)
         try:
@@ -94,18 +97,8 @@ class WhatsApp:
 
     async def _handed(self, parcel: Parcel, quotes: str | None = None) -> Wamid:
         mark = callback_data(parcel.message_id)
-        if isinstance(parcel.content, Template):
-            message = ("template", to_wire(parcel.content))
-            return await self._graph.send(parcel.channel, parcel.conversation, message, mark, parcel.request_id)
-        file = parcel.attachment
-        if isinstance(parcel.content, Media) and file and file.state is AttachmentState.READY and file.media_id:
-            media = _media(parcel, parcel.content, file)
-            return await self._graph.send_media(
-                parcel.channel, parcel.conversation, media, mark, parcel.request_id, quotes=quotes
-            )
-        body = _body(parcel)
-        return await self._graph.send_text(
-            parcel.channel, parcel.conversation, body, mark, parcel.request_id, quotes=quotes
+        return await self._graph.send(
+            parcel.channel, parcel.conversation, message_of(parcel), mark, parcel.request_id, quotes=quotes
         )
 
     async def _mark_read(self, parcel: Parcel, at_once: asyncio.Semaphore) -> Outcome:
@@ -120,6 +113,54 @@ class WhatsApp:
 
 def _can_be_read(parcel: Parcel) -> bool:
     return parcel.channel.mark_read and parcel.whatsapp_id is not None and parcel.origin is Origin.CUSTOMER
+
+
+def message_of(parcel: Parcel) -> Typed:
+    """The message as it goes out. Raises Refused for what WhatsApp would never take, TooFast when its file is not
+    there yet."""
+    match parcel.content:
+        case Template() as template:
+            return "template", to_wire(template)
+        case Location() as place:
+            return location(place)
+        case Cards() as cards:
+            return contacts(cards)
+        case Reaction() as reacted:
+            return reaction(reacted)
+        case Interactive() as asked:
+            return interactive(asked, _header(parcel, asked.file) if asked.file else None)
+        case Media() as media if (file := parcel.attachment) and _is_at_meta(file):
+            return media_message(_media(parcel, media, file))
+        case _:
+            return text_message(_body(parcel))
+
+
+def _header(parcel: Parcel, content: Media) -> MediaToSend:
+    file = parcel.attachment
+    if file is not None and file.state is AttachmentState.WANTED:
+        raise _under_way()
+    if file is None or file.media_id is None:
+        raise _lost(file)
+    name = file.blob.name if file.blob else content.name or ""
+    return MediaToSend(file.sent_as or content.kind, file.media_id, name=name)
+
+
+def _is_at_meta(file: Attachment | None) -> bool:
+    """Also when it could not be fetched from there for the operator's eyes: the customer needs its id alone."""
+    if file is None or file.media_id is None:
+        return False
+    return file.state in {AttachmentState.READY, AttachmentState.FAILED}
+
+
+def _under_way() -> TooFast:
+    """Nothing is wrong with it, so that waiting costs no attempt."""
+    return TooFast("file_under_way", "its file is not there yet", wait_s=FILE_AGAIN_S, one_conversation=True)
+
+
+def _lost(file: Attachment | None) -> Refused:
+    if file is None:
+        return Refused("no_file", "its file is unknown", notice="file_gone")
+    return Refused(file.code or "file_failed", "its file did not come", notice=file.notice or "unavailable")
 
 
 def _body(parcel: Parcel) -> str:
@@ -141,10 +182,11 @@ def _body(parcel: Parcel) -> str:
 def _media(parcel: Parcel, content: Media, file: Attachment) -> MediaToSend:
     """The file as it goes out, its caption signed as a text would be."""
     assert file.media_id is not None
-    assert file.blob is not None
     caption = _rendered(parcel, content.caption, content.author) if content.caption else ""
     if len(caption) > MEDIA_CAPTION_MAX:
         raise Refused("too_long", str(MEDIA_CAPTION_MAX), notice="too_long")
+    if file.blob is None:
+        return MediaToSend(content.kind, file.media_id, caption, content.name or "", voice=content.voice)
     return MediaToSend(
         file.sent_as or MediaKind.DOCUMENT, file.media_id, caption, file.blob.name, voice=file.blob.voice
     )
@@ -153,10 +195,10 @@ def _media(parcel: Parcel, content: Media, file: Attachment) -> MediaToSend:
 def _in_its_place(parcel: Parcel, content: Media) -> Text:
     """What goes when the file itself does not. Raises Refused when it never will."""
     file = parcel.attachment
-    if file is None:
-        raise Refused("no_file", "its file is unknown", notice="file_gone")
-    if file.state is AttachmentState.FAILED:
-        raise Refused(file.code or "file_failed", "its file did not come", notice=file.notice or "unavailable")
+    if file is None or file.state is AttachmentState.FAILED:
+        raise _lost(file)
+    if file.state is AttachmentState.WANTED:
+        raise _under_way()
     if file.state is AttachmentState.READY and file.blob:
         line = f"{file.blob.name}: {file.address}"
     else:

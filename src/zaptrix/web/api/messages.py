@@ -18,9 +18,10 @@ from zaptrix.core.text import plain_text
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView
 from zaptrix.web.api.sending import (
+    Answering,
     IdempotencyKey,
     QueuedView,
-    Targeted,
+    answered_of,
     once_of,
     queued_answer,
     target_of,
@@ -33,7 +34,7 @@ from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
 
 
-class TextMessage(Targeted, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TextMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text, either into a conversation (`conversation_id`) or to a customer on a channel (`channel_id` and `to`)."""
 
     text: Annotated[
@@ -85,7 +86,12 @@ async def send_text(
     target, once = target_of(data), once_of(data, idempotency_key)
     with told_problems():
         queued = await app_of(request).sender.send(
-            caller_of(request), target, Words(plain_text(data.text)), once=once, request_id=request_id_of(request)
+            caller_of(request),
+            target,
+            Words(plain_text(data.text)),
+            once=once,
+            request_id=request_id_of(request),
+            answered=answered_of(data),
         )
     return queued_answer(queued)
 

@@ -12,9 +12,10 @@ from litestar import Response
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from zaptrix.bridge.send import BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
-from zaptrix.core.ids import ChannelId, ConversationId
+from zaptrix.bridge.send import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
+from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
+from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import KEY_REUSED, FieldError, Problem, invalid, no_such
 from zaptrix.web.reading import one_line
 
@@ -50,6 +51,22 @@ class Targeted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     conversation_id: Annotated[UUID, Meta(description="A conversation that is there.")] | UnsetType = UNSET
 
 
+class Answering(Targeted, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message that may answer another one."""
+
+    reply_to: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=INT64_MAX,
+                description="The id of a message of this conversation, which is shown as a quote above.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class QueuedView(Struct, frozen=True, kw_only=True):
     """The message is in the ledger and will be delivered; `GET /api/messages/{id}` tells what became of it."""
 
@@ -73,13 +90,18 @@ def target_of(body: Targeted) -> Target:
     )
 
 
-def once_of(body: Struct, key: str | None) -> Once | None:
-    """Raises a Problem for a key that cannot be kept."""
+def answered_of(body: Answering) -> Answered | None:
+    """The message that is answered, if any."""
+    return None if body.reply_to is UNSET else Answered(message_id=MessageId(body.reply_to))
+
+
+def once_of(body: Struct, key: str | None, also: bytes = b"") -> Once | None:
+    """`also`: what came beside the body. Raises a Problem for a key that cannot be kept."""
     if key is None:
         return None
     if one_line(key):
         raise invalid(FieldError("Idempotency-Key", "has spaces at its ends or a character that cannot be shown"))
-    return Once(key, msgspec.json.encode(body))
+    return Once(key, msgspec.json.encode(body) + also)
 
 
 def queued_answer(queued: Queued) -> Response[QueuedView]:

@@ -15,9 +15,10 @@ from msgspec.structs import asdict
 
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized
-from zaptrix.core.filling import DoesNotFit, fill
+from zaptrix.core.filling import fill
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
+from zaptrix.core.misfit import DoesNotFit
 from zaptrix.core.portal import Channel, Locale
 from zaptrix.core.template import (
     BodyFill,

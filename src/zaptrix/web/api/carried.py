@@ -1,0 +1,216 @@
+"""Bodies that may bring a file: JSON, or a multipart form with a part `file`; else they tell where the file is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+from litestar import Request
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
+
+from zaptrix.bridge.send import Held
+from zaptrix.bridge.uploads import Kept
+from zaptrix.core.errors import PlatformError, Refused
+from zaptrix.core.limits import MEDIA_BYTES_MAX
+from zaptrix.core.media import Blob, fitting_name, judge_file, plain_type
+from zaptrix.core.message import Media, MediaKind
+from zaptrix.core.misfit import DoesNotFit, Misfits
+from zaptrix.core.portal import Channel
+from zaptrix.media.blobs import BlobsAway, TooLarge
+from zaptrix.web.callers import app_of
+from zaptrix.web.forms import FILE, read_form, whole_body
+from zaptrix.web.languages import language_of
+from zaptrix.web.problems import INVALID, MALFORMED, TOO_LARGE, UNSUPPORTED, FieldError, Problem, unavailable
+from zaptrix.web.reading import invalid_body, says_json
+
+AnyRequest = Request[Any, Any, Any]
+T = TypeVar("T", bound=Struct)
+
+BODY = "body"
+"""A handler's option: the shape that it reads by itself, for the description."""
+
+WHOLE = "message"  # a form's field with all others in it, as JSON
+
+
+FileLink = Annotated[str, Meta(min_length=1, max_length=2048, examples=["https://example.com/boleto.pdf"])]
+"""An https address, which the gateway fetches before it answers."""
+FileId = Annotated[str, Meta(pattern=r"^[0-9]{1,64}$", examples=["1037543291543636"])]
+"""What Meta calls a file that was uploaded to this number."""
+
+
+class FileAsked(NamedTuple):
+    """A file that a message is to carry. `place` is where the body speaks of it, as a JSON pointer."""
+
+    kind: MediaKind
+    link: str | UnsetType
+    media_id: str | UnsetType
+    name: str | None = None
+    voice: bool = False
+    place: str = ""
+
+
+class Carried(NamedTuple):
+    """A file on its way to be queued."""
+
+    media: Media
+    held: Held
+    kept: Kept | None
+
+
+@asynccontextmanager
+async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> AsyncIterator[tuple[T, Kept | None]]:
+    """The body as `shape`, with its file; when it comes to a problem the file is dropped. Raises a Problem."""
+    uploads = app_of(request).uploads
+
+    async def keep(parts: AsyncIterator[bytes], name: str | None, told: str | None) -> Kept:
+        return await uploads.keep(parts, kind, name=name, told=told)
+
+    kept: Kept | None = None
+    try:
+        with _told_store(FILE):
+            kept, body = await _read(request, shape, keep)
+        yield body, kept
+    except BaseException:
+        await uploads.drop(kept)
+        raise
+
+
+async def _read(request: AnyRequest, shape: type[T], keep: Any) -> tuple[Kept | None, T]:
+    told = request.headers.get("content-type", "")
+    if says_json(told):
+        return None, _decoded(await whole_body(request), shape)
+    if not told.lower().startswith("multipart/form-data"):
+        raise Problem(UNSUPPORTED, "The body has to be application/json or multipart/form-data")
+    form = await read_form(request, keep)
+    try:
+        return form.file, _converted(form.fields, shape)
+    except Problem:
+        await app_of(request).uploads.drop(form.file)
+        raise
+
+
+def _decoded(raw: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as exc:
+        raise invalid_body(str(exc)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Problem(MALFORMED, "The body is not JSON") from None
+
+
+def _converted(fields: dict[str, str], shape: type[T]) -> T:
+    told: dict[str, Any] = dict(fields)
+    if WHOLE in told:
+        try:
+            whole = msgspec.json.decode(told.pop(WHOLE))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Problem(MALFORMED, f"The field {WHOLE} is not JSON") from None
+        if not isinstance(whole, dict):
+            raise Problem(MALFORMED, f"The field {WHOLE} is no object")
+        told = whole | told
+    try:
+        return msgspec.convert(told, shape, strict=False)
+    except msgspec.ValidationError as exc:
+        raise invalid_body(str(exc)) from None
+
+
+async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept: Kept | None) -> Carried:
+    """The file that a body names, or that came with it as `kept`; fetched when it has to be, and judged.
+
+    Raises a Problem.
+    """
+    given = {"link": asked.link, "media_id": asked.media_id, FILE: kept or UNSET}
+    if sum(value is not UNSET for value in given.values()) != 1:
+        with judging(request) as noted:
+            noted.note(asked.place or f"/{FILE}", "one_of", names=", ".join(given))
+    media = Media(kind=asked.kind, source="", name=asked.name, voice=asked.voice)
+    if asked.media_id is not UNSET:
+        await _judge_at_meta(request, channel, asked, asked.media_id)
+        return Carried(replace(media, source=asked.media_id), Held(media_id=asked.media_id), None)
+    at = f"/{FILE}" if asked.link is UNSET else f"{asked.place}/link"
+    if asked.link is not UNSET:
+        kept = await _fetched(request, at, asked, asked.link)
+    assert kept is not None
+    try:
+        _judge(request, at, asked, kept)
+    except Problem:
+        await app_of(request).uploads.drop(kept)
+        raise
+    blob = replace(kept.blob, name=fitting_name(asked.name or kept.blob.name, kept.blob.type))
+    told = replace(media, source=blob.key, name=blob.name, mime=blob.type, size=blob.size, sha256=blob.sha256)
+    return Carried(told, Held(blob=blob), kept)
+
+
+def _judge(request: AnyRequest, at: str, asked: FileAsked, kept: Kept) -> None:
+    with judging(request) as noted:
+        if not asked.voice:
+            judge_file(at, asked.kind, kept.blob, noted, moves=kept.moves)
+        elif not kept.recording:
+            noted.note(at, "no_voice")
+
+
+async def _fetched(request: AnyRequest, at: str, asked: FileAsked, link: str) -> Kept:
+    try:
+        with _told_store(at):
+            return await app_of(request).uploads.fetch(link, asked.kind, name=asked.name)
+    except PlatformError as exc:
+        if exc.code == "file_too_large":
+            raise _too_large(at) from None
+        with judging(request) as noted:
+            noted.note(at, "fetch", why=f"{exc.code}: {exc.detail}" if exc.detail else exc.code)
+        raise  # it was noted, so that this is never reached
+
+
+async def _judge_at_meta(request: AnyRequest, channel: Channel, asked: FileAsked, media_id: str) -> None:
+    """Asks Meta what it has there. When Meta cannot say now the message goes its way, and is told of later."""
+    at = f"{asked.place}/media_id"
+    with judging(request) as noted:
+        try:
+            info = await app_of(request).graph.media_info(channel, media_id)
+        except Refused as exc:
+            noted.note(at, "fetch", why=f"{exc.code}: {exc.detail}")
+        except PlatformError:
+            return
+        else:
+            size = 1 if info.file_size is None else info.file_size
+            blob = Blob(key="", size=size, sha256="", type=plain_type(info.mime_type), name="")
+            judge_file(at, asked.kind, blob, noted, moves=True)
+
+
+@contextmanager
+def judging(request: AnyRequest) -> Iterator[Misfits]:
+    """What is noted in here becomes a problem document in the caller's language, with an error a field."""
+    noted = Misfits()
+    with told_misfits(request):
+        yield noted
+        noted.judge()
+
+
+@contextmanager
+def told_misfits(request: AnyRequest) -> Iterator[None]:
+    """What does not fit, as a problem document in the caller's language, with an error a field."""
+    try:
+        yield
+    except DoesNotFit as exc:
+        locale = language_of(request, None)
+        errors = [FieldError(each.place, each.told(locale), each.code) for each in exc.misfits]
+        told = "; ".join(f"{error.field} {error.message}" for error in errors)
+        raise Problem(INVALID, told, errors=errors) from None
+
+
+@contextmanager
+def _told_store(at: str) -> Iterator[None]:
+    try:
+        yield
+    except TooLarge:
+        raise _too_large(at) from None
+    except BlobsAway:
+        raise unavailable("Files cannot be kept right now; try again") from None
+
+
+def _too_large(at: str) -> Problem:
+    told = f"A file may have {MEDIA_BYTES_MAX} bytes"
+    return Problem(TOO_LARGE, told, errors=[FieldError(at if at.startswith("/") else f"/{at}", told, "file_size")])

@@ -1,0 +1,169 @@
+"""Sending files: pictures, films, documents, sounds, voice notes and stickers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from litestar import Request, Response, Router, post
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+
+from zaptrix.bridge.send import Once
+from zaptrix.bridge.uploads import Kept
+from zaptrix.core.limits import FILE_NAME_BYTES_MAX, MEDIA_CAPTION_MAX
+from zaptrix.core.message import MediaKind
+from zaptrix.core.text import plain_text
+from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, carried, judging
+from zaptrix.web.api.sending import (
+    Answering,
+    IdempotencyKey,
+    QueuedView,
+    answered_of,
+    once_of,
+    queued_answer,
+    target_of,
+    told_problems,
+)
+from zaptrix.web.callers import app_of, caller_of, request_id_of
+from zaptrix.web.reading import check, message_text, one_line
+from zaptrix.whatsapp.markup import to_whatsapp
+
+AnyRequest = Request[Any, Any, Any]
+Sent = Response[QueuedView]
+T = TypeVar("T", bound="FileMessage")
+
+Caption = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MEDIA_CAPTION_MAX,
+        description="Below the file, as WhatsApp shows it, without marks.",
+        examples=["Seu boleto"],
+    ),
+]
+
+
+class FileMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file: in a form's part `file`, at an address, or at Meta already."""
+
+    link: Annotated[FileLink, Meta(description="Fetched by the gateway before it answers.")] | UnsetType = UNSET
+    media_id: Annotated[FileId, Meta(description="Of a file that was uploaded to this number.")] | UnsetType = UNSET
+
+
+class CaptionedMessage(FileMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file with words below it."""
+
+    caption: Caption | UnsetType = UNSET
+
+
+class ImageMessage(CaptionedMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A picture: JPEG or PNG, 5 MB."""
+
+
+class VideoMessage(CaptionedMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A film: MP4 or 3GPP, 16 MB."""
+
+
+class DocumentMessage(CaptionedMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A document: any type, 100 MB. What WhatsApp does not take as a file goes as an address to fetch it from."""
+
+    file_name: (
+        Annotated[str, Meta(min_length=1, max_length=FILE_NAME_BYTES_MAX, examples=["boleto.pdf"])] | UnsetType
+    ) = UNSET
+
+
+class AudioMessage(FileMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sound: AAC, AMR, MP3, M4A or Ogg with Opus, 16 MB."""
+
+    voice: Annotated[
+        bool,
+        Meta(description="Shown as a voice note; recordings as WebM, WAV, FLAC and M4A are turned into one, too."),
+    ] = False
+
+
+class StickerMessage(FileMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A sticker: WebP of 512 x 512, 100 KB, or 500 KB when it moves."""
+
+
+@post("/image", summary="Send a picture", operation_id="sendImage", status_code=202, opt={BODY: ImageMessage})
+async def send_image(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
+    """Queues a picture. What WhatsApp would not take is refused with every field at fault."""
+    return await _send(request, ImageMessage, MediaKind.IMAGE, idempotency_key)
+
+
+@post("/video", summary="Send a film", operation_id="sendVideo", status_code=202, opt={BODY: VideoMessage})
+async def send_video(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
+    """Queues a film. What WhatsApp would not take is refused with every field at fault."""
+    return await _send(request, VideoMessage, MediaKind.VIDEO, idempotency_key)
+
+
+@post("/document", summary="Send a document", operation_id="sendDocument", status_code=202, opt={BODY: DocumentMessage})
+async def send_document(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
+    """Queues a document of any type."""
+    return await _send(request, DocumentMessage, MediaKind.DOCUMENT, idempotency_key)
+
+
+@post("/audio", summary="Send a sound", operation_id="sendAudio", status_code=202, opt={BODY: AudioMessage})
+async def send_audio(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
+    """Queues a sound, or a voice note."""
+    return await _send(request, AudioMessage, MediaKind.AUDIO, idempotency_key)
+
+
+@post("/sticker", summary="Send a sticker", operation_id="sendSticker", status_code=202, opt={BODY: StickerMessage})
+async def send_sticker(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
+    """Queues a sticker."""
+    return await _send(request, StickerMessage, MediaKind.STICKER, idempotency_key)
+
+
+files_router = Router(
+    "/api/messages",
+    route_handlers=[send_image, send_video, send_document, send_audio, send_sticker],
+    request_max_body_size=None,  # a file is counted while it comes, and everything else is small
+    tags=["Messages"],
+)
+
+
+async def _send(request: AnyRequest, shape: type[T], kind: MediaKind, key: str | None) -> Sent:
+    async with brought(request, shape, kind) as (body, kept):
+        check(body, (("to", one_line),))
+        once = _once(body, key, kept)
+        sender, caller, target = app_of(request).sender, caller_of(request), target_of(body)
+        caption = plain_text(_text(body, "caption"))
+        with judging(request) as noted:
+            if caption and (wrong := message_text(caption.plain)):
+                noted.note("/caption", "empty" if "empty" in wrong else "control")
+            if len(to_whatsapp(caption)) > MEDIA_CAPTION_MAX:
+                noted.note("/caption", "too_long", limit=MEDIA_CAPTION_MAX)
+        with told_problems():
+            if once and (queued := await sender.replayed(caller, once)):
+                await app_of(request).uploads.drop(kept)
+                return queued_answer(queued)
+            channel = await sender.channel_of(caller, target)
+            file = FileAsked(
+                kind, body.link, body.media_id, _text(body, "file_name") or None, bool(getattr(body, "voice", False))
+            )
+            media, held, fetched = await carried(request, channel, file, kept)
+            try:
+                queued = await sender.send(
+                    caller,
+                    target,
+                    replace(media, caption=caption),
+                    once=once,
+                    request_id=request_id_of(request),
+                    answered=answered_of(body),
+                    held=held,
+                )
+            except BaseException:
+                await app_of(request).uploads.drop(fetched)
+                raise
+    return queued_answer(queued)
+
+
+def _text(body: FileMessage, name: str) -> str:
+    value = getattr(body, name, UNSET)
+    return "" if value is UNSET else str(value)
+
+
+def _once(body: FileMessage, key: str | None, kept: Kept | None) -> Once | None:
+    """What came in the form counts by its content."""
+    return once_of(body, key, also=kept.blob.sha256.encode() if kept else b"")
