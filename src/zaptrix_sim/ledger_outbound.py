@@ -37,6 +37,7 @@ class Answer(Passage):
     text: str = ""
     name: str = ""
     left: str = ""
+    whole: set[str] = field(default_factory=set)  # each of them is all of it
     begun: bool = False
     settled: bool = False
     in_flight: int = 0
@@ -103,6 +104,7 @@ class Outbound:
         books.counts["operators_wrote"] += 1
 
     def _expect(self, answer: Answer, key: str) -> None:
+        answer.whole.add(key)
         for known_as in (key, answer.name + key) if answer.name else (key,):
             self.expected.setdefault(known_as, deque()).append(answer)
 
@@ -197,8 +199,11 @@ class Outbound:
         return None
 
     def _shorten(self, answer: Answer, key: str) -> None:
-        answer.begun = True
+        begun, answer.begun = answer.begun, True
         bare = key.removeprefix(answer.name) if answer.name else key
+        if not begun and answer.whole & {key, bare}:
+            answer.settled = True
+            return
         for part in (key, bare):
             if part and answer.left.startswith(part):
                 answer.left = answer.left[len(part) :]
