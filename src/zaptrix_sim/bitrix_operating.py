@@ -39,7 +39,7 @@ class Operating:
         """New words in the chat; whether anybody is told. `anyway`: a portal that lets operators do it, and tells at
         once, whatever the connector says."""
         message = self._own(portal, chat, message_id, "edits", anyway=anyway)
-        message.text = text
+        message.text, message.edited = text, True
         ids = {"id": message.mids} if message.mids else {}
         shown = f"[b]{message.name}:[/b][br] {text}"
         self._engine.record(OperatorChanged((portal.key, message_id), text))

@@ -165,8 +165,12 @@ class Control:
         return {"wamids": wamids}
 
     async def customer_sends(self, wanted: Wanted, _query: Wanted) -> Any:
-        """One message of any kind: `kind` and what it needs, `quotes`, `forwarded`, `referral`."""
+        """One message of any kind: `kind` and what it needs, or `media`; `quotes`, `forwarded`, `referral`."""
         phone = self._phones.writer(self._number(wanted), wanted | {"name": wanted.get("customer_name")})
+        if media := wanted.get("media"):
+            file = from_wanted(self._engine, phone.number.id, media)
+            wamid = self._phones.send_file(phone, file, wanted)
+            return {"wamids": [wamid], "customer": phone.customer.key, "file": told(file)}
         item, line = item_of(wanted)
         return {"wamids": [self._phones.send(phone, item, line)], "customer": phone.customer.key}
 
@@ -189,6 +193,10 @@ class Control:
 
     async def customer_reads(self, wanted: Wanted, _query: Wanted) -> Any:
         return {"read": self._phones.read(self._phone(wanted))}
+
+    async def customer_plays(self, wanted: Wanted, _query: Wanted) -> Any:
+        """She listens to the voice note `to`."""
+        return {"played": self._phones.play(self._phone(wanted), str(wanted["to"]))}
 
     async def customer_ages(self, wanted: Wanted, _query: Wanted) -> Any:
         """Let hours pass since the customer's last text: past 24 the window is closed."""
@@ -367,6 +375,7 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST customers/answer": Control.customer_answers,
     "POST customers/move": Control.customer_moves,
     "POST customers/read": Control.customer_reads,
+    "POST customers/play": Control.customer_plays,
     "POST customers/age": Control.customer_ages,
     "POST templates": Control.put_template,
     "POST templates/change": Control.change_template,

@@ -23,6 +23,7 @@ class Rank(IntEnum):
     FAILED = 3
     DELIVERED = 4
     READ = 5
+    PLAYED = 6  # a voice message alone
 
 
 @dataclass(slots=True, frozen=True)

@@ -14,10 +14,14 @@ from zaptrix_sim.engine import Engine
 from zaptrix_sim.world import StoredFile
 
 FETCH_S: Final = 60.0
+UPLOADED: Final = ""  # the owner of what the page uploaded and nobody sent yet
 
 
 def from_wanted(engine: Engine, owner: str, wanted: Mapping[str, Any]) -> StoredFile:
-    """A file as a test describes it: `content_base64`, and behind it up to `size` zeros, or what `seed` draws."""
+    """A file as a test describes it: `content_base64`, and behind it up to `size` zeros, or what `seed` draws; or the
+    `id` of one that the page uploaded. KeyError when there is none."""
+    if wanted.get("id"):
+        return _uploaded(engine, owner, wanted)
     start, seed = base64.b64decode(str(wanted.get("content_base64") or "")), wanted.get("seed")
     content = drawn(start, int(wanted.get("size") or 0), None if seed is None else int(seed))
     file = keep(
@@ -29,6 +33,16 @@ def from_wanted(engine: Engine, owner: str, wanted: Mapping[str, Any]) -> Stored
         kind=str(wanted.get("type") or "document"),
     )
     file.link = str(wanted.get("link") or "")
+    return file
+
+
+def _uploaded(engine: Engine, owner: str, wanted: Mapping[str, Any]) -> StoredFile:
+    """It belongs to whom it is sent by from now on, and can be sent once."""
+    file = engine.world.files[str(wanted["id"])]
+    if file.owner != UPLOADED:
+        raise KeyError(file.id)
+    file.owner, file.kind = owner, str(wanted.get("type") or file.kind)
+    engine.world.changes += 1
     return file
 
 

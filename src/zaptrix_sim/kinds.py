@@ -10,15 +10,18 @@ Json = dict[str, Any]
 
 
 def item_of(wanted: Json) -> tuple[Json, str]:
-    """The fields of `messages[]` that tell the kind, and the line on the phone. ValueError for a kind there is not.
-
-    `quotes` is a wamid; `forwarded` is true or "often"; `referral` is taken as it is.
-    """
+    """The fields of `messages[]` that tell the kind, and the line on the phone. ValueError for a kind there is not."""
     kind = str(wanted.get("kind") or "text")
     make = _KINDS.get(kind)
     if make is None:
         raise ValueError(f"there is no kind {kind!r}; there are {', '.join(sorted(_KINDS))}")
     item, line = make(wanted)
+    return item | marks_of(wanted), line
+
+
+def marks_of(wanted: Json) -> Json:
+    """What can stand beside any kind: `quotes` is a wamid; `forwarded` is true or "often"; `referral` is taken as it
+    is."""
     context: Json = {}
     if wanted.get("quotes"):
         context["id"] = str(wanted["quotes"])
@@ -29,7 +32,7 @@ def item_of(wanted: Json) -> tuple[Json, str]:
     extra: Json = {"context": context} if context else {}
     if wanted.get("referral"):
         extra["referral"] = wanted["referral"]
-    return item | extra, line
+    return extra
 
 
 def _text(wanted: Json) -> tuple[Json, str]:

@@ -138,6 +138,14 @@ class MetaMedia:
         file.kind = kind
         return file, caption
 
+    def held(self, number: Number, kind: str, body: dict[str, Any]) -> StoredFile | None:
+        """The file of a template's header, if it is here: it may as well have been uploaded elsewhere."""
+        file = self._engine.world.files.get(str(body.get("id") or ""))
+        if file is None or file.owner != number.id:
+            return None
+        file.kind = kind
+        return file
+
     def _file(self, media_id: str, token: str) -> StoredFile:
         file = self._engine.world.files.get(media_id)
         if file is None:

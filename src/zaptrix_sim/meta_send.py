@@ -77,7 +77,9 @@ class MetaSend:
         found = self._engine.world.wamids.get(wamid)
         if found is None or found[0].number is not number or found[1].by_customer:
             return []
-        reached = [rank for rank in (Rank.ACCEPTED, Rank.SENT, Rank.DELIVERED, Rank.READ) if rank <= found[1].rank]
+        reached = [
+            rank for rank in (Rank.ACCEPTED, Rank.SENT, Rank.DELIVERED, Rank.READ, Rank.PLAYED) if rank <= found[1].rank
+        ]
         events = [{"id": f"{wamid}.{rank}", "delivery_status": rank.name} for rank in reached]
         return [{"id": f"history.{wamid}", "message_id": wamid, "events": {"data": events}}]
 
@@ -107,8 +109,9 @@ class MetaSend:
         template = chosen(templates.values(), body.get("template"))
         if template["category"] == "AUTHENTICATION" and not body.get("to"):
             raise refusal(131062)
-        text, buttons = shown(template, body["template"])
-        return Said(text, template["category"].lower(), buttons, item=item)
+        face = shown(template, body["template"])
+        header = self._media.held(number, *face.media) if face.media else None
+        return Said(face.text, template["category"].lower(), face.buttons, header, parts=face.parts, item=item)
 
     def _header_file(self, number: Number, body: dict[str, Any]) -> StoredFile | None:
         found = header_media(body["interactive"])

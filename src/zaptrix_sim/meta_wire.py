@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zaptrix_sim.facts import Rank
-from zaptrix_sim.world import Customer, Phone, PhoneMessage
+from zaptrix_sim.world import Customer, Phone, PhoneMessage, StoredFile
 
 Json = dict[str, Any]
 
@@ -46,25 +46,25 @@ def message_item(phone: Phone, message: PhoneMessage) -> Json:
         "from_user_id": customer.user_id,
         "id": message.id,
         "timestamp": str(int(message.at)),
-        **_content(message),
+        **content_of(message.file, message.text, voice=message.voice),
     }
 
 
-def _content(message: PhoneMessage) -> Json:
-    file = message.file
+def content_of(file: StoredFile | None, text: str, *, voice: bool) -> Json:
+    """A text, or a file with what was written under it."""
     if file is None:
-        return {"type": "text", "text": {"body": message.text}}
+        return {"type": "text", "text": {"body": text}}
     media: Json = {
         "id": file.id,
         "mime_type": file.mime,
         "sha256": base64.b64encode(bytes.fromhex(file.sha256)).decode(),
     }
-    if message.text and file.kind in {"image", "video", "document"}:
-        media["caption"] = message.text
+    if text and file.kind in {"image", "video", "document"}:
+        media["caption"] = text
     if file.kind == "document" and file.name:
         media["filename"] = file.name
     if file.kind == "audio":
-        media["voice"] = message.voice
+        media["voice"] = voice
     if file.kind == "sticker":
         media["animated"] = False
     return {"type": file.kind, file.kind: media}

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import CustomerWrote, FileArrived, FileSent, Rank, ReachedPhone, Refused, StateMoved
+from zaptrix_sim.kinds import marks_of
 from zaptrix_sim.limits import Bucket
 from zaptrix_sim.meta_webhooks import MetaWebhooks
-from zaptrix_sim.meta_wire import Update, contact, message_item, moved_item, status_item
+from zaptrix_sim.meta_wire import Update, contact, content_of, message_item, moved_item, status_item
 from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
 from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba
 
@@ -26,6 +27,7 @@ class Said:
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
     file: StoredFile | None = None  # the message itself, or its header
+    parts: list[dict[str, Any]] = field(default_factory=list)
     voice: bool = False
     item: dict[str, Any] = field(default_factory=dict)  # as it was sent: `type`, what stands under it, `context`
 
@@ -146,10 +148,13 @@ class Phones:
         self._engine.phone_changed(phone)
         return message.id
 
-    def send(self, phone: Phone, item: dict[str, Any], line: str) -> str:
-        """Something that is not text; `line` is what her own phone shows of it."""
+    def send(
+        self, phone: Phone, item: dict[str, Any], line: str, file: StoredFile | None = None, *, voice: bool = False
+    ) -> str:
+        """Something that is not text alone; `line` is what her own phone shows of it."""
         now = self._engine.now()
         message = PhoneMessage(id=new_wamid(), by_customer=True, text=line, at=now, rank=Rank.SENT, item=item)
+        message.file, message.voice = file, voice
         phone.messages.append(message)
         if item["type"] not in {"reaction", "edit", "revoke"} and "group_id" not in item:
             phone.wrote_at = max(phone.wrote_at or now, now)
@@ -160,6 +165,12 @@ class Phones:
             message.rank = Rank.PENDING
         self._engine.phone_changed(phone)
         return message.id
+
+    def send_file(self, phone: Phone, file: StoredFile, wanted: dict[str, Any]) -> str:
+        """A file with its caption (`text`), as a voice note if `media` says so, and with what can stand beside it."""
+        caption, voice = str(wanted.get("text") or ""), bool(wanted["media"].get("voice"))
+        item = content_of(file, caption, voice=voice) | marks_of(wanted)
+        return self.send(phone, item, caption, file, voice=voice)
 
     def move(self, phone: Phone, wa_id: str, user_id: str) -> str:
         """The customer gets another number or user id, and Meta tells the business; the thread goes on."""
@@ -185,9 +196,25 @@ class Phones:
                 self._state(phone, message, rank)
         return len(unread)
 
+    def play(self, phone: Phone, wamid: str) -> bool:
+        """She listens to a voice note: that is told the first time, and of no other sound. KeyError when it is none of
+        this phone's."""
+        owner, message = self._engine.world.wamids[wamid]
+        if owner is not phone:
+            raise KeyError(wamid)
+        if message.by_customer or not message.voice or message.rank is Rank.FAILED:
+            return False
+        for rank in (Rank.SENT, Rank.DELIVERED, Rank.READ, Rank.PLAYED):
+            self._state(phone, message, rank)
+        return True
+
     @staticmethod
     def _readable(message: PhoneMessage) -> bool:
-        return not message.by_customer and message.rank not in {Rank.FAILED, Rank.READ} and not _is_reaction(message)
+        return (
+            not message.by_customer
+            and message.rank not in {Rank.FAILED, Rank.READ, Rank.PLAYED}
+            and not _is_reaction(message)
+        )
 
     @staticmethod
     def grow_older(phone: Phone, hours: float) -> None:
@@ -228,6 +255,7 @@ class Phones:
             text=said.text,
             category=said.category,
             buttons=said.buttons,
+            parts=said.parts,
             at=self._engine.now(),
             rank=Rank.ACCEPTED,
             mark=mark,

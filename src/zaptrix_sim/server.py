@@ -21,6 +21,7 @@ from zaptrix_sim.meta_media import MetaMedia
 from zaptrix_sim.meta_send import MetaSend
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.page_files import PageFiles
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.settings import Options, Settings
 from zaptrix_sim.world import World
@@ -45,7 +46,7 @@ def application(settings: Settings, options: Options) -> web.Application:
     phones, chats = Phones(engine, webhooks), Chats(engine, events)
     templates, media = MetaTemplates(engine, webhooks), MetaMedia(engine)
     meta = MetaFace(engine, MetaSend(engine, phones, webhooks, media), media, templates)
-    portal, portal_files = PortalFace(engine, events, chats), PortalFiles(engine)
+    portal, portal_files, page_files = PortalFace(engine, events, chats), PortalFiles(engine), PageFiles(engine)
     control = Control(
         engine, phones=phones, webhooks=webhooks, templates=templates, chats=chats, events=events, oauth=oauth
     )
@@ -79,6 +80,8 @@ def application(settings: Settings, options: Options) -> web.Application:
     app.router.add_get("/bitrix24/{portal}/pub/im.file.php", portal_files.whole)
     app.router.add_get("/bitrix24/{portal}/disk/downloadFile/{file}/", portal_files.by_token)
     app.router.add_get("/bitrix24/{portal}/~{code}", portal_files.short)
+    app.router.add_post("/control/files", page_files.take)
+    app.router.add_get("/control/files/{file}", page_files.give)
     app.router.add_get("/control/stream", engine.stream.serve)
     app.router.add_route("*", "/control/{tail:.*}", control.serve)
     app.router.add_get("/", _index)

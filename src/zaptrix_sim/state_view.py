@@ -64,6 +64,7 @@ def _phone(phone: Phone, most: int, now: float) -> dict[str, Any]:
         },
         "typing": now < phone.typing_until,
         "typing_shown": phone.typing_shown,
+        "typing_until": phone.typing_until,
         "messages": [_phone_message(message) for message in phone.messages[-most:] if message.rank is not Rank.FAILED],
         "failed": [_phone_message(message) for message in phone.messages[-most:] if message.rank is Rank.FAILED],
     }
@@ -79,6 +80,7 @@ def _phone_message(message: PhoneMessage) -> dict[str, Any]:
         "status": message.rank.name.lower(),
         "read_by_business": message.read_by_business,
         "buttons": message.buttons,
+        "parts": message.parts,
         "biz_opaque_callback_data": message.mark,
         "file": told(message.file) | {"voice": message.voice} if message.file else None,
     }
@@ -88,7 +90,7 @@ def _by_metas_names(message: PhoneMessage) -> dict[str, Any]:
     """`type` and what stands under that name in a send or in a webhook: `interactive`, `location`, `contacts`,
     `reaction`...; `context` names what it quotes."""
     kind = message.item.get("type") or (message.file.kind if message.file else "text")
-    return {"type": kind} | {name: message.item[name] for name in (kind, "context") if name in message.item}
+    return {"type": kind} | {name: message.item[name] for name in (kind, "context", "group_id") if name in message.item}
 
 
 def _portal(portal: Portal) -> dict[str, Any]:
@@ -137,9 +139,11 @@ def _chat_message(message: ChatMessage) -> dict[str, Any]:
         "at": message.at,
         "status": message.status,
         "connector_mids": message.mids,
+        "hidden": message.hidden,
         "files": [told(file) for file in message.files],
         "deleted": message.deleted,
         "attach": message.attach,
+        "edited": message.edited,
     }
 
 

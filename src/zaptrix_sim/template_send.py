@@ -5,6 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal
@@ -40,39 +41,51 @@ def chosen(templates: Iterable[Json], sent: Any) -> Json:
     return found[0]
 
 
-def shown(template: Json, sent: Json) -> tuple[str, list[Json]]:
-    """The words on the phone and the buttons under them. Raises the refusal of what does not match."""
+@dataclass(slots=True)
+class Face:
+    """What the phone shows of a template: each part by Meta's name, the buttons, and the media of its header."""
+
+    parts: list[Json] = field(default_factory=list)
+    buttons: list[Json] = field(default_factory=list)
+    media: tuple[str, Json] | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part["text"] for part in self.parts if part["text"])
+
+
+def shown(template: Json, sent: Json) -> Face:
+    """Raises the refusal of what does not match."""
     given = sent.get("components") or []
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise bad_parameter("Param template['components'] must be an array.")
     return _surface(template, template["components"], given)
 
 
-def _surface(template: Json, parts: list[Json], given: list[Json]) -> tuple[str, list[Json]]:
+def _surface(template: Json, parts: list[Json], given: list[Json]) -> Face:
     by_type = {str(one.get("type", "")).lower(): one for one in given if str(one.get("type")).lower() != "button"}
     presses = [one for one in given if str(one.get("type", "")).lower() == "button"]
     strange = set(by_type) - {"header", "body", "carousel", "limited_time_offer"}
     if strange:
         raise bad_parameter(f"Unknown template component {min(strange)}")
-    lines: list[str] = []
-    buttons: list[Json] = []
+    face = Face()
     for part in parts:
         kind = str(part["type"]).upper()
         if kind == "HEADER":
-            lines.append(_header(template, part, by_type.get("header")))
+            _header(template, part, by_type.get("header"), face)
         elif kind == "BODY":
-            lines.append(_body(template, part, by_type.get("body")))
+            face.parts.append({"type": kind, "text": _body(template, part, by_type.get("body"))})
         elif kind == "FOOTER":
-            lines.append(str(part.get("text") or ""))
+            face.parts.append({"type": kind, "text": str(part.get("text") or "")})
         elif kind == "BUTTONS":
-            buttons = _buttons(part["buttons"], presses)
+            face.buttons = _buttons(part["buttons"], presses)
         elif kind == "CAROUSEL":
-            lines += _cards(template, part["cards"], by_type.get("carousel"))
+            face.parts += _cards(template, part["cards"], by_type.get("carousel"))
         elif kind == "LIMITED_TIME_OFFER":
             _offer(part, by_type.get("limited_time_offer"))
     if presses and not any(str(part["type"]).upper() == "BUTTONS" for part in parts):
         raise refusal(132018, "The template has no buttons.")
-    return "\n".join(line for line in lines if line), buttons
+    return face
 
 
 def _parameters(component: Json | None) -> list[Json]:
@@ -109,11 +122,13 @@ def _judge_words(words: Any) -> None:
         raise refusal(132018, "Param text cannot have new-line/tab characters or more than 4 consecutive spaces")
 
 
-def _header(template: Json, part: Json, given: Json | None) -> str:
+def _header(template: Json, part: Json, given: Json | None, face: Face) -> None:
     kind = str(part.get("format") or "TEXT").upper()
     parameters = _parameters(given)
     if kind == "TEXT":
-        return _filled(template, str(part.get("text") or ""), parameters, "header")
+        text = _filled(template, str(part.get("text") or ""), parameters, "header")
+        face.parts.append({"type": "HEADER", "format": kind, "text": text})
+        return
     wanted = _MEDIA.get(kind, kind.lower())
     if len(parameters) != 1:
         raise refusal(132012, f"header: Format mismatch, expected {kind}, received UNKNOWN")
@@ -127,7 +142,9 @@ def _header(template: Json, part: Json, given: Json | None) -> str:
         raise refusal(131008, f"header: {wanted} takes an id or a link.")
     if wanted == "location" and not {"latitude", "longitude"} <= set(thing):
         raise refusal(131008, "header: location takes latitude and longitude.")
-    return _LABELS.get(wanted, f"[{wanted}]")
+    face.parts.append({"type": "HEADER", "format": kind, "text": _LABELS.get(wanted, f"[{wanted}]"), wanted: thing})
+    if wanted != "location" and "id" in thing:
+        face.media = (wanted, thing)
 
 
 def _body(template: Json, part: Json, given: Json | None) -> str:
@@ -176,16 +193,17 @@ def _button(index: int, button: Json, press: Json | None) -> Json:
     return face
 
 
-def _cards(template: Json, cards: list[Json], given: Json | None) -> list[str]:
+def _cards(template: Json, cards: list[Json], given: Json | None) -> list[Json]:
     sent = (given or {}).get("cards") or []
     if len(sent) != len(cards):
         raise refusal(132012, f"carousel: expected {len(cards)} cards, received {len(sent)}")
     if [one.get("card_index") for one in sent] != list(range(len(cards))):
         raise refusal(132012, "carousel: card_index has to count from 0")
-    lines = []
+    lines: list[Json] = []
     for card, one in zip(cards, sent, strict=True):
-        text, buttons = _surface(template, card["components"], one.get("components") or [])
-        lines.append(" ".join(["-", text.replace("\n", " "), *(f"[{button['text']}]" for button in buttons)]))
+        face = _surface(template, card["components"], one.get("components") or [])
+        words = " ".join(["-", face.text.replace("\n", " "), *(f"[{button['text']}]" for button in face.buttons)])
+        lines.append({"type": "CARD", "text": words, "parts": face.parts, "buttons": face.buttons})
     return lines
 
 

@@ -14,7 +14,7 @@ from zaptrix_sim.limits import Bucket, OperatingTime
 PAIR_RATE = 1 / 6
 PAIR_BURST = 45
 
-SHAPE = 5
+SHAPE = 6
 """Of the classes below. A world that was kept under another one is set aside: it lacks what they have now."""
 
 
@@ -70,6 +70,7 @@ class PhoneMessage:
     read_by_business: bool = False
     category: str = "service"
     buttons: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)  # of a template, as the phone shows them
     item: dict[str, Any] = field(default_factory=dict)  # by Meta's names, as it was sent or as its webhook tells it
 
 
@@ -159,6 +160,7 @@ class ChatMessage:
     status: str | None = None
     hidden: bool = False
     deleted: bool = False
+    edited: bool = False
     files: list[StoredFile] = field(default_factory=list)
     attach: list[dict[str, Any]] = field(default_factory=list)  # blocks below the text, as they came
 

@@ -13,6 +13,8 @@ from tests.page.looking import FAILED, looking_at, picture_of_failure
 from tests.page.running_simulator import Simulator
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# A microphone that beeps, and nobody who has to allow it.
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -36,7 +38,7 @@ def chromium() -> str:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        running = await playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         try:
             yield running
         finally:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Locator, Page
+from playwright.async_api import Browser, FilePayload, Locator, Page
 
 LOOK_MS_MAX = 30_000
 FAILED = pytest.StashKey[bool]()
@@ -43,6 +43,27 @@ def on_phone(page: Page) -> Locator:
 
 def on_line(page: Page) -> Locator:
     return page.get_by_test_id("line-messages").locator(".bubble .text")
+
+
+def bubbles(page: Page, side: str) -> Locator:
+    return page.get_by_test_id(f"{side}-messages").locator(".bubble")
+
+
+async def pick(page: Page, button: Locator, entry: str) -> None:
+    """An entry of the menu that a button opens."""
+    await button.focus()
+    await button.press("Enter")
+    await page.get_by_test_id("menu").get_by_role("menuitem", name=entry).click()
+
+
+async def pick_on(page: Page, bubble: Locator, entry: str) -> None:
+    await pick(page, bubble.get_by_test_id("bubble-tools"), entry)
+
+
+async def attach(page: Page, side: str, entry: str, *files: FilePayload) -> None:
+    async with page.expect_file_chooser() as chooser:
+        await pick(page, page.get_by_test_id(f"{side}-attach"), entry)
+    await (await chooser.value).set_files(list(files))
 
 
 def last_tick(page: Page, side: str) -> Locator:

@@ -61,17 +61,37 @@ class Simulator:
         return await self._call("POST", f"/bitrix24/{portal['portal']}/rest/{method}", body, key)
 
     async def graph_send(self, to: str, text: str) -> str:
+        return await self.graph_sends("text", {"body": text}, to=to)
+
+    async def graph_sends(self, kind: str, content: object, *, to: str = "554188887777", **more: object) -> str:
+        body = {"to": f"+{to}", "type": kind, kind: content} | more
+        return str((await self.graph_calls(body))["messages"][0]["id"])
+
+    async def graph_calls(self, body: dict[str, object]) -> dict[str, Any]:
         number = self.world["number"]
-        body = {"messaging_product": "whatsapp", "to": f"+{to}", "type": "text", "text": {"body": text}}
         key = {"Authorization": f"Bearer {number['access_token']}"}
-        answer = await self._call("POST", f"/meta/v26.0/{number['phone_number_id']}/messages", body, key)
-        return str(answer["messages"][0]["id"])
+        whole = {"messaging_product": "whatsapp"} | body
+        return await self._call("POST", f"/meta/v26.0/{number['phone_number_id']}/messages", whole, key)
+
+    async def graph_uploads(self, content: bytes, name: str, mime: str) -> str:
+        number = self.world["number"]
+        form = aiohttp.FormData({"messaging_product": "whatsapp", "type": mime})
+        form.add_field("file", content, filename=name, content_type=mime)
+        key = {"Authorization": f"Bearer {number['access_token']}"}
+        url = f"{self.url}/meta/v26.0/{number['phone_number_id']}/media"
+        async with aiohttp.ClientSession(headers=key) as session, session.post(url, data=form) as answer:
+            return str((await answer.json())["id"])
 
     async def customer_writes(self, text: str, *, wa_id: str = "554188887777", name: str = "Ana Souza") -> str:
         number = self.world["number"]["phone_number_id"]
         letter = {"phone_number_id": number, "from": wa_id, "text": text, "name": name}
         answer = await self.control("POST", "customers/write", letter)
         return str(answer["wamids"][0])
+
+    async def customer_sends(self, kind: str, **what: object) -> str:
+        number = self.world["number"]["phone_number_id"]
+        letter = {"phone_number_id": number, "from": "554188887777", "customer_name": "Ana Souza", "kind": kind}
+        return str((await self.control("POST", "customers/send", letter | what))["wamids"][0])
 
     async def put_in_chat(self, wamid: str, text: str, *, chat: str = "ana", name: str = "Ana Souza") -> None:
         """What a gateway does with a customer's text: the connector, then the message."""

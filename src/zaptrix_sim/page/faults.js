@@ -2,7 +2,7 @@
 
 import { ask } from "./control.js";
 import { fill } from "./phone.js";
-import { build } from "./thread.js";
+import { build } from "./dom.js";
 import { say } from "./words.js";
 
 const SIDES = ["meta", "bitrix24", "oauth"];

@@ -1,7 +1,7 @@
 // The strip at the bottom: the simulator's own account of what was written and what arrived.
 
 import { ask } from "./control.js";
-import { build } from "./thread.js";
+import { build } from "./dom.js";
 import { say } from "./words.js";
 
 const LISTED_MAX = 50;

@@ -1,11 +1,15 @@
 // The operator's side: the portal's chats, one of them open, and what the operator answers.
 
 import { ask } from "./control.js";
-import { makeComposer } from "./composer.js";
-import { bbcodeNodes, plainLine } from "./markup.js";
+import { Composer, menuEntry } from "./composer.js";
+import { build, clock } from "./dom.js";
+import { chatItems, preview } from "./items.js";
+import { bbcodeNodes } from "./markup.js";
 import { chatKey, lastAt, statusesOnPhone } from "./pairing.js";
 import { fill } from "./phone.js";
-import { build, clock, Thread } from "./thread.js";
+import { openMenu } from "./sheet.js";
+import { Thread } from "./thread.js";
+import { upload } from "./uploading.js";
 import { say } from "./words.js";
 
 const TONES = 6;
@@ -20,14 +24,21 @@ export class Line {
   #first = true; // What stood there when the page opened is not news.
   #seen = new Map();
   #rows = new Map();
-  #thread = new Thread($("line-messages"), $("line-jump"));
+  #thread;
+  #composer;
   #onTrouble;
   #onPick;
 
   constructor({ onTrouble, onPick }) {
     this.#onTrouble = onTrouble;
     this.#onPick = onPick;
-    makeComposer($("line-form"), $("line-input"), (text) => this.#write(text));
+    this.#composer = new Composer($("line-form"), $("line-input"), {
+      text: (text, context) => this.#write(text, context),
+      file: (...file) => this.#file(...file),
+      menu: () => this.#attachments(),
+    });
+    const act = { menu: (item, anchor) => this.#openMenu(item, anchor) };
+    this.#thread = new Thread($("line-messages"), $("line-jump"), { render: bbcodeNodes, act });
     $("line-portal").addEventListener("change", (event) => this.#enter(event.target.value));
   }
 
@@ -128,7 +139,7 @@ export class Line {
     dress(row.avatar, chat.title);
     row.name.textContent = chat.title;
     row.time.textContent = newest ? clock(newest.at) : "";
-    row.last.textContent = newest ? plainLine(newest.text) : "";
+    row.last.textContent = newest ? preview(chatItems({ messages: [newest] }, new Map())[0]) : "";
     row.last.title = unread ? say("unread") : "";
   }
 
@@ -146,34 +157,56 @@ export class Line {
     const chat = this.current;
     const messages = chat?.messages ?? [];
     const onPhone = chat ? statusesOnPhone(chat, this.#pairs.phoneOf(chat)) : new Map();
-    this.#thread.show(this.#key ?? "", messages.map((message) => lineItem(message, onPhone)), bbcodeNodes);
+    this.#thread.show(this.#key ?? "", chatItems(chat, onPhone));
     $("line-empty").hidden = messages.length > 0;
     $("line-empty").textContent = say(!chat && this.#chats().length ? "linePick" : "lineEmpty");
   }
 
-  async #write(text) {
+  #letter() {
     const chat = this.current;
     const operator = $("operator-name").value.trim() || "Bia";
-    const letter = { portal: chat.portal, chat_id: chat.external_chat_id ?? chat.chat_id, text, operator };
-    return this.#onTrouble(() => ask("operators/write", "POST", letter));
+    return { portal: chat.portal, chat_id: chat.external_chat_id ?? chat.chat_id, operator };
+  }
+
+  #write(text, context) {
+    const letter = this.#letter();
+    if (context?.edit) return this.#call("operators/edit", { ...letter, message_id: context.edit.id, text });
+    return this.#call("operators/write", { ...letter, text, ...quoting(context) });
+  }
+
+  #call(path, letter) {
+    return this.#onTrouble(() => ask(path, "POST", letter));
+  }
+
+  #file(file, choice, caption, context) {
+    const letter = { ...this.#letter(), text: caption, ...quoting(context) };
+    return this.#onTrouble(async () => {
+      const { id, type } = await upload(file, choice);
+      await ask("operators/write", "POST", { ...letter, files: [{ id, type }] });
+    });
+  }
+
+  #attachments() {
+    const pick = (accept, choice) => () => this.#composer.pick(accept, choice);
+    return [
+      menuEntry("picture", say("attachMedia"), pick("image/*,video/*", {})),
+      menuEntry("sound", say("attachAudio"), pick("audio/*", { as: "audio" })),
+      menuEntry("document", say("attachDocument"), pick("", {})),
+    ];
+  }
+
+  #openMenu(item, anchor) {
+    const remove = () => this.#call("operators/delete", { ...this.#letter(), message_id: item.id });
+    const deeds = {
+      reply: menuEntry("reply", say("reply"), () => this.#composer.quote(item, preview(item))),
+      edit: menuEntry("pencil", say("edit"), () => this.#composer.edit(item, item.text)),
+      delete: menuEntry("bin", say("delete"), remove),
+    };
+    openMenu(anchor, item.acts.map((name) => deeds[name]), say("actions"));
   }
 }
 
-const SIDES = { customer: "in", operator: "out" };
-const PHONE_TICKS = { accepted: "sent", sent: "sent", delivered: "delivered", read: "read", failed: "failed" };
-
-function lineItem(message, onPhone) {
-  const side = SIDES[message.author] ?? "notice";
-  const author = side === "notice" ? "" : message.name;
-  return { id: message.id, side, author, text: message.text, at: message.at, tick: operatorTick(message, onPhone) };
-}
-
-/** The chat's own status, and beyond "delivered" what became of it on the phone, as far as that is known. */
-function operatorTick(message, onPhone) {
-  if (message.author !== "operator" || !message.status) return null;
-  if (message.status !== "delivered") return message.status === "failed" ? "failed" : "sending";
-  return PHONE_TICKS[onPhone.get(message.id)] ?? "delivered";
-}
+const quoting = (context) => (context?.quote ? { quotes: context.quote.id, quote_as: "named" } : {});
 
 function dress(avatar, name) {
   const sum = [...name].reduce((total, letter) => (total * 31 + letter.codePointAt(0)) % 9973, 0);

@@ -123,8 +123,19 @@ export function plainLine(text) {
   return text.slice(0, 160).replace(/\[br\]|\s+/gi, " ").replace(/\[\/?(?:b|i|s|u|code)\]/gi, "").trim();
 }
 
+const ADDRESS = /https?:\/\/[^\s<>"']+[^\s<>"'.,;:!?)\]]/g;
+
+/** Web addresses become links, as on both platforms. */
 function addText(nodes, text) {
-  if (text) nodes.push(document.createTextNode(text));
+  let from = 0;
+  for (const { 0: address, index } of text.matchAll(ADDRESS)) {
+    if (index > from) nodes.push(document.createTextNode(text.slice(from, index)));
+    const made = element("a", [document.createTextNode(address)]);
+    Object.assign(made, { href: address, target: "_blank", rel: "noopener noreferrer" });
+    nodes.push(made);
+    from = index + address.length;
+  }
+  if (from < text.length) nodes.push(document.createTextNode(text.slice(from)));
 }
 
 function element(name, children) {

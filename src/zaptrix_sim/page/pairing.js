@@ -3,7 +3,7 @@
 // is not certain is not made: the page then shows each side for itself.
 
 import { plain } from "./markup.js";
-import { moment } from "./thread.js";
+import { moment } from "./dom.js";
 
 const COMPARED_MAX = 40;
 const PAIRED_MAX = 300; // As many as a thread shows.

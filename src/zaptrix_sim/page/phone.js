@@ -1,9 +1,12 @@
 // The customer's phone: who holds it, what it shows, what it writes and reads.
 
 import { ask } from "./control.js";
-import { makeComposer } from "./composer.js";
+import { Composer } from "./composer.js";
+import { phoneItems } from "./items.js";
 import { whatsappNodes } from "./markup.js";
 import { customerId, lastAt, phoneKey } from "./pairing.js";
+import { PhoneDeeds } from "./phone-deeds.js";
+import { moment } from "./dom.js";
 import { Thread } from "./thread.js";
 import { currentLanguage, say } from "./words.js";
 
@@ -23,14 +26,25 @@ export class Phone {
   #strangers = [];
   #unreadSeen = "";
   #firstWords = null; // The id of the first message of somebody the simulator did not know yet.
-  #thread = new Thread($("phone-messages"), $("phone-jump"));
+  #thread;
+  #deeds;
+  #typingEnds = 0;
   #onTrouble;
   #onPick;
 
   constructor({ onTrouble, onPick }) {
     this.#onTrouble = onTrouble;
     this.#onPick = onPick;
-    makeComposer($("phone-form"), $("phone-input"), (text) => this.#write(text));
+    const deeds = new PhoneDeeds({ who: () => this.#who(), send: (path, letter) => this.#send(path, letter), onTrouble });
+    const composer = new Composer($("phone-form"), $("phone-input"), {
+      text: (text, context) => deeds.text(text, context),
+      file: (...file) => deeds.file(...file),
+      menu: () => deeds.menu(),
+      voice: true,
+    });
+    this.#deeds = deeds;
+    this.#deeds.composer = composer;
+    this.#thread = new Thread($("phone-messages"), $("phone-jump"), { render: whatsappNodes, act: phoneActs(deeds) });
     $("phone-number").addEventListener("change", (event) => this.#pick(event.target.value, null));
     $("phone-customer").addEventListener("change", (event) => this.#pick(this.#number, event.target.value));
     $("customer-new").addEventListener("click", () => this.#toggleForm($("customer-form").hidden));
@@ -118,19 +132,32 @@ export class Phone {
   }
 
   #showMessages() {
-    const messages = (this.current?.messages ?? []).filter(isOnPhone);
-    const key = `${this.#number} ${this.#customer}`;
-    this.#thread.show(key, messages.map(phoneItem), whatsappNodes);
-    $("phone-empty").hidden = messages.length > 0;
+    const items = phoneItems(this.current, $("business-name").textContent);
+    this.#thread.show(`${this.#number} ${this.#customer}`, items);
+    $("phone-empty").hidden = items.length > 0;
+    this.#showTyping();
   }
 
-  async #write(text) {
+  /** The business types for a while, and then it does not: nobody tells when that ends. */
+  #showTyping() {
+    const left = moment(this.current?.typing_until ?? 0) - new Date();
+    $("business-kind").dataset.word = left > 0 ? "typing" : "businessAccount";
+    $("business-kind").textContent = say($("business-kind").dataset.word);
+    clearTimeout(this.#typingEnds);
+    if (left > 0) this.#typingEnds = setTimeout(() => this.show(this.#state), left + 50);
+  }
+
+  #who() {
     const customer = this.#customers().find((one) => idOf(one) === this.#customer) ?? FIRST_CUSTOMER;
-    const letter = { phone_number_id: this.#number, from: idOf(customer), text, name: customer.name };
-    if (customer.user_id) letter.user_id = customer.user_id;
+    const who = { phone_number_id: this.#number, from: idOf(customer), name: customer.name };
+    if (customer.user_id) who.user_id = customer.user_id;
+    return who;
+  }
+
+  async #send(path, letter) {
     this.#chosen = true;
     return this.#onTrouble(async () => {
-      const { wamids } = await ask("customers/write", "POST", letter);
+      const { wamids } = await ask(path, "POST", letter);
       if (!this.current) this.#firstWords = wamids?.[0] ?? null;
       this.show(this.#state);
     });
@@ -140,7 +167,7 @@ export class Phone {
   #read() {
     const phone = this.current;
     if (!phone || document.hidden || !$("phone-reads").checked) return;
-    const unread = phone.messages.filter((one) => one.from === "business" && isOnPhone(one) && one.status !== "read");
+    const unread = phone.messages.filter((one) => one.from === "business" && isOnPhone(one) && !SEEN.has(one.status));
     const seen = unread.length ? `${phoneKey(phone)} ${unread.map(seenAs)}` : "";
     if (!seen || seen === this.#unreadSeen) return;
     this.#unreadSeen = seen;
@@ -182,15 +209,19 @@ export class Phone {
 
 const idOf = (customer) => customer.wa_id || customer.user_id;
 const seenAs = (message) => `${message.id} ${message.status}`;
-const isOnPhone = (message) => message.from === "customer" || message.status !== "failed";
+const isOnPhone = (message) => message.status !== "failed" && message.type !== "reaction";
+const SEEN = new Set(["read", "played"]);
 
-// Two grey ticks once the business's webhook took the message, two blue ones once the business marked it as read.
-function phoneItem(message) {
-  const own = message.from === "customer";
-  const tick = message.read_by_business ? "read" : message.status === "pending" ? "sent" : "delivered";
-  const { id, text, at, buttons } = message;
-  return { id, side: own ? "out" : "in", text, at, buttons, tick: own ? tick : null };
-}
+const phoneActs = (deeds) => ({
+  menu: (item, anchor) => deeds.openMenu(item, anchor),
+  react: (item, emoji) => deeds.react(item, emoji),
+  played: (item) => deeds.played(item),
+  press: (item, button) => deeds.press(item, button),
+  answer: (item, choice) => deeds.answer(item, choice),
+  choose: (item, action) => deeds.choose(item, action),
+  giveLocation: (item) => deeds.giveLocation(item),
+  fillIn: (item, parameters) => deeds.fillIn(item, parameters),
+});
 
 const customerName = (one) => [one.name, pretty(one.wa_id)].filter(Boolean).join(" · ") || one.user_id;
 const numberName = (number) => pretty(number.display_phone_number) || number.phone_number_id;

@@ -1,41 +1,47 @@
 // One conversation as a list of bubbles. Nodes are kept by message id, so a change touches only what changed:
-// screen readers hear additions only, and a selection or a scroll position survives.
+// screen readers hear additions only, and a selection, a scroll position or a sound that plays survives.
 
+import { makeRow, updateRow } from "./bubble.js";
+import { moment } from "./dom.js";
 import { currentLanguage, say } from "./words.js";
 
 const SHOWN_MAX = 300;
 const NEAR_BOTTOM_PX = 60;
-const SVG = "http://www.w3.org/2000/svg";
+const FOUND_MS = 1600;
 
 export class Thread {
   #list;
   #jump;
+  #tools;
   #rows = new Map();
   #key = null;
   #atBottom = true;
 
-  constructor(list, jump) {
+  /** tools: {render: text -> nodes, act: what can be done to a message}. */
+  constructor(list, jump, tools) {
     this.#list = list;
     this.#jump = jump;
+    this.#tools = { ...tools, goTo: (id) => this.#goTo(id) };
     jump.addEventListener("click", () => this.#toBottom());
     list.addEventListener("scroll", () => {
       this.#atBottom = this.#nearBottom();
       if (this.#atBottom) jump.hidden = true;
     });
-    // A keyboard that opens or a window that shrinks must not push the newest message out of sight.
-    new ResizeObserver(() => this.#atBottom && this.#toBottom()).observe(list);
+    // A keyboard that opens, a window that shrinks or a picture that comes must not push the newest out of sight.
+    const stay = () => this.#atBottom && this.#toBottom();
+    new ResizeObserver(stay).observe(list);
+    for (const name of ["load", "loadedmetadata"]) list.addEventListener(name, stay, { capture: true });
   }
 
-  /** items: [{id, side: "in"|"out"|"notice", author, text, at, tick}], render: text -> nodes. */
-  show(key, items, render) {
+  /** items: as items.js makes them. */
+  show(key, items) {
     const wanted = `${currentLanguage()} ${key}`;
     const fresh = wanted !== this.#key;
     if (fresh) this.#startOver(wanted);
     const follow = fresh || this.#atBottom;
-    const added = this.#lay(withDays(items.slice(-SHOWN_MAX), items.length - SHOWN_MAX), render);
-    if (!added) return;
-    if (follow || added.side === "out") this.#toBottom();
-    else this.#jump.hidden = false;
+    const added = this.#lay(withDays(items.slice(-SHOWN_MAX), items.length - SHOWN_MAX));
+    if (follow || added?.side === "out") this.#toBottom();
+    else if (added) this.#jump.hidden = false;
   }
 
   /** Another conversation is not news: it is laid out silently, and announcements begin after it. */
@@ -48,7 +54,7 @@ export class Thread {
     setTimeout(() => this.#list.setAttribute("aria-live", "polite"), 300);
   }
 
-  #lay(items, render) {
+  #lay(items) {
     let newest = null;
     let place = this.#list.firstChild;
     const kept = new Set();
@@ -60,7 +66,7 @@ export class Thread {
         this.#rows.set(item.id, row);
         newest = item;
       }
-      updateRow(row, item, render);
+      updateRow(row, item, this.#tools);
       if (row.node === place) place = place.nextSibling;
       else this.#list.insertBefore(row.node, place);
     }
@@ -74,6 +80,16 @@ export class Thread {
       row.node.remove();
       this.#rows.delete(id);
     }
+  }
+
+  /** What was quoted comes to the middle and glows for a moment. */
+  #goTo(id) {
+    const row = this.#rows.get(id);
+    if (!row) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    row.node.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+    row.node.classList.add("found");
+    setTimeout(() => row.node.classList.remove("found"), FOUND_MS);
   }
 
   #nearBottom() {
@@ -99,78 +115,6 @@ function withDays(items, hidden) {
   }
   return rows;
 }
-
-function makeRow(item) {
-  const node = build("li", `row ${item.side}`);
-  if (item.side === "day") return { node, body: node };
-  node.dataset.id = item.id;
-  const bubble = build("div", "bubble");
-  if (item.author) bubble.append(build("span", "author", item.author));
-  const body = build("span", "text");
-  const foot = build("span", "foot");
-  const time = build("time", "", clock(item.at));
-  time.dateTime = moment(item.at).toISOString();
-  foot.append(time);
-  bubble.append(body, foot);
-  if (item.buttons?.length) bubble.append(makeButtons(item.buttons));
-  node.append(bubble);
-  return { node, body, foot, tick: null };
-}
-
-/** What a template offers under its words; shown, as a phone would show it. */
-function makeButtons(buttons) {
-  const list = build("ul", "offers");
-  for (const button of buttons) {
-    const offer = build("li", "offer", button.text || button.type);
-    offer.dataset.kind = button.type;
-    offer.title = button.url || button.phone_number || button.code || "";
-    list.append(offer);
-  }
-  return list;
-}
-
-function updateRow(row, item, render) {
-  if (row.text !== item.text) {
-    row.text = item.text;
-    row.body.replaceChildren(item.side === "day" ? item.text : render(item.text));
-  }
-  if (!item.tick || row.shown === item.tick) return;
-  row.shown = item.tick;
-  row.tick ??= row.foot.appendChild(makeTick());
-  row.tick.dataset.state = item.tick;
-  row.tick.setAttribute("aria-label", say(`tick_${item.tick}`));
-  row.tick.title = say(`tick_${item.tick}`);
-  row.tick.querySelector("use").setAttribute("href", `#shape-${item.tick === "read" ? "delivered" : item.tick}`);
-}
-
-function makeTick() {
-  const tick = build("span", "tick");
-  tick.dataset.testid = "tick";
-  tick.setAttribute("role", "img");
-  const drawing = document.createElementNS(SVG, "svg");
-  drawing.setAttribute("aria-hidden", "true");
-  drawing.append(document.createElementNS(SVG, "use"));
-  tick.append(drawing);
-  return tick;
-}
-
-export function build(name, className = "", text = "") {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
-}
-
-/** A time of the simulator: unix seconds, unix milliseconds or ISO. */
-export function moment(at) {
-  if (typeof at === "number") return new Date(at < 1e11 ? at * 1000 : at);
-  const read = new Date(at ?? Number.NaN);
-  return Number.isNaN(read.getTime()) ? new Date(0) : read;
-}
-
-const HOURS = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-
-export const clock = (at) => moment(at).toLocaleTimeString(currentLanguage(), HOURS);
 
 function dayName(at) {
   const day = moment(at);
