@@ -203,7 +203,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         replay=Replay(spool, admission, receiver),
         registrar=registrar,
         tenants=tenants,
-        letters=Letters(database, bells),
+        letters=Letters(database, bells, kept_days=settings.media_retention_days, wait_s=settings.media_ready_s),
         sender=Sender(database, bells, clock.now),
         templates=templates,
         reminders=Reminders(database, bells, settings.window_reminder_min, clock.now),

@@ -35,16 +35,20 @@ _MOVES: dict[Fate, Callable[[Connection, Sequence[int], PortalId | None], Awaita
 class Letters:
     """Moves dead letters, in batches of one transaction each."""
 
-    def __init__(self, database: Database, bells: Bells) -> None:
+    def __init__(self, database: Database, bells: Bells, *, kept_days: int, wait_s: float) -> None:
+        """`kept_days`: how long files are kept; `wait_s`: how long a message waits for one that is fetched anew."""
         self._database = database
         self._bells = bells
+        self._kept_days = kept_days
+        self._wait_s = wait_s
 
     async def move(self, fate: Fate, actor: str, ids: Sequence[int], only: PortalId | None) -> list[MessageId]:
         """Those of `ids` that were dead letters (of `only`, if given), and now are none. Raises StoreUnavailable."""
         async with self._database.transaction() as connection:
             moved = await _MOVES[fate](connection, ids, only)
             if fate is Fate.REVIVE:
-                await files.revive(connection, [row.id for row in moved])
+                ids_again = [row.id for row in moved]
+                await files.revive(connection, ids_again, kept_days=self._kept_days, wait_s=self._wait_s)
             if moved:
                 await audit.write(connection, actor, f"letter.{fate}", _subject(moved), count=len(moved))
         if fate is Fate.REVIVE:

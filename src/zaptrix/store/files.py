@@ -222,18 +222,34 @@ def _attachment(row: Record) -> Attachment:
     )
 
 
+# What Meta would not send once it is not offered again: an id may be gone before its time.
 _UPLOADED = """
-SELECT media_id FROM whatsapp_media
-WHERE phone_number_id = $1 AND sha256 = $2 AND type = $3 AND uploaded_at > now() - make_interval(days => $4)
+SELECT w.media_id FROM whatsapp_media w
+WHERE w.phone_number_id = $1 AND w.sha256 = $2 AND w.type = $3 AND w.uploaded_at > now() - make_interval(days => $4)
+    AND NOT EXISTS (SELECT 1 FROM file f JOIN message m ON m.id = f.message_id
+        WHERE f.media_id = w.media_id AND m.state = 'dead')
 """
 _KEEP = """
 INSERT INTO whatsapp_media (phone_number_id, sha256, type, media_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (phone_number_id, sha256, type) DO UPDATE SET media_id = excluded.media_id, uploaded_at = now()
 """
 _FORGET = "DELETE FROM whatsapp_media WHERE uploaded_at < now() - make_interval(days => $1)"
+# A customer's file that is here still is good; Meta's id of an operator's may be what was refused. What a program
+# handed over, a file or an id, cannot be fetched again: it is kept.
 _REVIVE = """
-UPDATE file SET state = 'wanted', due_at = now(), attempts = 0, promised_at = NULL
-WHERE message_id = ANY($1) AND state = 'failed'
+WITH refused AS (
+    DELETE FROM whatsapp_media w USING file f WHERE f.message_id = ANY($1) AND w.media_id = f.media_id
+), again AS (
+    UPDATE file f SET state = 'wanted', due_at = now(), attempts = 0, created_at = now(), promised_at = NULL,
+        blob = CASE m.origin WHEN 'api' THEN f.blob END, media_id = CASE m.origin WHEN 'api' THEN f.media_id END,
+        sent_as = NULL, error_code = NULL, error_detail = NULL, notice = NULL
+    FROM message m WHERE m.id = f.message_id AND f.message_id = ANY($1) AND (f.state = 'failed' OR (m.origin <> 'api'
+        AND (f.direction = 'outbound'
+            OR f.blob->>'key' < to_char(now() AT TIME ZONE 'UTC' - make_interval(days => $2), 'YYYY-MM-DD'))))
+    RETURNING f.message_id
+)
+UPDATE message SET due_at = now() + make_interval(secs => $3) FROM again
+WHERE message.id = again.message_id AND message.state = 'pending'
 """
 
 
@@ -251,6 +267,9 @@ async def forget_uploads(connection: Connection, days: int) -> None:
     await connection.execute(_FORGET, days)
 
 
-async def revive(connection: Connection, ids: Sequence[int]) -> None:
-    """Fetch the files of revived messages once more, where they had failed."""
-    await connection.execute(_REVIVE, ids)
+async def revive(connection: Connection, ids: Sequence[int], *, kept_days: int, wait_s: float) -> None:
+    """Fetch the files of revived messages anew, unless they are here still; the messages wait for them as at first.
+
+    `kept_days`: how long blobs are kept.
+    """
+    await connection.execute(_REVIVE, ids, kept_days, wait_s)

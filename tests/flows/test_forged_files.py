@@ -1,0 +1,88 @@
+"""Addresses of files that somebody forged: nothing in a private network is asked for anything, the operator is told in
+the chat, and the API explains it."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from proof.world import Tenant, World, eventually
+from tests.flows.test_files import PDF, attached, notices, opened
+from tests.media.hosts import giving, hosting
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NOT_THE_PORTALS = "o endereço dele não é deste portal"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """The simulators' own address may be reached there, and no other address of a private network."""
+    world = World(folder=tmp_path_factory.mktemp("forged"))
+    try:
+        await world.start(workers=1)
+        yield world
+    finally:
+        await world.stop()
+
+
+async def sends_from(tenant: Tenant, *links: str) -> None:
+    """An operator's event names files at these addresses, each in a message of its own."""
+    for place, link in enumerate(links):
+        await tenant.operator_sends(attached(PDF, f"{place}.pdf") | {"link": link}, text=f"veja {place}")
+
+
+async def refused(tenant: Tenant, count: int, words: str, code: str) -> None:
+    """Each is told in the chat and explained by the API, and nothing is on the phone."""
+
+    async def told() -> bool:
+        return len([line for line in await notices(tenant) if words in line]) >= count
+
+    await eventually(told, 60, f"{count} notices: {words}")
+    letters = (await tenant.world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}"))["items"]
+    explained = [one["explanation"] for one in letters]
+    assert [one["code"] for one in explained] == [code] * count
+    assert all(words in one["operator"] and one["kind"] == "refused" and one["admin"] for one in explained)
+    assert await tenant.on_phone() == []
+
+
+async def test_no_address_beside_the_portals_own_is_asked_for_anything(world: World) -> None:
+    tenant = await opened(world)
+    async with hosting(giving(b"our secret")) as canary:
+        port = canary.url.rpartition(":")[2]
+        odd = ["127.0.0.1", "127.1", "2130706433", "0177.0.0.1", "0x7f000001", "0.0.0.0", "localhost", "LOCALHOST."]  # noqa: S104
+        links = [f"http://{host}:{port}/a.pdf" for host in (*odd, "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]")]
+        links += [
+            f"http://127.0.0.1:{world.sim_port}@127.0.0.1:{port}/a.pdf",
+            f"http://user:password@127.0.0.1:{world.sim_port}/a.pdf",
+            "http://10.0.0.1/a.pdf",
+            "http://192.168.1.1/a.pdf",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://[fd00:ec2::254]/latest/meta-data/",
+            "https://metadata.google.internal/computeMetadata/v1/",
+            "file:///etc/passwd",
+        ]
+        await sends_from(tenant, *links)
+        await refused(tenant, len(links), NOT_THE_PORTALS, "forbidden_address")
+        assert canary.asked == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def strict_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """No private network may be reached there, and the portal itself is a name that leads into one."""
+    world = World(folder=tmp_path_factory.mktemp("strict"), extra={"MEDIA_PRIVATE_NETWORKS": ""})
+    world.extra["SIM_PUBLIC_URL"] = f"http://localhost:{world.sim_port}"
+    try:
+        await world.start(workers=1)
+        yield world
+    finally:
+        await world.stop()
+
+
+async def test_a_portals_own_name_that_leads_into_a_private_network_is_refused(strict_world: World) -> None:
+    """The guard is on: without its setting not even the simulators give a file."""
+    assert socket.gethostbyname("localhost").startswith("127.")
+    tenant = await opened(strict_world)
+    await tenant.operator_sends(attached(PDF, "a.pdf", "file", "application/pdf"), text="veja")
+    await refused(tenant, 1, NOT_THE_PORTALS, "forbidden_address")
