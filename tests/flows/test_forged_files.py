@@ -1,25 +1,30 @@
-"""Addresses of files that somebody forged: nothing in a private network is asked for anything, the operator is told in
-the chat, and the API explains it."""
+"""Addresses of files that somebody forged: nothing in a private network is asked for anything, no secret leaves, the
+operator is told in the chat, and the API explains it."""
 
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 
 from proof.world import Tenant, World, eventually
-from tests.flows.test_files import PDF, attached, notices, opened
-from tests.media.hosts import giving, hosting
+from tests.flows.test_files import PDF, attached, notices, opened, shown
+from tests.media.hosts import Host, endless, giving, hosting, redirecting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+TIMEOUT_S = 10
 NOT_THE_PORTALS = "o endereço dele não é deste portal"
+TOO_LARGE = "passa de 100 MB"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """The simulators' own address may be reached there, and no other address of a private network."""
-    world = World(folder=tmp_path_factory.mktemp("forged"))
+    world = World(folder=tmp_path_factory.mktemp("forged"), extra={"MEDIA_TIMEOUT_S": str(TIMEOUT_S)})
     try:
         await world.start(workers=1)
         yield world
@@ -47,6 +52,13 @@ async def refused(tenant: Tenant, count: int, words: str, code: str) -> None:
     assert await tenant.on_phone() == []
 
 
+def nothing_leaked(*hosts: Host) -> None:
+    """None of them was shown a token, a cookie or where it was asked from."""
+    for asked in (request for host in hosts for request in host.asked):
+        assert not {"authorization", "cookie", "referer"} & {name.lower() for name in asked.headers}
+        assert "auth" not in asked.query_string
+
+
 async def test_no_address_beside_the_portals_own_is_asked_for_anything(world: World) -> None:
     tenant = await opened(world)
     async with hosting(giving(b"our secret")) as canary:
@@ -66,6 +78,62 @@ async def test_no_address_beside_the_portals_own_is_asked_for_anything(world: Wo
         await sends_from(tenant, *links)
         await refused(tenant, len(links), NOT_THE_PORTALS, "forbidden_address")
         assert canary.asked == []
+
+
+async def hostile(world: World, host: Host) -> Tenant:
+    """A tenant whose portal serves its files from `host`, as an admin has told the gateway."""
+    tenant = await world.tenant()
+    moved = {"portal_url": host.url, "client_endpoint": tenant.portal["client_endpoint"]}
+    await world.api("PUT", f"/api/portals/{tenant.portal_id}", moved)
+    await tenant.customer_writes("oi")
+    await shown(tenant, 1)
+    return tenant
+
+
+async def test_redirects_of_a_portal_lead_nowhere_else(world: World) -> None:
+    async with AsyncExitStack() as hosts:
+        canary = await hosts.enter_async_context(hosting(giving(b"our secret")))
+        port = canary.url.rpartition(":")[2]
+        targets = {
+            "/other": canary.url,
+            "/name": f"http://localhost:{port}/",
+            "/six": f"http://[::1]:{port}/",
+            "/cloud": "http://169.254.169.254/latest/meta-data/",
+            "/file": "file:///etc/passwd",
+        }
+        portal = await hosts.enter_async_context(hosting(lambda request: redirecting(targets[request.path])(request)))
+        tenant = await hostile(world, portal)
+        await sends_from(tenant, *(f"{portal.url}{path}" for path in targets))
+        await refused(tenant, len(targets), NOT_THE_PORTALS, "forbidden_address")
+        assert (len(portal.asked), canary.asked) == (len(targets), [])
+        nothing_leaked(portal)
+
+
+async def test_a_portal_that_redirects_in_a_circle_is_left_after_some_turns(world: World) -> None:
+    async with hosting(redirecting("/")) as portal:
+        tenant = await hostile(world, portal)
+        await sends_from(tenant, f"{portal.url}/")
+        await refused(tenant, 1, NOT_THE_PORTALS, "too_many_redirects")
+        assert len(portal.asked) == 4
+        nothing_leaked(portal)
+
+
+async def huge(request: web.BaseRequest) -> web.StreamResponse:
+    """A body that says beforehand how large it is."""
+    response = web.StreamResponse(headers={"Content-Length": str(10**12)})
+    await response.prepare(request)
+    return response
+
+
+@pytest.mark.parametrize("body", [huge, endless])
+async def test_a_body_without_measure_is_cut_off_and_told(world: World, body: Any) -> None:
+    async with hosting(body) as portal:
+        tenant = await hostile(world, portal)
+        await sends_from(tenant, f"{portal.url}/a.pdf")
+        await refused(tenant, 1, TOO_LARGE, "file_too_large")
+        nothing_leaked(portal)
+    kept = [path for path in (world.folder / "data" / "media").rglob("*") if path.is_file() and "#" not in path.name]
+    assert kept == []
 
 
 @pytest_asyncio.fixture(loop_scope="module")
