@@ -12,9 +12,9 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import safe_detail
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.proof import Proofs
-from zaptrix.bitrix24.translate import chat_of, to_delivery, to_element, to_notice
+from zaptrix.bitrix24.translate import chat_of, is_wordless, to_delivery, to_element, to_notice
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.media import AttachmentState
 from zaptrix.core.message import Media, Notice, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
@@ -190,9 +190,9 @@ def _outcome(item: wire.SentItem | None, parcel: Parcel) -> Outcome:
         return Accepted(bitrix_chat_id=item.chat_id, bitrix_session_id=item.session_id, file_missing=missing)
     if item.success:
         return Unclear("no_session", "accepted, but into no chat")
-    if _carries_file(parcel):
-        # Without words an element is refused, too, when the portal could not fetch its file: that may pass.
-        return Unexpected("item_refused", safe_detail(item.errors))
+    if _carries_file(parcel) and is_wordless(parcel):
+        # So an element is refused whose file the portal could not fetch, as while no gateway runs: that passes.
+        return Unavailable("file_not_fetched", safe_detail(item.errors))
     return Refused("item_refused", safe_detail(item.errors), notice="inbound_lost")
 
 

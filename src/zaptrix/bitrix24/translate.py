@@ -108,7 +108,7 @@ def _words_of(parcel: Parcel, said: Said) -> Text:
     file = parcel.attachment
     if file is not None and file.state is AttachmentState.READY:
         if not said.caption:
-            return Text() if said.marks == NO_MARKS else shown(said, locale)
+            return Text() if is_wordless(parcel) else shown(said, locale)
         line = ""
     elif file is not None and file.state is AttachmentState.PROMISED:
         line = promise(said.kind, locale)
@@ -116,6 +116,13 @@ def _words_of(parcel: Parcel, said: Said) -> Text:
         line = lost(said.kind, file.notice if file else "file_gone", locale)
     between = [Span("\n")] if line and said.caption else []
     return shown(Words(rich_text([Span(line), *between, *said.caption.spans]), marks=said.marks), locale)
+
+
+def is_wordless(parcel: Parcel) -> bool:
+    """Whether a file goes alone. With words an element is taken even when its file cannot be fetched."""
+    said = parcel.content
+    bare = isinstance(said, Media) and not said.caption and said.marks == NO_MARKS
+    return bare and parcel.attempts < limits.FILE_ALONE_TRIES
 
 
 def _files(parcel: Parcel) -> dict[str, object]:

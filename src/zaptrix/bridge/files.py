@@ -12,18 +12,17 @@ from msgspec.structs import replace
 
 from zaptrix import __version__
 from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.follow import Late, follow
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.ids import AttemptId, PortalId
-from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.media import AS_DOCUMENT, Blob, fitting_name, way_of
 from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin
 from zaptrix.core.ports import PortalFiles
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
-from zaptrix.core.text import Text
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge, Written
 from zaptrix.media.fetch import Allowed
 from zaptrix.media.fetch import Origin as Server
@@ -31,10 +30,9 @@ from zaptrix.media.room import MediaRoom
 from zaptrix.media.sniff import type_of
 from zaptrix.media.voice import can_become_voice, is_voice, voice_of
 from zaptrix.queues.bells import Bells
-from zaptrix.store import conversations, files, messages
+from zaptrix.store import conversations, files
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.files import Wanted
-from zaptrix.store.messages import NewMessage
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.shapes import MEDIA_DOMAINS, takes_caption
 
@@ -164,23 +162,17 @@ class Files:
 
     @staticmethod
     async def _follow(connection: Connection, wanted: Wanted) -> None:
-        """A message of its own, behind what was said meanwhile. The words that came with it went with the line."""
         talk = (await conversations.by_ids(connection, [wanted.conversation_id]))[wanted.conversation_id]
-        content = replace(wanted.media, caption=Text(), marks=NO_MARKS)
-        later = await messages.insert(
-            connection,
-            [
-                NewMessage(
-                    conversation=talk,
-                    direction=wanted.direction,
-                    origin=wanted.origin,
-                    content=content,
-                    request_id=wanted.request_id,
-                    written_at=wanted.written_at,
-                )
-            ],
+        late = Late(
+            message_id=wanted.message_id,
+            conversation=talk,
+            direction=wanted.direction,
+            origin=wanted.origin,
+            media=wanted.media,
+            request_id=wanted.request_id,
+            written_at=wanted.written_at,
         )
-        await files.follow(connection, wanted.message_id, later[0])
+        await follow(connection, late)
 
     # --- making it -----------------------------------------------------------------------------------------------
 

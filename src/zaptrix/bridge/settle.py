@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import structlog
 
+from zaptrix.bridge.follow import Late, follow
 from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
+from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Notice, Origin, Side, State
+from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
@@ -75,6 +77,8 @@ class Settler:
             if failures := [f for j in ours if (f := _failure(j))]:
                 await claims.record_failures(connection, failures)
             paused = await self._pause(connection, ours)
+            for late in filter(None, map(_late, ours)):
+                await follow(connection, late)
             if said := [line for j in ours if (line := _notice(j) or (_on_hold(j) if j in paused else None))]:
                 await say(connection, said)
         self._after(ours)
@@ -200,7 +204,7 @@ def _notice(judged: Judged) -> Line | None:
         if shown is None:
             return None
         notice = shown
-    elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment:
+    elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment and not _late(judged):
         notice = Notice("file_not_shown", {"address": parcel.attachment.address})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
@@ -209,6 +213,24 @@ def _notice(judged: Judged) -> Line | None:
     else:
         return None
     return Line(parcel.conversation.id, notice, parcel.created_at, about)
+
+
+def _late(judged: Judged) -> Late | None:
+    """A file that the portal could not fetch while it took the words. One that had none has been tried often enough."""
+    parcel, verdict = judged.parcel, judged.verdict
+    if not isinstance(verdict, Sent) or not verdict.accepted.file_missing or not isinstance(parcel.content, Media):
+        return None
+    if not parcel.content.caption and parcel.content.marks == NO_MARKS:
+        return None
+    return Late(
+        message_id=parcel.message_id,
+        conversation=parcel.conversation,
+        direction=judged.direction,
+        origin=parcel.origin,
+        media=parcel.content,
+        request_id=parcel.request_id,
+        written_at=parcel.created_at,
+    )
 
 
 def _on_hold(judged: Judged) -> Line | None:
@@ -225,7 +247,7 @@ def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
     if isinstance(judged.verdict, Sent) and _is_to_be_confirmed(judged):
         outbound = judged.direction is Direction.OUTBOUND
         yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
-    if _notice(judged) or _on_hold(judged):
+    if _notice(judged) or _on_hold(judged) or _late(judged):
         yield bitrix24_lane(parcel.portal.id)
 
 

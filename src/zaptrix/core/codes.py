@@ -200,6 +200,16 @@ OWN: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        ("file_not_fetched",),
+        Kind.UNAVAILABLE,
+        Both(
+            "O Bitrix24 não conseguiu buscar um arquivo no gateway. Confira se PUBLIC_URL é alcançável da internet; "
+            "até lá o operador recebe um link.",
+            "Bitrix24 could not fetch a file from the gateway. Check that PUBLIC_URL is reachable from the internet; "
+            "until then the operator gets a link.",
+        ),
+    ),
+    Rule(
         ("file_not_given",),
         Kind.REFUSED,
         Both(

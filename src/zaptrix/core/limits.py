@@ -5,6 +5,9 @@ from __future__ import annotations
 # Attempts and waiting.
 ATTEMPTS_MAX = 5
 UNEXPECTED_RETRIES = 2
+# So often a file is given to a portal without words, half a minute in all; then with some, so that what is not fetched
+# holds nobody up.
+FILE_ALONE_TRIES = 5
 BACKOFF_FACTOR = 2
 BACKOFF_STEPS_MAX = 10
 BACKOFF_S_MAX = 60.0
