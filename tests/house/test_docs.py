@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SCREENSHOT_BYTES_MAX = 1_500_000
 ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
 
 
@@ -41,6 +42,14 @@ def test_links_between_documents_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text())
     local = [link for link in links if not link.startswith(("http://", "https://"))]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_each_screenshot_is_shown_by_a_document_and_they_stay_small() -> None:
+    pictures = list((ROOT / "docs" / "screenshots").glob("*.png"))
+    shown = {Path(name).name for page in DOCS for name in re.findall(r"!\[[^]]+\]\(([^)\s]+)\)", page.read_text())}
+    assert pictures
+    assert {picture.name for picture in pictures} == shown
+    assert sum(picture.stat().st_size for picture in pictures) < SCREENSHOT_BYTES_MAX
 
 
 def test_both_readmes_have_the_same_commands_and_settings() -> None:

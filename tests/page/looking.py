@@ -66,5 +66,9 @@ async def attach(page: Page, side: str, entry: str, *files: FilePayload) -> None
     await (await chooser.value).set_files(list(files))
 
 
+async def is_drawn(picture: Locator) -> bool:
+    return bool(await picture.evaluate("(img) => img.decode().then(() => img.naturalWidth > 0, () => false)"))
+
+
 def last_tick(page: Page, side: str) -> Locator:
     return page.get_by_test_id(f"{side}-messages").get_by_test_id("tick").last

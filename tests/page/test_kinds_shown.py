@@ -4,10 +4,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from tests.page import samples
-from tests.page.looking import bubbles, last_tick, on_phone, pick_on
+from tests.page.looking import bubbles, is_drawn, last_tick, on_phone, pick_on
 from tests.page.running_simulator import Simulator
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -30,10 +30,6 @@ async def sent(simulator: Simulator, content: bytes, name: str, mime: str, kind:
     file = await uploaded(simulator, content, name, mime, type=kind, **voice)
     media = {"id": file["id"], "type": file["type"], "voice": bool(voice)}
     return await simulator.customer_sends("media", media=media, **more)
-
-
-async def is_drawn(picture: Locator) -> bool:
-    return bool(await picture.evaluate("(img) => img.decode().then(() => img.naturalWidth > 0, () => false)"))
 
 
 async def test_a_picture_is_a_thumbnail_that_opens_large(page: Page, simulator: Simulator) -> None:

@@ -8,18 +8,34 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, FilePayload, Page, expect
 
 from proof.ports import free_port
-from tests.page.looking import LOOK_MS_MAX, last_tick, looking_at, on_line, on_phone, picture_of_failure
+from tests.page import samples
+from tests.page.looking import (
+    LOOK_MS_MAX,
+    attach,
+    bubbles,
+    is_drawn,
+    last_tick,
+    looking_at,
+    on_line,
+    on_phone,
+    pick_on,
+    picture_of_failure,
+)
 from tests.processes import POLL_S
 from tests.running_up import House, asked, in_chats, started
+from zaptrix_sim.voice_notes import voice_note
 
 # One house and one browser serve the whole file; each test has a customer of its own.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MENDED_MS_MAX = 30_000
 CUSTOMERS = count(554188880001)
+PICTURE: FilePayload = {"name": "vista.jpg", "mimeType": "image/jpeg", "buffer": samples.jpeg()}
+SOUND: FilePayload = {"name": "recado.wav", "mimeType": "audio/wav", "buffer": samples.wav()}
+VOICE: FilePayload = {"name": "recado.ogg", "mimeType": "audio/ogg", "buffer": voice_note(samples.wav())}
 BLUE = "rgb(11, 108, 184)"
 NOTICE = "Mensagem não entregue no WhatsApp: faz mais de 24 horas que o cliente não escreve."
 
@@ -202,3 +218,47 @@ async def test_in_english_everything_on_the_page_is_english(page: Page) -> None:
     await expect(page.get_by_test_id("line-input")).to_have_attribute("placeholder", "Answer the customer")
     await expect(last_tick(page, "line")).to_have_attribute("aria-label", "Read")
     await expect(page.get_by_test_id("ledger")).to_contain_text("0 lost · 0 doubled · 0 disordered")
+
+
+async def test_a_picture_from_the_phone_is_seen_in_the_chat_and_one_from_the_chat_on_the_phone(page: Page) -> None:
+    await page.get_by_test_id("phone-input").fill("olha a vista")
+    await attach(page, "phone", "Foto ou vídeo", PICTURE)
+    there = page.get_by_test_id("line-messages").locator(".bubble .picture img")
+    await expect(there).to_have_count(1)
+    assert await is_drawn(there)
+    await expect(on_line(page).last).to_contain_text("olha a vista")
+
+    await page.get_by_test_id("line-input").fill("que bonita, e esta?")
+    await attach(page, "line", "Foto ou vídeo", PICTURE)
+    back = page.get_by_test_id("phone-messages").locator(".in .picture img")
+    await expect(back).to_have_count(1, timeout=MENDED_MS_MAX)
+    assert await is_drawn(back)
+    await expect(on_phone(page).last).to_have_text("que bonita, e esta?")
+
+
+async def test_a_voice_note_is_one_on_both_sides(page: Page) -> None:
+    await attach(page, "phone", "Mensagem de voz (arquivo)", SOUND)
+    there = page.get_by_test_id("line-messages").get_by_test_id("voice")
+    await expect(there.locator(".wave i")).to_have_count(34)
+    await attach(page, "line", "Áudio", VOICE)
+    back = page.get_by_test_id("phone-messages").locator(".in").get_by_test_id("voice")
+    await expect(back).to_have_count(1, timeout=MENDED_MS_MAX)
+    await back.get_by_role("button", name="Ouvir").click()
+    await expect(last_tick(page, "line")).to_have_attribute("data-state", "played", timeout=MENDED_MS_MAX)
+
+
+async def test_a_quote_leads_to_the_same_message_on_the_other_side(page: Page) -> None:
+    await write(page, "phone", "Tem azul?")
+    await write(page, "phone", "E verde?")
+    await expect(on_line(page)).to_have_text(["Tem azul?", "E verde?"])
+    await pick_on(page, bubbles(page, "line").first, "Responder")
+    await write(page, "line", "Azul, sim")
+
+    answer = bubbles(page, "phone").last
+    await expect(answer.locator(".quote")).to_have_text("VocêTem azul?")
+    await expect(on_phone(page).last).to_have_text("Azul, sim")
+    await pick_on(page, answer, "Responder")
+    await write(page, "phone", "Quero dois")
+    await expect(bubbles(page, "line").last.locator(".quote")).to_contain_text("Azul, sim")
+    await bubbles(page, "line").last.locator(".quote").click()
+    await expect(page.get_by_test_id("line-messages").locator(".row.found .text")).to_have_text("Azul, sim")

@@ -198,7 +198,7 @@ function said(items, words) {
 /** A line that stands for a whole message: in a quote, in the list of chats. */
 export function preview(item) {
   if (item.deleted) return say("deleted");
-  const words = bareLine(item.text || bodyOf(item));
+  const words = bareLine(bodyOf(item) || item.text);
   if (item.file && FILE_KINDS.includes(item.kind)) {
     const kind = item.voice ? "voice" : item.kind;
     return `${say(`kind_of_${kind}`)}${kind === "document" && !words ? ` ${item.file.name}` : ""} ${words}`.trim();
