@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import aiohttp
 from redis.asyncio import Redis
 
+from zaptrix.bitrix24 import codes as bitrix24_codes
 from zaptrix.bitrix24 import registration
 from zaptrix.bitrix24 import translate as bitrix24_translate
 from zaptrix.bitrix24.client import PortalClient
@@ -46,8 +47,10 @@ from zaptrix.bridge.tenants import Tenants
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
+from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
+from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
@@ -69,12 +72,15 @@ from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
 from zaptrix.store.secrets import SecretBox
 from zaptrix.store.spool import Spool
+from zaptrix.whatsapp import codes as whatsapp_codes
 from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.platform import WhatsApp
+from zaptrix.whatsapp.shapes import MEDIA_DOMAINS, takes_caption
 
 _CONNECTIONS_A_HOST = 100
 _CHECKED_MAX = 1_000
+_CODES = {Side.WHATSAPP: whatsapp_codes.TABLE, Side.BITRIX24: bitrix24_codes.TABLE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +116,7 @@ class App:
     portal_client: PortalClient
     media: MediaRoom
     files: Files
+    codes: Mapping[Side, CodeTable] = field(default_factory=lambda: _CODES)
     uploads: Uploads
 
 
@@ -207,7 +214,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         sender=Sender(database, bells, clock.now),
         templates=templates,
         reminders=Reminders(database, bells, settings.window_reminder_min, clock.now),
-        sweep=Sweep(database, bells, _sweep_patience(settings), clock.now),
+        sweep=Sweep(database, bells, _sweep_patience(settings), whatsapp_codes.TABLE, clock.now),
         watch=watch,
         offline=offline,
         recovery=_recovery(settings, database, directory, bells, histories, offline, clock),
@@ -271,7 +278,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     media: MediaRoom,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
-    settler = Settler(database, bells, directory.clear)
+    settler = Settler(database, bells, directory.clear, clock.now)
     entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
     attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
     naming = Naming(database, templates, clock.now)
@@ -303,7 +310,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s),
     )
     wait_s = settings.media_ready_s
-    steps = inbound_steps(directory, cache, seen, wait_s)
+    steps = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
     inbound = Route(database, bells, whatsapp_translate.translate, steps, settings.slice_s)
     outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache, wait_s), settings.slice_s)
     return {
@@ -326,6 +333,8 @@ def _files(  # noqa: PLR0917  # as above
 ) -> Files:
     rules = FileRules(
         graph_url=settings.meta_graph_url,
+        media_domains=MEDIA_DOMAINS,
+        takes_caption=takes_caption,
         timeout_s=settings.media_timeout_s,
         patience=Patience(base_s=settings.retry_base_s),
     )

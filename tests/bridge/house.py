@@ -53,6 +53,7 @@ from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.queues.hits import Hits
+from zaptrix.whatsapp.codes import TABLE
 
 _numbers = itertools.count(1)
 
@@ -186,11 +187,15 @@ class House:
     def __post_init__(self) -> None:
         database = self.ledger.database
         seen = SeenCache(self.redis, Hits(self.redis))
-        self.settler = Settler(database, self.bells, self.directory.clear)
+        self.settler = Settler(database, self.bells, self.directory.clear, now)
         self.entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
         self.receiver = Receiver(database, self.bells)
         inbound = Route(
-            database, self.bells, self.translate, inbound_steps(self.directory, self.cache, seen, 1.0), self.slice_s
+            database,
+            self.bells,
+            self.translate,
+            inbound_steps(self.directory, self.cache, seen, 1.0, TABLE),
+            self.slice_s,
         )
         outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache, 1.0), self.slice_s)
         templates = Templates(database, self.directory, self.account, now)
@@ -206,6 +211,7 @@ class House:
             SweepPatience(
                 late_s=-1.0, lease_s=-1.0, bitrix_verify_wait_s=-1.0, whatsapp_verify_wait_s=-1.0, retention_days=30
             ),
+            TABLE,
             now,
         )
 

@@ -337,6 +337,33 @@ async def test_the_operator_whose_message_met_a_bad_key_is_told_once_that_it_is_
     assert (told["code"], told["params"], told["talk"]) == ("on_hold", {"code": "190/463"}, talk.id)
 
 
+async def test_every_conversation_that_waits_behind_a_bad_key_is_told_once(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    waiting, later, silent = [await house.ledger.talk(channel, chat_id=number) for number in (6, 7, 8)]
+    for each in (talk, waiting):
+        await house.ledger.outbound(each, 2)
+    await house.ledger.inbound(silent)
+    house.whatsapp.calls_at_once = 1
+    house.whatsapp.always(Unauthorized("190/463", "expired", scope=Scope.CHANNEL))
+    await house.drain(lane_to_whatsapp(channel))
+    told = [one["talk"] for one in await house.notices()]
+    assert sorted(told) == sorted([talk.id, waiting.id])
+
+    for _ in range(2):
+        await house.drain(await house.operator_says(later, "oi"))
+        await house.drain(await house.operator_says(talk, "e aí?"))
+    told = [one["talk"] for one in await house.notices()]
+    assert told[2:] == [later.id]
+    assert lane_to_bitrix24(portal) in await house.rung_now()
+
+    # The key is repaired, and turns bad again: that is news.
+    await house.ledger.run("UPDATE channel SET whatsapp_paused_at = NULL, updated_at = now() - interval '1 minute'")
+    await house.drain(lane_to_whatsapp(channel))
+    told = [one["talk"] for one in await house.notices()]
+    assert sorted(told[3:]) == sorted([talk.id, waiting.id, later.id])
+
+
 async def test_a_portals_bad_key_pauses_the_portal_and_nothing_that_goes_to_whatsapp(
     house: House, channel: Channel, portal: Portal, talk: Conversation
 ) -> None:

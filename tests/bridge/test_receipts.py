@@ -193,3 +193,39 @@ async def test_a_receipt_of_nobodys_message_is_kept_for_a_while_and_no_longer(ho
     await house.ledger.run("UPDATE parked_receipt SET parked_at = now() - $1::interval", timedelta(days=9))
     await house.sweep.keep_house()
     assert await house.ledger.value("SELECT count(*) FROM parked_receipt") == 0
+
+
+# --- a key that proves bad late ---------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_proves_bad_after_whatsapp_took_the_message_stops_the_number(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    waiting = await house.ledger.talk(channel, chat_id=6)
+    await house.ledger.outbound(waiting)
+    await tell(house, channel, a_receipt(message_id, State.DEAD, code="190", detail="revoked"))
+    row = (await house.ledger.rows("SELECT whatsapp_paused_at, whatsapp_paused_reason FROM channel"))[0]
+    assert (row["whatsapp_paused_at"] is not None, row["whatsapp_paused_reason"]) == (True, "190: revoked")
+    assert [(one["code"], one["talk"]) for one in await house.notices()] == [
+        ("account", talk.id),
+        ("on_hold", waiting.id),
+    ]
+    assert await house.ledger.value("SELECT count(*) FROM audit WHERE action = 'channel.pause'") == 1
+    assert lane_to_bitrix24(portal) in await house.rung_now()
+
+
+async def test_word_of_a_bad_key_that_comes_after_its_repair_stops_nothing(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    await house.ledger.run("UPDATE channel SET updated_at = now() - interval '10 seconds'")
+    late = a_receipt(message_id, State.DEAD, code="190", at=now() - timedelta(minutes=5))
+    await tell(house, channel, late)
+    assert await house.ledger.value("SELECT whatsapp_paused_at FROM channel") is None
+    assert await house.ledger.state(message_id) == "dead"
+
+
+async def test_a_failure_that_is_no_bad_key_stops_nothing(house: House, channel: Channel, talk: Conversation) -> None:
+    await tell(house, channel, a_receipt(await sent(house, channel, talk), State.DEAD, code="131026"))
+    assert await house.ledger.value("SELECT whatsapp_paused_at FROM channel") is None

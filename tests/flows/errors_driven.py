@@ -94,7 +94,8 @@ async def drive(world: World) -> Driven:
     meta = {code: Talk(code=code, verdict=want.verdict, wa_id=_wa_id(numbers)) for code, want in META.items()}
     late = {code: Talk(code=code, verdict="bury", wa_id=_wa_id(numbers), late=True) for code in LATE}
     alone = [talk for talk in meta.values() if talk.verdict in ALONE]
-    together = [talk for talk in meta.values() if talk.verdict not in ALONE] + list(late.values())
+    alone += [talk for talk in late.values() if META[talk.code].verdict == "pause"]
+    together = [talk for talk in (*meta.values(), *late.values()) if talk not in alone]
     opened = [*alone, *together]
     tenants = await _tenants(world, [*([talk] for talk in alone), *_chunks(together)])
     free = iter([talk for talk in alone if talk.tenant])

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
+from zaptrix.core.codes import notice_of
 from zaptrix.core.errors import Refused, Unexpected
 from zaptrix.core.kinds import Marks, Quote
 from zaptrix.core.message import Content, Notice, Origin, Words
@@ -21,7 +22,7 @@ from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
 from zaptrix.core.text import Mark, Span, Text, plain_text
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.codes import notice_of
+from zaptrix.whatsapp.codes import rule_of
 from zaptrix.whatsapp.platform import WhatsApp
 
 
@@ -217,4 +218,4 @@ async def test_where_there_is_nothing_to_mark_nothing_is_called(meta: Meta, what
     ],
 )
 def test_a_late_failure_has_the_notice_of_its_code(code: str, notice: str) -> None:
-    assert notice_of(code) == notice
+    assert notice_of(rule_of(code), late=True) == notice

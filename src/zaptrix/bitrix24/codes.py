@@ -7,9 +7,9 @@ from datetime import datetime
 
 import msgspec
 
-from zaptrix.bitrix24.code_table import RULES
+from zaptrix.bitrix24.code_table import PAGE, RULES
 from zaptrix.core import codes
-from zaptrix.core.codes import Kind, Rule
+from zaptrix.core.codes import CodeTable, Kind, Rule
 from zaptrix.core.errors import (
     PlatformError,
     Refused,
@@ -74,6 +74,9 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 def rule_of(code: str) -> Rule | None:
     """The row of a code; None for one that stands in no table."""
     return _TABLE.get(code.casefold())
+
+
+TABLE = CodeTable(rule_of, PAGE)
 
 
 def judge(failure: Failure) -> PlatformError:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from zaptrix.bitrix24 import code_table
-from zaptrix.bitrix24.codes import rule_of as bitrix24_rule
-from zaptrix.core.codes import UNKNOWN_FIX, Kind, own_rule
-from zaptrix.core.message import Direction, Notice, State
+from zaptrix.core.codes import UNKNOWN_FIX, CodeTable, Kind, own_rule
+from zaptrix.core.message import Direction, Notice, Side, State
 from zaptrix.core.notices import notice_text
 from zaptrix.core.portal import Locale
 from zaptrix.store.views import MessageView
-from zaptrix.whatsapp.codes import PAGE as META_PAGE
-from zaptrix.whatsapp.codes import rule_of as whatsapp_rule
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -36,15 +33,16 @@ class Explanation(Struct, frozen=True, kw_only=True):
     language: Locale
 
 
-def explain(message: MessageView, told: Notice | None, locale: Locale) -> Explanation | None:
+def explain(
+    message: MessageView, told: Notice | None, locale: Locale, codes: Mapping[Side, CodeTable]
+) -> Explanation | None:
     """The error that a message stands in, and what the operator was told of it; None when it stands in none."""
     code = message.error_code
     if code is None or message.state not in _IN_TROUBLE:
         return None
-    outbound = message.direction == Direction.OUTBOUND
-    of_platform = whatsapp_rule(code) if outbound else bitrix24_rule(code)
+    table = codes[Side.WHATSAPP if message.direction == Direction.OUTBOUND else Side.BITRIX24]
+    of_platform = table.rule_of(code)
     rule = of_platform or own_rule(code)
-    page = META_PAGE if outbound else code_table.PAGE
     return Explanation(
         code=code,
         detail=message.error_detail or None,
@@ -52,7 +50,7 @@ def explain(message: MessageView, told: Notice | None, locale: Locale) -> Explan
         operator=notice_text(told.code, told.params, locale) if told else None,
         notice=told.code if told else None,
         admin=(rule.fix if rule else UNKNOWN_FIX).of(locale),
-        page=(of_platform.page or page) if of_platform else None,
+        page=(of_platform.page or table.page) if of_platform else None,
         language=locale,
     )
 

@@ -21,7 +21,7 @@ from zaptrix.core.ids import AttemptId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.media import AS_DOCUMENT, Blob, fitting_name, way_of
 from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin
-from zaptrix.core.ports import PortalFiles
+from zaptrix.core.ports import MediaAccount, PortalFiles
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge, Written
 from zaptrix.media.fetch import Allowed
@@ -33,8 +33,6 @@ from zaptrix.queues.bells import Bells
 from zaptrix.store import conversations, files
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.files import Wanted
-from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.shapes import MEDIA_DOMAINS, takes_caption
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +46,8 @@ class FileRules(msgspec.Struct, frozen=True, kw_only=True):
     """How files are treated."""
 
     graph_url: str
+    media_domains: tuple[str, ...]  # hosts below which WhatsApp keeps files
+    takes_caption: Callable[[MediaKind], bool]
     timeout_s: float
     patience: Patience
 
@@ -67,7 +67,7 @@ class Files:
         self,
         database: Database,
         directory: Directory,
-        graph: GraphClient,
+        account: MediaAccount,
         portal_files: PortalFiles,
         room: MediaRoom,
         bells: Bells,
@@ -76,14 +76,14 @@ class Files:
     ) -> None:
         self._database = database
         self._directory = directory
-        self._graph = graph
+        self._at = account
         self._portal_files = portal_files
         self._room = room
         self._bells = bells
         self._rules = rules
         self._now = now
-        self._typing = Typing(database, directory, graph)
-        self._meta = Allowed(origins=(Server.of(rules.graph_url),), domains=MEDIA_DOMAINS)
+        self._typing = Typing(database, directory, account)
+        self._meta = Allowed(origins=(Server.of(rules.graph_url),), domains=rules.media_domains)
 
     async def claim(self, attempt_id: AttemptId, limit: int, busy: Sequence[PortalId]) -> list[Wanted]:
         """Files that are due. Raises StoreUnavailable."""
@@ -216,7 +216,7 @@ class Files:
         return b"".join([part async for part in self._room.blobs.read(key, 0, limits.MEDIA_HEAD_BYTES)])
 
     async def _from_meta(self, tenant: Tenant, media: Media) -> Blob:
-        source = await self._graph.media_source(tenant.channel, media.source)
+        source = await self._at.media_source(tenant.channel, media.source)
         async with self._room.fetcher.open(
             source.url, self._meta, bytes_max=limits.MEDIA_BYTES_MAX, headers=source.headers
         ) as arriving:
@@ -255,7 +255,7 @@ class Files:
         if way is None or not blob.size:
             raise Refused("file_too_large" if blob.size else "file_empty", notice="file_too_large")
         # A sound has no caption, and no word may be lost: with one it goes as a document.
-        sent_as = way.send_as if takes_caption(way.send_as) or not media.caption else MediaKind.DOCUMENT
+        sent_as = way.send_as if self._rules.takes_caption(way.send_as) or not media.caption else MediaKind.DOCUMENT
         try:
             return Ready(blob=blob, sent_as=sent_as, media_id=await self._uploaded(tenant, blob))
         except Unauthorized:
@@ -271,7 +271,7 @@ class Files:
             known = await files.uploaded(connection, number, blob, limits.MEDIA_ID_DAYS_USED)
         if known:
             return known
-        media_id = await self._graph.upload(
+        media_id = await self._at.upload(
             tenant.channel,
             self._room.blobs.read(blob.key),
             size=blob.size,

@@ -15,6 +15,7 @@ from zaptrix.bridge.receipts import apply_receipts
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
+from zaptrix.core.codes import CodeTable
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Event, EventState, Receipt, TemplateChange
@@ -62,14 +63,16 @@ class Spoken(msgspec.Struct, frozen=True):
 class InboundStep:
     """One batch of events, of many numbers."""
 
-    def __init__(  # `inbound_steps` hands everything over
+    def __init__(  # noqa: PLR0917  # `inbound_steps` hands everything over
         self,
         items: Sequence[Item],
         directory: Directory,
         cache: ConversationCache,
         seen: SeenCache,
         file_wait_s: float,
+        codes: CodeTable,
     ) -> None:
+        self._codes = codes
         self._items = items
         self._file_wait_s = file_wait_s
         self._directory = directory
@@ -84,6 +87,7 @@ class InboundStep:
         self._learned: list[Spoken] = []
         self._relinked: set[EventId] = set()
         self._moved: set[Lane] = set()  # by receipts
+        self._paused = False
         self._accounts: set[str] = set()  # of ours, whose templates were changed
         self._spoken: list[Spoken] = []
 
@@ -118,12 +122,14 @@ class InboundStep:
             if isinstance(item.routed, Receipt) and (channel := self._channel(item))
         ]
         if told:
-            self._moved = await apply_receipts(connection, told)
+            self._moved, self._paused = await apply_receipts(connection, told, self._codes)
         if changes := [item.routed for item in self._items if isinstance(item.routed, TemplateChange)]:
             self._accounts = await apply_changes(connection, changes)
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
+        if self._paused:
+            self._directory.clear()
         if self._gone:
             await self._cache.invalidate(conversations=self._gone)
         await self._cache.put_many(
@@ -291,9 +297,10 @@ def inbound_steps(
     cache: ConversationCache,
     seen: SeenCache,
     file_wait_s: float,
+    codes: CodeTable,
 ) -> Callable[[Sequence[Item]], InboundStep]:
     """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
-    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s)
+    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, codes)
 
 
 def _in_order(items: Sequence[Item], channels: Mapping[str, Channel]) -> list[Spoken]:

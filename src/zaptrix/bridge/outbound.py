@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.changes import apply
+from zaptrix.bridge.holding import held_at_once
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.outgoing import outgoing
 from zaptrix.bridge.routing import Item, plain_mark
@@ -74,15 +75,17 @@ class OutboundStep:
         """Operators' messages into the ledger; what of them has to be told to who wrote them."""
         whole = await outgoing(connection, [(item, talk) for item in written if (talk := self._talk(item))])
         rows = [row for each in whole for row in each.rows()]
+        held: list[Line] = []
         if rows:
             new = await messages.insert(connection, rows)
+            held = await held_at_once(connection, new, written[-1].event.received_at)
             if any(isinstance(row.content, Media) for row in rows):
                 await files.want(connection, new, self._file_wait_s)
             if marks := [mark for item in written if (mark := _late_mark(item))]:
                 await recovery.mark_late(connection, new, marks)
             await conversations.touch(connection, [row.conversation.id for row in rows])
             self._rung = {row.conversation.channel_id for row in rows}
-        return [
+        return held + [
             Line(each.talk.id, Notice("file_unreachable", {"count": str(each.message.lost_files)}), each.written_at)
             for each in whole
             if each.message.lost_files

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
+from zaptrix.bridge.holding import held_back, pause_channel
 from zaptrix.bridge.notices import Line, say, sent_by_api
+from zaptrix.core.codes import CodeTable, Kind, Rule, notice_of
+from zaptrix.core.errors import Scope
 from zaptrix.core.event import Pricing, Receipt
-from zaptrix.core.ids import MessageId
+from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import OPEN_STATES, Notice, Origin, State
+from zaptrix.core.message import OPEN_STATES, Notice, Origin, Side, State
+from zaptrix.core.retry import Pause
 from zaptrix.core.states import advance
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
 from zaptrix.store.receipts import Advance, Standing, Told
-from zaptrix.whatsapp.codes import notice_of
 
 log = structlog.get_logger(__name__)
 
 
-async def apply_receipts(connection: Connection, told: Sequence[Told]) -> set[Lane]:
-    """Move the messages that receipts speak of, inside the caller's transaction; the lanes to ring after it."""
+class Applied(NamedTuple):
+    """The lanes to ring after the transaction, and whether a number stands still now."""
+
+    lanes: set[Lane]
+    paused: bool = False
+
+
+async def apply_receipts(connection: Connection, told: Sequence[Told], codes: CodeTable) -> Applied:
+    """Move the messages that receipts speak of, inside the caller's transaction."""
     standings = await stored.standings(connection, told)
     by_id = {standing.id: standing for standing in standings}
     by_whatsapp_id = {(each.channel_id, each.whatsapp_id): each for each in standings if each.whatsapp_id}
@@ -42,10 +53,11 @@ async def apply_receipts(connection: Connection, told: Sequence[Told]) -> set[La
         await stored.park(connection, unknown)
     advances = _furthest(matched)
     if not advances:
-        return set()
+        return Applied(set())
     await stored.advance(connection, advances)
-    await _tell(connection, advances, by_id)
-    return _lanes_to_ring([by_id[step.id] for step in advances])
+    await say(connection, await _said(connection, advances, by_id, codes))
+    paused = await _pause(connection, advances, by_id, codes)
+    return Applied(_lanes_to_ring([by_id[step.id] for step in advances]), bool(paused))
 
 
 def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:
@@ -86,18 +98,43 @@ def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
     return [msgspec.structs.replace(step, pricing=prices.get(id_)) for id_, step in steps.items()]
 
 
-async def _tell(connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing]) -> None:
+async def _said(
+    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing], codes: CodeTable
+) -> list[Line]:
     """Notices in the chat: of what WhatsApp failed to deliver, and of a program's text that it has just proven sent."""
-    said = [_failed(step, standings[step.id]) for step in advances if step.state is State.DEAD]
+    said = [_failed(step, standings[step.id], codes) for step in advances if step.state is State.DEAD]
     proven = {step.id: step for step in advances if step.state is not State.DEAD}
     to_show = [id_ for id_ in proven if standings[id_].origin is Origin.API and standings[id_].state in OPEN_STATES]
     for message_id, content in (await messages.contents(connection, to_show)).items():
         if notice := sent_by_api(message_id, content):
             said.append(Line(standings[message_id].conversation_id, notice, proven[message_id].at))
-    await say(connection, said)
+    return said
 
 
-def _failed(step: Advance, standing: Standing) -> Line:
+def _failed(step: Advance, standing: Standing, codes: CodeTable) -> Line:
     log.warning("failed on whatsapp", message_id=step.id, code=step.code)
     code = step.code or "unknown"
-    return Line(standing.conversation_id, Notice(notice_of(code), {"code": code}), step.at, step.id)
+    return Line(
+        standing.conversation_id, Notice(notice_of(codes.rule_of(code), late=True), {"code": code}), step.at, step.id
+    )
+
+
+async def _pause(
+    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing], codes: CodeTable
+) -> set[ChannelId]:
+    """Numbers whose key proved bad only after WhatsApp had taken the message; who waits behind them is told."""
+    paused: set[ChannelId] = set()
+    for step in advances:
+        code, channel_id = step.code, standings[step.id].channel_id
+        if step.state is not State.DEAD or code is None or not _is_bad_key(codes.rule_of(code)):
+            continue
+        verdict = Pause(Scope.CHANNEL, code, step.detail or "", step.at)
+        if await pause_channel(connection, channel_id, Side.WHATSAPP, verdict, step.at):
+            paused.add(channel_id)
+    if paused:
+        await say(connection, await held_back(connection, paused, max(step.at for step in advances)))
+    return paused
+
+
+def _is_bad_key(rule: Rule | None) -> bool:
+    return rule is not None and rule.kind in {Kind.CHANNEL, Kind.PORTAL}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
 
 from zaptrix.bridge.follow import Late, follow
+from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
@@ -19,7 +21,7 @@ from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
 from zaptrix.queues.bells import Bells
-from zaptrix.store import audit, channels, claims, conversations, portals
+from zaptrix.store import claims, conversations
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, Database, StoreRefused
@@ -46,7 +48,10 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 class Settler:
     """Writes verdicts: one transaction for all that are waiting."""
 
-    def __init__(self, database: Database, bells: Bells, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, bells: Bells, changed: Callable[[], None], now: Callable[[], datetime]
+    ) -> None:
+        self._now = now
         self._database = database
         self._bells = bells
         self._changed = changed  # something was paused: the directory has to look again
@@ -76,23 +81,16 @@ class Settler:
             await _place(connection, judged)
             if failures := [f for j in ours if (f := _failure(j))]:
                 await claims.record_failures(connection, failures)
-            paused = await self._pause(connection, ours)
+            paused = [j for j in ours if isinstance(j.verdict, Pause) and await _pause(connection, j, j.verdict)]
+            stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
             for late in filter(None, map(_late, ours)):
                 await follow(connection, late)
-            if said := [line for j in ours if (line := _notice(j) or (_on_hold(j) if j in paused else None))]:
-                await say(connection, said)
+            said = [line for j in ours if (line := _notice(j))]
+            await say(connection, said + await held_back(connection, stopped, self._now()))
         self._after(ours)
         if paused:
             self._changed()
         return [j.parcel.message_id in settled for j in judged]
-
-    async def _pause(self, connection: Connection, judged: Iterable[Judged]) -> list[Judged]:
-        """Those whose verdict has just stopped what stands behind their key."""
-        return [
-            j
-            for j in judged
-            if isinstance(j.verdict, Pause) and await pause(connection, j.parcel, j.direction, j.verdict)
-        ]
 
     def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
@@ -103,19 +101,11 @@ class Settler:
         self._bells.ring_soon(lanes)
 
 
-async def pause(connection: Connection, parcel: Parcel, direction: Direction, verdict: Pause) -> bool:
-    """Hold all that stands behind a bad key; False when it is held already."""
-    reason = f"{verdict.code}: {verdict.detail}" if verdict.detail else verdict.code
+async def _pause(connection: Connection, judged: Judged, verdict: Pause) -> bool:
+    parcel = judged.parcel
     if verdict.scope is Scope.PORTAL:
-        subject, new = f"portal {parcel.portal.id}", await portals.pause(connection, parcel.portal.id, reason)
-    else:
-        side = Side.BITRIX24 if direction is Direction.INBOUND else Side.WHATSAPP
-        subject, new = f"channel {parcel.channel.id}", await channels.pause(connection, parcel.channel.id, side, reason)
-    if new:
-        await audit.write(connection, "gateway", f"{verdict.scope}.pause", subject, reason=reason)
-        metrics.alarmed(AlarmKind.PAUSED)
-        log.error("paused", subject=subject, code=verdict.code, alarm=True)
-    return new
+        return await pause_portal(connection, parcel.portal.id, verdict)
+    return await pause_channel(connection, parcel.channel.id, _BOUND_FOR[judged.direction], verdict)
 
 
 _STATES = {
@@ -233,12 +223,10 @@ def _late(judged: Judged) -> Late | None:
     )
 
 
-def _on_hold(judged: Judged) -> Line | None:
-    """Told to the operator whose message met the bad key first, once a pause; a paused portal can show nothing."""
-    parcel, verdict = judged.parcel, judged.verdict
-    if not isinstance(verdict, Pause) or verdict.scope is Scope.PORTAL or judged.direction is Direction.INBOUND:
-        return None
-    return Line(parcel.conversation.id, Notice("on_hold", {"code": verdict.code}), parcel.created_at, parcel.message_id)
+def _holds_whatsapp(judged: Judged) -> bool:
+    """Whether operators' messages wait because of it; what a paused portal holds it can show nobody."""
+    verdict = judged.verdict
+    return isinstance(verdict, Pause) and verdict.scope is not Scope.PORTAL and judged.direction is Direction.OUTBOUND
 
 
 def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
@@ -247,7 +235,7 @@ def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
     if isinstance(judged.verdict, Sent) and _is_to_be_confirmed(judged):
         outbound = judged.direction is Direction.OUTBOUND
         yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
-    if _notice(judged) or _on_hold(judged) or _late(judged):
+    if _notice(judged) or _holds_whatsapp(judged) or _late(judged):
         yield bitrix24_lane(parcel.portal.id)
 
 

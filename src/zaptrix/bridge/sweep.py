@@ -10,6 +10,7 @@ import structlog
 
 from zaptrix.bridge.receipts import apply_receipts
 from zaptrix.core import limits
+from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction
@@ -34,7 +35,15 @@ class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """Every chore is safe to do twice, and by several processes."""
 
-    def __init__(self, database: Database, bells: Bells, patience: SweepPatience, now: Callable[[], datetime]) -> None:
+    def __init__(  # the composition root hands everything over, once
+        self,
+        database: Database,
+        bells: Bells,
+        patience: SweepPatience,
+        codes: CodeTable,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._codes = codes
         self._database = database
         self._bells = bells
         self._patience = patience
@@ -92,7 +101,7 @@ class Sweep:
         lanes: set[Lane] = set()
         async with self._database.transaction() as connection:
             for told in await receipts.unpark(connection):
-                lanes |= await apply_receipts(connection, [told])
+                lanes |= (await apply_receipts(connection, [told], self._codes)).lanes
         return lanes
 
 

@@ -19,11 +19,11 @@ from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message import Origin
+from zaptrix.core.ports import MediaAccount
 from zaptrix.store import answers
 from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.files import Wanted
 from zaptrix.store.secrets import UnreadableSecret
-from zaptrix.whatsapp.client import GraphClient
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +31,10 @@ log = structlog.get_logger(__name__)
 class Typing:
     """One process's typing. Files of one conversation that are prepared together show it once."""
 
-    def __init__(self, database: Database, directory: Directory, graph: GraphClient) -> None:
+    def __init__(self, database: Database, directory: Directory, account: MediaAccount) -> None:
         self._database = database
         self._directory = directory
-        self._graph = graph
+        self._at = account
         self._shown: dict[ConversationId, float] = {}
 
     @asynccontextmanager
@@ -74,5 +74,5 @@ class Typing:
             return False
         self._shown = {each: at for each, at in self._shown.items() if now - at < limits.TYPING_EVERY_S}
         self._shown[talk] = now
-        await self._graph.mark_read(tenant.channel, newest, wanted.request_id, typing=True)
+        await self._at.mark_read(tenant.channel, newest, wanted.request_id, typing=True)
         return True

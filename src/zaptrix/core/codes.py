@@ -5,7 +5,7 @@ The rows themselves stand with their platform. `docs/ERRORS.md` shows them all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -56,6 +56,13 @@ class Rule(msgspec.Struct, frozen=True):
         """Every code of the row, as text."""
         for code in self.codes:
             yield from map(str, code if isinstance(code, range) else (code,))
+
+
+class CodeTable(msgspec.Struct, frozen=True):
+    """A platform's codes, and where it documents them."""
+
+    rule_of: Callable[[str], Rule | None]
+    page: str
 
 
 def table_of(rules: Iterable[Rule]) -> dict[str, Rule]:

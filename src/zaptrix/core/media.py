@@ -6,6 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/busine
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -31,6 +32,14 @@ class Blob(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     name: str
     voice: bool = False  # a recording, in the one form that WhatsApp shows as a voice note
+
+
+class MediaSource(NamedTuple):
+    """Where a file of a customer's can be fetched in the next minutes, with which headers."""
+
+    url: str
+    headers: Mapping[str, str]
+    type: str | None
 
 
 class AttachmentState(StrEnum):

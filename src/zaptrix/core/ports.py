@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.media import MediaSource
 from zaptrix.core.message import Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.pace import Bucket, Operating, Spending
@@ -63,6 +64,26 @@ class TemplateAccount(Protocol):
 
     async def delete_template(self, channel: Channel, waba_id: str, name: str, template_id: str | None) -> None:
         """One language of it by its id, else all."""
+        ...
+
+
+class MediaAccount(Protocol):
+    """WhatsApp, as those see it who prepare a file. Every method raises `PlatformError`."""
+
+    async def media_source(self, channel: Channel, media_id: str) -> MediaSource:
+        """Where a customer's file is right now."""
+        ...
+
+    async def upload(
+        self, channel: Channel, parts: AsyncIterator[bytes], *, size: int, type_: str, name: str, timeout_s: float
+    ) -> str:
+        """Hand over a file in parts; its id. Doing it again harms nothing."""
+        ...
+
+    async def mark_read(
+        self, channel: Channel, whatsapp_id: str, request_id: str = "", *, typing: bool = False
+    ) -> None:
+        """Blue ticks for a customer's message; `typing`: and the sign that an answer is coming."""
         ...
 
 

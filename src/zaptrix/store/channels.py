@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -104,10 +105,12 @@ _ERROR = "SELECT registration_error FROM channel WHERE id = $1"
 _PAUSE = {
     Side.WHATSAPP: """
 UPDATE channel SET whatsapp_paused_at = now(), whatsapp_paused_reason = $2, updated_at = now()
-WHERE id = $1 AND whatsapp_paused_at IS NULL AND updated_at < now() - interval '3 seconds'""",
+WHERE id = $1 AND whatsapp_paused_at IS NULL
+    AND updated_at < coalesce($3::timestamptz, now()) - interval '3 seconds'""",
     Side.BITRIX24: """
 UPDATE channel SET line_paused_at = now(), line_paused_reason = $2, updated_at = now()
-WHERE id = $1 AND line_paused_at IS NULL AND updated_at < now() - interval '3 seconds'""",
+WHERE id = $1 AND line_paused_at IS NULL
+    AND updated_at < coalesce($3::timestamptz, now()) - interval '3 seconds'""",
 }
 _LEARN_WABA = "UPDATE channel SET waba_id = $2 WHERE id = $1 AND waba_id IS NULL"
 _TOKEN = "SELECT access_token FROM channel WHERE id = $1"  # noqa: S105
@@ -152,12 +155,15 @@ async def registration_error(connection: Connection, channel_id: ChannelId) -> s
     return error
 
 
-async def pause(connection: Connection, channel_id: ChannelId, side: Side, reason: str) -> bool:
+async def pause(
+    connection: Connection, channel_id: ChannelId, side: Side, reason: str, at: datetime | None = None
+) -> bool:
     """Hold what this channel sends to one side; False when it was held already.
 
-    Also False when it was changed a moment ago: the refusal may be about the key that was just replaced.
+    Also False when it was changed a moment before the refusal, which was `at` (now when None), or since then: it may be
+    about the key that was replaced.
     """
-    return await connection.execute(_PAUSE[side], channel_id, reason) == "UPDATE 1"
+    return await connection.execute(_PAUSE[side], channel_id, reason, at) == "UPDATE 1"
 
 
 async def learn_waba(connection: Connection, channel_id: ChannelId, waba_id: str) -> None:

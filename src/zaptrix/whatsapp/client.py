@@ -17,6 +17,7 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.media import MediaSource
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import NumberTokens, Pace
@@ -24,7 +25,7 @@ from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
 from zaptrix.whatsapp.outgoing import Typed, text_message
-from zaptrix.whatsapp.shapes import MediaSource, UploadForm, Wamid
+from zaptrix.whatsapp.shapes import UploadForm, Wamid
 from zaptrix.whatsapp.templates import TemplatePage, definition_of
 
 CONNECT_S = 5.0

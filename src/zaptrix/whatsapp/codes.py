@@ -30,6 +30,9 @@ def rule_of(code: str) -> Rule | None:
     return _TABLE.get(code) or _TABLE.get(code.partition("/")[0])
 
 
+TABLE = codes.CodeTable(rule_of, PAGE)
+
+
 def error_of(fault: Fault) -> PlatformError:
     """The error that an error body stands for."""
     code, detail = code_of(fault), detail_of(fault)
@@ -48,11 +51,6 @@ def error_of(fault: Fault) -> PlatformError:
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
         case _:
             return Unexpected(code, detail)
-
-
-def notice_of(code: str) -> str:
-    """The notice that tells an operator best why a message that Meta had taken was not delivered after all."""
-    return codes.notice_of(rule_of(code), late=True)
 
 
 def code_of(fault: Fault) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from zaptrix.core.message import MediaKind
@@ -18,14 +18,6 @@ class Wamid(NamedTuple):
 
     whatsapp_id: str
     wa_id: str | None  # the customer's, as Meta writes it: Brazil's ninth digit may be gone
-
-
-class MediaSource(NamedTuple):
-    """Where a file of a customer's can be fetched in the next minutes, with which headers."""
-
-    url: str
-    headers: Mapping[str, str]
-    type: str | None
 
 
 class MediaToSend(NamedTuple):

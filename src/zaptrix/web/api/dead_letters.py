@@ -74,7 +74,9 @@ async def list_dead_letters(
         told = await views.notices(connection, found)
     locale = language_of(request, lang)
     letters = [
-        DeadLetter(**msgspec.structs.asdict(each), explanation=explain(each, told.get(each.id), locale))
+        DeadLetter(
+            **msgspec.structs.asdict(each), explanation=explain(each, told.get(each.id), locale, app_of(request).codes)
+        )
         for each in found[:limit]
     ]
     return page_of(letters, found[limit - 1].id if len(found) > limit else None)

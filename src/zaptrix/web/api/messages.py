@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,9 +11,10 @@ from litestar import Request, Response, Router, get, post
 from msgspec import Meta, Struct
 
 from zaptrix.bridge.explain import Explanation, explain
+from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.message import Content, Media, Notice, Words, shown
+from zaptrix.core.message import Content, Media, Notice, Side, Words, shown
 from zaptrix.core.portal import Locale
 from zaptrix.core.text import plain_text
 from zaptrix.store import views
@@ -106,7 +108,7 @@ async def get_message(request: Request[Any, Any, Any], message_id: int, lang: La
         found = await views.get(connection, MessageId(message_id), caller_of(request).portal_id)
     if found is None:
         raise no_such("message")
-    return _story(found, language_of(request, lang))
+    return _story(found, language_of(request, lang), app_of(request).codes)
 
 
 messages_router = Router("/api/messages", route_handlers=[send_text, get_message], tags=["Messages"])
@@ -114,14 +116,14 @@ messages_router = Router("/api/messages", route_handlers=[send_text, get_message
 _RULES: tuple[tuple[str, Check], ...] = (("text", message_text), ("to", one_line))
 
 
-def _story(found: MessageDetail, locale: Locale) -> MessageStory:
+def _story(found: MessageDetail, locale: Locale, codes: Mapping[Side, CodeTable]) -> MessageStory:
     content = msgspec.convert(found.content, Content)
     return MessageStory(
         message=found.message,
         text=shown(content),
         author=content.author if isinstance(content, Words | Media) else None,
         notice=content.code if isinstance(content, Notice) else None,
-        explanation=explain(found.message, found.told, locale),
+        explanation=explain(found.message, found.told, locale, codes),
         content=found.content,
         attempts=found.attempts,
         timeline=_timeline(found.message, found.attempts),
