@@ -42,6 +42,29 @@ def test_one_person_is_looked_for_under_every_form_of_the_number(digits: str, wa
     assert candidates(digits) == wanted
 
 
+AREAS = [
+    *range(11, 20), 21, 22, 24, 27, 28, *range(31, 36), 37, 38, *range(41, 50), 51, 53, 54, 55, *range(61, 70),
+    71, 73, 74, 75, 77, 79, *range(81, 90), *range(91, 100),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("area", range(11, 100))
+@pytest.mark.parametrize("first", range(2, 10))
+def test_the_ninth_digit_is_of_mobiles_in_brazils_areas_and_of_nobody_else(area: int, first: int) -> None:
+    """Landlines begin with 2 to 5, and mobiles that had eight digits with 6 to 9, in every area that there is."""
+    eight, nine = f"55{area}{first}1234567", f"55{area}9{first}1234567"
+    mobile = area in AREAS and first >= 6
+    assert canonical(eight) == (nine if mobile else eight)
+    assert canonical(nine) == nine
+    assert set(candidates(eight)) == ({eight, nine} if mobile else {eight})
+    assert set(candidates(nine)) == ({eight, nine} if mobile else {nine})
+
+
+@pytest.mark.parametrize("digits", ["55", "5541", "55418888777", "55419888877777", "4188887777", "54911234567890"])
+def test_what_has_another_length_or_country_stays_as_it_is(digits: str) -> None:
+    assert (canonical(digits), candidates(digits)) == (digits, (digits,))
+
+
 @pytest.mark.parametrize("wa_id", ["", "+", "abc", "12345", "5541 98888 7777", "٥٥٤١٨٨٨٨٧٧٧٧", "1" * 16])
 def test_what_is_no_phone_number_has_no_canonical_form(wa_id: str) -> None:
     assert e164(wa_id) is None

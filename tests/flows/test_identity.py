@@ -1,0 +1,92 @@
+"""One person is one conversation and one chat, however Meta names the number; who is another stays another."""
+
+import hashlib
+import hmac
+import json
+from itertools import count
+from typing import Any
+
+import pytest
+
+from proof.world import Tenant, World, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EIGHT, NINE = "554188887777", "5541988887777"
+_numbers = count(1)
+
+
+async def meta_tells(tenant: Tenant, wa_id: str, text: str, user_id: str | None) -> None:
+    """A signed webhook as Meta documents it, with or without a business-scoped user id.
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/text
+    """
+    contact: dict[str, Any] = {"profile": {"name": "Ana Souza"}, "wa_id": wa_id}
+    wamid = f"wamid.{tenant.number}.{next(_numbers)}"
+    item = {"from": wa_id, "id": wamid, "timestamp": "1793000000", "type": "text", "text": {"body": text}}
+    if user_id is not None:
+        contact["user_id"] = item["from_user_id"] = user_id
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "551140041234", "phone_number_id": tenant.number},
+        "contacts": [contact],
+        "messages": [item],
+    }
+    change = {"field": "messages", "value": value}
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode()
+    signature = hmac.new(b"demo-app-secret", body, hashlib.sha256).hexdigest()
+    headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
+    async with tenant.world.session.post(f"{tenant.world.url}/webhooks/meta", data=body, headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def chats(tenant: Tenant) -> list[list[str]]:
+    """What customers said, chat by chat."""
+    told = await tenant.world.control("GET", "state?threads=2000")
+    ours = [chat for chat in told["chats"] if chat["portal"] == tenant.key]
+    return sorted([one["text"] for one in chat["messages"] if one["author"] == "customer"] for chat in ours)
+
+
+async def said_by(world: World, *said: tuple[str, str | None]) -> Tenant:
+    tenant = await world.tenant()
+    for number, (wa_id, user_id) in enumerate(said):
+        await meta_tells(tenant, wa_id, str(number), user_id)
+
+        async def shown(so_far: int = number + 1) -> bool:
+            return sum(map(len, await chats(tenant))) == so_far
+
+        await eventually(shown, 30, "the words in a chat")
+    return tenant
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((EIGHT, None), (NINE, None)),
+        ((NINE, None), (EIGHT, None)),
+        ((EIGHT, None), (NINE, "BR.1001")),
+        ((NINE, "BR.1001"), (EIGHT, None)),
+        ((EIGHT, "BR.1001"), (NINE, "BR.1001")),
+    ],
+)
+async def test_numbers_that_differ_in_the_ninth_digit_only_are_one_person(
+    world: World, first: tuple[str, str | None], second: tuple[str, str | None]
+) -> None:
+    tenant = await said_by(world, first, second)
+    assert await chats(tenant) == [["0", "1"]]
+    (talk,) = (await world.api("GET", f"/api/conversations?portal_id={tenant.portal_id}"))["items"]
+    assert talk["phone"] == f"+{NINE}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("554132221100", None), ("5541932221100", None)),  # a landline never had a ninth digit
+        (("12025550143", None), ("120295550143", None)),  # nor has another country
+        ((EIGHT, "BR.1001"), (NINE, "BR.2002")),  # Meta says that these are two: the number was given to somebody else
+    ],
+)
+async def test_who_is_another_has_another_conversation(
+    world: World, first: tuple[str, str | None], second: tuple[str, str | None]
+) -> None:
+    assert await chats(await said_by(world, first, second)) == [["0"], ["1"]]
