@@ -66,3 +66,17 @@ async def test_a_customers_file_that_is_gone_is_told_although_it_was_promised(wo
         return any("não chegou" in line for line in await notices(tenant))
 
     await eventually(told, 60, "a notice")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_file_is_not_gone_because_it_failed_before_it_was_not_there(world: World, times: int) -> None:
+    """Seed 37: two answers 500 and one 404 were taken for three times "not there", and the file was given up."""
+    tenant = await opened(world)
+    fails = {"side": "meta", "where": "api", "kind": "status", "match": {"method": "media_download"}}
+    await world.faults(fails | {"status": 503, "times": 3}, fails | {"status": 404, "times": times})
+    await tenant.customer_sends(JPEG, "a foto")
+    messages = await shown(tenant, 3)
+    assert messages[2]["files"][0]["sha256"] == sha(JPEG)
+    faults = (await world.control("GET", "faults"))["faults"]
+    assert [fault["fired"] for fault in faults] == [3, times]
+    assert not any("não chegou" in line for line in await notices(tenant))

@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 # Portals serve files to browsers; some firewalls before them turn away what does not look like one.
 BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
 _KEY_AGAIN_S = 60.0  # a bad key is looked at again so often
+_NOT_THERE = "gone"
 _GONE_TRIES = 3
 
 
@@ -112,7 +113,7 @@ class Files:
 
     async def fail(self, wanted: Wanted, error: PlatformError) -> None:
         """It did not come: again later, or not at all. Raises StoreUnavailable."""
-        if error.code == "gone" and wanted.attempts + 1 >= _GONE_TRIES:
+        if error.code == _NOT_THERE and wanted.not_there + 1 >= _GONE_TRIES:
             error = Refused("file_gone", error.detail, notice="file_gone")
         case = Case(
             attempts=wanted.attempts,
@@ -133,7 +134,8 @@ class Files:
 
     async def _again(self, wanted: Wanted, at: datetime, error: PlatformError, *, free: bool) -> None:
         async with self._database.connection() as connection:
-            await files.again(connection, wanted, at, error.code, error.detail, free=free)
+            not_there = error.code == _NOT_THERE
+            await files.again(connection, wanted, at, error.code, error.detail, free=free, not_there=not_there)
         log.info("file later", message_id=wanted.message_id, code=error.code, attempts=wanted.attempts)
 
     async def _finish(self, wanted: Wanted, ready: Ready) -> None:
@@ -227,7 +229,7 @@ class Files:
         try:
             written = await self._portals_own(tenant, await self._portal_files.address(tenant.portal, media.source))
         except Unavailable as error:
-            fresh = await self._portal_files.fresh(tenant.portal, media.source) if error.code == "gone" else None
+            fresh = await self._portal_files.fresh(tenant.portal, media.source) if error.code == _NOT_THERE else None
             if fresh is None:
                 raise
             written = await self._portals_own(tenant, fresh)

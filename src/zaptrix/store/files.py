@@ -58,6 +58,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     message_id: MessageId
     attempt_id: AttemptId
     attempts: int  # finished before this one
+    not_there: int = 0  # so many of them because its address knew nothing of it
     channel_id: ChannelId
     portal_id: PortalId
     conversation_id: ConversationId
@@ -80,8 +81,8 @@ WITH picked AS MATERIALIZED (
     UPDATE file SET attempt_id = $1, attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
     FROM picked WHERE file.message_id = picked.message_id RETURNING file.*
 )
-SELECT f.message_id, f.attempt_id, f.attempts, f.channel_id, f.portal_id, f.direction, f.created_at, f.blob, f.media_id,
-    m.conversation_id, m.origin, m.content, m.request_id, m.written_at
+SELECT f.message_id, f.attempt_id, f.attempts, f.not_there, f.channel_id, f.portal_id, f.direction, f.created_at,
+    f.blob, f.media_id, m.conversation_id, m.origin, m.content, m.request_id, m.written_at
 FROM claimed f JOIN message m ON m.id = f.message_id ORDER BY f.message_id
 """
 
@@ -101,6 +102,7 @@ def _wanted(row: Record) -> Wanted:
         message_id=MessageId(row["message_id"]),
         attempt_id=AttemptId(row["attempt_id"]),
         attempts=row["attempts"] - 1,
+        not_there=row["not_there"],
         channel_id=ChannelId(row["channel_id"]),
         portal_id=PortalId(row["portal_id"]),
         conversation_id=ConversationId(row["conversation_id"]),
@@ -129,14 +131,18 @@ async def renew(
 
 
 _AGAIN = f"""
-UPDATE file SET attempt_id = NULL, due_at = $3, attempts = attempts - $4, error_code = $5, error_detail = $6
+UPDATE file SET attempt_id = NULL, due_at = $3, attempts = attempts - $4, error_code = $5, error_detail = $6,
+    not_there = not_there + $7
 WHERE message_id = $1 AND attempt_id = $2 AND {STATE_BY_KEY} = 'wanted'
 """  # noqa: S608
 
 
-async def again(connection: Connection, file: Wanted, at: datetime, code: str, detail: str, *, free: bool) -> None:
+async def again(
+    connection: Connection, file: Wanted, at: datetime, code: str, detail: str, *, free: bool, not_there: bool = False
+) -> None:
     """It did not come, and is tried again; `free`: that cost no attempt."""
-    await connection.execute(_AGAIN, file.message_id, file.attempt_id, at, int(free), code[:64], detail[:500])
+    values = (at, int(free), code[:64], detail[:500], int(not_there))
+    await connection.execute(_AGAIN, file.message_id, file.attempt_id, *values)
 
 
 _READY = f"""
@@ -240,7 +246,8 @@ _REVIVE = """
 WITH refused AS (
     DELETE FROM whatsapp_media w USING file f WHERE f.message_id = ANY($1) AND w.media_id = f.media_id
 ), again AS (
-    UPDATE file f SET state = 'wanted', due_at = now(), attempts = 0, created_at = now(), promised_at = NULL,
+    UPDATE file f SET state = 'wanted', due_at = now(), attempts = 0, not_there = 0, created_at = now(),
+        promised_at = NULL,
         blob = CASE m.origin WHEN 'api' THEN f.blob END, media_id = CASE m.origin WHEN 'api' THEN f.media_id END,
         sent_as = NULL, error_code = NULL, error_detail = NULL, notice = NULL
     FROM message m WHERE m.id = f.message_id AND f.message_id = ANY($1) AND (f.state = 'failed' OR (m.origin <> 'api'
