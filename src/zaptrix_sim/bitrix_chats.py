@@ -204,7 +204,8 @@ class Chats:
         known = known_text(said, message.files[0] if message.files else None)
         room = (portal.key, chat.id)
         if known:
-            self._engine.record(OperatorWrote(note, room, operator, known, quote))
+            hashes = tuple(file.sha256 for file in message.files)
+            self._engine.record(OperatorWrote(note, room, operator, known, quote, hashes))
         for file in message.files:
             self._engine.record(FileSent(note, file.sha256, by_customer=False, room=room))
         # Without words only the name is left of the text, and without a line end behind it.
@@ -237,7 +238,7 @@ class Chats:
         """A text for the operators' eyes only, with what is attached below it."""
         message = self._append(portal, chat, text, author="system", author_id=user_id, name="")
         message.attach = list(attach)
-        self._engine.record(Noticed((portal.key, chat.id)))
+        self._engine.record(Noticed((portal.key, chat.id), text))
         self._engine.chat_changed(chat)
         return message
 

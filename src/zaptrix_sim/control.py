@@ -16,11 +16,13 @@ from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_operating import Operating
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
+from zaptrix_sim.facts import CallerAnswered, CallerAsked
 from zaptrix_sim.files import from_wanted, told
 from zaptrix_sim.kinds import item_of
 from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.numbers import number_record
 from zaptrix_sim.phonebook import digits_of, wa_id_of
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.state_view import state
@@ -86,7 +88,8 @@ class Control:
     # --- the whole -----------------------------------------------------------------------------------------------
 
     async def health(self, _wanted: Wanted, _query: Wanted) -> Any:
-        return {"status": "ok", "webhooks_waiting": len(self._engine.world.updates)}
+        waiting = len(self._engine.world.updates)
+        return {"status": "ok", "webhooks_waiting": waiting, "files_underway": self._engine.files_underway}
 
     async def reset(self, _wanted: Wanted, _query: Wanted) -> Any:
         """Forget everything. What is still under way speaks of a world that is gone, and changes nothing in the new."""
@@ -100,7 +103,7 @@ class Control:
         number = self._engine.world.numbers.get(DEMO_NUMBER) or self._phones.add_number(
             DEMO_NUMBER, display=DEMO_DISPLAY, waba_id=DEMO_WABA, mps=DEFAULT_MPS, access_token=""
         )
-        return {"portal": portals.record(self._engine, portal), "number": self._number_record(number)}
+        return {"portal": portals.record(self._engine, portal), "number": number_record(self._engine, number)}
 
     async def options(self, _wanted: Wanted, _query: Wanted) -> Any:
         return self._engine.options.as_dict()
@@ -142,7 +145,7 @@ class Control:
             mps=int(wanted.get("mps") or DEFAULT_MPS),
             access_token=str(wanted.get("access_token") or ""),
         )
-        return self._number_record(number)
+        return number_record(self._engine, number)
 
     async def customer_writes(self, wanted: Wanted, _query: Wanted) -> Any:
         """`count` texts, numbered when there are several: the ledger knows a text by its words.
@@ -165,14 +168,18 @@ class Control:
         return {"wamids": wamids}
 
     async def customer_sends(self, wanted: Wanted, _query: Wanted) -> Any:
-        """One message of any kind: `kind` and what it needs, or `media`; `quotes`, `forwarded`, `referral`."""
+        """One message: `kind` and what it needs, or `media`; `quotes`, `forwarded`, `referral`, `hours_ago`."""
         phone = self._phones.writer(self._number(wanted), wanted | {"name": wanted.get("customer_name")})
         if media := wanted.get("media"):
             file = from_wanted(self._engine, phone.number.id, media)
             wamid = self._phones.send_file(phone, file, wanted)
             return {"wamids": [wamid], "customer": phone.customer.key, "file": told(file)}
         item, line = item_of(wanted)
-        return {"wamids": [self._phones.send(phone, item, line)], "customer": phone.customer.key}
+        hours_ago = float(wanted.get("hours_ago") or 0.0)
+        return {
+            "wamids": [self._phones.send(phone, item, line, hours_ago=hours_ago)],
+            "customer": phone.customer.key,
+        }
 
     async def customer_answers(self, wanted: Wanted, _query: Wanted) -> Any:
         """She answers an interactive message: `to` names it, or it is the latest one; with `choice`, a place or
@@ -210,7 +217,7 @@ class Control:
     def renew_number(self, number_id: str, _wanted: Wanted) -> Any:
         number = self._number({"phone_number_id": number_id})
         self._phones.renew_token(number)
-        return self._number_record(number)
+        return number_record(self._engine, number)
 
     async def put_template(self, wanted: Wanted, _query: Wanted) -> Any:
         """A template of a number's account, approved unless it says otherwise, as Meta's list would show it."""
@@ -273,6 +280,12 @@ class Control:
         self._engine.world.ledger.portal_of_number[number] = portal
         return {"status": "ok"}
 
+    async def caller(self, wanted: Wanted, _query: Wanted) -> Any:
+        """A caller is about to ask the gateway's API for a message with the word `key` in it, or is `answered`."""
+        phone, key = self._phones.phone(self._number(wanted), wa_id_of(digits_of(str(wanted["to"])))), wanted["key"]
+        self._engine.record(CallerAnswered(key) if wanted.get("answered") else CallerAsked(key, phone.thread))
+        return {"status": "ok"}
+
     def revoke(self, key: str, wanted: Wanted) -> Any:
         self._oauth.revoke(self._portal(key), str(wanted.get("what") or "refresh_token"))
         return {"status": "ok"}
@@ -298,8 +311,7 @@ class Control:
         return number
 
     def _waba(self, wanted: Wanted) -> Waba:
-        number = self._number(wanted)
-        return self._engine.world.wabas[number.waba_id]
+        return self._engine.world.wabas[self._number(wanted).waba_id]
 
     def _phone(self, wanted: Wanted) -> Phone:
         number = self._number(wanted)
@@ -322,17 +334,6 @@ class Control:
         if chat is None:
             raise Mistake("this portal has no such chat", 404)
         return portal, chat
-
-    def _number_record(self, number: Number) -> Wanted:
-        return {
-            "phone_number_id": number.id,
-            "display_phone_number": number.display,
-            "waba_id": number.waba_id,
-            "mps": number.mps,
-            "access_token": number.access_token,
-            "app_secret": self._engine.options.app_secret,
-            "verify_token": self._engine.options.verify_token,
-        }
 
 
 async def _body(request: web.Request) -> Wanted:
@@ -386,6 +387,7 @@ _ACTS: Final[dict[str, Callable[[Control, Wanted, Wanted], Awaitable[Any]]]] = {
     "POST operators/finish": Control.operator_finishes,
     "POST chats/age": Control.chats_age,
     "POST expect": Control.expect,
+    "POST callers": Control.caller,
 }
 _ACTS_ON_ONE: Final[dict[tuple[str, str, str], Callable[[Control, str, Wanted], Any]]] = {
     ("POST", "portals", "revoke"): Control.revoke,

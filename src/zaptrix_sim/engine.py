@@ -1,6 +1,8 @@
 """What every part of the simulator is handed: the world, the knobs, the faults, the time, the ledger."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from zaptrix_sim.facts import Fact
@@ -18,6 +20,16 @@ class Engine:
     faults: Faults = field(default_factory=Faults)
     stream: Stream = field(default_factory=Stream)
     url: str = ""
+    files_underway: int = 0
+
+    @contextmanager
+    def transfer(self) -> Iterator[None]:
+        """A file is being fetched or uploaded."""
+        self.files_underway += 1
+        try:
+            yield
+        finally:
+            self.files_underway -= 1
 
     def now(self) -> float:
         return time.time() + self.options.clock_skew_s

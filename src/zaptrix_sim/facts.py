@@ -63,6 +63,7 @@ class OperatorWrote:
     operator: str
     text: str
     quote: str = ""  # above the text, of a message that is answered: it may go as a reference or as words
+    files: tuple[str, ...] = ()  # the hashes of their bytes
 
 
 @dataclass(slots=True, frozen=True)
@@ -97,15 +98,33 @@ class ReachedPhone:
     thread: Thread
     text: str
     mark: str
+    sha256: str = ""  # of the file that came with it
 
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """The platform will never take this text; nobody can call it lost."""
+    """The platform will never take this text, or this file; nobody can call it lost."""
 
     thread: Thread
     text: str
     code: int
+    mark: str = ""
+    sha256: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class CallerAsked:
+    """Somebody asks the gateway's own API to send this. `key` is a word of the text, and of no other text."""
+
+    key: str
+    thread: Thread
+
+
+@dataclass(slots=True, frozen=True)
+class CallerAnswered:
+    """The API has said that it will."""
+
+    key: str
 
 
 @dataclass(slots=True, frozen=True)
@@ -140,6 +159,7 @@ class Noticed:
     """A system notice was put into a chat, for the operators' eyes only."""
 
     room: Room
+    text: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -169,6 +189,8 @@ Fact: TypeAlias = (
     | EventEnded
     | ReachedPhone
     | Refused
+    | CallerAsked
+    | CallerAnswered
     | FileSent
     | FileArrived
     | ToldDelivered

@@ -76,10 +76,15 @@ async def give(engine: Engine, request: web.Request, file: StoredFile, *, side: 
         return web.Response(status=fault.status, text="<html></html>", content_type="text/html")
     if fault is not None and fault.kind == "delay":
         await asyncio.sleep(fault.delay_s)
+    with engine.transfer():
+        return await _given(engine, request, file, cut=fault is not None and fault.kind == "reset")
+
+
+async def _given(engine: Engine, request: web.Request, file: StoredFile, *, cut: bool) -> web.StreamResponse:
     await asyncio.sleep(engine.options.file_latency_s)
     response = web.StreamResponse(headers={"Content-Type": file.mime, "Content-Length": str(len(file.content))})
     await response.prepare(request)
-    if fault is not None and fault.kind == "reset":
+    if cut:
         return await _cut(request, response, file)
     for part in file.content.parts():
         await response.write(part)

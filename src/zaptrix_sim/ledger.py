@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from zaptrix_sim.facts import (
+    CallerAnswered,
+    CallerAsked,
     CustomerWrote,
     Fact,
     FileArrived,
@@ -18,6 +20,8 @@ from zaptrix_sim.facts import (
     MarkedRead,
     Noticed,
     PutInChat,
+    ReachedPhone,
+    Refused,
     Room,
     StateMoved,
     Thread,
@@ -25,9 +29,11 @@ from zaptrix_sim.facts import (
     WebhookAcknowledged,
     WebhookPosted,
 )
+from zaptrix_sim.ledger_callers import Callers
 from zaptrix_sim.ledger_files import Files
 from zaptrix_sim.ledger_outbound import Outbound
 from zaptrix_sim.ledger_parts import Books, Passage
+from zaptrix_sim.ledger_refusals import Refusals
 
 OPEN_SHOWN_MAX: Final = 200
 
@@ -48,7 +54,9 @@ class Ledger:
     inbound: dict[str, Inbound] = field(default_factory=dict)
     inbound_open: dict[str, Inbound] = field(default_factory=dict)
     outbound: Outbound = field(default_factory=Outbound)
+    callers: Callers = field(default_factory=Callers)
     files: Files = field(default_factory=Files)
+    refusals: Refusals = field(default_factory=Refusals)
     room_of_place: dict[tuple[Thread, str, str], Room] = field(default_factory=dict)
     portal_of_number: dict[str, str] = field(default_factory=dict)
     latest_post: dict[Room, Inbound] = field(default_factory=dict)
@@ -133,8 +141,26 @@ class Ledger:
     def file_arrived(self, fact: FileArrived) -> None:
         self.files.arrived(fact, self.books)
 
-    def noticed(self, _fact: Noticed) -> None:
+    def noticed(self, fact: Noticed) -> None:
         self.books.counts["notices"] += 1
+        self.refusals.noticed(fact, self.books)
+
+    def caller_asked(self, fact: CallerAsked) -> None:
+        self.callers.asked(fact, self.books)
+
+    def caller_answered(self, fact: CallerAnswered) -> None:
+        self.callers.answered(fact, self.books)
+
+    def reached_phone(self, fact: ReachedPhone) -> None:
+        if not self.callers.reached(fact, self.books):
+            self.outbound.record(fact, self.books)
+
+    def refused(self, fact: Refused) -> None:
+        by_operator = not self.callers.refused(fact)
+        self.refusals.refused(fact, by_operator=by_operator)
+        self.files.refused(fact)
+        if by_operator:
+            self.outbound.record(fact, self.books)
 
     def state_moved(self, fact: StateMoved) -> None:
         if fact.now < fact.was:
@@ -162,25 +188,30 @@ class Ledger:
         acknowledged = [wamid for wamid, item in self.inbound_open.items() if item.acknowledged is not None]
         waiting = [wamid for wamid, item in self.inbound_open.items() if item.acknowledged is None]
         answers, underway, owed = self.outbound.acknowledged_open(), self.outbound.underway(), self.outbound.owed()
+        promised, asked = self.callers.promised(), self.callers.unanswered()
         late = "lost" if drained else "not_drained"
         violations += _left(late, "acknowledged and not in any chat", acknowledged)
         violations += _left(late, "delivered to the gateway and on no phone", answers)
         violations += _left(late, "told to nobody, and on no phone", owed)
+        violations += _left(late, "promised by the API and on no phone", promised)
+        violations += _left("not_drained", "asked of the API, which has not answered", asked)
         violations += _left("not_drained", "the webhook is not acknowledged yet", waiting)
         violations += _left("not_drained", "the event is under way", underway)
         kinds: Counter[str] = Counter(self.books.violations.totals)
         kinds["limit_exceeded"] = len(self.limits)
-        kinds[late] += len(acknowledged) + len(answers) + len(owed)
-        kinds["not_drained"] += len(waiting) + len(underway)
+        kinds[late] += len(acknowledged) + len(answers) + len(owed) + len(promised)
+        kinds["not_drained"] += len(waiting) + len(underway) + len(asked)
         return {
             "ok": not any(total for kind, total in kinds.items() if kind != "not_drained"),
-            "drained": not (self.inbound_open or answers or underway or owed),
+            "drained": not (self.inbound_open or answers or underway or owed or promised or asked),
             **{
                 name: self.books.counts[name]
                 for name in ("customers_wrote", "in_chats", "operators_wrote", "on_phones")
             },
             "counts": dict(self.books.counts) | {"violations": {kind: total for kind, total in kinds.items() if total}},
             "files_left": self.files.left(),
+            "refused": self.refusals.by_code(),
+            "untold": self.refusals.untold_of(),
             "violations": violations,
         }
 
@@ -206,6 +237,10 @@ _JUDGES: Final[dict[type, Callable[[Ledger, Any], None]]] = {
     PutInChat: Ledger.put_in_chat,
     MarkedRead: Ledger.marked_read,
     ToldDelivered: Ledger.told_delivered,
+    CallerAsked: Ledger.caller_asked,
+    CallerAnswered: Ledger.caller_answered,
+    ReachedPhone: Ledger.reached_phone,
+    Refused: Ledger.refused,
     FileSent: Ledger.file_sent,
     FileArrived: Ledger.file_arrived,
     Noticed: Ledger.noticed,

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from zaptrix_sim.facts import FileArrived, FileSent, Thread
+from zaptrix_sim.facts import FileArrived, FileSent, Refused, Thread
 from zaptrix_sim.ledger_parts import Books
 
 Passage: TypeAlias = tuple[bool, Thread, str]
@@ -39,6 +39,12 @@ class Files:
             books.violations.add("strange_conversation", "a file is in another conversation", fact.message)
         else:
             books.counts["foreign_files"] += 1
+
+    def refused(self, fact: Refused) -> None:
+        """The platform will not have a business's file: it has not to arrive any more."""
+        passage = (False, fact.thread, fact.sha256)
+        if self.open[passage] > 0:
+            self.open[passage] -= 1
 
     def left(self) -> int:
         """How many have not arrived. Some never can: a sender takes one back, or it is too large."""

@@ -38,6 +38,8 @@ class Answer(Passage):
     name: str = ""
     left: str = ""
     whole: set[str] = field(default_factory=set)  # each of them is all of it
+    files: tuple[str, ...] = ()
+    taken: set[int] = field(default_factory=set)  # the places of files that hold one, or a line instead
     begun: bool = False
     settled: bool = False
     in_flight: int = 0
@@ -49,6 +51,7 @@ class Outbound:
     open: dict[Note, Answer] = field(default_factory=dict)
     expected: dict[str, deque[Answer]] = field(default_factory=dict)
     waiting_in: dict[Room, dict[Note, Answer]] = field(default_factory=dict)
+    with_files: dict[Room, dict[Note, Answer]] = field(default_factory=dict)
     landed: set[tuple[Thread, str]] = field(default_factory=set)
     refused: set[tuple[Thread, str]] = field(default_factory=set)
     foreign: set[tuple[Thread, str, str]] = field(default_factory=set)
@@ -96,6 +99,9 @@ class Outbound:
     def _wrote(self, fact: OperatorWrote, books: Books) -> None:
         key, name = undressed(fact.text), undressed(fact.operator)
         answer = Answer(note=fact.note, room=fact.room, text=fact.text, name=name, left=key, written=books.clock)
+        answer.files = fact.files
+        if fact.files:
+            self.with_files.setdefault(fact.room, {})[fact.note] = answer
         self.open[fact.note] = answer
         self._expect(answer, key)
         if fact.quote:
@@ -143,11 +149,13 @@ class Outbound:
         key = undressed(fact.text)
         answer = self._known(fact.text, fact.thread, books)
         if answer is None:
-            self._unexpected(fact, key, books)
+            if not self._takes_place(fact, key, books):
+                self._unexpected(fact, key, books)
             return
         if books.owner(answer.room, fact.thread) != fact.thread:
             books.violations.add("strange_conversation", "an answer is on another phone", answer.note, fact.wamid)
         first = not answer.begun
+        self._take(answer, 0)
         self._shorten(answer, key)
         self.landed.add((fact.thread, key))
         if first:
@@ -155,6 +163,61 @@ class Outbound:
         if answer.settled:
             self._settle(answer)
             books.counts["on_phones"] += 1
+
+    # --- its files -----------------------------------------------------------------------------------------------
+
+    def _takes_place(self, fact: ReachedPhone, key: str, books: Books) -> bool:
+        """Whether this is a further file of a message, or a line in the place of one that is late.
+
+        A late file itself takes no place: its line has. Whether it is here twice is not judged here.
+        """
+        mark = (fact.thread, fact.mark, key)
+        if (fact.thread, key) in self.landed or mark in self.foreign:
+            return False
+        found = self._by_bytes(fact, books) if fact.sha256 else self._awaited(fact.thread, books)
+        if found is None:
+            return False
+        answer, place = found
+        if any(other > place for other in answer.taken):
+            said = "the files of one message have changed places"
+            books.violations.add("disordered", said, answer.note, fact.wamid)
+        self._take(answer, place)
+        answer.begun = True
+        self.foreign.add(mark)
+        self._judge_order(answer, fact.thread, books)
+        if not answer.settled:
+            self._settle(answer)
+            books.counts["on_phones"] += 1
+        return True
+
+    def _by_bytes(self, fact: ReachedPhone, books: Books) -> tuple[Answer, int] | None:
+        for answer in self._answers_with_files(fact.thread, books):
+            for place, sha256 in enumerate(answer.files):
+                if sha256 == fact.sha256 and place not in answer.taken:
+                    return answer, place
+        return None
+
+    def _awaited(self, thread: Thread, books: Books) -> tuple[Answer, int] | None:
+        """Whose line a text is that nobody wrote: the oldest one's that may stand here, or else the oldest one's."""
+        awaiting = [
+            (answer, min(free))
+            for answer in self._answers_with_files(thread, books)
+            if (free := set(range(len(answer.files))) - answer.taken) and answer.posted is not None
+        ]
+        latest = self.latest_post.get(thread)
+        fitting = [one for one in awaiting if latest is None or not one[0].must_precede(latest)]
+        return next(iter(fitting or awaiting), None)
+
+    def _answers_with_files(self, thread: Thread, books: Books) -> Iterator[Answer]:
+        for room in books.rooms_of_thread.get(thread, ()):
+            yield from list(self.with_files.get(room, {}).values())
+
+    def _take(self, answer: Answer, place: int) -> None:
+        answer.taken.add(place)
+        if len(answer.taken) >= len(answer.files):
+            self.with_files.get(answer.room, {}).pop(answer.note, None)
+
+    # --- what is told of no message ------------------------------------------------------------------------------
 
     def _unexpected(self, fact: ReachedPhone, key: str, books: Books) -> None:
         """A text that no operator wrote was sent through the gateway's own API, or it is here a second time."""

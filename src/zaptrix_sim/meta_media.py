@@ -3,6 +3,7 @@
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
 
+import asyncio
 import hmac
 from typing import Any, Final
 
@@ -74,6 +75,8 @@ class MetaMedia:
             raise bad_parameter("The body is no multipart form.") from exc
         if fields.get("messaging_product") != "whatsapp" or not name:
             raise bad_parameter("The parameters messaging_product and file are required.")
+        with self._engine.transfer():
+            await asyncio.sleep(self._engine.options.file_latency_s)
         self._judge(fields.get("type") or mime, len(content))
         told = (fields.get("type") or mime).partition(";")[0]
         file = files.keep(self._engine, number.id, content, mime=told, name=name)

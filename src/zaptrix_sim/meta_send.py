@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from zaptrix_sim.answers import Answer
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank, Refused
+from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank
 from zaptrix_sim.faults import Fault
 from zaptrix_sim.interactive_send import header_media
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
@@ -17,7 +17,7 @@ from zaptrix_sim.meta_kinds import KINDS, line_of
 from zaptrix_sim.meta_media import CLASSES, MetaMedia
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
-from zaptrix_sim.phones import Phones, Said, known_text
+from zaptrix_sim.phones import Phones, Said, refused
 from zaptrix_sim.template_send import chosen, shown
 from zaptrix_sim.world import Number, Phone, PhoneMessage, StoredFile
 
@@ -45,8 +45,8 @@ class MetaSend:
         said = self._said(number, body)
         phone, contact = self._recipient(number, body)
         self._judge_named(phone, body)
-        self._judge(number, phone, said)
         mark = str(body.get("biz_opaque_callback_data") or "")
+        self._judge(number, phone, said, mark)
         message = self._phones.accept(phone, said, mark=mark, to_user_id="user_id" in contact)
         await self._let_go(phone, message, silent=fault is not None and fault.kind == "silence")
         if self._engine.options.meta_latency_s:
@@ -155,10 +155,10 @@ class MetaSend:
             raise refusal(131021)
         return self._phones.phone(number, wa_id), {"input": to, "wa_id": wa_id}
 
-    def _judge(self, number: Number, phone: Phone, said: Said) -> None:
+    def _judge(self, number: Number, phone: Phone, said: Said, mark: str) -> None:
         now = self._engine.now()
         if said.category == "service" and not self._phones.window_is_open(phone, now):
-            self._engine.record(Refused(phone.thread, known_text(said.text, said.file), 131047))
+            self._engine.record(refused(phone, said, 131047, mark))
             raise refusal(131047)
         if not number.pace.take(now):
             self._engine.record(LimitExceeded("meta", "130429", number.id))

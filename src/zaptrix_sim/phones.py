@@ -149,10 +149,17 @@ class Phones:
         return message.id
 
     def send(
-        self, phone: Phone, item: dict[str, Any], line: str, file: StoredFile | None = None, *, voice: bool = False
+        self,
+        phone: Phone,
+        item: dict[str, Any],
+        line: str,
+        file: StoredFile | None = None,
+        *,
+        voice: bool = False,
+        hours_ago: float = 0.0,
     ) -> str:
         """Something that is not text alone; `line` is what her own phone shows of it."""
-        now = self._engine.now()
+        now = self._engine.now() - hours_ago * 3600.0
         message = PhoneMessage(id=new_wamid(), by_customer=True, text=line, at=now, rank=Rank.SENT, item=item)
         message.file, message.voice = file, voice
         phone.messages.append(message)
@@ -271,7 +278,9 @@ class Phones:
 
     def arrive(self, phone: Phone, message: PhoneMessage) -> None:
         self._engine.record(
-            ReachedPhone(message.id, phone.thread, known_text(message.text, message.file), message.mark)
+            ReachedPhone(
+                message.id, phone.thread, known_text(message.text, message.file), message.mark, _hash_of(message.file)
+            )
         )
         if (file := message.file) is not None:
             self._engine.record(FileArrived(message.id, file.sha256, by_customer=False, thread=phone.thread))
@@ -279,7 +288,7 @@ class Phones:
 
     def fail(self, phone: Phone, message: PhoneMessage, error: dict[str, Any]) -> None:
         """Accepted, and then never delivered: a `failed` status tells why."""
-        self._engine.record(Refused(phone.thread, known_text(message.text, message.file), error["code"]))
+        self._engine.record(refused(phone, message, error["code"], message.mark))
         self._state(phone, message, Rank.FAILED, error)
 
     def deliver_soon(self, phone: Phone, message: PhoneMessage) -> None:
@@ -322,6 +331,15 @@ def _is_reaction(message: PhoneMessage) -> bool:
 def known_text(text: str, file: StoredFile | None) -> str:
     """By which words the ledger knows a message: a file without any by its name, which outlives what is made of it."""
     return text or (file.name.rpartition(".")[0] if file else "")
+
+
+def refused(phone: Phone, said: Said | PhoneMessage, code: int, mark: str) -> Refused:
+    text = known_text(said.text, said.file)
+    return Refused(phone.thread, text, code, mark, _hash_of(said.file))
+
+
+def _hash_of(file: StoredFile | None) -> str:
+    return file.sha256 if file else ""
 
 
 def new_wamid() -> str:
