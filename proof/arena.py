@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -19,6 +20,7 @@ from zaptrix.store.migrate import upgrade
 # What the history alone can tell is looked for at once, or a world would take a quarter of an hour to drain. Meta's
 # word is waited for, as in production, longer than a silence of ours that passes for none and Meta's next try together.
 HASTE = {"RECOVERY_ROUND_S": "1", "META_VERIFY_WAIT_S": "9", "SIM_RETRY_LONGEST_S": "2"}
+ASKED_S_MAX = 120.0
 
 
 @dataclass(kw_only=True)
@@ -29,12 +31,16 @@ class Arena(World):
     gateways: dict[int, Child | None] = field(default_factory=dict)
     tenants: list[Tenant] = field(default_factory=list)
     chats: dict[int, int] = field(default_factory=dict)  # by the number of a person
+    latest: dict[int, str] = field(default_factory=dict)  # the wamid of a person's latest text
 
     async def open(self, template: Path) -> None:
         """Everything up, the channels joined, the first chats opened; call `stop` also when this fails half-way."""
         # A copy of migrated servers: half a second instead of three of initdb and migrations.
         await asyncio.to_thread(_copy, template, self.folder)
-        self.extra |= HASTE | {"SIM_CLOCK_SKEW_S": str(self.plan.platforms_ahead_s)}
+        self.extra |= HASTE | {
+            "SIM_CLOCK_SKEW_S": str(self.plan.platforms_ahead_s),
+            "MEDIA_READY_S": str(self.plan.media_ready_s),
+        }
         self.gateways = {free_port(): None for _ in range(self.plan.gateways)}
         self.balancer = Balancer(self.port, list(self.gateways))
         await self.balancer.start()
@@ -81,6 +87,22 @@ class Arena(World):
     async def repair_number(self, tenant: Tenant) -> None:
         told = await self.control("POST", f"numbers/{tenant.number}/tokens")
         await self._insist(f"/api/channels/{tenant.channel_id}", {"access_token": told["access_token"]})
+
+    async def ask(self, path: str, body: dict[str, Any], key: str) -> None:
+        """A caller who does not know whether she was heard asks again under the same key, and so does one who is told
+        that the number's own key is dead."""
+        headers = {"Authorization": f"Bearer {self.admin_key}", "Idempotency-Key": key}
+
+        async def answered() -> bool:
+            try:
+                async with self.session.post(f"{self.url}{path}", json=body, headers=headers) as answer:
+                    again = answer.status in {409, 429} or answer.status >= 500
+                    assert answer.status == 202 or again, (answer.status, await answer.text())
+                    return answer.status == 202
+            except (aiohttp.ClientError, TimeoutError):
+                return False
+
+        await eventually(answered, ASKED_S_MAX, f"POST {path}")
 
     async def _insist(self, path: str, body: dict[str, str]) -> None:
         """An admin tries again while the gateway, or what it stands on, is away."""

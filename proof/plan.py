@@ -1,36 +1,16 @@
 """What a seed draws: who writes what and when, what the platforms do, and what is struck. Pure: a plan is a value."""
 
-import random
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-Draw = random.Random
+from proof.acts import Act, Draw, Person, other, others, texts
 
-# Sums up to what one conversation may get within the pair's burst of 45 and one portal within its own of 50.
-BURST_TEXTS_MAX = 12
-BUSY_SHARE = 0.5
 STRIKE_EVERY_S = 3.0
 EPISODE_S = 6.0
-
-
-class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer of one channel. `hours_ago`: how late her webhooks reach us, by Meta's own timestamps."""
-
-    channel: int
-    wa_id: str
-    opened: bool  # has a chat before the fire begins, so that operators can answer her
-    hours_ago: float
-
-
-class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody does something. `who` is the number of a person."""
-
-    at_s: float
-    kind: str  # "customer", "operator", "reads"
-    who: int
-    text: str = ""
 
 
 class Strike(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     episodes: tuple[Episode, ...]
     platforms_ahead_s: float  # how far the platforms' clocks are ahead of ours
     worker_ahead_s: float  # and the first worker's clock
+    media_ready_s: float = 60.0  # how long a message waits for its file before a line takes its place
 
 
 # How often each is drawn, against the others.
@@ -84,6 +65,8 @@ STRIKES: dict[str, int] = {
     "revoke_portal": 1,
     "revoke_number": 1,
 }
+# Struck beside those: files are slow, and a worker dies while some of them are under way.
+STRIKES_AT_FILES = ("kill_in_transfer",)
 SENDING = {"match": {"method": "imconnector.send.messages"}}
 FAULTS: tuple[dict[str, Any], ...] = (
     {"side": "meta", "where": "api", "kind": "throttle"},
@@ -111,6 +94,21 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"side": "bitrix24", "where": "webhook", "kind": "reorder", "delay_s": 1.0},
     {"side": "bitrix24", "where": "webhook", "kind": "drop"},
 )
+# Of the hosts of files alone; those above touch them, too. `times` keeps a file from being "not there" so often that it
+# is taken for gone.
+MEDIA_FAULTS: tuple[dict[str, Any], ...] = tuple(
+    {"side": side, "where": "api", "match": {"method": method}} | fault
+    for side, method in (("meta", "media_download"), ("bitrix24", "im.file.php"), ("meta", "media"))
+    for fault in (
+        {"kind": "delay", "delay_s": 1.5},
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 500},
+        {"kind": "reset"},
+    )
+)
+EXPIRED = {"side": "meta", "where": "api", "match": {"method": "media_download"}, "kind": "status", "status": 404}
+EXPIRED_TIMES = 2
+ALONE = 0.35  # how likely a fault of files is in an episode
 
 
 def plan_of(seed: int, seconds: float) -> Plan:
@@ -118,19 +116,70 @@ def plan_of(seed: int, seconds: float) -> Plan:
     draw = Draw(seed)
     channels = tuple(_channels(draw))
     people = tuple(_people(draw, channels))
-    return Plan(
+    plan = Plan(
         seed=seed,
         seconds=seconds,
         gateways=draw.choice((1, 2, 2)),
         workers=draw.choice((2, 2, 3)),
         channels=channels,
         people=people,
-        acts=tuple(_acts(draw, seconds, people)),
+        acts=tuple(texts(draw, seconds, people)),
         strikes=tuple(_strikes(draw, seconds)),
         episodes=tuple(_episodes(draw, seconds)),
         platforms_ahead_s=draw.choice((0.0, 0.0, 45.0, -45.0)),
         worker_ahead_s=draw.choice((0.0, 0.0, 0.0, 150.0, -150.0)),
     )
+    return _mixed(Draw(f"{seed} mixed"), plan)
+
+
+def _mixed(draw: Draw, plan: Plan) -> Plan:
+    """The same world, and in it everything that is not a text: drawn apart, so that the texts stay what they were."""
+    people = tuple(_shut(draw, plan.people))
+    silent = {who for who, person in enumerate(people) if person.shut}
+    acts = [act for act in plan.acts if act.who not in silent or act.kind == "operator"]
+    acts += others(draw, plan.seconds, people)
+    strikes = list(plan.strikes)
+    if draw.random() < 0.6:
+        acts_there, at_files = _strike_at_files(draw, plan.seconds, people)
+        acts += acts_there
+        strikes.append(at_files)
+    return replace(
+        plan,
+        people=people,
+        acts=tuple(sorted(acts, key=attrgetter("at_s"))),
+        strikes=tuple(sorted(strikes, key=attrgetter("at_s"))),
+        episodes=tuple(_with_media_faults(draw, plan.episodes)),
+        media_ready_s=draw.choice((60.0, 60.0, 2.0)),
+    )
+
+
+def _shut(draw: Draw, people: Sequence[Person]) -> Iterator[Person]:
+    """In half of the worlds one customer's window is closed; never one of the busy channel."""
+    able = [who for who, person in enumerate(people) if person.opened and person.channel != 0]
+    chosen = draw.choice(able) if able and draw.random() < 0.5 else None
+    for who, person in enumerate(people):
+        yield replace(person, shut=True, hours_ago=0.0) if who == chosen else person
+
+
+def _strike_at_files(draw: Draw, seconds: float, people: Sequence[Person]) -> tuple[list[Act], Strike]:
+    """A file each way, and the worker that has it, or its neighbour, is killed."""
+    at_s, first = draw.uniform(1.0, seconds), next(who for who, person in enumerate(people) if person.opened)
+    acts = [
+        replace(one, key=f"n{nth}z", files=(replace(one.files[0], seed=10**6 + nth),), text="")
+        for nth, one in enumerate(other(draw, at_s, kind, first) for kind in ("sends", "attaches"))
+    ]
+    return acts, Strike(at_s=at_s, name=STRIKES_AT_FILES[0], pick=draw.random(), lasts_s=draw.uniform(0.8, 1.8))
+
+
+def _with_media_faults(draw: Draw, episodes: Sequence[Episode]) -> Iterator[Episode]:
+    expired_in = draw.randrange(2 * len(episodes))
+    for nth, episode in enumerate(episodes):
+        faults = list(episode.faults)
+        if draw.random() < ALONE:
+            faults.insert(0, draw.choice(MEDIA_FAULTS) | {"probability": round(draw.uniform(0.2, 0.6), 2)})
+        if nth == expired_in:
+            faults.insert(0, EXPIRED | {"probability": 0.5, "times": EXPIRED_TIMES})
+        yield replace(episode, faults=tuple(faults))
 
 
 def _channels(draw: Draw) -> Iterator[int]:
@@ -148,27 +197,6 @@ def _people(draw: Draw, channels: Sequence[int]) -> Iterator[Person]:
                 opened=number == 0 or draw.random() < 0.75,
                 hours_ago=draw.choice((0.0, 0.0, 0.0, 0.0, draw.uniform(1, 20))),
             )
-
-
-def _acts(draw: Draw, seconds: float, people: Sequence[Person]) -> Iterator[Act]:
-    """Both sides write at the same time; those of the first channel write as much as all others together."""
-    acts = [
-        act
-        for who, person in enumerate(people)
-        for act in _acts_of(draw, seconds, who, person, busy=person.channel == 0)
-    ]
-    for nth, act in enumerate(sorted(acts, key=lambda one: one.at_s)):
-        yield msgspec.structs.replace(act, text=f"{act.kind} {nth:05d}z") if act.kind != "reads" else act
-
-
-def _acts_of(draw: Draw, seconds: float, who: int, person: Person, *, busy: bool) -> Iterator[Act]:
-    turns = max(2, round(seconds / (2.0 if busy else 5.0)))
-    for kind in ("customer", "operator", "reads") if person.opened else ("customer",):
-        for _ in range(draw.randint(1, turns)):
-            at_s = draw.uniform(0, seconds)
-            yield Act(at_s=at_s, kind=kind, who=who)
-            if kind != "reads" and draw.random() < 0.08:
-                yield from (Act(at_s=at_s, kind=kind, who=who) for _ in range(draw.randint(3, BURST_TEXTS_MAX)))
 
 
 def _strikes(draw: Draw, seconds: float) -> Iterator[Strike]:

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from proof.acts import Act
 from proof.arena import Arena
-from proof.plan import Act, Episode, Plan, Strike
+from proof.deeds import do, prepare
+from proof.plan import Episode, Plan, Strike
 from proof.strikes import strike
 
 DRAIN_S_MAX = 150.0
@@ -24,6 +27,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     violations: list[Any]
     counts: dict[str, Any]
+    refused: dict[str, int]  # how many messages the platform refused for good, by its code
     timeline: list[str]
     drained_after_s: float
 
@@ -37,6 +41,7 @@ async def run(plan: Plan, folder: Path, template: Path) -> Outcome:
     arena = Arena(folder=folder, plan=plan)
     try:
         await arena.open(template)
+        await prepare(arena)
         return await Fire(arena).burn()
     finally:
         await arena.stop()
@@ -53,42 +58,39 @@ class Fire:
 
     async def burn(self) -> Outcome:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._act())
+            group.create_task(self._act([act for act in self._plan.acts if act.kind != "asks"]))
+            for calls in self._calls():
+                group.create_task(self._act(calls))
             group.create_task(self._strike())
             group.create_task(self._misbehave())
         self._note("the fire is out: the world heals")
         await self._heal()
         healed = time.monotonic()
         left = await self._drain()
-        counts = await self._arena.ledger()
+        ledger = await self._arena.ledger()
         return Outcome(
             seed=self._plan.seed,
-            violations=left + counts["violations"] + await self._held() + await self._buried(),
-            counts=counts["counts"],
+            violations=left + ledger["violations"] + await self._held() + await self._buried(ledger["refused"]),
+            counts=ledger["counts"],
+            refused=ledger["refused"],
             timeline=self._timeline,
             drained_after_s=round(time.monotonic() - healed, 1),
         )
 
     # --- the fire --------------------------------------------------------------------------------------------------
 
-    async def _act(self) -> None:
-        for act in self._plan.acts:
+    async def _act(self, acts: Sequence[Act]) -> None:
+        for act in acts:
             await self._until(act.at_s)
-            await self._do(act)
+            await do(self._arena, act)
 
-    async def _do(self, act: Act) -> None:
-        person = self._plan.people[act.who]
-        tenant = self._arena.tenants[person.channel]
-        phone = {"phone_number_id": tenant.number, "from": person.wa_id}
-        match act.kind:
-            case "customer":
-                letter = phone | {"text": act.text, "hours_ago": person.hours_ago}
-                await self._arena.control("POST", "customers/write", letter)
-            case "operator":
-                letter = {"portal": tenant.key, "chat_id": self._arena.chats[act.who], "text": act.text}
-                await self._arena.control("POST", "operators/write", letter | {"operator": "Bia"})
-            case _:
-                await self._arena.control("POST", "customers/read", phone)
+    def _calls(self) -> Iterable[list[Act]]:
+        """What is asked of the API: for each customer one after the other, and nobody else waits meanwhile."""
+        calls: dict[int, list[Act]] = {}
+        for act in self._plan.acts:
+            if act.kind == "asks":
+                calls.setdefault(act.who, []).append(act)
+        return calls.values()
 
     async def _strike(self) -> None:
         for what in self._plan.strikes:
@@ -126,11 +128,12 @@ class Fire:
                 await self._arena.repair_number(tenant)
 
     async def _drain(self) -> list[dict[str, Any]]:
-        """Wait for the last message; what did not arrive in time is a violation."""
+        """Wait for the last message, file and notice; what did not arrive in time is a violation."""
         deadline = time.monotonic() + DRAIN_S_MAX
-        while not (await self._arena.ledger())["drained"]:
+        while left := _left(await self._arena.ledger()):
             if time.monotonic() > deadline:
-                return [{"kind": "not_drained", "detail": f"not everything arrived within {DRAIN_S_MAX:g} s"}]
+                said = f"not within {DRAIN_S_MAX:g} s: "
+                return [{"kind": kind, "detail": said + detail} for kind, detail in left.items()]
             await asyncio.sleep(LOOK_EVERY_S)
         return []
 
@@ -142,9 +145,30 @@ class Fire:
         reasons += [one[f"{side}_paused_reason"] for one in channels for side in ("whatsapp", "line")]
         return [{"kind": "held", "detail": reason} for reason in reasons if reason]
 
-    async def _buried(self) -> list[dict[str, Any]]:
+    async def _buried(self, refused: dict[str, int]) -> list[dict[str, Any]]:
+        """Dead are those messages that the platform has refused for good by its own rules, and no others."""
         letters = (await self._arena.api("GET", "/api/dead-letters?limit=200"))["items"]
-        return [{"kind": "buried", "detail": f"{one['error_code']}: message {one['id']}"} for one in letters]
+        told = Counter(one["error_code"] for one in letters)
+        buried = [
+            {"kind": "buried", "detail": f"{one['error_code']}: message {one['id']}"}
+            for one in letters
+            if one["error_code"] not in refused
+        ]
+        return buried + [
+            {"kind": "buried", "detail": f"{code}: {told[code]} dead letters, {times} messages refused"}
+            for code, times in refused.items()
+            if told[code] != times
+        ]
+
+
+def _left(ledger: dict[str, Any]) -> dict[str, str]:
+    """What the ledger still waits for, by the kind of violation that it is if it never comes."""
+    waits = {
+        "not_drained": "" if ledger["drained"] else "every message",
+        "file_lost": f"{ledger['files_left']} files" if ledger["files_left"] else "",
+        "untold": f"a notice of a refusal, of {ledger['untold']}" if ledger["untold"] else "",
+    }
+    return {kind: detail for kind, detail in waits.items() if detail}
 
 
 def _told(what: Strike | Episode) -> str:

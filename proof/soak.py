@@ -14,11 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from benchmarks.cost import Meter
+from proof.acts import Act, Person, named, other
 from proof.arena import Arena, make_template
-from proof.plan import Act, Episode, Person, Plan, Strike
+from proof.plan import Episode, Plan, Strike
 from proof.run import Fire, Outcome
 
 # What one portal and one pair carry for hours: a portal takes two calls a second, a customer a message in six.
@@ -33,6 +35,8 @@ FAULTS = (
     {"side": "meta", "where": "webhook", "kind": "double", "copies": 2, "probability": 0.01},
     {"side": "bitrix24", "where": "webhook", "kind": "double", "copies": 2, "probability": 0.01},
 )
+FILES_SHARE = 0.03
+_WITH_A_FILE = {"customer": "sends", "operator": "attaches"}
 LOOK_EVERY_S = 10.0
 # Growth from the second fifth to the last that is still flat: an allocator breathes.
 GROWTH_MAX = 0.10
@@ -50,11 +54,13 @@ def soak_plan(seed: int, seconds: float, rate: float) -> Plan:
         for nth in range(max(len(channels), math.ceil(rate / 2 / RATE_A_PERSON)))
     )
     times = sorted(draw.uniform(0, seconds) for _ in range(round(rate * seconds)))
-    acts = [
-        Act(at_s=at_s, kind=kind, who=draw.randrange(len(people)), text=f"{kind} {nth:06d}z")
-        for nth, at_s in enumerate(times)
-        for kind in (draw.choice(("customer", "operator")),)
-    ]
+    texts, files = list[Act](), list[Act]()
+    for nth, at_s in enumerate(times):
+        kind, who = draw.choice(("customer", "operator")), draw.randrange(len(people))
+        if draw.random() < FILES_SHARE:
+            files.append(other(draw, at_s, _WITH_A_FILE[kind], who))
+        else:
+            texts.append(Act(at_s=at_s, kind=kind, who=who, text=f"{kind} {nth:06d}z"))
     return Plan(
         seed=seed,
         seconds=seconds,
@@ -62,7 +68,7 @@ def soak_plan(seed: int, seconds: float, rate: float) -> Plan:
         workers=2,
         channels=channels,
         people=people,
-        acts=tuple(acts),
+        acts=tuple(sorted([*texts, *named(files)], key=attrgetter("at_s"))),
         strikes=tuple(_accidents(draw, seconds)),
         episodes=(Episode(at_s=0.0, faults=FAULTS),),
         platforms_ahead_s=0.0,

@@ -10,7 +10,7 @@ import asyncpg
 import redis.asyncio
 
 from proof.arena import Arena
-from proof.plan import STRIKES, Strike
+from proof.plan import STRIKES, STRIKES_AT_FILES, Strike
 from proof.world import START_S_MAX, eventually
 
 
@@ -23,6 +23,21 @@ async def _kill_worker(arena: Arena, what: Strike) -> None:
     arena.kill_worker(int(what.pick * len(arena.workers)))
     await asyncio.sleep(what.lasts_s)
     arena.start_worker()
+
+
+async def _kill_in_transfer(arena: Arena, what: Strike) -> None:
+    """Files take their time; while one is on its way, a worker dies, and another one takes its place."""
+    before = (await arena.control("GET", "options"))["file_latency_s"]
+    await arena.control("PUT", "options", {"file_latency_s": what.lasts_s})
+    with suppress(AssertionError):  # nobody fetches: then it dies all the same
+        await eventually(lambda: _is_transferring(arena), 2 * what.lasts_s, "a file under way")
+    arena.kill_worker(int(what.pick * len(arena.workers)))
+    await arena.control("PUT", "options", {"file_latency_s": before})
+    arena.start_worker()
+
+
+async def _is_transferring(arena: Arena) -> bool:
+    return bool((await arena.control("GET", "health"))["files_underway"])
 
 
 async def _kill_gateway(arena: Arena, what: Strike) -> None:
@@ -167,6 +182,7 @@ async def _until_ended(exit_code: Callable[[], int | None]) -> None:
 
 _BY_NAME: dict[str, Callable[[Arena, Strike], Awaitable[None]]] = {
     "kill_worker": _kill_worker,
+    "kill_in_transfer": _kill_in_transfer,
     "kill_gateway": _kill_gateway,
     "all_gateways_away": _all_gateways_away,
     "kill_postgres_backend": _kill_postgres_backend,
@@ -183,4 +199,4 @@ _BY_NAME: dict[str, Callable[[Arena, Strike], Awaitable[None]]] = {
     "revoke_portal": _revoke_portal,
     "revoke_number": _revoke_number,
 }
-assert _BY_NAME.keys() == STRIKES.keys()
+assert _BY_NAME.keys() == {*STRIKES, *STRIKES_AT_FILES}

@@ -12,6 +12,7 @@ def test_a_soak_writes_at_its_rate_and_both_ways() -> None:
     kinds = Counter(act.kind for act in plan.acts)
     assert kinds.total() == 6000
     assert min(kinds["customer"], kinds["operator"]) > 2700
+    assert min(kinds["sends"], kinds["attaches"]) > 50
 
 
 @pytest.mark.parametrize("rate", [1, 10, 50])
