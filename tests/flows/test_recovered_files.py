@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from proof.world import Tenant, World, eventually
 from tests.flows.test_files import JPEG, PDF, attached, sha
 from tests.flows.test_recovery import CUSTOMERS, age_histories, it_is_time_to_look, lost, nobody_was_there_for, notices
@@ -49,6 +51,26 @@ async def test_files_that_were_sent_while_the_gateway_was_away_arrive_late_once_
     assert (await own_world.ledger())["files_left"] == 0
     (line,) = await notices(tenant, ANA)
     assert line == "Com atraso: 2 respostas que não tinham chegado ao gateway seguem agora para o cliente."
+
+
+@pytest.mark.parametrize("fault", [{"kind": "reset"}, {"kind": "status", "status": 500}], ids=["cut", "500"])
+async def test_a_file_is_asked_for_again_when_the_portals_answer_did_not_come(
+    own_world: World, fault: dict[str, Any]
+) -> None:
+    """Seed 322: a connection that broke while the portal's disk was asked was taken for the end of the file."""
+    tenant, chat_id = await opened(own_world)
+    await own_world.faults(
+        {"side": "bitrix24", "where": "api", "match": {"method": "disk.file.get"}, "times": 2} | fault
+    )
+    await away_for(own_world, tenant, chat_id)
+    await own_world.drained()
+
+    async def arrived() -> bool:
+        return bool((await own_world.ledger())["files_left"] == 0)
+
+    await eventually(arrived, 30, "both files")
+    assert [sha256 for _, sha256 in shown(await tenant.on_phone(wa_id=ANA))][:2] == [sha(JPEG), sha(PDF)]
+    assert [one["fired"] for one in (await own_world.control("GET", "faults"))["faults"]] == [2]
 
 
 async def test_a_portal_that_gives_no_files_to_the_application_is_told_and_words_go_on(own_world: World) -> None:

@@ -26,6 +26,7 @@ SAFE_TO_REPEAT = frozenset(
     {
         "app.info",
         "crm.duplicate.findbycomm",
+        "disk.file.get",
         "event.bind",
         "event.get",
         "event.offline.clear",
