@@ -144,6 +144,7 @@ class Ledger:
     def noticed(self, fact: Noticed) -> None:
         self.books.counts["notices"] += 1
         self.refusals.noticed(fact, self.books)
+        self.files.noticed(fact, self.books)
 
     def caller_asked(self, fact: CallerAsked) -> None:
         self.callers.asked(fact, self.books)
@@ -210,6 +211,7 @@ class Ledger:
             },
             "counts": dict(self.books.counts) | {"violations": {kind: total for kind, total in kinds.items() if total}},
             "files_left": self.files.left(),
+            "files_of_customers_left": self.files.of_customers_left(),
             "refused": self.refusals.by_code(),
             "untold": self.refusals.untold_of(),
             "violations": violations,

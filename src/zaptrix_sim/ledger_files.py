@@ -4,21 +4,27 @@ A file may come later than its message, so it is judged apart from it. One that 
 becomes a voice note) is not known again: it stays open, and what arrives counts as foreign.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from zaptrix_sim.facts import FileArrived, FileSent, Refused, Thread
+from zaptrix_sim.facts import FileArrived, FileSent, Noticed, Refused, Thread
 from zaptrix_sim.ledger_parts import Books
 
 Passage: TypeAlias = tuple[bool, Thread, str]
 """By a customer or not, the conversation, the hash of the bytes."""
 
+_LINK = re.compile(r"https?://[^\s\]\[]+")
+
 
 @dataclass(slots=True)
 class Files:
+    """`links`: what operators were given to open instead of a file that could not be put into the chat."""
+
     open: Counter[Passage] = field(default_factory=Counter)
     threads: dict[tuple[bool, str], set[Thread]] = field(default_factory=dict)
+    links: dict[Thread, list[str]] = field(default_factory=dict)
 
     def sent(self, fact: FileSent, books: Books) -> None:
         thread = _thread(fact, books)
@@ -45,6 +51,19 @@ class Files:
         passage = (False, fact.thread, fact.sha256)
         if self.open[passage] > 0:
             self.open[passage] -= 1
+
+    def noticed(self, fact: Noticed, books: Books) -> None:
+        thread = books.thread_of_room.get(fact.room)
+        if thread is not None and (links := _LINK.findall(fact.text)):
+            self.links.setdefault(thread, []).extend(links)
+
+    def of_customers_left(self) -> list[dict[str, object]]:
+        """Customers' files that are in no chat, each with the links that stand there: one may lead to it."""
+        return [
+            {"sha256": sha256, "links": self.links.get(thread, [])}
+            for (by_customer, thread, sha256), times in self.open.items()
+            if by_customer and times > 0
+        ]
 
     def left(self) -> int:
         """How many have not arrived. Some never can: a sender takes one back, or it is too large."""

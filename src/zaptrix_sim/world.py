@@ -14,7 +14,7 @@ from zaptrix_sim.limits import Bucket, OperatingTime
 PAIR_RATE = 1 / 6
 PAIR_BURST = 45
 
-SHAPE = 7
+SHAPE = 8
 """Of the classes below. A world that was kept under another one is set aside: it lacks what they have now."""
 
 

@@ -242,6 +242,16 @@ def test_a_file_that_has_not_arrived_whole_is_left(name: str) -> None:
     assert judge(LEFT[name])["files_left"] == 1
 
 
+def test_links_in_notices_stand_beside_the_customers_files_that_are_in_no_chat() -> None:
+    given = Noticed(ROOM, "O arquivo não pôde ser mostrado: [URL]https://zx.example/media/1-a/foto.png[/URL]")
+    elsewhere = Noticed(OTHER_ROOM, "https://zx.example/media/2-b/foto.png")
+    history = [*inbound("x", BETO, OTHER_ROOM), *picture("a", "aa"), *put("a"), given, elsewhere]
+
+    verdict = judge([*history, *picture("b", "bb"), *in_chat("b", "bb")])
+
+    assert verdict["files_of_customers_left"] == [{"sha256": "aa", "links": ["https://zx.example/media/1-a/foto.png"]}]
+
+
 UNTOLD: dict[str, Sequence[Fact]] = {
     "no notice": [],
     "a notice of something else": [Noticed(ROOM, "Enviado ao cliente pela integração: oi")],
