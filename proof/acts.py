@@ -43,20 +43,20 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TEXTS = ("customer", "operator")
-ACT_KINDS = (*TEXTS, "reads", "ages", "sends", "tells", "attaches", "asks")
+ACT_KINDS = (*TEXTS, "reads", "plays", "ages", "sends", "tells", "attaches", "asks")
 SHAPES = {
     "tells": ("location", "contacts", "button", "reaction", "quote"),
-    "asks": ("text", "aviso", "foto", "botoes"),
+    "asks": ("text", "aviso", "foto", "botoes", "buttons", "list", "location", "contacts", "image"),
 }
 # The same bytes arrive at the far end: none of these is made into something else on its way.
 FILE_KINDS = {
     "sends": ("jpeg", "jpeg", "png", "pdf", "voice", "sticker", "mp4"),
-    "attaches": ("jpeg", "jpeg", "png", "pdf", "zip", "mp3", "mp4"),
+    "attaches": ("jpeg", "jpeg", "png", "pdf", "zip", "mp3", "mp4", "voice"),
 }
 SIZES = (2_000, 2_000, 40_000, 300_000)
 STICKER_SIZE = 40_000
 # How likely a person is to do a thing that is not a text; one of the busy channel does it twice.
-LIKELY = {"sends": 0.5, "tells": 0.4, "attaches": 0.45, "asks": 0.4}
+LIKELY = {"sends": 0.5, "tells": 0.4, "attaches": 0.45, "asks": 0.45, "plays": 0.3}
 WORDS = 0.5
 FILES_AT_ONCE = (1, 1, 2, 3)
 
@@ -124,6 +124,7 @@ def other(draw: Draw, at_s: float, kind: str, who: int, shape: str = "") -> Act:
     files = tuple(_file(draw, kind) for _ in range(count))
     # Neither a voice note nor a sticker has words.
     wordless = any(file.kind in {"voice", "sticker"} for file in files) or (files and draw.random() > WORDS)
+    wordless = wordless or kind == "plays"
     return Act(at_s=at_s, kind=kind, who=who, shape=shape, files=files, text="" if wordless else kind)
 
 

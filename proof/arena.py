@@ -1,6 +1,7 @@
 """The world of a seed: several gateways behind a balancer, several workers, and everybody's chats at hand."""
 
 import asyncio
+import hashlib
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -88,14 +89,14 @@ class Arena(World):
         told = await self.control("POST", f"numbers/{tenant.number}/tokens")
         await self._insist(f"/api/channels/{tenant.channel_id}", {"access_token": told["access_token"]})
 
-    async def ask(self, path: str, body: dict[str, Any], key: str) -> None:
+    async def ask(self, path: str, body: dict[str, Any], key: str, file: bytes | None = None) -> None:
         """A caller who does not know whether she was heard asks again under the same key, and so does one who is told
         that the number's own key is dead."""
         headers = {"Authorization": f"Bearer {self.admin_key}", "Idempotency-Key": key}
 
         async def answered() -> bool:
             try:
-                async with self.session.post(f"{self.url}{path}", json=body, headers=headers) as answer:
+                async with self.session.post(f"{self.url}{path}", headers=headers, **_content(body, file)) as answer:
                     again = answer.status in {409, 429} or answer.status >= 500
                     assert answer.status == 202 or again, (answer.status, await answer.text())
                     return answer.status == 202
@@ -103,6 +104,11 @@ class Arena(World):
                 return False
 
         await eventually(answered, ASKED_S_MAX, f"POST {path}")
+
+    async def hash_at(self, link: str) -> str:
+        """Of the bytes that anybody gets there; empty when there are none."""
+        async with self.session.get(link) as answer:
+            return hashlib.sha256(await answer.read()).hexdigest() if answer.status == 200 else ""
 
     async def _insist(self, path: str, body: dict[str, str]) -> None:
         """An admin tries again while the gateway, or what it stands on, is away."""
@@ -147,6 +153,15 @@ async def make_template(folder: Path) -> None:
         await upgrade(servers.postgres.url)
     finally:
         await asyncio.to_thread(servers.stop)
+
+
+def _content(body: dict[str, Any], file: bytes | None) -> dict[str, Any]:
+    """JSON, or a form with a picture in it."""
+    if file is None:
+        return {"json": body}
+    form = aiohttp.FormData(body)
+    form.add_field("file", file, filename="foto.png", content_type="image/png")
+    return {"data": form}
 
 
 def _copy(template: Path, folder: Path) -> None:

@@ -32,6 +32,17 @@ _FILLED: dict[str, Json] = {
     "foto": {"header": {"image": {"link": "https://example.com/foto.png"}}},
     "botoes": {"buttons": [{"index": 0, "payload": "sim"}]},
 }
+_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(2_000)
+_ROWS = [{"title": "Manhã", "rows": [{"id": "s09", "title": "09:00"}]}]
+# What a caller can ask for beside templates, with the key among the words: the path and the body.
+_ASKED: dict[str, Callable[[str], tuple[str, Json]]] = {
+    "text": lambda key: ("text", {"text": f"asks {key}"}),
+    "buttons": lambda key: ("interactive", {"body": f"asks {key}", "buttons": [{"id": "1", "title": "Sim"}]}),
+    "list": lambda key: ("interactive", {"body": f"asks {key}", "list": {"label": "Ver", "sections": _ROWS}}),
+    "location": lambda key: ("location", {"latitude": -25.43, "longitude": -49.27, "name": f"asks {key}"}),
+    "contacts": lambda key: ("contacts", {"contacts": [{"name": f"asks {key}", "phones": ["+551140041234"]}]}),
+    "image": lambda key: ("image", {"caption": f"asks {key}"}),
+}
 # What a customer can tell beside texts and files.
 _TOLD: dict[str, Json] = {
     "location": {"latitude": -25.43, "longitude": -49.27, "name": "Loja"},
@@ -94,6 +105,16 @@ async def _reads(arena: Arena, act: Act) -> None:
     await arena.control("POST", "customers/read", _phone(arena, act))
 
 
+async def _plays(arena: Arena, act: Act) -> None:
+    """She listens to every voice note that she has by now."""
+    phone = _phone(arena, act)
+    filters = f"phone_number_id={phone['phone_number_id']}&customer={phone['from']}"
+    for shown in (await arena.control("GET", f"state?{filters}"))["phones"]:
+        for one in shown["messages"]:
+            if one["from"] == "business" and (one["file"] or {}).get("voice"):
+                await arena.control("POST", "customers/play", phone | {"to": one["id"]})
+
+
 async def _ages(arena: Arena, act: Act) -> None:
     await arena.control("POST", "customers/age", _phone(arena, act) | {"hours": 30})
 
@@ -109,12 +130,17 @@ async def _asks(arena: Arena, act: Act) -> None:
     name = {"key": act.key, "phone_number_id": tenant.number, "to": person.wa_id}
     await arena.control("POST", "callers", name)
     body: Json = {"channel_id": str(tenant.channel_id), "to": f"+{person.wa_id}"}
-    if act.shape == "text":
-        await arena.ask("/api/messages/text", body | {"text": act.text}, act.key)
-    else:
-        filled = _FILLED[act.shape] | {"name": act.shape, "body": [act.key]}
-        await arena.ask("/api/messages/template", body | filled, act.key)
+    path, asked = _asked(act)
+    file = _PICTURE + act.key.encode() if path == "image" else None
+    await arena.ask(f"/api/messages/{path}", body | asked, act.key, file)
     await arena.control("POST", "callers", name | {"answered": True})
+
+
+def _asked(act: Act) -> tuple[str, Json]:
+    """The path and the body of a call."""
+    if act.shape in TEMPLATES:
+        return "template", _FILLED[act.shape] | {"name": act.shape, "body": [act.key]}
+    return _ASKED[act.shape](act.key)
 
 
 def _described(file: File) -> Json:
@@ -134,6 +160,7 @@ _BY_KIND: dict[str, Callable[[Arena, Act], Awaitable[None]]] = {
     "operator": _answers,
     "reads": _reads,
     "ages": _ages,
+    "plays": _plays,
     "sends": _sends,
     "tells": _tells,
     "attaches": _answers,
