@@ -22,7 +22,9 @@ def state(world: World, query: Mapping[str, str], now: float) -> dict[str, Any]:
         "numbers": [{"phone_number_id": one.id, "display_phone_number": one.display} for one in world.numbers.values()],
         "portals": [_portal(one) for one in portals],
         "phones": [_phone(phone, most, now) for phone in list(_phones(world, query))[-threads:]],
-        "chats": [_chat(chat, most) for chat in list(_chats(world, portals, query))[-threads:]],
+        "chats": [
+            _chat(world.portals[chat.portal], chat, most) for chat in list(_chats(world, portals, query))[-threads:]
+        ],
         "contacts": [_contact(one, card) for one in portals for card in one.crm.get(book.CONTACT, {}).values()],
     }
 
@@ -117,7 +119,8 @@ def _active(portal: Portal, line: int) -> list[str]:
     return [connector for connector, place in portal.active if place == line]
 
 
-def _chat(chat: Chat, most: int) -> dict[str, Any]:
+def _chat(portal: Portal, chat: Chat, most: int) -> dict[str, Any]:
+    connector = portal.connectors.get(chat.connector)
     return {
         "portal": chat.portal,
         "line": chat.line,
@@ -125,6 +128,8 @@ def _chat(chat: Chat, most: int) -> dict[str, Any]:
         "chat_id": chat.id,
         "external_chat_id": chat.external_id,
         "title": chat.title,
+        "edits": connector is None or connector.edits,
+        "deletes": connector is None or connector.deletes,
         "session": {"id": chat.session.id, "closed": chat.session.closed} if chat.session else None,
         "messages": [_chat_message(message) for message in chat.messages[-most:]],
     }

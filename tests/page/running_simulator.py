@@ -95,7 +95,7 @@ class Simulator:
 
     async def put_in_chat(self, wamid: str, text: str, *, chat: str = "ana", name: str = "Ana Souza") -> None:
         """What a gateway does with a customer's text: the connector, then the message."""
-        await self.rest("imconnector.register", _connector())
+        await self.rest("imconnector.register", connector())
         await self.rest("imconnector.activate", {"CONNECTOR": CONNECTOR, "LINE": 1, "ACTIVE": 1})
         item = {
             "user": {"id": chat, "name": name},
@@ -152,8 +152,8 @@ class Simulator:
             return answer
 
 
-def _connector() -> dict[str, object]:
-    return {
+def connector(**flags: object) -> dict[str, object]:
+    return flags | {
         "ID": CONNECTOR,
         "NAME": "WhatsApp",
         "ICON": {"DATA_IMAGE": "data:image/svg+xml,%3Csvg%20xmlns%3D%22http%3A%2F%2Fwww.w3.org%2F2000%2Fsvg%22%2F%3E"},

@@ -5,7 +5,7 @@ from playwright.async_api import FilePayload, Page, expect
 
 from tests.page import samples
 from tests.page.looking import attach, bubbles, on_line, on_phone, pick, pick_on
-from tests.page.running_simulator import Simulator
+from tests.page.running_simulator import Simulator, connector
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -158,6 +158,26 @@ async def test_the_operator_sends_files_and_what_stands_in_the_field_is_the_capt
     await expect(bubbles(page, "line").nth(1).locator(".picture")).to_have_count(1)
     await expect(bubbles(page, "line").nth(1).locator(".text")).to_have_text("O cardápio")
     await expect(bubbles(page, "line").nth(2)).to_contain_text("laudo.pdf")
+
+
+async def test_the_operator_edits_and_deletes_where_the_line_lets_them(page: Page, simulator: Simulator) -> None:
+    await simulator.put_in_chat(await simulator.customer_writes("Oi!"), "Oi!")
+    await simulator.operator_writes("São R$ 12,00")
+    await pick_on(page, bubbles(page, "line").last, "Editar")
+    await page.get_by_test_id("line-input").fill("São R$ 13,00")
+    await page.get_by_test_id("line-input").press("Enter")
+    await expect(on_line(page)).to_have_text(["Oi!", "São R$ 13,00"])
+    await expect(bubbles(page, "line").last.locator(".edited")).to_have_text("editada")
+    await pick_on(page, bubbles(page, "line").last, "Apagar")
+    await expect(on_line(page)).to_have_text(["Oi!", "Mensagem apagada"])
+
+    await simulator.rest("imconnector.register", connector(EDIT_INTERNAL_MESSAGES=False, DEL_INTERNAL_MESSAGES=False))
+    await simulator.operator_writes("Até logo")
+    await expect(on_line(page).last).to_have_text("Até logo")
+    tools = bubbles(page, "line").last.get_by_test_id("bubble-tools")
+    await tools.focus()
+    await tools.press("Enter")
+    await expect(page.get_by_test_id("menu").get_by_role("menuitem")).to_have_text(["Responder"])
 
 
 async def test_a_file_that_is_dropped_on_the_field_is_sent(page: Page) -> None:

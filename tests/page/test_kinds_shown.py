@@ -183,6 +183,17 @@ async def test_the_chat_shows_files_quotes_and_what_is_for_the_team_alone(page: 
         await expect(page.get_by_test_id("line-messages").locator(".row.found")).to_contain_text("Tem azul?")
 
 
+async def test_a_file_below_a_notice_is_a_link_and_nothing_of_it_is_loaded(page: Page, simulator: Simulator) -> None:
+    await simulator.put_in_chat(await simulator.customer_writes("Oi!"), "Oi!")
+    chat = (await simulator.control("GET", "state"))["chats"][0]["chat_id"]
+    picture = {"NAME": "cardapio.jpg", "LINK": "https://gateway.example.com/media/1", "PREVIEW": "https://x.example/p"}
+    note = {"DIALOG_ID": f"chat{chat}", "MESSAGE": "Enviado", "SYSTEM": "Y", "ATTACH": [{"IMAGE": [picture]}]}
+    await simulator.rest("im.message.add", note)
+    card = bubbles(page, "line").last.get_by_role("link")
+    await expect(card).to_contain_text("cardapio.jpg")
+    await expect(card).to_have_attribute("href", "https://gateway.example.com/media/1")
+
+
 async def test_a_voice_note_that_was_heard_is_told_as_played(page: Page, simulator: Simulator) -> None:
     await simulator.customer_writes("Oi!")
     media = await simulator.graph_uploads(samples.wav(), "voz.ogg", "audio/ogg")

@@ -2,7 +2,7 @@
 
 import { cardNode, framed } from "./cards.js";
 import { build, clock, moment, reshape, shape, shapeButton } from "./dom.js";
-import { mediaNode } from "./media.js";
+import { attachedCard, mediaNode } from "./media.js";
 import { say } from "./words.js";
 
 /** tools: {render: text -> nodes, act: what can be done to a message, goTo: id -> scroll}. */
@@ -54,6 +54,7 @@ function fillBubble(row, item, tools) {
     bubble.append(text);
   }
   add(bubble, frame?.foot && build("span", "footnote", frame.foot));
+  for (const one of item.attached ?? []) bubble.append(attachedCard(one));
   if (item.kind !== "typing") bubble.append(makeFoot(row, item));
   if (frame?.offers.length) bubble.append(offerList(frame.offers));
   if (item.acts?.length) bubble.append(toolButton(row, tools));

@@ -126,15 +126,16 @@ const typing = (phone) => ({ ...bare("typing", "in", phone.typing_until), kind: 
 
 // --- the chat --------------------------------------------------------------------------------------------------------
 
-/** onPhone: message id -> the phone's status of it. */
+/** onPhone: message id -> the phone's status of it. A line offers only what its connector lets operators do. */
 export function chatItems(chat, onPhone) {
-  const items = (chat?.messages ?? []).map((message) => chatItem(message, onPhone));
+  const rights = ["reply"].concat(chat?.edits === false ? [] : ["edit"], chat?.deletes === false ? [] : ["delete"]);
+  const items = (chat?.messages ?? []).map((message) => chatItem(message, onPhone, rights));
   const byId = new Map(items.map((item) => [String(item.id), item]));
   items.forEach((item, at) => (item.quote = chatQuote(item, items, at, byId)));
   return items;
 }
 
-function chatItem(message, onPhone) {
+function chatItem(message, onPhone, rights) {
   const side = SIDES[message.author] ?? "notice";
   const file = message.files?.[0] ?? null;
   const own = side === "out";
@@ -150,7 +151,8 @@ function chatItem(message, onPhone) {
     own,
     whisper: Boolean(message.hidden),
     edited: Boolean(message.edited),
-    acts: side === "notice" || message.hidden ? [] : ["reply"].concat(own ? ["edit", "delete"] : []),
+    attached: (message.attach ?? []).flatMap((block) => [...(block.IMAGE ?? []), ...(block.FILE ?? [])]),
+    acts: side === "notice" || message.hidden ? [] : own ? rights : ["reply"],
   };
   if (message.deleted) wipe(item);
   return item;

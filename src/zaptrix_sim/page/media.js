@@ -1,6 +1,6 @@
 // Pictures, videos, sounds and documents inside a bubble, from the bytes that the simulator holds.
 
-import { build, lengthText, press, reshape, shape, sizeText } from "./dom.js";
+import { build, lengthText, link, press, reshape, shape, sizeText } from "./dom.js";
 import { showLarge } from "./sheet.js";
 import { say } from "./words.js";
 
@@ -154,6 +154,15 @@ function peak(samples, from, count) {
 
 // --- documents -------------------------------------------------------------------------------------------------------
 
+/** A file that somebody else holds: its address opens elsewhere, and nothing of it is loaded here. */
+export function attachedCard({ NAME, LINK, SIZE }) {
+  const card = link("document attached", "", LINK ?? "");
+  card.append(endingBadge(NAME ?? "", ""), build("strong", "document-words", NAME || LINK));
+  if (SIZE) card.append(build("small", "", sizeText(Number(SIZE))));
+  card.append(shape("out"));
+  return card;
+}
+
 const ENDING = /\.([a-z0-9]{1,5})$/i;
 
 export function documentCard(file) {
@@ -161,12 +170,17 @@ export function documentCard(file) {
   card.href = `${fileAddress(file)}?download`;
   card.download = file.name || "";
   const name = file.name || say("kind_of_document");
-  const ending = ENDING.exec(file.name ?? "")?.[1] ?? file.mime.split("/").pop().slice(0, 5);
-  const badge = build("span", "ending", ending.toUpperCase());
-  badge.setAttribute("aria-hidden", "true");
+  const badge = endingBadge(file.name ?? "", file.mime);
   const words = build("span", "document-words");
   words.append(build("strong", "", name), build("small", "", `${sizeText(file.size)} · ${file.mime.split(";")[0]}`));
   card.append(badge, words, shape("download"));
   card.setAttribute("aria-label", say("download", { what: name, size: sizeText(file.size) }));
   return card;
+}
+
+function endingBadge(name, mime) {
+  const ending = ENDING.exec(name)?.[1] ?? mime.split("/").pop().slice(0, 5);
+  const badge = build("span", "ending", ending.toUpperCase());
+  badge.setAttribute("aria-hidden", "true");
+  return badge;
 }
