@@ -1,11 +1,12 @@
 """`/api/messages/*`: what WhatsApp would not take is refused with an error per field, before anything is queued."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from tests.web.gateway import Gateway, Json, Reply, a_conversation, a_letter
+from tests.web.gateway import Gateway, Json, Reply, until
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + bytes(500)
 WEBM = b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\x82\x84webm" + bytes(500)
@@ -282,6 +283,47 @@ async def test_a_body_that_cannot_be_read_is_told(
     assert (reply.status, reply.problem["status"]) == (status, status)
 
 
+async def test_a_file_that_breaks_off_is_not_kept(gateway: Gateway) -> None:
+    before = kept(gateway)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.jpg"\r\n\r\n'
+    reply = await gateway.call(
+        "POST",
+        "/api/messages/image",
+        data=head + JPEG,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert (reply.status, reply.problem["type"]) == (400, "urn:zaptrix:problem:malformed")
+    assert kept(gateway) == before
+
+
+async def test_a_caller_who_hangs_up_leaves_nothing_behind(gateway: Gateway) -> None:
+    before = kept(gateway)
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
+    head = f"""POST /api/messages/image HTTP/1.1\r
+Host: x\r
+Authorization: Bearer {gateway.admin_key}\r
+Content-Type: multipart/form-data; boundary=b\r
+Content-Length: 10000000\r
+\r
+--b\r
+Content-Disposition: form-data; name="file"; filename="x.jpg"\r
+\r
+"""
+    writer.write(head.encode() + JPEG + bytes(1_000_000))
+    await writer.drain()
+
+    async def begun() -> bool:
+        return kept(gateway) != before
+
+    await until(begun, "the file to begin")
+    writer.close()
+
+    async def gone() -> bool:
+        return kept(gateway) == before
+
+    await until(gone, "the half file to go")
+
+
 async def test_without_a_key_no_byte_is_kept(gateway: Gateway) -> None:
     before = kept(gateway)
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'
@@ -294,69 +336,3 @@ async def test_without_a_key_no_byte_is_kept(gateway: Gateway) -> None:
     )
     assert reply.status == 401
     assert kept(gateway) == before
-
-
-# --- answers and reactions -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def talk(gateway: Gateway, channel: Json) -> str:
-    return await a_conversation(gateway, channel)
-
-
-async def answer(gateway: Gateway, talk: str, message_id: int) -> Reply:
-    body = {"conversation_id": talk, "text": "oi", "reply_to": message_id}
-    return await gateway.call("POST", "/api/messages/text", body)
-
-
-async def test_an_answer_keeps_the_words_that_it_answers(gateway: Gateway, channel: Json, talk: str) -> None:
-    asked = await a_letter(gateway, channel, talk, state="sent", whatsapp_id="wamid.A1")
-    reply = await answer(gateway, talk, asked)
-    assert reply.status == 202
-    story = (await gateway.call("GET", f"/api/messages/{reply.json['id']}")).json
-    assert story["content"]["marks"]["quote"] == {"whatsapp_id": "wamid.A1", "kind": "text", "ours": True, "gist": "oi"}
-
-
-async def test_what_cannot_be_answered_is_refused(gateway: Gateway, channel: Json, talk: str) -> None:
-    unsent = await a_letter(gateway, channel, talk)
-    elsewhere = await a_letter(
-        gateway, channel, await a_conversation(gateway, channel), state="sent", whatsapp_id="wamid.B1"
-    )
-    for message_id, why in ((unsent, "not on WhatsApp"), (elsewhere, "no message of"), (2**62, "no message of")):
-        reply = await answer(gateway, talk, message_id)
-        assert reply.status == 422
-        assert reply.problem["errors"][0]["field"] == "reply_to"
-        assert why in reply.problem["detail"]
-
-
-async def test_a_reaction_is_to_a_message_that_the_caller_may_see(gateway: Gateway, channel: Json, talk: str) -> None:
-    message_id = await a_letter(gateway, channel, talk, state="sent", whatsapp_id="wamid.C1")
-    stranger = await gateway.key_for((await gateway.portal())["id"])
-    body = {"message_id": message_id, "emoji": "👍"}
-    reply = await gateway.call("POST", "/api/messages/reaction", body)
-    assert reply.status == 202
-    assert reply.json["conversation_id"] == talk
-    assert (await gateway.call("POST", "/api/messages/reaction", body, key=stranger)).status == 404
-
-
-async def test_a_reaction_to_what_is_older_than_30_days_is_refused(gateway: Gateway, channel: Json, talk: str) -> None:
-    message_id = await a_letter(gateway, channel, talk, state="sent", whatsapp_id="wamid.D1")
-    await gateway.rows("UPDATE message SET written_at = now() - interval '31 days' WHERE id = $1", message_id)
-    reply = await gateway.call("POST", "/api/messages/reaction", {"message_id": message_id, "emoji": "👍"})
-    assert reply.problem["errors"] == [{"field": "message_id", "message": "is older than 30 days"}]
-
-
-@pytest.mark.parametrize("emoji", ["ok", "👍 ", "👍!", "1", " "])
-async def test_what_is_no_emoji_is_no_reaction(gateway: Gateway, channel: Json, talk: str, emoji: str) -> None:
-    message_id = await a_letter(gateway, channel, talk, state="sent", whatsapp_id=f"wamid.E{ord(emoji[-1])}")
-    reply = await gateway.call("POST", "/api/messages/reaction", {"message_id": message_id, "emoji": emoji})
-    assert errors(reply) == [("/emoji", "emoji")]
-
-
-@pytest.mark.parametrize("emoji", ["👍", "❤️", "👨‍👩‍👧‍👦", "🇧🇷", "1️⃣", "🏳️‍🌈", ""])
-async def test_emoji_are_reactions_and_none_takes_ours_away(
-    gateway: Gateway, channel: Json, talk: str, emoji: str
-) -> None:
-    message_id = await a_letter(gateway, channel, talk, state="sent", whatsapp_id=f"wamid.F{emoji!a}")
-    reply = await gateway.call("POST", "/api/messages/reaction", {"message_id": message_id, "emoji": emoji})
-    assert reply.status == 202
