@@ -9,6 +9,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -235,11 +236,17 @@ def read(body: bytes | Raw, shape: type[T]) -> T:
         found = json.loads(data.decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError) as error:
         raise Unreadable("not JSON") from error
-    struct = type_info(shape)
+    struct = _described(shape)
     if not isinstance(found, dict) or not isinstance(struct, StructType):
         raise Unreadable("not a JSON object")
     made: T = _struct(struct, found)
     return made
+
+
+@cache
+def _described(shape: type[msgspec.Struct]) -> ShapeType:
+    # Made once: making it takes milliseconds, and one field that Meta changes can bend every item that comes.
+    return type_info(shape)
 
 
 class _Misfit(Exception):
