@@ -83,11 +83,11 @@ class Arena(World):
         """As an admin does who authorises again."""
         told = await self.control("POST", f"portals/{tenant.key}/tokens")
         tokens = {name: told[name] for name in ("access_token", "refresh_token")}
-        await self._insist(f"/api/portals/{tenant.portal_id}", tokens | {"expires_at": iso(told["expires"])})
+        await self.insist("PUT", f"/api/portals/{tenant.portal_id}", tokens | {"expires_at": iso(told["expires"])})
 
     async def repair_number(self, tenant: Tenant) -> None:
         told = await self.control("POST", f"numbers/{tenant.number}/tokens")
-        await self._insist(f"/api/channels/{tenant.channel_id}", {"access_token": told["access_token"]})
+        await self.insist("PUT", f"/api/channels/{tenant.channel_id}", {"access_token": told["access_token"]})
 
     async def ask(self, path: str, body: dict[str, Any], key: str, file: bytes | None = None) -> None:
         """A caller who does not know whether she was heard asks again under the same key, and so does one who is told
@@ -110,17 +110,19 @@ class Arena(World):
         async with self.session.get(link) as answer:
             return hashlib.sha256(await answer.read()).hexdigest() if answer.status == 200 else ""
 
-    async def _insist(self, path: str, body: dict[str, str]) -> None:
+    async def insist(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         """An admin tries again while the gateway, or what it stands on, is away."""
+        answers: list[Any] = []
 
         async def done() -> bool:
             try:
-                await self.api("PUT", path, body)
+                answers.append(await self.api(method, path, body))
             except (aiohttp.ClientError, AssertionError, TimeoutError):
                 return False
             return True
 
-        await eventually(done, START_S_MAX, f"PUT {path}")
+        await eventually(done, START_S_MAX, f"{method} {path}")
+        return answers[0]
 
     async def _open_chats(self) -> None:
         openers = [(who, person) for who, person in enumerate(self.plan.people) if person.opened]

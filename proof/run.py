@@ -121,10 +121,10 @@ class Fire:
         await self._arena.gateway_is_up()
         revoked = {what.name for what in self._plan.strikes}
         for tenant in self._arena.tenants if "revoke_portal" in revoked else ():
-            if (await self._arena.api("GET", f"/api/portals/{tenant.portal_id}"))["paused_at"]:
+            if (await self._arena.insist("GET", f"/api/portals/{tenant.portal_id}"))["paused_at"]:
                 await self._arena.repair_portal(tenant)
         for tenant in self._arena.tenants if "revoke_number" in revoked else ():
-            if (await self._arena.api("GET", f"/api/channels/{tenant.channel_id}"))["whatsapp_paused_at"]:
+            if (await self._arena.insist("GET", f"/api/channels/{tenant.channel_id}"))["whatsapp_paused_at"]:
                 await self._arena.repair_number(tenant)
 
     async def _drain(self) -> list[dict[str, Any]]:
