@@ -76,7 +76,7 @@ from zaptrix.whatsapp import codes as whatsapp_codes
 from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.platform import WhatsApp
-from zaptrix.whatsapp.shapes import MEDIA_DOMAINS, takes_caption
+from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
 
 _CONNECTIONS_A_HOST = 100
 _CHECKED_MAX = 1_000
@@ -334,7 +334,6 @@ def _files(  # noqa: PLR0917  # as above
     rules = FileRules(
         graph_url=settings.meta_graph_url,
         media_domains=MEDIA_DOMAINS,
-        takes_caption=takes_caption,
         timeout_s=settings.media_timeout_s,
         patience=Patience(base_s=settings.retry_base_s),
     )

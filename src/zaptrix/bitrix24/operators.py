@@ -15,6 +15,7 @@ from zaptrix.bitrix24.markup import from_bbcode, split_signature
 from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.core import limits
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
+from zaptrix.core.media import CAPTIONED
 from zaptrix.core.message import Content, Media, MediaKind, Words
 from zaptrix.core.text import Span, Text, rich_text
 
@@ -115,13 +116,12 @@ def _contents(text: Text, author: str | None, files: Sequence[wire.SentFile]) ->
     if not text:
         return list(media)
     first = media[0] if media else None
-    if first is None or first.kind not in _CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
+    if first is None or first.kind not in CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
         return [Words(text, author), *media]
     return [msgspec.structs.replace(first, caption=text), *media[1:]]
 
 
 _KINDS = {"image": MediaKind.IMAGE, "video": MediaKind.VIDEO, "audio": MediaKind.AUDIO}
-_CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
 
 
 def _media(file: wire.SentFile, author: str | None) -> Media:

@@ -18,7 +18,6 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
 from zaptrix.core.filewords import lost, promise
 from zaptrix.core.ids import callback_data
-from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.media import AttachmentState
 from zaptrix.core.message import Media, Notice, Said, Words
 from zaptrix.core.names import clean_name
@@ -120,8 +119,7 @@ def _words_of(parcel: Parcel, said: Said) -> Text:
 
 def is_wordless(parcel: Parcel) -> bool:
     """Whether a file goes alone. With words an element is taken even when its file cannot be fetched."""
-    said = parcel.content
-    bare = isinstance(said, Media) and not said.caption and said.marks == NO_MARKS
+    bare = isinstance(parcel.content, Media) and parcel.content.is_bare
     return bare and parcel.attempts < limits.FILE_ALONE_TRIES
 
 

@@ -18,8 +18,9 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage
 from zaptrix.core.matching import bare
-from zaptrix.core.message import Content, Media, MediaKind, Notice, State, Words, gist_of, quote_of
-from zaptrix.core.text import Text
+from zaptrix.core.media import CAPTIONED
+from zaptrix.core.message import Content, Media, Notice, State, Words, gist_of, quote_of
+from zaptrix.core.text import Text, in_a_line
 from zaptrix.store import changes, messages
 from zaptrix.store.changes import Held
 from zaptrix.store.database import Connection
@@ -29,7 +30,6 @@ Cut = Callable[[Text, str | None], list[Text]]
 """A text and who signs it, as texts that WhatsApp takes one by one."""
 
 _LOOSE = frozenset({State.PENDING, State.DEAD})  # it was not sent, and nobody is sending it
-_CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cut: Cut) 
 
 def _caption(first: Held, text: Text) -> Ruling:
     media = first.content
-    if not isinstance(media, Media) or media.kind not in _CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
+    if not isinstance(media, Media) or media.kind not in CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
         return Ruling(notice="edited_late")
     return Ruling(rewritten={first.id: replace(media, caption=text)})
 
@@ -120,7 +120,7 @@ async def apply(
     told = await changes.tell_once(connection, parts[0].id, _digest(change) if ruling.notice else None)
     if ruling.notice is None:
         return [] if ruling != Ruling() else None
-    return [Notice(ruling.notice, {"text": _sketch(words_of(parts))})] if told else []
+    return [Notice(ruling.notice, {"text": in_a_line(words_of(parts), limits.SKETCH_MAX)})] if told else []
 
 
 async def _carry_out(connection: Connection, change: OperatorChange, parts: Sequence[Held], ruling: Ruling) -> None:
@@ -138,8 +138,3 @@ async def _carry_out(connection: Connection, change: OperatorChange, parts: Sequ
 def _digest(change: OperatorChange) -> bytes:
     said = b"deleted" if change.text is None else b"edited " + change.text.plain.encode("utf-8", "replace")
     return hashlib.blake2b(said, digest_size=16).digest()
-
-
-def _sketch(words: str) -> str:
-    line = " ".join(words.split())
-    return line if len(line) <= limits.SKETCH_MAX else f"{line[: limits.SKETCH_MAX - 1]}…"

@@ -19,7 +19,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.ids import AttemptId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.media import AS_DOCUMENT, Blob, fitting_name, way_of
+from zaptrix.core.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of
 from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin
 from zaptrix.core.ports import MediaAccount, PortalFiles
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
@@ -48,7 +48,6 @@ class FileRules(msgspec.Struct, frozen=True, kw_only=True):
 
     graph_url: str
     media_domains: tuple[str, ...]  # hosts below which WhatsApp keeps files
-    takes_caption: Callable[[MediaKind], bool]
     timeout_s: float
     patience: Patience
 
@@ -257,7 +256,7 @@ class Files:
         if way is None or not blob.size:
             raise Refused("file_too_large" if blob.size else "file_empty", notice="file_too_large")
         # A sound has no caption, and no word may be lost: with one it goes as a document.
-        sent_as = way.send_as if self._rules.takes_caption(way.send_as) or not media.caption else MediaKind.DOCUMENT
+        sent_as = way.send_as if way.send_as in CAPTIONED or not media.caption else MediaKind.DOCUMENT
         try:
             return Ready(blob=blob, sent_as=sent_as, media_id=await self._uploaded(tenant, blob))
         except Unauthorized:

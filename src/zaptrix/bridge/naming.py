@@ -14,6 +14,7 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.message import Notice
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.template import sketch
+from zaptrix.core.text import in_a_line
 from zaptrix.store import messages, templates
 from zaptrix.store.database import Connection, Database
 
@@ -93,9 +94,5 @@ def _filled(parcel: Parcel, named: Mapping[ChannelId, str]) -> Parcel:
 async def _named(connection: Connection, channel_id: ChannelId) -> str:
     """A few templates that would reach the customer, as lines; empty when none is known."""
     found = await templates.usable(connection, channel_id, limits.TEMPLATES_NAMED)
-    lines = [f"• {each.name} ({each.language}): {_cut(' '.join(sketch(each).split()))}" for each in found]
-    return "\n".join(lines)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= limits.TEMPLATE_SKETCH_MAX else f"{text[: limits.TEMPLATE_SKETCH_MAX - 1]}…"
+    most = limits.TEMPLATE_SKETCH_MAX
+    return "\n".join(f"• {each.name} ({each.language}): {in_a_line(sketch(each), most)}" for each in found)

@@ -14,7 +14,6 @@ from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State
 from zaptrix.core.outcome import Accepted
@@ -210,7 +209,7 @@ def _late(judged: Judged) -> Late | None:
     parcel, verdict = judged.parcel, judged.verdict
     if not isinstance(verdict, Sent) or not verdict.accepted.file_missing or not isinstance(parcel.content, Media):
         return None
-    if not parcel.content.caption and parcel.content.marks == NO_MARKS:
+    if parcel.content.is_bare:
         return None
     return Late(
         message_id=parcel.message_id,

@@ -83,6 +83,8 @@ WAYS: dict[str, Way] = {
     "audio/ogg": Way(MediaKind.AUDIO, 16 * _MIB),
 }
 AS_DOCUMENT = Way(MediaKind.DOCUMENT, limits.MEDIA_BYTES_MAX)
+# What WhatsApp shows words below. With a sound or a sticker they would be lost.
+CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
 STICKER_TYPE = "image/webp"
 STICKER_BYTES_MAX = 500 * _KIB  # of an animated one
 STILL_STICKER_BYTES_MAX = 100 * _KIB

@@ -108,6 +108,11 @@ class Media(msgspec.Struct, frozen=True, tag="media", kw_only=True, omit_default
     author: str | None = None
     marks: Marks = NO_MARKS
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is nothing to be read beside it."""
+        return not self.caption and self.marks == NO_MARKS
+
 
 class Interactive(msgspec.Struct, frozen=True, tag="interactive", kw_only=True, omit_defaults=True):
     """Words with something to press, pick, open or give below them. The header is a text or a file."""

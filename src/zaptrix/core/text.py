@@ -56,6 +56,12 @@ def rich_text(spans: Iterable[Span]) -> Text:
     return Text(tuple(joined))
 
 
+def in_a_line(words: str, most: int) -> str:
+    """`words` in one line of at most so many characters; what is cut off is an ellipsis."""
+    line = " ".join(words.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def part_of(text: Text, start: int, end: int) -> Text:
     """The characters from `start` to before `end`, as they are set."""
     spans: list[Span] = []

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from zaptrix.core.media import CAPTIONED
 from zaptrix.core.message import MediaKind
 
 # Hosts below which Meta keeps media. The address comes from Meta's own answer, and still leads nowhere else.
@@ -32,20 +33,13 @@ class MediaToSend(NamedTuple):
     def fields(self) -> dict[str, object]:
         """https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages"""
         fields: dict[str, object] = {"id": self.media_id}
-        if self.caption and self.kind in _CAPTIONED:
+        if self.caption and self.kind in CAPTIONED:
             fields["caption"] = self.caption
         if self.kind is MediaKind.DOCUMENT:
             fields["filename"] = self.name
         if self.kind is MediaKind.AUDIO and self.voice:
             fields["voice"] = True
         return fields
-
-
-_CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
-
-
-def takes_caption(kind: MediaKind) -> bool:
-    return kind in _CAPTIONED
 
 
 class UploadForm:

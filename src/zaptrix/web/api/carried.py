@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -16,11 +16,20 @@ from zaptrix.bridge.uploads import Kept
 from zaptrix.core.errors import PlatformError, Refused
 from zaptrix.core.limits import MEDIA_BYTES_MAX
 from zaptrix.core.media import Blob, fitting_name, judge_file, plain_type
-from zaptrix.core.message import Media, MediaKind
+from zaptrix.core.message import Content, Media, MediaKind
 from zaptrix.core.misfit import DoesNotFit, Misfits
 from zaptrix.core.portal import Channel
 from zaptrix.media.blobs import BlobsAway, TooLarge
-from zaptrix.web.callers import app_of
+from zaptrix.web.api.sending import (
+    Answering,
+    QueuedView,
+    answered_of,
+    once_of,
+    queued_answer,
+    target_of,
+    told_problems,
+)
+from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.forms import FILE, read_form, whole_body
 from zaptrix.web.languages import language_of
 from zaptrix.web.problems import INVALID, MALFORMED, TOO_LARGE, UNSUPPORTED, FieldError, Problem, unavailable
@@ -115,6 +124,43 @@ def _converted(fields: dict[str, str], shape: type[T]) -> T:
         return msgspec.convert(told, shape, strict=False)
     except msgspec.ValidationError as exc:
         raise invalid_body(str(exc)) from None
+
+
+async def queue_carrying(
+    request: AnyRequest,
+    body: Answering,
+    key: str | None,
+    asked: FileAsked | None,
+    *,
+    kept: Kept | None,
+    content_of: Callable[[Media | None], Content],
+) -> Response[QueuedView]:
+    """Queue a message with the file that `asked` tells of, or that came as `kept`, which counts by its content.
+
+    Raises a Problem.
+    """
+    sender, uploads, caller = app_of(request).sender, app_of(request).uploads, caller_of(request)
+    target, once = target_of(body), once_of(body, key, also=kept.blob.sha256.encode() if kept else b"")
+    with told_problems():
+        if once and (queued := await sender.replayed(caller, once)):
+            await uploads.drop(kept)
+            return queued_answer(queued)
+        channel = await sender.channel_of(caller, target)
+        file = await carried(request, channel, asked, kept) if asked else None
+        try:
+            queued = await sender.send(
+                caller,
+                target,
+                content_of(file.media if file else None),
+                once=once,
+                request_id=request_id_of(request),
+                answered=answered_of(body),
+                held=file.held if file else None,
+            )
+        except BaseException:
+            await uploads.drop(file.kept if file else None)
+            raise
+    return queued_answer(queued)
 
 
 async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept: Kept | None) -> Carried:

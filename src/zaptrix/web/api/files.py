@@ -8,23 +8,15 @@ from litestar import Request, Response, Router, post
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from zaptrix.bridge.send import Once
-from zaptrix.bridge.uploads import Kept
 from zaptrix.core.limits import FILE_NAME_BYTES_MAX, MEDIA_CAPTION_MAX
-from zaptrix.core.message import MediaKind
+from zaptrix.core.message import Media, MediaKind
 from zaptrix.core.text import plain_text
-from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, carried, judging
+from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
-    answered_of,
-    once_of,
-    queued_answer,
-    target_of,
-    told_problems,
 )
-from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.reading import check, message_text, one_line
 from zaptrix.whatsapp.markup import to_whatsapp
 
@@ -126,44 +118,23 @@ files_router = Router(
 async def _send(request: AnyRequest, shape: type[T], kind: MediaKind, key: str | None) -> Sent:
     async with brought(request, shape, kind) as (body, kept):
         check(body, (("to", one_line),))
-        once = _once(body, key, kept)
-        sender, caller, target = app_of(request).sender, caller_of(request), target_of(body)
         caption = plain_text(_text(body, "caption"))
         with judging(request) as noted:
             if caption and (wrong := message_text(caption.plain)):
                 noted.note("/caption", "empty" if "empty" in wrong else "control")
             if len(to_whatsapp(caption)) > MEDIA_CAPTION_MAX:
                 noted.note("/caption", "too_long", limit=MEDIA_CAPTION_MAX)
-        with told_problems():
-            if once and (queued := await sender.replayed(caller, once)):
-                await app_of(request).uploads.drop(kept)
-                return queued_answer(queued)
-            channel = await sender.channel_of(caller, target)
-            file = FileAsked(
-                kind, body.link, body.media_id, _text(body, "file_name") or None, bool(getattr(body, "voice", False))
-            )
-            media, held, fetched = await carried(request, channel, file, kept)
-            try:
-                queued = await sender.send(
-                    caller,
-                    target,
-                    replace(media, caption=caption),
-                    once=once,
-                    request_id=request_id_of(request),
-                    answered=answered_of(body),
-                    held=held,
-                )
-            except BaseException:
-                await app_of(request).uploads.drop(fetched)
-                raise
-    return queued_answer(queued)
+        asked = FileAsked(
+            kind, body.link, body.media_id, _text(body, "file_name") or None, bool(getattr(body, "voice", False))
+        )
+
+        def captioned(media: Media | None) -> Media:
+            assert media is not None
+            return replace(media, caption=caption)
+
+        return await queue_carrying(request, body, key, asked, kept=kept, content_of=captioned)
 
 
 def _text(body: FileMessage, name: str) -> str:
     value = getattr(body, name, UNSET)
     return "" if value is UNSET else str(value)
-
-
-def _once(body: FileMessage, key: str | None, kept: Kept | None) -> Once | None:
-    """What came in the form counts by its content."""
-    return once_of(body, key, also=kept.blob.sha256.encode() if kept else b"")

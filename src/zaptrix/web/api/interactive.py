@@ -23,22 +23,15 @@ from zaptrix.core.interactive import (
     body_max,
     judge_ask,
 )
-from zaptrix.core.message import Interactive, MediaKind
+from zaptrix.core.message import Interactive, Media, MediaKind
 from zaptrix.core.misfit import Misfits
-from zaptrix.core.portal import Channel
 from zaptrix.core.text import plain_text
-from zaptrix.web.api.carried import BODY, Carried, FileAsked, FileId, FileLink, brought, carried, judging
+from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
-    answered_of,
-    once_of,
-    queued_answer,
-    target_of,
-    told_problems,
 )
-from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.reading import check, one_line
 from zaptrix.whatsapp.markup import to_whatsapp
 
@@ -128,30 +121,14 @@ async def send_interactive(request: AnyRequest, idempotency_key: IdempotencyKey 
     A file for the header can come in a form, with the rest as JSON in its field `message`."""
     async with brought(request, InteractiveMessage, MediaKind.DOCUMENT) as (body, kept):
         check(body, (("to", one_line),))
-        once = once_of(body, idempotency_key, also=kept.blob.sha256.encode() if kept else b"")
         with judging(request) as noted:
             content = _judged(body, kept, noted)
-        sender, caller, target = app_of(request).sender, caller_of(request), target_of(body)
-        with told_problems():
-            if once and (queued := await sender.replayed(caller, once)):
-                await app_of(request).uploads.drop(kept)
-                return queued_answer(queued)
-            channel = await sender.channel_of(caller, target)
-            header = await _header_file(request, channel, body, kept)
-            try:
-                queued = await sender.send(
-                    caller,
-                    target,
-                    replace(content, file=header.media) if header else content,
-                    once=once,
-                    request_id=request_id_of(request),
-                    answered=answered_of(body),
-                    held=header.held if header else None,
-                )
-            except BaseException:
-                await app_of(request).uploads.drop(header.kept if header else None)
-                raise
-    return queued_answer(queued)
+        asked = _header_file(body)
+
+        def headed(media: Media | None) -> Interactive:
+            return replace(content, file=media)
+
+        return await queue_carrying(request, body, idempotency_key, asked, kept=kept, content_of=headed)
 
 
 interactive_router = Router(
@@ -231,13 +208,10 @@ def _judged_header(body: InteractiveMessage, ask: Ask, kept: Kept | None, noted:
     return None
 
 
-async def _header_file(
-    request: AnyRequest, channel: Channel, body: InteractiveMessage, kept: Kept | None
-) -> Carried | None:
+def _header_file(body: InteractiveMessage) -> FileAsked | None:
     for name, kind in _FILES.items():
         named = UNSET if body.header is UNSET else getattr(body.header, name)
         if isinstance(named, HeaderFile):
             file_name = None if named.file_name is UNSET else named.file_name
-            asked = FileAsked(kind, named.link, named.media_id, file_name, place=f"/header/{name}")
-            return await carried(request, channel, asked, kept)
+            return FileAsked(kind, named.link, named.media_id, file_name, place=f"/header/{name}")
     return None

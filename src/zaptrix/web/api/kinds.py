@@ -19,10 +19,9 @@ from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
-    answered_of,
     once_of,
+    queue,
     queued_answer,
-    target_of,
     told_problems,
 )
 from zaptrix.web.callers import app_of, caller_of, request_id_of
@@ -127,17 +126,7 @@ kinds_router = Router("/api/messages", route_handlers=[send_location, send_conta
 
 async def _send(request: AnyRequest, data: Answering, content: Content, key: str | None) -> Sent:
     check(data, (("to", one_line),))
-    target, once = target_of(data), once_of(data, key)
-    with told_problems():
-        queued = await app_of(request).sender.send(
-            caller_of(request),
-            target,
-            content,
-            once=once,
-            request_id=request_id_of(request),
-            answered=answered_of(data),
-        )
-    return queued_answer(queued)
+    return await queue(request, data, content, key)
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

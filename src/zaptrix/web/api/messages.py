@@ -23,13 +23,9 @@ from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
-    answered_of,
-    once_of,
-    queued_answer,
-    target_of,
-    told_problems,
+    queue,
 )
-from zaptrix.web.callers import app_of, caller_of, request_id_of
+from zaptrix.web.callers import app_of, caller_of
 from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import no_such
@@ -85,17 +81,7 @@ async def send_text(
     """Queues a text to a customer. Outside the 24 hours after a customer's last message WhatsApp takes templates only,
     and the message becomes a dead letter."""
     check(data, _RULES)
-    target, once = target_of(data), once_of(data, idempotency_key)
-    with told_problems():
-        queued = await app_of(request).sender.send(
-            caller_of(request),
-            target,
-            Words(plain_text(data.text)),
-            once=once,
-            request_id=request_id_of(request),
-            answered=answered_of(data),
-        )
-    return queued_answer(queued)
+    return await queue(request, data, Words(plain_text(data.text)), idempotency_key)
 
 
 @get("/{message_id:int}", summary="One message", operation_id="getMessage")

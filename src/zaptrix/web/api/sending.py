@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response
+from litestar import Request, Response
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zaptrix.bridge.send import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
+from zaptrix.core.message import Content
+from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import KEY_REUSED, FieldError, Problem, invalid, no_such
 from zaptrix.web.reading import one_line
@@ -128,3 +130,20 @@ def told_problems() -> Iterator[None]:
         raise invalid(FieldError(exc.field, str(exc))) from None
     except KeyReused:
         raise Problem(KEY_REUSED, "This Idempotency-Key came with another body before") from None
+
+
+async def queue(
+    request: Request[Any, Any, Any], body: Answering, content: Content, key: str | None
+) -> Response[QueuedView]:
+    """Queue what brings no file. Raises a Problem."""
+    target, once = target_of(body), once_of(body, key)
+    with told_problems():
+        queued = await app_of(request).sender.send(
+            caller_of(request),
+            target,
+            content,
+            once=once,
+            request_id=request_id_of(request),
+            answered=answered_of(body),
+        )
+    return queued_answer(queued)
