@@ -307,7 +307,11 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     to_whatsapp = WhatsApp(
         graph,
         LateStatuses(database, settings.meta_verify_wait_s),
-        patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.meta_verify_wait_s),
+        patience=Patience(
+            base_s=settings.retry_base_s,
+            verify_wait_s=settings.meta_verify_wait_s,
+            file_wait_s=settings.media_ready_s,
+        ),
     )
     wait_s = settings.media_ready_s
     steps = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)

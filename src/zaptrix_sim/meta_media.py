@@ -129,7 +129,7 @@ class MetaMedia:
             raise refusal(131008, f"Parameter of type {kind} is missing: id or link.")
         file = self._engine.world.files.get(body["id"])
         if file is None or file.owner != number.id:
-            raise refusal(131009, "Media id is not valid.")
+            raise bad_parameter(f"Param {kind}['id'] is not a valid whatsapp business account media attachment ID")
         types, most = CLASSES[kind]
         if (kind != "document" and file.mime not in types) or len(file.content) > most:
             raise refusal(131053, f"Unsupported {kind} mime type {file.mime}, or too large.")

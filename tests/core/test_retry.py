@@ -11,6 +11,7 @@ from zaptrix.core.errors import (
     PlatformError,
     Refused,
     Scope,
+    StaleUpload,
     TooFast,
     Unauthorized,
     Unavailable,
@@ -25,6 +26,7 @@ from zaptrix.core.retry import (
     Patience,
     Pause,
     Retry,
+    Reupload,
     Sent,
     Snooze,
     Verdict,
@@ -35,12 +37,16 @@ from zaptrix.core.retry import (
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PATIENCE = Patience(base_s=1.0, verify_wait_s=60.0, outage_s=24 * 3600.0)
+PATIENCE = Patience(base_s=1.0, verify_wait_s=60.0, outage_s=24 * 3600.0, file_wait_s=10.0)
 TAKEN = Accepted(whatsapp_id="wamid.A")
 
 
-def a_case(*, attempts: int = 0, age: timedelta = timedelta(minutes=1), jitter: float = 0.0) -> Case:
-    return Case(attempts=attempts, created_at=NOW - age, now=NOW, jitter=jitter, patience=PATIENCE)
+def a_case(
+    *, attempts: int = 0, age: timedelta = timedelta(minutes=1), jitter: float = 0.0, reuploaded: bool = False
+) -> Case:
+    return Case(
+        attempts=attempts, created_at=NOW - age, now=NOW, jitter=jitter, patience=PATIENCE, reuploaded=reuploaded
+    )
 
 
 def after(seconds: float) -> datetime:
@@ -76,6 +82,14 @@ DAY_OLD = timedelta(hours=24, seconds=1)
         # It will never be taken.
         (Refused("131047", "24 h", notice="window_closed"), a_case(), Bury("131047", "24 h", "window_closed")),
         (Refused("100", "no"), a_case(attempts=3), Bury("100", "no", "refused")),
+        # A file's upload is no good any more: uploaded anew once, then it is refused like anything else.
+        (StaleUpload("131053", "media"), a_case(), Reupload(after(10.0), "131053", "media")),
+        (StaleUpload("100", "gone"), a_case(attempts=7, age=DAY_OLD), Reupload(after(10.0), "100", "gone")),
+        (
+            StaleUpload("131053", "media", notice="file_refused"),
+            a_case(attempts=1, reuploaded=True),
+            Bury("131053", "media", "file_refused"),
+        ),
         # Our key is bad: held, and it costs nothing.
         (Unauthorized("190", "dead", scope=Scope.CHANNEL), a_case(), Pause(Scope.CHANNEL, "190", "dead", after(1.0))),
         (
@@ -96,7 +110,7 @@ def test_every_outcome_has_its_verdict(outcome: Outcome, case: Case, verdict: Ve
 
 
 def test_only_a_failure_of_the_message_costs_an_attempt() -> None:
-    assert set(COSTS_AN_ATTEMPT) == {Retry, Verify, Bury}
+    assert set(COSTS_AN_ATTEMPT) == {Retry, Verify, Reupload, Bury}
 
 
 @pytest.mark.parametrize(

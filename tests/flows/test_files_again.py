@@ -57,25 +57,6 @@ async def test_an_upload_that_meta_has_forgotten_is_made_anew(world: World) -> N
     assert await uploads(world) == before + 1
 
 
-async def test_an_id_that_meta_refuses_before_its_time_is_not_used_again(world: World) -> None:
-    tenant = await opened(world)
-    table = attached(PDF + b"recusada", "tabela.pdf", "file", "application/pdf")
-    await tenant.operator_sends(table)
-    (first,) = await got(tenant, 1)
-    bearer = {"Authorization": f"Bearer {tenant.phone['access_token']}"}
-    async with world.session.delete(f"{world.sim}/meta/v23.0/{first['file']['id']}", headers=bearer) as answer:
-        assert answer.status == 200
-    await tenant.operator_sends(table)
-    await dead(tenant)
-    before = await uploads(world)
-    await tenant.operator_sends(table)
-    await got(tenant, 2)
-    assert await uploads(world) == before + 1
-    await revived(tenant)
-    messages = await got(tenant, 3)
-    assert {one["file"]["sha256"] for one in messages} == {sha(PDF + b"recusada")}
-
-
 async def test_an_operators_file_that_failed_is_fetched_anew_when_its_letter_is_revived(world: World) -> None:
     tenant = await opened(world)
     gone = {"side": "bitrix24", "where": "api", "kind": "status", "status": 404, "match": {"portal": tenant.key}}

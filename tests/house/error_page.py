@@ -34,6 +34,9 @@ each failed message, in the language that `?lang=` or `Accept-Language` asks for
 is one without a row that WhatsApp tells of after taking a message, at once. What WhatsApp tells of after taking a
 message is always final: the operator gets the line, and may send again.
 
+100, 131009 and 131053 may be about a file: where the message names one by the id of an upload of ours, that is made
+anew and the message sent once more, before anything is buried.
+
 | verdict | when |
 | --- | --- |
 """

@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[Json, int]] = {
     "a header of 61": (of("interactive", buttons(header={"type": "text", "text": "x" * 61})), 131009),
     "a header of sound": (of("interactive", buttons(header={"type": "audio", "audio": {"id": "1"}})), 100),
     "a header without its file": (of("interactive", buttons(header={"type": "image"})), 131008),
-    "a header of a file not there": (of("interactive", buttons(header=PICTURE)), 131009),
+    "a header of a file not there": (of("interactive", buttons(header=PICTURE)), 100),
     "four buttons": (of("interactive", buttons(*(reply(str(n), f"B{n}") for n in range(4)))), 131009),
     "a title of 21": (of("interactive", buttons(reply("1", "x" * 21))), 131009),
     "two of one title": (of("interactive", buttons(reply("1", "Sim"), reply("2", "Sim"))), 131009),

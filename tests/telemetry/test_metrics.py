@@ -13,7 +13,7 @@ from zaptrix.core.errors import Scope, Unclear
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Direction, Side
 from zaptrix.core.outcome import Accepted
-from zaptrix.core.retry import Bury, Pause, Retry, Sent, Snooze, Verify
+from zaptrix.core.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, BellStatus, CacheName, Live, PaceKind, Result, VerdictName, Waiting
 
@@ -158,7 +158,7 @@ def test_an_invented_method_is_no_label() -> None:
 
 
 def test_every_verdict_has_a_label() -> None:
-    assert {kind.__name__.lower() for kind in (Sent, Snooze, Retry, Verify, Bury, Pause)} == set(VerdictName)
+    assert {kind.__name__.lower() for kind in (Sent, Snooze, Retry, Verify, Reupload, Bury, Pause)} == set(VerdictName)
     before = count_verdicts()
     metrics.verdict_given(Side.BITRIX24, Sent(Accepted()), 3)
     assert count_verdicts() == before + 3

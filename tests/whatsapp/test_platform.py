@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
 from zaptrix.core.codes import notice_of
-from zaptrix.core.errors import Refused, Unexpected
+from zaptrix.core.errors import Refused, StaleUpload, Unexpected
 from zaptrix.core.kinds import Marks, Quote
-from zaptrix.core.message import Content, Notice, Origin, Words
+from zaptrix.core.media import Attachment, AttachmentState, Blob
+from zaptrix.core.message import Content, Media, MediaKind, Notice, Origin, Words
 from zaptrix.core.notices import notice_text
 from zaptrix.core.outcome import Absent, Accepted
 from zaptrix.core.portal import Locale
@@ -33,14 +34,17 @@ class Meta:
         self.heard: list[Any] = []
         self.refused: set[str] = set()
         self.stale: set[str] = set()
+        self.files: dict[str, tuple[int, str]] = {}  # what it says of a file's id
 
     async def serve(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())
         self.heard.append(body)
         if body.get("message_id") in self.refused or body.get("text", {}).get("body") in self.refused:
             return web.json_response({"error": {"code": 999999, "message": "no"}}, status=400)
-        if body.get("context", {}).get("message_id") in self.stale:
+        if {body.get("context", {}).get("message_id"), body.get("text", {}).get("body")} & self.stale:
             return web.json_response({"error": {"code": 131009, "message": "no such message"}}, status=400)
+        if told := self.files.get(body.get("image", {}).get("id")):
+            return web.json_response({"error": {"code": told[0], "message": f"(#{told[0]}) {told[1]}"}}, status=400)
         if body.get("status") == "read":
             return web.json_response({"success": True})
         number = len(self.heard)
@@ -162,6 +166,54 @@ async def test_an_error_is_an_outcome_and_not_an_exception(meta: Meta, whatsapp:
     meta.refused = {"oi"}
     (outcome,) = await whatsapp.send((a_parcel("oi"),))
     assert isinstance(outcome, Unexpected)
+
+
+GONE = "Param image['id'] is not a valid whatsapp business account media attachment ID"
+PICTURE = Blob(key="2026-11-14/0", size=9, sha256="0", type="image/jpeg", name="foto.jpg")
+
+
+def with_picture(source: str, **more: Any) -> Any:
+    """A picture that was uploaded as 77; `source` is where its message says that it is."""
+    file = Attachment(state=AttachmentState.READY, blob=PICTURE, sent_as=MediaKind.IMAGE, media_id="77")
+    return replace(a_parcel(content=Media(kind=MediaKind.IMAGE, source=source, **more)), attachment=file)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "expected"),
+    [
+        (100, GONE, StaleUpload),
+        (100, "Unexpected key", Refused),
+        (131009, "", StaleUpload),
+        (131053, "", StaleUpload),
+        (131026, "", Refused),
+        (131047, GONE, Refused),
+    ],
+)
+async def test_an_upload_that_meta_will_not_have_is_told_apart(
+    meta: Meta, whatsapp: WhatsApp, code: int, words: str, expected: type
+) -> None:
+    meta.files["77"] = (code, words)
+    (outcome,) = await whatsapp.send((with_picture("https://portal.example/f"),))
+    assert type(outcome) is expected
+    assert isinstance(outcome, Refused)
+    assert outcome.code == str(code)
+
+
+async def test_of_a_files_own_id_and_of_words_it_is_only_a_refusal(meta: Meta, whatsapp: WhatsApp) -> None:
+    """What a caller uploaded cannot be uploaded anew, and a text has no file."""
+    meta.files["77"] = (100, GONE)
+    (outcome,) = await whatsapp.send((with_picture("77"),))
+    assert type(outcome) is Refused
+    meta.stale.add("oi")
+    (outcome,) = await whatsapp.send((a_parcel("oi"),))
+    assert type(outcome) is Refused
+
+
+async def test_an_answer_with_a_stale_upload_is_tried_without_its_quote_first(meta: Meta, whatsapp: WhatsApp) -> None:
+    meta.files["77"] = (131009, "")
+    (outcome,) = await whatsapp.send((with_picture("x", marks=Marks(quote=Quote(whatsapp_id="wamid.HBgASKED"))),))
+    assert type(outcome) is StaleUpload
+    assert ["context" in body for body in meta.heard] == [True, False]
 
 
 async def test_no_proof_can_be_asked_for_so_it_is_absent(whatsapp: WhatsApp) -> None:

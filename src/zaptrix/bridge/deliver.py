@@ -116,6 +116,7 @@ class Delivery:
             now=self.now(),
             jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing
             patience=self.platform.patience,
+            reuploaded=parcel.attachment is not None and parcel.attachment.reuploaded,
         )
 
 

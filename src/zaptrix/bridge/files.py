@@ -187,8 +187,18 @@ class Files:
             return Ready(blob=await self._from_meta(tenant, wanted.media))
         if wanted.origin is Origin.API:
             return await self._of_api(tenant, wanted)
-        blob = await self._from_portal(tenant, wanted.media)
+        blob = await self._kept(wanted.blob) or await self._from_portal(tenant, wanted.media)
         return await self._for_whatsapp(tenant, wanted.media, blob)
+
+    async def _kept(self, blob: Blob | None) -> Blob | None:
+        """What was fetched before and is only to be uploaded anew, while it is in the house still."""
+        if blob is None:
+            return None
+        try:
+            await self._room.blobs.size(blob.key)
+        except NoSuchBlob:
+            return None
+        return blob
 
     async def _of_api(self, tenant: Tenant, wanted: Wanted) -> Ready:
         """As the caller asked for it: its kind and its size were judged when it came."""

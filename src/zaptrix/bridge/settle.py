@@ -18,9 +18,9 @@ from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Sent, Snooze, Verdict, Verify
+from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Reupload, Sent, Snooze, Verdict, Verify
 from zaptrix.queues.bells import Bells
-from zaptrix.store import claims, conversations
+from zaptrix.store import claims, conversations, files
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, Database, StoreRefused
@@ -80,6 +80,8 @@ class Settler:
             await _place(connection, judged)
             if failures := [f for j in ours if (f := _failure(j))]:
                 await claims.record_failures(connection, failures)
+            if stale := [j.parcel.message_id for j in ours if isinstance(j.verdict, Reupload)]:
+                await files.reupload(connection, stale)
             paused = [j for j in ours if isinstance(j.verdict, Pause) and await _pause(connection, j, j.verdict)]
             stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
             for late in filter(None, map(_late, ours)):
@@ -112,6 +114,7 @@ _STATES = {
     Snooze: State.PENDING,
     Retry: State.PENDING,
     Verify: State.VERIFYING,
+    Reupload: State.PENDING,
     Bury: State.DEAD,
     Pause: State.PENDING,  # held until an admin repairs the key
 }

@@ -5,6 +5,7 @@
       Unavailable   the platform surely did not act
       Unclear       the request left and no clear answer came back: it may have acted
       Refused       it will never be taken as it is
+        StaleUpload   the same, because of a file that was uploaded before
       Unauthorized  our key is bad: hold everything behind it
       Unexpected    an answer that no table knows
 
@@ -48,11 +49,19 @@ class Unclear(PlatformError):
 
 
 class Refused(PlatformError):
-    """The platform will never take this message. `notice` is the code of the line that the operator gets."""
+    """The platform will never take this message. `notice` is the code of the line that the operator gets.
 
-    def __init__(self, code: str, detail: str = "", *, notice: str = "refused") -> None:
+    `of_file`: it may be the message's file that it will not have.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, notice: str = "refused", of_file: bool = False) -> None:
         super().__init__(code, detail)
         self.notice = notice
+        self.of_file = of_file
+
+
+class StaleUpload(Refused):
+    """The platform will not have a file by the id that it gave our upload: its own copy may be gone, or no good."""
 
 
 class Scope(StrEnum):

@@ -61,6 +61,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     media_id: str | None = None
     code: str | None = None
     notice: str | None = None
+    reuploaded: bool = False  # Meta had refused the id of its first upload
 
 
 class Way(NamedTuple):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.errors import PlatformError, Refused, Scope, StaleUpload, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 
 
@@ -41,6 +41,14 @@ class Verify(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class Reupload(msgspec.Struct, frozen=True):
+    """Upload the message's file anew, then try again; it cost an attempt. The message waits for it until `at`."""
+
+    at: datetime
+    code: str
+    detail: str = ""
+
+
 class Bury(msgspec.Struct, frozen=True):
     """It will never be taken: a dead letter, and a notice to the operator."""
 
@@ -59,9 +67,9 @@ class Pause(msgspec.Struct, frozen=True):
     at: datetime  # to look again, when the key turns out to have been repaired meanwhile
 
 
-Verdict = Sent | Snooze | Retry | Verify | Bury | Pause
+Verdict = Sent | Snooze | Retry | Verify | Reupload | Bury | Pause
 
-COSTS_AN_ATTEMPT = (Retry, Verify, Bury)
+COSTS_AN_ATTEMPT = (Retry, Verify, Reupload, Bury)
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +78,7 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     base_s: float = 1.0
     verify_wait_s: float = 5.0
     outage_s: float = limits.OUTAGE_S_MAX
+    file_wait_s: float = 10.0  # for a file that is made ready
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +89,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     jitter: float  # in [0, 1), drawn by the caller, so that runners do not retry in step
     patience: Patience
+    reuploaded: bool = False  # its file was uploaded anew already
 
 
 def decide(outcome: Outcome, case: Case) -> Verdict:
@@ -93,6 +103,9 @@ def decide(outcome: Outcome, case: Case) -> Verdict:
             return _unavailable(outcome, case)
         case Unclear():
             return _unclear(outcome, case)
+        case StaleUpload() if not case.reuploaded:
+            # Once: what is refused under a second id, too, is refused for what it is.
+            return Reupload(_later(case, case.patience.file_wait_s), outcome.code, outcome.detail)
         case Refused():
             return Bury(outcome.code, outcome.detail, outcome.notice)
         case Unauthorized():

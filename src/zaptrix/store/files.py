@@ -179,8 +179,8 @@ async def failed(connection: Connection, file: Wanted, code: str, detail: str, n
 
 
 _FOLLOW = """
-INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob, sent_as, media_id)
-SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id FROM file WHERE message_id = $1
+INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded)
+SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded FROM file WHERE message_id = $1
 """
 
 
@@ -203,7 +203,7 @@ _PROMISE = """
 UPDATE file SET promised_at = CASE
     WHEN state = 'wanted' AND message_id = ANY($2) THEN coalesce(promised_at, now()) ELSE promised_at END
 WHERE message_id = ANY($1)
-RETURNING message_id, state, promised_at, blob, sent_as, media_id, error_code, notice
+RETURNING message_id, state, promised_at, blob, sent_as, media_id, error_code, notice, reuploaded
 """
 
 
@@ -225,6 +225,7 @@ def _attachment(row: Record) -> Attachment:
         media_id=row["media_id"],
         code=row["error_code"],
         notice=row["notice"],
+        reuploaded=row["reuploaded"],
     )
 
 
@@ -260,6 +261,23 @@ WHERE message.id = again.message_id AND message.state = 'pending'
 """
 
 
+_ONCE_MORE = "UPDATE file SET reuploaded = false WHERE message_id = ANY($1) AND reuploaded"
+# Only the upload that was refused is forgotten: another message may have made a newer one of the same bytes meanwhile.
+_REUPLOAD = """
+WITH stale AS MATERIALIZED (
+    SELECT message_id, channel_id, blob, media_id FROM file WHERE message_id = ANY($1) AND state = 'ready'
+    ORDER BY message_id FOR NO KEY UPDATE
+), forgotten AS (
+    DELETE FROM whatsapp_media w USING stale s JOIN channel ch ON ch.id = s.channel_id
+    WHERE w.phone_number_id = ch.phone_number_id AND w.sha256 = s.blob->>'sha256' AND w.type = s.blob->>'type'
+        AND w.media_id = s.media_id
+)
+UPDATE file f SET state = 'wanted', due_at = now(), attempts = 0, not_there = 0, created_at = now(), media_id = NULL,
+    sent_as = NULL, reuploaded = true
+FROM stale s WHERE f.message_id = s.message_id
+"""
+
+
 async def uploaded(connection: Connection, phone_number_id: str, blob: Blob, days: int) -> str | None:
     """The id under which Meta has these bytes for this number, unless they have been there too long."""
     media_id: str | None = await connection.fetchval(_UPLOADED, phone_number_id, blob.sha256, blob.type, days)
@@ -280,3 +298,9 @@ async def revive(connection: Connection, ids: Sequence[int], *, kept_days: int, 
     `kept_days`: how long blobs are kept.
     """
     await connection.execute(_REVIVE, ids, kept_days, wait_s)
+    await connection.execute(_ONCE_MORE, ids)
+
+
+async def reupload(connection: Connection, ids: Sequence[MessageId]) -> None:
+    """Meta will not have these messages' files by their ids any more: forget those, and upload the files anew."""
+    await connection.execute(_REUPLOAD, ids)

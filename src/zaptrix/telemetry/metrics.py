@@ -74,6 +74,7 @@ class VerdictName(StrEnum):
     SNOOZE = "snooze"
     RETRY = "retry"
     VERIFY = "verify"
+    REUPLOAD = "reupload"
     BURY = "bury"
     PAUSE = "pause"
 

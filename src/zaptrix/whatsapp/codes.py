@@ -24,6 +24,9 @@ _DETAIL_MAX = 300
 # What a code means by its details, where Meta leaves the subcode out: it calls subcodes deprecated.
 _BY_DETAILS = {(100, "does not exist, cannot be loaded due to missing permissions"): "100/33"}
 
+# What may be said of a file that a message names by its id: the code, and words where the code has other meanings, too.
+_OF_FILES: tuple[tuple[int, str], ...] = ((100, "media attachment ID"), (131009, ""), (131053, ""))
+
 
 def rule_of(code: str) -> Rule | None:
     """The row of a code as `code_of` writes it; None for one that stands in no table."""
@@ -46,7 +49,7 @@ def error_of(fault: Fault) -> PlatformError:
         case Kind.UNCLEAR:
             return Unclear(code, detail)
         case Kind.REFUSED:
-            return Refused(code, detail, notice=codes.notice_of(rule))
+            return Refused(code, detail, notice=codes.notice_of(rule), of_file=_is_of_file(fault))
         case Kind.CHANNEL | Kind.PORTAL:
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
         case _:
@@ -59,8 +62,16 @@ def code_of(fault: Fault) -> str:
     exact = f"{code}/{fault.error_subcode}"
     if exact in _TABLE:
         return exact
-    told = f"{fault.message or ''} {(fault.error_data.details if fault.error_data else None) or ''}"
+    told = _told(fault)
     return next((key for (of, words), key in _BY_DETAILS.items() if of == fault.code and words in told), code)
+
+
+def _is_of_file(fault: Fault) -> bool:
+    return any(str(fault.code) == str(code) and words in _told(fault) for code, words in _OF_FILES)
+
+
+def _told(fault: Fault) -> str:
+    return f"{fault.message or ''} {(fault.error_data.details if fault.error_data else None) or ''}"
 
 
 def detail_of(fault: Fault) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from zaptrix.core.errors import PlatformError, Refused, TooFast
+from zaptrix.core.errors import PlatformError, Refused, StaleUpload, TooFast
 from zaptrix.core.filewords import promise
 from zaptrix.core.ids import ConversationId, callback_data
 from zaptrix.core.kinds import Cards, Location, Reaction
 from zaptrix.core.limits import FILE_AGAIN_S, MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
 from zaptrix.core.media import Attachment, AttachmentState
-from zaptrix.core.message import Interactive, Media, MediaKind, Origin, Side, Words, quote_of
+from zaptrix.core.message import Interactive, Media, MediaKind, Origin, Side, Words, file_of, quote_of
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
@@ -77,6 +77,8 @@ class WhatsApp:
     async def _send(self, parcel: Parcel) -> Outcome:
         try:
             sent = await self._answering(parcel)
+        except Refused as error:
+            return _of_upload(error) if error.of_file and _names_an_upload(parcel) else error
         except PlatformError as error:
             return error
         return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id)
@@ -150,6 +152,16 @@ def _is_at_meta(file: Attachment | None) -> bool:
     if file is None or file.media_id is None:
         return False
     return file.state in {AttachmentState.READY, AttachmentState.FAILED}
+
+
+def _names_an_upload(parcel: Parcel) -> bool:
+    """Whether it carries a file by the id of an upload of ours. One that a caller gave cannot be made anew."""
+    content, file = file_of(parcel.content), parcel.attachment
+    return content is not None and file is not None and _is_at_meta(file) and file.media_id != content.source
+
+
+def _of_upload(error: Refused) -> StaleUpload:
+    return StaleUpload(error.code, error.detail, notice=error.notice)
 
 
 def _under_way() -> TooFast:
