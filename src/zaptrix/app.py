@@ -214,7 +214,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         sender=Sender(database, bells, clock.now),
         templates=templates,
         reminders=Reminders(database, bells, settings.window_reminder_min, clock.now),
-        sweep=Sweep(database, bells, _sweep_patience(settings), whatsapp_codes.TABLE, clock.now),
+        sweep=Sweep(database, bells, _sweep_patience(settings), whatsapp_codes.TABLE, directory.clear, clock.now),
         watch=watch,
         offline=offline,
         recovery=_recovery(settings, database, directory, bells, histories, offline, clock),

@@ -212,6 +212,7 @@ class House:
                 late_s=-1.0, lease_s=-1.0, bitrix_verify_wait_s=-1.0, whatsapp_verify_wait_s=-1.0, retention_days=30
             ),
             TABLE,
+            self.directory.clear,
             now,
         )
 

@@ -229,3 +229,18 @@ async def test_word_of_a_bad_key_that_comes_after_its_repair_stops_nothing(
 async def test_a_failure_that_is_no_bad_key_stops_nothing(house: House, channel: Channel, talk: Conversation) -> None:
     await tell(house, channel, a_receipt(await sent(house, channel, talk), State.DEAD, code="131026"))
     assert await house.ledger.value("SELECT whatsapp_paused_at FROM channel") is None
+
+
+async def test_a_number_that_a_sweep_stops_is_known_to_stand_still_at_once(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    (message_id,) = await house.ledger.outbound(talk)
+    await tell(house, channel, a_receipt(None, State.DEAD, whatsapp_id=f"wamid.{message_id}", code="190"))
+    await house.drain(lane_to_whatsapp(channel))
+    before = await house.directory.channel(channel.id)
+    assert before is not None
+    assert before.channel.whatsapp_paused_at is None
+    await house.sweep.run()
+    after = await house.directory.channel(channel.id)
+    assert after is not None
+    assert after.channel.whatsapp_paused_at is not None

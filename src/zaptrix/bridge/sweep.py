@@ -35,15 +35,17 @@ class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """Every chore is safe to do twice, and by several processes."""
 
-    def __init__(  # the composition root hands everything over, once
+    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
         self,
         database: Database,
         bells: Bells,
         patience: SweepPatience,
         codes: CodeTable,
+        changed: Callable[[], None],
         now: Callable[[], datetime],
     ) -> None:
         self._codes = codes
+        self._changed = changed  # something was paused: the directory has to look again
         self._database = database
         self._bells = bells
         self._patience = patience
@@ -99,9 +101,14 @@ class Sweep:
     async def _parked(self) -> Iterable[Lane]:
         """Receipts that came between a send and its record find their message now."""
         lanes: set[Lane] = set()
+        paused = False
         async with self._database.transaction() as connection:
             for told in await receipts.unpark(connection):
-                lanes |= (await apply_receipts(connection, [told], self._codes)).lanes
+                applied = await apply_receipts(connection, [told], self._codes)
+                lanes |= applied.lanes
+                paused |= applied.paused
+        if paused:
+            self._changed()
         return lanes
 
 
