@@ -33,6 +33,7 @@ from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.offline import Offline, OfflineRules
 from zaptrix.bridge.outbound import outbound_steps
+from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
@@ -281,7 +282,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     settler = Settler(database, bells, directory.clear, clock.now)
     entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
     attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
-    naming = Naming(database, templates, clock.now)
+    finishing = (Naming(database, templates, clock.now), Quoting(database, clock.now))
 
     def delivery(platform: Platform) -> Delivery:
         return Delivery(
@@ -293,7 +294,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             bells,
             entrance,
             attachments,
-            naming,
+            finishing,
             now=clock.now,
             slice_s=settings.slice_s,
             lease_s=settings.claim_lease_s,

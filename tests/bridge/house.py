@@ -22,6 +22,7 @@ from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.outbound import outbound_steps
+from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
@@ -180,6 +181,7 @@ class House:
     bitrix24: ScriptedPlatform
     account: ScriptedAccount = field(default_factory=ScriptedAccount)
     naming_wait_s: float = 0.0
+    quote_wait_s: float = 0.0
     slice_s: float = 5.0
     lease_s: float = 60.0
     table: dict[str, Routed] = field(default_factory=dict)
@@ -199,7 +201,10 @@ class House:
         )
         outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache, 1.0), self.slice_s)
         templates = Templates(database, self.directory, self.account, now)
-        self.naming = Naming(database, templates, now, self.naming_wait_s)
+        self.finishing = (
+            Naming(database, templates, now, self.naming_wait_s),
+            Quoting(database, now, self.quote_wait_s),
+        )
         self.routes = {Queue.INCOMING: inbound, Queue.OUTBOUND: outbound}
         self.deliveries = {
             Queue.META: self._delivery(self.whatsapp),
@@ -227,7 +232,7 @@ class House:
             self.bells,
             self.entrance,
             Attachments(database, Links("https://gateway.example.com", ["secret"]), now, 60.0),
-            self.naming,
+            self.finishing,
             now=now,
             slice_s=self.slice_s,
             lease_s=self.lease_s,

@@ -15,7 +15,7 @@ from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
-from zaptrix.bridge.naming import Naming
+from zaptrix.bridge.finish import Finish
 from zaptrix.bridge.rounds import Round, Visit
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
@@ -54,7 +54,7 @@ class Delivery:
         bells: Bells,
         entrance: Entrance,
         attachments: Attachments,
-        naming: Naming,
+        finishing: Sequence[Finish],
         *,
         now: Callable[[], datetime],
         slice_s: float,
@@ -69,7 +69,7 @@ class Delivery:
         self.bells = bells
         self.entrance = entrance
         self.attachments = attachments
-        self.naming = naming
+        self.finishing = finishing
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
@@ -172,11 +172,12 @@ class _Slice:
             return []
         limit = room * self._platform.parcels_per_call
         parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
-        ready, waiting = await self._delivery.naming.name(parcels)
-        if waiting:
-            later = Snooze(self._delivery.naming.until(), "templates_wanted")
-            await self._delivery.settler.settle([self._delivery.judged(parcel, later) for parcel in waiting])
-        return self._platform.calls(await self._delivery.attachments.attach(ready))
+        for step in self._delivery.finishing:
+            parcels, waiting = await step.finish(parcels)
+            if waiting:
+                later = Snooze(step.until(), step.wanted)
+                await self._delivery.settler.settle([self._delivery.judged(parcel, later) for parcel in waiting])
+        return self._platform.calls(await self._delivery.attachments.attach(parcels))
 
     async def _carry(self, call: Call) -> None:
         outcomes = await self._send(call)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from zaptrix.bridge.finish import Finished, keep
 from zaptrix.bridge.templates import Templates
 from zaptrix.core import limits
 from zaptrix.core.ids import ChannelId
@@ -15,22 +15,17 @@ from zaptrix.core.message import Notice
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.template import sketch
 from zaptrix.core.text import in_a_line
-from zaptrix.store import messages, templates
+from zaptrix.store import templates
 from zaptrix.store.database import Connection, Database
 
 WINDOW_CLOSED = "window_closed"
 _WITH_TEMPLATES = "window_closed_templates"
 
 
-class Named(NamedTuple):
-    """Parcels that may go, and those that wait for Meta's list."""
-
-    ready: list[Parcel]
-    waiting: list[Parcel]
-
-
 class Naming:
-    """Meta's list may be slow: whoever waits for it waits in the ledger, and holds nobody but its own conversation."""
+    """Meta's list may be slow: the notice waits for it."""
+
+    wanted = "templates_wanted"
 
     def __init__(
         self,
@@ -44,15 +39,15 @@ class Naming:
         self._now = now
         self._longest = timedelta(seconds=wait_s)
 
-    async def name(self, parcels: Sequence[Parcel]) -> Named:
+    async def finish(self, parcels: Sequence[Parcel]) -> Finished:
         """Raises StoreUnavailable."""
         wanted = {parcel.channel.id: parcel.channel for parcel in parcels if _wants_names(parcel)}
         if not wanted:
-            return Named(list(parcels), [])
+            return Finished(list(parcels), [])
         fetching = await self._templates.fetching(wanted.values())
         waiting = [parcel for parcel in parcels if parcel.channel.id in fetching and self._may_wait(parcel)]
         ready = [parcel for parcel in parcels if parcel not in waiting]
-        return Named(await self._filled(ready), waiting)
+        return Finished(await self._filled(ready), waiting)
 
     def until(self) -> datetime:
         """When to look again."""
@@ -68,15 +63,7 @@ class Naming:
         async with self._database.transaction() as connection:
             named = {channel_id: await _named(connection, channel_id) for channel_id in channels}
             filled = [_filled(parcel, named) for parcel in parcels]
-            # Whoever looks for the line in the chat, or asks what the operator was told, has to know its words.
-            await messages.fill(
-                connection,
-                [
-                    (after.message_id, after.attempt_id, after.content)
-                    for before, after in zip(parcels, filled, strict=True)
-                    if before is not after
-                ],
-            )
+            await keep(connection, parcels, filled)
         return filled
 
 

@@ -120,6 +120,19 @@ async def quotable(connection: Connection, ids: Sequence[Wamid]) -> dict[Wamid, 
     }
 
 
+_UNDERWAY = """
+SELECT DISTINCT m.conversation_id FROM unnest($1::uuid[], $2::uuid[]) AS a(lane_id, conversation_id)
+JOIN message m ON m.lane_id = a.lane_id AND m.conversation_id = a.conversation_id
+WHERE m.state IN ('sending', 'verifying') AND m.direction = 'outbound'
+"""
+
+
+async def underway(connection: Connection, talks: Sequence[tuple[ChannelId, ConversationId]]) -> set[ConversationId]:
+    """Conversations in which a message of ours was sent or may have been, and its WhatsApp id is not known yet."""
+    rows = await connection.fetch(_UNDERWAY, [one[0] for one in talks], [one[1] for one in talks])
+    return {ConversationId(row["conversation_id"]) for row in rows}
+
+
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """A message of the ledger that somebody names by its number."""
 
