@@ -296,6 +296,32 @@ async def test_a_file_that_breaks_off_is_not_kept(gateway: Gateway) -> None:
     assert kept(gateway) == before
 
 
+FILE_PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.jpg"\r\n\r\n' + JPEG + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (FIELD + b"half a fie", 400),
+        (FIELD + b"\xff\r\n--b--\r\n", 400),
+        (FIELD + b" " * (256 * 1024 + 1) + b"\r\n--b--\r\n", 413),
+        (FIELD + b"{\r\n--b--\r\n", 400),
+        (FIELD + b'{"to": 1}\r\n--b--\r\n', 422),
+        (FILE_PART + b"--b--\r\n", 422),
+        (FIELD * 20 + b"--b--\r\n", 400),
+    ],
+    ids=["breaks off", "no UTF-8", "a large field", "no JSON", "a wrong field", "two files", "too many fields"],
+)
+@pytest.mark.parametrize("kind", ["image", "interactive"])
+async def test_a_file_is_gone_at_once_when_the_rest_of_its_form_is_not_accepted(
+    gateway: Gateway, rest: bytes, status: int, kind: str
+) -> None:
+    before = kept(gateway)
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    reply = await gateway.call("POST", f"/api/messages/{kind}", data=FILE_PART + rest, headers=headers)
+    assert (reply.status, kept(gateway) - before) == (status, set())
+
+
 async def test_a_caller_who_hangs_up_leaves_nothing_behind(gateway: Gateway) -> None:
     before = kept(gateway)
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)

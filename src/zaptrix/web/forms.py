@@ -6,7 +6,7 @@ https://www.rfc-editor.org/rfc/rfc7578
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from litestar import Request
 from litestar.exceptions import ClientException
@@ -35,13 +35,6 @@ class Segment(Protocol):
 _Event: TypeAlias = Segment | bytes | None
 
 
-class Form(NamedTuple):
-    """The fields of a form, and what became of its file."""
-
-    fields: dict[str, str]
-    file: Any
-
-
 async def whole_body(request: AnyRequest) -> bytes:
     """The body of a request that may carry a file, and does not. Raises a Problem when it is as large as one."""
     body = bytearray()
@@ -52,8 +45,11 @@ async def whole_body(request: AnyRequest) -> bytes:
     return bytes(body)
 
 
-async def read_form(request: AnyRequest, keep: KeepFile[T]) -> Form:
-    """The form; its file, where there is one, as `keep` gave it. Raises a Problem, and whatever `keep` raises."""
+async def read_form(request: AnyRequest, keep: KeepFile[T]) -> dict[str, str]:
+    """The fields of a form. A file goes to `keep`; who handed that in drops what was kept when this raises.
+
+    Raises a Problem, and whatever `keep` raises.
+    """
     fields: dict[str, str] = {}
     file: T | None = None
     events = _events(request)
@@ -69,7 +65,7 @@ async def read_form(request: AnyRequest, keep: KeepFile[T]) -> Form:
                 file = await keep(_until_end(events), event.filename, event.content_type)
     except MultipartError as exc:
         raise Problem(MALFORMED, "The body is no multipart form, or breaks off") from exc
-    return Form(fields, file)
+    return fields
 
 
 async def _events(request: AnyRequest) -> AsyncIterator[_Event]:

@@ -30,7 +30,7 @@ from zaptrix.web.api.sending import (
     told_problems,
 )
 from zaptrix.web.callers import app_of, caller_of, request_id_of
-from zaptrix.web.forms import FILE, read_form, whole_body
+from zaptrix.web.forms import FILE, KeepFile, read_form, whole_body
 from zaptrix.web.languages import language_of
 from zaptrix.web.problems import INVALID, MALFORMED, TOO_LARGE, UNSUPPORTED, FieldError, Problem, unavailable
 from zaptrix.web.reading import invalid_body, says_json
@@ -73,32 +73,30 @@ class Carried(NamedTuple):
 async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> AsyncIterator[tuple[T, Kept | None]]:
     """The body as `shape`, with its file; when it comes to a problem the file is dropped. Raises a Problem."""
     uploads = app_of(request).uploads
+    kept: Kept | None = None
 
     async def keep(parts: AsyncIterator[bytes], name: str | None, told: str | None) -> Kept:
-        return await uploads.keep(parts, kind, name=name, told=told)
+        # Known from here on: the rest of the form may be what is wrong.
+        nonlocal kept
+        kept = await uploads.keep(parts, kind, name=name, told=told)
+        return kept
 
-    kept: Kept | None = None
     try:
         with _told_store(FILE):
-            kept, body = await _read(request, shape, keep)
+            body = await _read(request, shape, keep)
         yield body, kept
     except BaseException:
         await uploads.drop(kept)
         raise
 
 
-async def _read(request: AnyRequest, shape: type[T], keep: Any) -> tuple[Kept | None, T]:
+async def _read(request: AnyRequest, shape: type[T], keep: KeepFile[Kept]) -> T:
     told = request.headers.get("content-type", "")
     if says_json(told):
-        return None, _decoded(await whole_body(request), shape)
+        return _decoded(await whole_body(request), shape)
     if not told.lower().startswith("multipart/form-data"):
         raise Problem(UNSUPPORTED, "The body has to be application/json or multipart/form-data")
-    form = await read_form(request, keep)
-    try:
-        return form.file, _converted(form.fields, shape)
-    except Problem:
-        await app_of(request).uploads.drop(form.file)
-        raise
+    return _converted(await read_form(request, keep), shape)
 
 
 def _decoded(raw: bytes, shape: type[T]) -> T:
