@@ -315,3 +315,37 @@ async def test_a_channel_sees_no_templates_of_an_account_that_its_token_does_not
     await world.api("PUT", f"/api/channels/{stranger.channel_id}", {"waba_id": channel["waba_id"]})
     path = f"/api/messages/templates?channel_id={stranger.channel_id}"
     assert "items" not in await world.api("GET", path, status=409)
+
+
+@pytest.mark.parametrize(
+    ("language", "wrong", "mend"),
+    [
+        ("pt-BR", "A Meta recusa o token do canal (190", "grave"),
+        ("en", "Meta refuses the channel's access token (190", "set"),
+    ],
+)
+async def test_a_dead_token_is_named_with_what_to_do_about_it(
+    world: World, language: str, wrong: str, mend: str
+) -> None:
+    tenant = await with_account(world, simples=TEMPLATES["simples"])
+    assert len(await listed(tenant)) == 1
+    await world.control("POST", f"numbers/{tenant.number}/revoke", {})
+    wanted = {
+        "channel_id": str(tenant.channel_id),
+        "name": "entrega",
+        "language": "pt_BR",
+        "category": "UTILITY",
+        "components": [{"type": "BODY", "text": "Seu pedido saiu."}],
+    }
+    asked: tuple[tuple[str, str, Json | None], ...] = (
+        ("POST", "/api/messages/templates", wanted),
+        ("DELETE", f"/api/messages/templates/simples?channel_id={tenant.channel_id}", None),
+    )
+    for method, path, body in asked:
+        headers = {"Authorization": f"Bearer {world.admin_key}", "Accept-Language": language}
+        async with world.session.request(method, world.url + path, json=body, headers=headers) as answer:
+            told = await answer.json(content_type=None)
+        assert (answer.status, told["type"]) == (409, "urn:zaptrix:problem:channel-not-fit")
+        assert wrong in told["detail"]
+        assert mend in told["detail"]
+        assert "taken" not in told["title"]

@@ -178,6 +178,14 @@ OWN: tuple[Rule, ...] = (
             "The notice waits for Meta's list of templates, and goes by itself in seconds. Nothing to do.",
         ),
     ),
+    Rule(
+        ("quote_wanted",),
+        Kind.TOO_FAST,
+        Both(
+            "A resposta do cliente espera até saber o que cita e segue sozinha em segundos. Nada a fazer.",
+            "The customer's answer waits until what it quotes is known, and goes by itself in seconds. Nothing to do.",
+        ),
+    ),
     Rule(("too_long",), Kind.REFUSED, _CONTENT, "too_long"),
     Rule(("unsupported",), Kind.REFUSED, _CONTENT, "unsupported"),
     Rule(("empty",), Kind.REFUSED, _CONTENT),

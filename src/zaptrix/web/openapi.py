@@ -198,7 +198,7 @@ def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
     if path.startswith(("/api/portals", "/api/channels")) and method in {"post", "put"}:
         yield problems.CONFLICT
     if path.startswith(_TEMPLATES):
-        yield problems.CONFLICT
+        yield problems.CHANNEL_NOT_FIT
 
 
 def _problem(kind: Kind) -> Schema:

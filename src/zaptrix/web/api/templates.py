@@ -14,10 +14,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
+from zaptrix.core.codes import UNKNOWN_FIX, Both, own_rule
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized
 from zaptrix.core.filling import fill
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
+from zaptrix.core.message import Side
 from zaptrix.core.misfit import DoesNotFit
 from zaptrix.core.portal import Channel, Locale
 from zaptrix.core.template import (
@@ -50,7 +52,7 @@ from zaptrix.web.api.sending import (
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of, request_id_of
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import (
-    CONFLICT,
+    CHANNEL_NOT_FIT,
     DOES_NOT_FIT,
     REFUSED_BY_META,
     FieldError,
@@ -167,7 +169,7 @@ async def list_templates(  # noqa: PLR0917  # the filters
     wanted = TemplateFilter(
         status=None if status in {None, "ALL"} else status, category=category, language=language, name=name
     )
-    with told_platform():
+    with told_platform(request):
         found = await app_of(request).templates.listed(channel, wanted, after, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     return page_of(
@@ -192,7 +194,7 @@ async def create_template(request: AnyRequest, data: NewTemplate) -> CreatedView
     """Hands a template in for Meta's review."""
     channel = await _channel(request, data.channel_id)
     wanted = {name: value for name, value in asdict(data).items() if value is not UNSET and name != "channel_id"}
-    with told_platform():
+    with told_platform(request):
         created = await app_of(request).templates.create(actor_of(request), channel, wanted)
     return CreatedView(
         id=created.id, name=data.name, language=data.language, status=created.status, category=created.category
@@ -203,7 +205,7 @@ async def create_template(request: AnyRequest, data: NewTemplate) -> CreatedView
 async def delete_template(request: AnyRequest, name: str, channel_id: UUID, language: Word = None) -> None:
     """In one language, or in all. Meta lets an approved one's name be used again after 30 days."""
     channel = await _channel(request, channel_id)
-    with told_platform():
+    with told_platform(request):
         await app_of(request).templates.delete(actor_of(request), channel, name, language)
 
 
@@ -242,7 +244,7 @@ async def _channel(request: AnyRequest, channel_id: UUID) -> Channel:
 
 async def _filled(request: AnyRequest, channel: Channel, data: TemplateMessage) -> Template:
     language = None if data.language is UNSET else data.language
-    with told_platform():
+    with told_platform(request):
         definition = await app_of(request).templates.find(channel, data.name, language)
     filling = Filling(
         header=None if data.header is UNSET else data.header,
@@ -266,8 +268,26 @@ def _locale(request: AnyRequest) -> Locale:
     return Locale.PT_BR if wanted.startswith("pt") else Locale.EN
 
 
+_NO_ACCOUNT = Both(
+    "A Meta não diz a que conta do WhatsApp Business o número pertence. Grave waba_id no canal.",
+    "Meta does not tell which WhatsApp Business account the number belongs to. Set waba_id on the channel.",
+)
+_BAD_KEY = Both("A Meta recusa o token do canal ({code}).", "Meta refuses the channel's access token ({code}).")
+_UNREADABLE = Both(
+    "O token do canal não pode ser decifrado. Reponha a chave em ENCRYPTION_KEYS ou grave um token novo no canal.",
+    "The channel's token cannot be decrypted. Put its key back into ENCRYPTION_KEYS, or set another token on it.",
+)
+
+
+def _bad_key(request: AnyRequest, code: str) -> str:
+    """What is wrong, and what an admin does about it."""
+    locale = _locale(request)
+    rule = app_of(request).codes[Side.WHATSAPP].rule_of(code) or own_rule(code)
+    return f"{_BAD_KEY.of(locale).format(code=code)} {(rule.fix if rule else UNKNOWN_FIX).of(locale)}"
+
+
 @contextmanager
-def told_platform() -> Iterator[None]:
+def told_platform(request: AnyRequest) -> Iterator[None]:
     """What Meta answers, as problem documents."""
     try:
         yield
@@ -276,14 +296,13 @@ def told_platform() -> Iterator[None]:
         place = "/language" if exc.languages else "/name"
         raise invalid(FieldError(place, f"names no template of this account{there}", "no_such_template")) from None
     except NoAccount:
-        told = "Meta does not tell the number's WhatsApp Business account: set the channel's waba_id"
-        raise Problem(CONFLICT, told) from None
+        raise Problem(CHANNEL_NOT_FIT, _NO_ACCOUNT.of(_locale(request))) from None
     except Refused as exc:
         raise Problem(REFUSED_BY_META, f"{exc.code}: {exc.detail}") from None
     except Unauthorized as exc:
-        raise Problem(CONFLICT, f"The channel's access token is not good for this ({exc.code})") from None
+        raise Problem(CHANNEL_NOT_FIT, _bad_key(request, exc.code)) from None
     except UnreadableSecret:
-        raise Problem(CONFLICT, "The channel's access token cannot be decrypted") from None
+        raise Problem(CHANNEL_NOT_FIT, _UNREADABLE.of(_locale(request))) from None
     except TooFast as exc:
         raise too_many(exc.wait_s or 60) from None
     except PlatformError as exc:
