@@ -11,11 +11,21 @@ import pytest
 
 from zaptrix.core.errors import Scope, Unclear
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction, Side
+from zaptrix.core.message import Direction, MediaKind, Side
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import AlarmKind, BellStatus, CacheName, Live, PaceKind, Result, VerdictName, Waiting
+from zaptrix.telemetry.metrics import (
+    AlarmKind,
+    BellStatus,
+    CacheName,
+    FileFailure,
+    Live,
+    PaceKind,
+    Result,
+    VerdictName,
+    Waiting,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +48,11 @@ MORE_NAMES = (
     "zaptrix_paused",
     "zaptrix_alarms_total",
     "zaptrix_bells_unrung_total",
+    "zaptrix_files_total",
+    "zaptrix_files_failed_total",
+    "zaptrix_file_bytes_total",
+    "zaptrix_file_ready_seconds",
+    "zaptrix_files_waiting",
 )
 
 LIVE = Live(
@@ -46,6 +61,7 @@ LIVE = Live(
     bells={Queue.META: {Waiting.ACTIVE: 1}},
     cache_hit_ratio={CacheName.CONVERSATION: 0.9},
     paused={Scope.PORTAL: 2},
+    files_waiting={Direction.INBOUND: 4},
 )
 
 COUNT_ALL = """
@@ -131,6 +147,7 @@ def test_live_gauges_are_told_as_they_were_handed_over() -> None:
     assert values(text, "zaptrix_queue_oldest_age_seconds", queue="meta-messages") == [12.5]
     assert values(text, "zaptrix_cache_hit_ratio", cache="conversation") == [0.9]
     assert values(text, "zaptrix_paused", kind="portal") == [2]
+    assert values(text, "zaptrix_files_waiting", direction="inbound") == [4]
 
 
 def test_json_tells_the_same() -> None:
@@ -176,6 +193,9 @@ def test_every_closed_list_is_told_from_zero_on(tmp_path: Path) -> None:
     assert values(text, "zaptrix_messages_processed_total") == [0.0] * len(Direction) * len(Result)
     assert values(text, "zaptrix_queue_job_status") == [0.0] * len(Queue) * len(BellStatus)
     assert values(text, "zaptrix_pace_wait_seconds_count") == [0.0] * len(PaceKind)
+    assert values(text, "zaptrix_files_total") == [0.0] * len(Direction) * len(MediaKind)
+    assert values(text, "zaptrix_files_failed_total") == [0.0] * len(Direction) * len(FileFailure)
+    assert values(text, "zaptrix_file_ready_seconds_count") == [0.0] * len(Direction)
 
 
 def test_any_process_answers_for_all_living_ones(tmp_path: Path) -> None:

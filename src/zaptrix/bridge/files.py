@@ -33,6 +33,8 @@ from zaptrix.queues.bells import Bells
 from zaptrix.store import conversations, files
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.files import Wanted
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import FileFailure
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,15 @@ BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
 _KEY_AGAIN_S = 60.0  # a bad key is looked at again so often
 _NOT_THERE = "gone"
 _GONE_TRIES = 3
+# Why a file was given up, by the line that its end is told with; every other is a refusal.
+_REASONS = {
+    "file_gone": FileFailure.GONE,
+    "file_too_large": FileFailure.SIZE,
+    "file_address": FileFailure.ADDRESS,
+    "unavailable": FileFailure.UNAVAILABLE,
+    "unclear": FileFailure.UNAVAILABLE,
+    "unexpected": FileFailure.UNEXPECTED,
+}
 
 
 class FileRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +156,9 @@ class Files:
             elif ended:
                 await files.hasten(connection, wanted.message_id)
         self._bells.ring_soon([_lane(wanted)])
+        if ended:
+            seconds = max((self._now() - wanted.created_at).total_seconds(), 0.0)
+            metrics.file_ready(wanted.direction, wanted.media.kind, ready.blob.size, seconds)
         log.info("file ready", message_id=wanted.message_id, bytes=ready.blob.size, attempts=wanted.attempts)
 
     async def _give_up(self, wanted: Wanted, error: PlatformError, notice: str) -> None:
@@ -159,6 +173,8 @@ class Files:
             elif ended:
                 await files.hasten(connection, wanted.message_id)
         self._bells.ring_soon([_lane(wanted), bitrix24_lane(wanted.portal_id)])
+        if ended:
+            metrics.file_failed(wanted.direction, _REASONS.get(notice, FileFailure.REFUSED))
         log.warning("file given up", message_id=wanted.message_id, code=error.code, detail=error.detail)
 
     @staticmethod

@@ -278,6 +278,15 @@ FROM stale s WHERE f.message_id = s.message_id
 """
 
 
+_WAITING = "SELECT direction, count(*) AS waiting FROM file WHERE state = 'wanted' GROUP BY direction"
+
+
+async def waiting(connection: Connection) -> dict[Direction, int]:
+    """How many files are not ready yet."""
+    counts = {row["direction"]: row["waiting"] for row in await connection.fetch(_WAITING)}
+    return {direction: counts.get(direction.value, 0) for direction in Direction}
+
+
 async def uploaded(connection: Connection, phone_number_id: str, blob: Blob, days: int) -> str | None:
     """The id under which Meta has these bytes for this number, unless they have been there too long."""
     media_id: str | None = await connection.fetchval(_UPLOADED, phone_number_id, blob.sha256, blob.type, days)

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from zaptrix.core.errors import Scope
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction, Side
+from zaptrix.core.message import Direction, MediaKind, Side
 from zaptrix.core.retry import Verdict
 from zaptrix.telemetry import metric_files
 
@@ -100,10 +100,22 @@ class RecoveredAs(StrEnum):
     TOO_LATE = "too_late"  # not sent any more: told of
 
 
+class FileFailure(StrEnum):
+    """Why a file was given up."""
+
+    GONE = "gone"
+    SIZE = "size"  # too large, or empty
+    ADDRESS = "address"  # it leads where no file may be
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"  # its host did not give it for a day
+    UNEXPECTED = "unexpected"
+
+
 REGISTRY = CollectorRegistry()
 
 _HTTP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _JOB_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 7.5, 10, 30, 60)
+_FILE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 1800)
 _PACE_SECONDS = (0, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
 
 HTTP_REQUESTS = Counter(
@@ -157,6 +169,15 @@ RECOVERED = Counter(
     "zaptrix_recovered_messages_total", "Replies found in a portal's history that no event told of", ("fate",),
     registry=REGISTRY,
 )  # fmt: skip
+FILES = Counter(
+    "zaptrix_files_total", "Files made ready to go with their messages", ("direction", "kind"), registry=REGISTRY
+)
+FILES_FAILED = Counter("zaptrix_files_failed_total", "Files given up", ("direction", "reason"), registry=REGISTRY)
+FILE_BYTES = Counter("zaptrix_file_bytes_total", "Bytes of files made ready", ("direction",), registry=REGISTRY)
+FILE_SECONDS = Histogram(
+    "zaptrix_file_ready_seconds", "How long a file took to be ready since it was wanted", ("direction",),
+    buckets=_FILE_SECONDS, registry=REGISTRY,
+)  # fmt: skip
 
 # Prometheus would append "_total"; the brief's name has no such ending.
 _KEPT_NAMES = frozenset({"zaptrix_queue_job_status"})
@@ -172,6 +193,10 @@ _ENUMERATED: tuple[tuple[Counter | Histogram, tuple[Iterable[str], ...]], ...] =
     (PACE_WAITS, (PaceKind,)),
     (ALARMS, (AlarmKind,)),
     (RECOVERED, (RecoveredAs,)),
+    (FILES, (Direction, MediaKind)),
+    (FILES_FAILED, (Direction, FileFailure)),
+    (FILE_BYTES, (Direction,)),
+    (FILE_SECONDS, (Direction,)),
 )
 
 _Label = TypeVar("_Label", bound=StrEnum)
@@ -249,6 +274,16 @@ def recovered(fate: RecoveredAs, count: int) -> None:
     RECOVERED.labels(fate).inc(count)
 
 
+def file_ready(direction: Direction, kind: MediaKind, size: int, seconds: float) -> None:
+    FILES.labels(direction, kind).inc()
+    FILE_BYTES.labels(direction).inc(size)
+    FILE_SECONDS.labels(direction).observe(seconds)
+
+
+def file_failed(direction: Direction, reason: FileFailure) -> None:
+    FILES_FAILED.labels(direction, reason).inc()
+
+
 # --- telling ---------------------------------------------------------------------------------------------------------
 
 
@@ -261,6 +296,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     cache_hit_ratio: Mapping[CacheName, float] | None = None
     paused: Mapping[Scope, int] | None = None
     recovering: int | None = None
+    files_waiting: Mapping[Direction, int] | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,6 +370,7 @@ def _live_families(live: Live) -> Iterator[Metric]:
     if live.recovering is not None:
         running.add_metric((), live.recovering)
     yield running
+    yield _by_label("zaptrix_files_waiting", "Files that are not ready yet", "direction", live.files_waiting)
     yield _by_label("zaptrix_paused", "Channels and portals that stand still behind a bad key", "kind", live.paused)
 
 

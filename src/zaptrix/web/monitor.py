@@ -16,7 +16,7 @@ from zaptrix.app import App
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Direction
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, redis_health
-from zaptrix.store import recovery, views
+from zaptrix.store import files, recovery, views
 from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import metrics
@@ -168,8 +168,8 @@ async def _sizes(app: App) -> dict[Queue, QueueView] | None:
 
 async def _live(app: App) -> Live:
     """What is looked up when somebody asks."""
-    sizes, jobs, totals, paused, recovering = await asyncio.gather(
-        _sizes(app), bell_counts(app.bells), app.hits.totals(), _paused(app), _recovering(app)
+    sizes, jobs, totals, paused, recovering, waiting = await asyncio.gather(
+        _sizes(app), bell_counts(app.bells), app.hits.totals(), _paused(app), _recovering(app), _files_waiting(app)
     )
     return Live(
         messages={queue: _by_state(size) for queue, size in sizes.items()} if sizes else None,
@@ -180,6 +180,7 @@ async def _live(app: App) -> Live:
         else None,
         paused=paused,
         recovering=recovering,
+        files_waiting=waiting,
     )
 
 
@@ -195,6 +196,14 @@ async def _recovering(app: App) -> int | None:
     try:
         async with app.database.connection() as connection:
             return len(await recovery.under_way(connection))
+    except StoreUnavailable:
+        return None
+
+
+async def _files_waiting(app: App) -> dict[Direction, int] | None:
+    try:
+        async with app.database.connection() as connection:
+            return await files.waiting(connection)
     except StoreUnavailable:
         return None
 
