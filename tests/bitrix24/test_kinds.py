@@ -59,6 +59,10 @@ def read(content: Said, locale: Locale = PT) -> str:
         (Words(plain_text("leia"), marks=Marks(forwarded=Forwarded.ONCE)), "[i]↪ Encaminhada[/i]\nleia"),
         (Words(plain_text("leia"), marks=Marks(forwarded=Forwarded.OFTEN)), "[i]↪ Encaminhada muitas vezes[/i]\nleia"),
         (
+            Words(plain_text("oi"), marks=Marks(standby=True)),
+            "[i]🔀 Outro aplicativo cuida desta conversa agora; o que for respondido aqui pode não chegar[/i]\noi",
+        ),
+        (
             Words(plain_text("Quero saber mais"), marks=Marks(referral=AD)),
             "📣 Veio de um anúncio: Fale conosco — https://fb.me/3abc\nQuero saber mais",
         ),

@@ -234,6 +234,20 @@ async def test_a_reaction_and_an_edit_do_not_open_the_window(house: House, chann
     assert talk.window_expires_at == early + timedelta(hours=24)
 
 
+async def test_what_is_overheard_is_told_to_the_operator_opens_no_window_and_is_not_marked_as_read(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    said = Words(plain_text("oi"), marks=Marks(standby=True))
+    await route(house, channel, asked(channel, OLD, "", content=said), asked(channel, NEW, "oi"))
+    talks_of = {talk.customer.wa_id: talk for talk in await living(house)}
+    assert talks_of[OLD.wa_id].window_expires_at is None
+    assert talks_of[NEW.wa_id].window_expires_at is not None
+    await house.drain(bitrix24_lane(portal.id))
+    assert said in [parcel.content for parcel in house.bitrix24.parcels]
+    due = "SELECT conversation_id FROM message WHERE confirm_due_at IS NOT NULL"
+    assert [row["conversation_id"] for row in await house.ledger.rows(due)] == [talks_of[NEW.wa_id].id]
+
+
 async def test_where_a_customer_came_from_is_kept_on_the_conversation(house: House, channel: Channel) -> None:
     ad = Referral(source="ad", source_id="1202", url="https://fb.me/1")
     await route(house, channel, asked(channel, OLD, "1", content=Words(plain_text("1"), marks=Marks(referral=ad))))

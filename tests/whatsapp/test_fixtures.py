@@ -74,7 +74,7 @@ BECOMES: dict[str, list[str]] = {
     "request_welcome": ["ignored: messages.request_welcome"],
     "revoke": ["message revoked"],
     "security": ["ignored: account.security"],
-    "standby": ["ignored: account.standby"],
+    "standby": ["message text"],
     "status_delivered": ["receipt delivered"],
     "status_failed": ["receipt dead"],
     "status_of_a_group": ["ignored: a group's status"],

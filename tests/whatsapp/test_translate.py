@@ -10,7 +10,7 @@ from tests.whatsapp.builders import NOW, NUMBER, a_post_of, events_of, journalle
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import State, Words
+from zaptrix.core.message import State, Words, is_overheard, opens_window
 from zaptrix.core.text import Mark, Span
 from zaptrix.whatsapp.translate import translate
 from zaptrix.whatsapp.webhook import split
@@ -255,3 +255,56 @@ def journalled_as(event: Any, name: str, body: bytes) -> Any:
 def test_a_reason_never_holds_what_a_customer_wrote() -> None:
     routed = routed_of(TEXT | {"from": None, "text": {"body": "segredo"}})
     assert "segredo" not in json.dumps(str(routed))
+
+
+# --- while another app has the conversation --------------------------------------------------------------------------
+
+
+def overheard(standby: Any, **value: Any) -> list[Routed]:
+    """What a change of the field `standby` means, item by item."""
+    told = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": NUMBER}, "standby": standby, **value}
+    entry = {"id": "1", "changes": [{"field": "standby", "value": told}]}
+    post = {"object": "whatsapp_business_account", "entry": [entry]}
+    return [translate(journalled(event)) for event in split(json.dumps(post).encode(), "r")]
+
+
+def test_what_is_said_while_another_app_has_the_conversation_is_a_customers_message_that_says_so() -> None:
+    (message,) = overheard({"messages": [TEXT]})
+    assert isinstance(message, CustomerMessage)
+    assert (words(message), message.whatsapp_id, message.content.marks.standby) == ("oi", "wamid.1", True)
+    assert not opens_window(message.content)
+    assert not routed_is_overheard(routed_of(TEXT))
+
+
+def routed_is_overheard(routed: Routed) -> bool:
+    assert isinstance(routed, CustomerMessage)
+    return is_overheard(routed.content)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_contact_of_what_is_overheard_is_found_at_either_level(inside: bool) -> None:
+    contacts = {"contacts": [{"wa_id": "554188887777", "profile": {"name": "Ana"}}]}
+    (message,) = overheard({"messages": [TEXT], **(contacts if inside else {})}, **({} if inside else contacts))
+    assert isinstance(message, CustomerMessage)
+    assert message.customer.name == "Ana"
+
+
+def test_a_status_that_is_overheard_is_a_receipt_and_what_the_other_app_said_is_ignored() -> None:
+    status = {"id": "wamid.1", "status": "read", "timestamp": "1794300201"}
+    receipt, echo = overheard({"statuses": [status], "message_echoes": [TEXT]})
+    assert isinstance(receipt, Receipt)
+    assert echo == Ignored("account.message_echoes")
+
+
+@pytest.mark.parametrize("standby", [{}, None, [], "x", {"messages": []}])
+def test_nothing_overheard_is_for_an_admin_to_look_at(standby: Any) -> None:
+    assert overheard(standby) == [Unroutable("nothing in it that we know")]
+
+
+def test_an_overheard_message_is_the_same_as_the_one_that_comes_when_the_conversation_is_ours() -> None:
+    post = {"metadata": {"phone_number_id": NUMBER}, "standby": {"messages": [TEXT]}}
+    entry = {"id": "1", "changes": [{"field": "standby", "value": post}]}
+    raw = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    (event,), (again,) = split(raw, "r"), split(a_post_of(TEXT), "r")
+    assert (event.name, again.name) == ("standby.text", "messages.text")
+    assert event.key == again.key

@@ -68,6 +68,8 @@ def _label(label: str, value: str | None = None) -> list[Span]:
 
 def _marks(marks: Marks, locale: Locale) -> Lines:
     lines: Lines = []
+    if marks.standby:
+        lines.append([Span(phrase("standby", locale), (Mark.ITALIC,))])
     if marks.referral:
         lines += _referral(marks.referral, locale)
     if marks.forwarded:

@@ -34,7 +34,7 @@ from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage, Quotable, Wamid
 from zaptrix.store.receipts import Told
 
-_UNKNOWN = "messages.unknown"  # what the door calls a kind that it does not know
+_UNKNOWN = ("messages.unknown", "standby.unknown")  # what the door calls a kind that it does not know
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
 
 
@@ -145,7 +145,7 @@ class InboundStep:
 
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
-        self._learned = [said for said in self._spoken if said.event.name == _UNKNOWN and not _is_unknown(said)]
+        self._learned = [said for said in self._spoken if said.event.name in _UNKNOWN and not _is_unknown(said)]
         if not self._perhaps_seen:
             return
         known = await messages.known(connection, self._perhaps_seen)

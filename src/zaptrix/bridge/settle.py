@@ -15,7 +15,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State
+from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State, is_overheard
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Reupload, Sent, Snooze, Verdict, Verify
@@ -141,7 +141,9 @@ def _settlement(judged: Judged) -> Settlement:
 def _is_to_be_confirmed(judged: Judged) -> bool:
     if judged.direction is Direction.OUTBOUND:
         return judged.parcel.origin is Origin.OPERATOR
-    return judged.parcel.origin is Origin.CUSTOMER and judged.parcel.channel.mark_read
+    parcel = judged.parcel
+    # The blue ticks of an overheard message are for the app that answers it.
+    return parcel.origin is Origin.CUSTOMER and parcel.channel.mark_read and not is_overheard(parcel.content)
 
 
 async def _place(connection: Connection, judged: Iterable[Judged]) -> None:

@@ -41,12 +41,13 @@ class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stands beside the words of a message."""
+    """What stands beside the words of a message. `standby`: another app has the conversation, and answers."""
 
     quote: Quote | None = None
     forwarded: Forwarded | None = None
     referral: Referral | None = None
     product: Product | None = None
+    standby: bool = False
 
 
 NO_MARKS = Marks()

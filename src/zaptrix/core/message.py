@@ -197,12 +197,22 @@ def with_quote(content: Said, quote: Quote) -> Said:
     return replace(content, marks=replace(content.marks, quote=quote))
 
 
+def with_standby(content: Said) -> Said:
+    """`content`, said while another app has the conversation."""
+    return replace(content, marks=replace(content.marks, standby=True))
+
+
+def is_overheard(content: Content) -> bool:
+    """Whether another app has the conversation, so that nothing may be done about it as if it were ours."""
+    return not isinstance(content, Notice | Template) and content.marks.standby
+
+
 def opens_window(content: Content) -> bool:
     """Whether WhatsApp's 24 hours begin anew. What does not surely open them is taken as not opening them.
 
     https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
     """
-    return not isinstance(content, Reaction | Edited | Revoked | InGroup)
+    return not (isinstance(content, Reaction | Edited | Revoked | InGroup) or is_overheard(content))
 
 
 def _joined(*texts: str | None) -> str:

@@ -26,6 +26,10 @@ PHRASES: dict[str, dict[Locale, str]] = {
     "unknown": {_PT: "mensagem não suportada", _EN: "unsupported message"},
     "empty": {_PT: "mensagem vazia", _EN: "empty message"},
     # Marks.
+    "standby": {
+        _PT: "🔀 Outro aplicativo cuida desta conversa agora; o que for respondido aqui pode não chegar",
+        _EN: "🔀 Another app has this conversation now; what is answered here may not arrive",
+    },
     "from_ad": {_PT: "📣 Veio de um anúncio", _EN: "📣 Came from an ad"},
     "from_post": {_PT: "📣 Veio de uma publicação", _EN: "📣 Came from a post"},
     "forwarded": {_PT: "↪ Encaminhada", _EN: "↪ Forwarded"},

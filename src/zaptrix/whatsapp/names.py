@@ -25,11 +25,12 @@ MESSAGE_TYPES = frozenset(_MESSAGE_TYPES.split())
 STATUSES = frozenset(_STATUSES.split())
 FIELDS = frozenset(_FIELDS.split())
 
+STANDBY = "standby"  # the field of what is said while another app has the conversation
 Key = tuple[str | bytes, ...]
 
 
-def message_name(kind: str) -> str:
-    return f"messages.{kind if kind in MESSAGE_TYPES else 'unknown'}"
+def message_name(kind: str, of: str = "messages") -> str:
+    return f"{of}.{kind if kind in MESSAGE_TYPES else 'unknown'}"
 
 
 def status_name(kind: str, status: str) -> str:

@@ -15,13 +15,14 @@ from zaptrix.core.event import CustomerMessage, Event, Ignored, Pricing, Receipt
 from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.kinds import Cards
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
-from zaptrix.core.message import Said, State
+from zaptrix.core.message import Said, State, with_standby
 from zaptrix.core.phone import e164
 from zaptrix.core.states import STATUS_STATES
 from zaptrix.whatsapp import codes
 from zaptrix.whatsapp.items import Fault, Message
 from zaptrix.whatsapp.kinds import content_of
 from zaptrix.whatsapp.moves import BSUID_MAX, WA_ID_MAX, moved
+from zaptrix.whatsapp.names import STANDBY
 from zaptrix.whatsapp.templates import CHANGES, template_change
 from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, StatusPricing, Unreadable, read
 
@@ -50,7 +51,7 @@ def translate(event: Event) -> Routed:
 
 def _account(_value: ItemValue, event: Event) -> Routed:
     # A post whose items nobody could find, and fields that Meta invents after us, are for an admin to look at.
-    if event.name in ("account.unknown", "account.messages"):
+    if event.name in ("account.unknown", "account.messages", "account.standby"):
         return Unroutable("nothing in it that we know")
     return template_change(event) if event.name in CHANGES else Ignored(event.name)
 
@@ -85,6 +86,12 @@ def _message(value: ItemValue, event: Event) -> Routed:
         content=content,
         written_at=_moment(item.timestamp, event.received_at),
     )
+
+
+def _overheard(value: ItemValue, event: Event) -> Routed:
+    """Another app has the conversation, and answers: the operator reads it all the same, and is told so."""
+    routed = _message(value, event)
+    return replace(routed, content=with_standby(routed.content)) if isinstance(routed, CustomerMessage) else routed
 
 
 def _customer(item: Message, contacts: list[Contact]) -> Customer:
@@ -191,6 +198,7 @@ def _pricing(told: StatusPricing) -> Pricing | None:
 
 _READERS: dict[str, Callable[[ItemValue, Event], Routed]] = {
     "messages": _message,
+    STANDBY: _overheard,
     "statuses": _status,
     "account": _account,
 }

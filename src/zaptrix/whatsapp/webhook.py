@@ -14,6 +14,7 @@ from itertools import islice
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.lanes import incoming_lane
@@ -21,7 +22,16 @@ from zaptrix.core.limits import META_ITEMS_MAX
 from zaptrix.core.message import Side
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.lone import lone_item
-from zaptrix.whatsapp.names import FIELDS, digest, lane_owner, message_key, message_name, status_key, status_name
+from zaptrix.whatsapp.names import (
+    FIELDS,
+    STANDBY,
+    digest,
+    lane_owner,
+    message_key,
+    message_name,
+    status_key,
+    status_name,
+)
 from zaptrix.whatsapp.wire import BROKEN
 
 _PREFIX = "sha256="
@@ -119,8 +129,10 @@ def _change(raw: Raw, entry: wire.Entry, request_id: str) -> Iterator[NewEvent]:
             EventState.UNROUTABLE, "a change of a strange shape"
         )
         return
+    if change.field == STANDBY:
+        value = _standby(value)
     place = _Place(change.value, change.field, entry, value, request_id)
-    if change.field != "messages":
+    if change.field not in {"messages", STANDBY}:
         yield place.whole()
         return
     any_item = False
@@ -129,6 +141,16 @@ def _change(raw: Raw, entry: wire.Entry, request_id: str) -> Iterator[NewEvent]:
         yield event
     if not any_item:
         yield place.whole()
+
+
+def _standby(value: wire.Value) -> wire.Value:
+    """While another app has the conversation, the items stand one level deeper."""
+    try:
+        inner = _VALUE.decode(value.standby)
+    except BROKEN:
+        return value
+    contacts = inner.contacts if bytes(inner.contacts) not in _NOTHING else value.contacts
+    return replace(inner, metadata=value.metadata, contacts=contacts)
 
 
 class _Place:
@@ -148,7 +170,8 @@ class _Place:
             yield raw if isinstance(raw, NewEvent) else self._message(raw)
         for raw in self._list("statuses", self.value.statuses):
             yield raw if isinstance(raw, NewEvent) else self._status(raw)
-        for name, raws in (("errors", self.value.errors), ("user_actions", self.value.user_actions)):
+        others = ("errors", "user_actions", "message_echoes")
+        for name, raws in ((name, getattr(self.value, name)) for name in others):
             for raw in self._list(name, raws):
                 yield raw if isinstance(raw, NewEvent) else self._other(name, raw)
 
@@ -181,7 +204,7 @@ class _Place:
         sender, user = _text(item.from_), _text(item.from_user_id)
         kind, wamid = _text(item.type), _text(item.id)
         return self._event(
-            name=message_name(kind),
+            name=message_name(kind, self.field),
             key=message_key(self.phone_number_id, wamid, bytes(raw)),
             body=self._body("messages", raw, self.contacts.of(user, sender)),
         )

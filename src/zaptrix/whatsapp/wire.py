@@ -61,7 +61,9 @@ class Value(msgspec.Struct):
     statuses: Raw = Raw()
     errors: Raw = Raw()
     user_actions: Raw = Raw()
+    message_echoes: Raw = Raw()
     conversation_context: Raw = Raw()
+    standby: Raw = Raw()
 
 
 class MetadataPeek(msgspec.Struct):
