@@ -83,7 +83,7 @@ class MetaFace:
     async def _edge(self, request: web.Request, parts: list[str]) -> web.StreamResponse:
         name = "/".join(["*", *parts[1:]]) if len(parts) != 1 or parts[0] != "debug_token" else "debug_token"
         edge = _EDGES.get((request.method, name))
-        if edge is None:
+        if edge is None or not parts:
             path = "/".join(parts)
             raise GraphError(2500, f"Unknown path components: /{path}")
         object_id = parts[0]

@@ -10,9 +10,11 @@ import pytest
 
 from tests.bitrix24.builders import a_channel, a_customer, in_chat
 from tests.bitrix24.stage import a_stage
+from zaptrix.bitrix24.disk import PortalDisk
+from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.registration import EVENTS_PATH, register, unregister
 from zaptrix.bitrix24.webhook import Name
-from zaptrix.core.errors import Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.event import ConnectorLost, DialogStarted, OperatorMessage
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message import Notice, Words
@@ -51,6 +53,16 @@ async def test_a_line_that_is_not_there_is_told_as_the_channels_trouble(simulato
         with pytest.raises(Unauthorized) as refusal:
             await register(stage.client, stage.portal, a_channel(99), stage.door.url)
         assert refusal.value.scope is Scope.CHANNEL
+
+
+async def test_a_file_that_is_not_on_the_disk_any_more_is_refused_and_no_mystery(simulator_url: str) -> None:
+    async with a_stage(simulator_url) as stage:
+        disk = PortalDisk(stage.client)
+        address = "https://acme-demo.bitrix24.com/pub/im.file.php?FILE_ID=5437&SIGN=abc"
+        assert await disk.fresh(stage.portal, address) is None
+        with pytest.raises(Refused) as refused:
+            await disk.address(stage.portal, named(5437))
+        assert (refused.value.code, refused.value.notice) == ("file_not_given", "late_file")
 
 
 async def test_an_unregistered_channel_is_off_its_line_and_told_as_lost(simulator_url: str) -> None:

@@ -117,6 +117,15 @@ async def test_a_recycled_number_of_somebody_who_moved_is_a_strangers(house: Hou
     assert [row["conversation_id"] for row in rows] == [ana.id, stranger.id, ana.id]
 
 
+async def test_a_number_is_taken_from_somebody_whose_user_id_is_anothers_name(house: House, channel: Channel) -> None:
+    """A bent webhook found it: the names of one channel are unique, and who has lost a number needs another."""
+    await route(house, channel, asked(channel, Customer(wa_id="7"), "1"))
+    await route(house, channel, asked(channel, Customer(bsuid="7", wa_id=OLD.wa_id), "2"))
+    await route(house, channel, asked(channel, OLD, "3"))
+    assert [talk.customer.wa_id for talk in await living(house)] == ["7", None, OLD.wa_id]
+    assert await texts(house) == ["1", "2", "3"]
+
+
 async def test_who_wrote_from_the_new_number_before_meta_told_is_one_conversation_with_all_that_was_said(
     house: House, channel: Channel
 ) -> None:

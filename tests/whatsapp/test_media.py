@@ -80,9 +80,10 @@ async def test_an_address_that_has_expired_is_asked_for_anew(bench: Bench) -> No
     assert await bench.download(file["id"]) == PICTURE
 
 
-async def test_a_file_that_meta_does_not_keep_any_more_pauses_no_channel(bench: Bench) -> None:
+@pytest.mark.parametrize("media_id", ["1003383421387256", "", "..", "../me"])
+async def test_a_file_that_meta_does_not_keep_any_more_pauses_no_channel(bench: Bench, media_id: str) -> None:
     with pytest.raises(Refused) as refused:
-        await bench.graph.media_source(a_channel(), "1003383421387256")
+        await bench.graph.media_source(a_channel(), media_id)
     assert (refused.value.code, refused.value.notice) == ("media_gone", "file_gone")
 
 

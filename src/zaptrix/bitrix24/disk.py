@@ -8,8 +8,10 @@ from __future__ import annotations
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.disknames import linked_in, named_in
-from zaptrix.core.errors import Refused
+from zaptrix.core.errors import Refused, Unexpected
 from zaptrix.core.portal import Portal
+
+_NOT_THERE = "ERROR_NOT_FOUND"  # of the disk: somebody deleted the file. Elsewhere it would be a riddle.
 
 
 class PortalDisk:
@@ -38,7 +40,12 @@ class PortalDisk:
 
     async def _ask(self, portal: Portal, file_id: int) -> str:
         """It holds a token: it goes into no table and no log."""
-        told = await self._client.call(portal, "disk.file.get", {"id": file_id})
+        try:
+            told = await self._client.call(portal, "disk.file.get", {"id": file_id})
+        except Unexpected as error:
+            if error.code != _NOT_THERE:
+                raise
+            raise Refused(error.code, error.detail) from error
         url = wire.dig(told, "DOWNLOAD_URL")
         if not isinstance(url, str) or not url:
             raise Refused("no_result", "disk.file.get")

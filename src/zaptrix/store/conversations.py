@@ -109,9 +109,13 @@ EACH_IN_ORDER = """mine AS MATERIALIZED (
     SELECT told.* FROM told CROSS JOIN LATERAL (SELECT FROM conversation_mapping WHERE id = told.id FOR NO KEY UPDATE) c
 )"""
 
+# Its user id is its name then, unless that is another's: names are unique, and what is no id of Meta's may be both.
 _DETACH = f"""
 WITH {_IN_ORDER}
-UPDATE conversation_mapping c SET meta_whatsapp_id = bsuid, wa_id = NULL, phone = NULL, updated_at = now()
+UPDATE conversation_mapping c SET meta_whatsapp_id = CASE WHEN EXISTS (
+        SELECT 1 FROM conversation_mapping o WHERE o.portal_id = c.portal_id AND o.channel_id = c.channel_id
+            AND o.id <> c.id AND o.meta_whatsapp_id = c.bsuid) THEN 'detached ' || c.id ELSE c.bsuid END,
+    wa_id = NULL, phone = NULL, updated_at = now()
 FROM mine WHERE c.id = mine.id AND bsuid IS NOT NULL
 """  # noqa: S608
 

@@ -5,6 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import TypeVar
 from urllib.parse import quote, urlencode
@@ -40,6 +41,8 @@ _TEMPLATE_FIELDS = "id,name,language,status,category,components,parameter_format
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/about-the-platform
 _NO_BUCKETS: tuple[Bucket, ...] = ()
 _NO_SUCH_OBJECT = ("33", "100/33")
+# What else stands in an id's place would be another address of the Graph.
+_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 # Which bucket a refusal speaks of.
 _REFUSING = {"130429": "number", "http_429": "number", "131056": "pair"}
@@ -127,6 +130,8 @@ class GraphClient:
 
     async def media_info(self, channel: Channel, media_id: str) -> wire.MediaInfo:
         """What Meta tells of a file. Raises Refused when it is not there, or not for this number."""
+        if not _MEDIA_ID.fullmatch(media_id):
+            raise Refused("media_gone", "the message names no file", notice="file_gone")
         path = f"{quote(media_id, safe='')}?phone_number_id={channel.phone_number_id}"
         try:
             return await self._call("GET", channel, path, wire.MediaInfo, repeatable=True)
