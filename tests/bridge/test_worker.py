@@ -7,9 +7,14 @@ import pytest
 
 from tests.bridge.house import House
 from zaptrix.app import App
+from zaptrix.core.errors import PlatformError, Unexpected
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.files import Wanted
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+from zaptrix.worker.fetching import Fetching
 from zaptrix.worker.worker import Runner
 
 LANE = Lane(Queue.INCOMING, "210.1")
@@ -24,6 +29,10 @@ def a_runner(house: House, error: Exception | None) -> Runner:
     return Runner(cast("App", app))
 
 
+def told(kind: AlarmKind) -> float:
+    return float(metrics.ALARMS.labels(kind)._value.get())
+
+
 async def test_a_lane_is_put_off_while_postgresql_is_away(house: House) -> None:
     await a_runner(house, StoreUnavailable("away")).drain(LANE)
     assert await house.rung() == {LANE}
@@ -31,9 +40,27 @@ async def test_a_lane_is_put_off_while_postgresql_is_away(house: House) -> None:
 
 
 async def test_a_breakdown_is_counted_as_one_and_the_lane_is_not_forgotten(house: House) -> None:
+    before = told(AlarmKind.DRAIN_FAILED)
     with pytest.raises(ZeroDivisionError):
         await a_runner(house, ZeroDivisionError()).drain(LANE)
+    assert told(AlarmKind.DRAIN_FAILED) == before + 1
     assert await house.rung() == {LANE}
+
+
+async def test_a_file_that_breaks_its_runner_down_is_counted_told_and_given_up() -> None:
+    failed: list[PlatformError] = []
+
+    async def work(_wanted: object) -> None:
+        raise ZeroDivisionError
+
+    async def fail(_wanted: object, error: PlatformError) -> None:
+        failed.append(error)
+
+    before = told(AlarmKind.BROKE_DOWN)
+    app = SimpleNamespace(files=SimpleNamespace(work=work, fail=fail))
+    await Fetching(cast("App", app))._work(cast("Wanted", SimpleNamespace(message_id=1)))
+    assert told(AlarmKind.BROKE_DOWN) == before + 1
+    assert [(type(error), error.code) for error in failed] == [(Unexpected, "file_failed")]
 
 
 async def test_a_drain_that_went_well_rings_nobody(house: House) -> None:

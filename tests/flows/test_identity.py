@@ -1,7 +1,5 @@
 """One person is one conversation and one chat, however Meta names the number; who is another stays another."""
 
-import hashlib
-import hmac
 import json
 from itertools import count
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import pytest
 
 from proof.world import Tenant, World, eventually
+from tests.flows.posting import post_to_meta
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,10 +33,7 @@ async def meta_tells(tenant: Tenant, wa_id: str, text: str, user_id: str | None)
     }
     change = {"field": "messages", "value": value}
     body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode()
-    signature = hmac.new(b"demo-app-secret", body, hashlib.sha256).hexdigest()
-    headers = {"X-Hub-Signature-256": f"sha256={signature}", "Content-Type": "application/json"}
-    async with tenant.world.session.post(f"{tenant.world.url}/webhooks/meta", data=body, headers=headers) as answer:
-        assert answer.status == 200
+    assert await post_to_meta(tenant.world, body) == 200
 
 
 async def chats(tenant: Tenant) -> list[list[str]]:

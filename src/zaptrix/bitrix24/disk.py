@@ -45,7 +45,7 @@ class PortalDisk:
         except Unexpected as error:
             if error.code != _NOT_THERE:
                 raise
-            raise Refused(error.code, error.detail) from error
+            raise Refused("no_result", error.code) from error
         url = wire.dig(told, "DOWNLOAD_URL")
         if not isinstance(url, str) or not url:
             raise Refused("no_result", "disk.file.get")

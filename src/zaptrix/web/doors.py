@@ -82,6 +82,7 @@ class Doors:
             await self._keep(body, request_id)
         except Exception:
             # Bitrix24 never sends an event twice: whatever broke here, the event is not lost with it.
+            metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("event not admitted", request_id=request_id, alarm=True)
             await self._keep(body, request_id)
         metrics.webhook_received(Side.BITRIX24)

@@ -19,6 +19,7 @@ from zaptrix.app import App, open_app
 from zaptrix.media.links import PREFIX
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web import answers
 from zaptrix.web.answers import REQUEST_ID, Answer, Talk
 from zaptrix.web.asgi import Exchange, asgi_scope
@@ -86,6 +87,7 @@ class Gateway:
             try:
                 await self._site(told, exchange.receive, exchange.send)  # type: ignore[arg-type]  # an ASGI scope
             except Exception:
+                metrics.alarmed(AlarmKind.BROKE_DOWN)
                 log.exception("request failed", path=told.get("path_template") or _UNMATCHED, alarm=True)
         answer = exchange.answer or _broken(scope, request_id)
         if answer.status == TOO_LARGE.status:
@@ -126,6 +128,7 @@ async def _through_door(door: Door, scope: Scope, talk: Talk, request_id: str) -
     except Problem as problem:
         return answers.of_problem(problem, path=scope.path, request_id=request_id)
     except Exception:
+        metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.exception("webhook failed", path=scope.path, request_id=request_id, alarm=True)
         return _broken(scope, request_id)
 
@@ -138,6 +141,7 @@ async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str
         # The path holds a signature: it is not repeated.
         answer = answers.of_problem(problem, path=PREFIX, request_id=request_id)
     except Exception:
+        metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.exception("file failed", path=PATH_LABEL, request_id=request_id, alarm=True)
         answer = answers.of_problem(
             Problem(INTERNAL, "It is in our log under this request id"), path=PREFIX, request_id=request_id
@@ -170,4 +174,5 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def _tell_breakdown(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
+        metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.error("background work broke down", exc_info=error, alarm=True)

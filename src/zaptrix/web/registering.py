@@ -12,6 +12,8 @@ import structlog
 from zaptrix.app import App
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.turns import turn
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
 
@@ -29,5 +31,6 @@ async def keep_registering(app: App) -> None:
             pass  # nothing can be registered now
         except Exception:
             # The others' connectors must not stay off their lines because one broke something.
+            metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("channels not registered", alarm=True)
         await asyncio.sleep(_EVERY_S)

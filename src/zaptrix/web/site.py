@@ -12,6 +12,8 @@ from litestar.types import ExceptionHandlersMap
 from zaptrix.core.limits import API_BODY_BYTES_MAX
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreRefused, StoreUnavailable
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web import monitor
 from zaptrix.web.api.channels import channels_router
 from zaptrix.web.api.conversations import conversations_router
@@ -111,6 +113,7 @@ def _refused(request: AnyRequest, exc: StoreRefused) -> Response[bytes]:
 
 
 def _broken(request: AnyRequest, exc: Exception) -> Response[bytes]:
+    metrics.alarmed(AlarmKind.BROKE_DOWN)
     log.error("request failed", exc_info=exc, alarm=True)
     return _answer(request, Problem(INTERNAL, "It is in our log under this request id"))
 

@@ -10,6 +10,8 @@ from zaptrix.app import App
 from zaptrix.bridge.replay import Replay
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,7 @@ async def _replay(replay: Replay) -> int:
             log.warning("the spool waits", reason=str(exc))
             return 0
         except Exception:
+            metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("set a spooled event aside", file=path.name, alarm=True)
             await replay.set_aside(path)
         replayed += 1

@@ -79,5 +79,6 @@ async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:
             log.warning("chore put off", chore=name, reason=str(exc))
         except Exception:
             # A chore that breaks down must not end the others, nor itself for ever: it is told, and tried again.
+            metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("chore failed", chore=name, alarm=True)
         await asyncio.sleep(seconds)

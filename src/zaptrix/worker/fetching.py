@@ -14,6 +14,8 @@ from zaptrix.core.errors import Unexpected
 from zaptrix.core.ids import AttemptId
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.files import Wanted
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +73,7 @@ class Fetching:
         except StoreUnavailable as exc:
             log.warning("file put off", message_id=wanted.message_id, reason=str(exc))
         except Exception as exc:
+            metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("file failed", message_id=wanted.message_id, alarm=True)
             await self._fail(wanted, Unexpected("file_failed", type(exc).__name__))
 
