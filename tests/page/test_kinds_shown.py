@@ -147,6 +147,70 @@ async def test_a_template_has_its_head_words_foot_and_buttons(page: Page, simula
     await expect(bubbles(page, "phone").last.locator(".quote")).to_contain_text("Olá Ana, confirma?")
 
 
+def a_card(name: str) -> dict[str, Any]:
+    """A card of a carousel's template."""
+    buttons = [
+        {"type": "QUICK_REPLY", "text": f"Quero {name}"},
+        {"type": "URL", "text": "Ver", "url": "https://ex.com/{{1}}", "example": ["https://ex.com/1"]},
+    ]
+    return {
+        "components": [
+            {"type": "HEADER", "format": "IMAGE"},
+            {"type": "BODY", "text": "Camisa {{1}}", "example": {"body_text": [["azul"]]}},
+            {"type": "BUTTONS", "buttons": buttons},
+        ]
+    }
+
+
+def filled_card(index: int, name: str, page: str) -> dict[str, Any]:
+    picture = {"type": "image", "image": {"link": "https://ex.com/a.jpg"}}
+    press = {"type": "button", "sub_type": "quick_reply", "index": "0"}
+    suffix = {"type": "button", "sub_type": "url", "index": "1", "parameters": [{"type": "text", "text": page}]}
+    return {
+        "card_index": index,
+        "components": [
+            {"type": "header", "parameters": [picture]},
+            {"type": "body", "parameters": [{"type": "text", "text": name}]},
+            press | {"parameters": [{"type": "payload", "payload": f"quero-{index}"}]},
+            suffix,
+        ],
+    }
+
+
+async def test_a_carousel_has_its_cards_and_each_its_own_buttons(page: Page, simulator: Simulator) -> None:
+    number = simulator.world["number"]["phone_number_id"]
+    carousel = {"type": "CAROUSEL", "cards": [a_card("azul"), a_card("verde")]}
+    template = {"name": "vitrine", "language": "pt_BR", "category": "MARKETING", "phone_number_id": number}
+    parts = [{"type": "BODY", "text": "Novidades"}, carousel]
+    await simulator.control("POST", "templates", template | {"components": parts})
+    cards = [filled_card(0, "azul", "a"), filled_card(1, "verde", "v")]
+    sent = {"name": "vitrine", "language": {"code": "pt_BR"}, "components": [{"type": "carousel", "cards": cards}]}
+    await simulator.graph_sends("template", sent)
+
+    bubble = bubbles(page, "phone").last
+    await expect(bubble.locator(".text")).to_have_text("Novidades")
+    shown = bubble.locator(".carousel-card")
+    await expect(shown).to_have_count(2)
+    for card, name, address in ((shown.nth(0), "azul", "a"), (shown.nth(1), "verde", "v")):
+        await expect(card.locator("span").first).to_have_text(f"Camisa {name}")
+        await expect(card.locator(".offer")).to_have_text([f"Quero {name}", "Ver"])
+        await expect(card.get_by_role("link", name="Ver")).to_have_attribute("href", f"https://ex.com/{address}")
+
+    await shown.nth(1).get_by_role("button", name="Quero verde").click()
+    await expect(on_phone(page).last).to_have_text("Quero verde")
+    await expect(bubbles(page, "phone").last.locator(".quote")).to_contain_text("Novidades")
+    pressed = (await simulator.control("GET", "state"))["phones"][0]["messages"][-1]
+    assert pressed["button"] == {"payload": "quero-1", "text": "Quero verde"}
+
+
+async def test_what_is_said_in_a_group_says_so(page: Page, simulator: Simulator) -> None:
+    await simulator.customer_sends("group", text="Alguém vai?")
+    await simulator.customer_writes("Oi!")
+    await expect(on_phone(page)).to_have_text(["👥 Alguém vai?", "Oi!"])
+    await expect(bubbles(page, "phone").nth(0).locator(".mark")).to_have_text("Num grupo")
+    await expect(bubbles(page, "phone").nth(1).locator(".mark")).to_have_count(0)
+
+
 async def test_while_the_business_types_the_phone_shows_it(page: Page, simulator: Simulator) -> None:
     wamid = await simulator.customer_writes("Oi!")
     await simulator.graph_calls({"status": "read", "message_id": wamid, "typing_indicator": {"type": "text"}})
