@@ -56,6 +56,31 @@ async def test_an_operators_late_file_gives_its_place_to_a_line_and_follows(worl
     assert messages[2]["file"]["sha256"] == sha(PDF)
 
 
+async def test_a_late_file_that_meta_has_forgotten_is_uploaded_anew_and_follows_once(world: World) -> None:
+    tenant = await opened(world)
+    table = attached(PDF + b"tarde", "tabela.pdf", "file", "application/pdf")
+
+    async def files_on_phone() -> list[str]:
+        return [one["file"]["sha256"] for one in await tenant.on_phone() if one["file"]]
+
+    async def sent(count: int) -> None:
+        async def there() -> bool:
+            return len(await files_on_phone()) == count
+
+        await tenant.operator_sends(table)
+        await eventually(there, 30, f"{count} files on the phone")
+
+    await sent(1)
+    (first,) = [one["file"]["id"] for one in await tenant.on_phone() if one["file"]]
+    bearer = {"Authorization": f"Bearer {tenant.phone['access_token']}"}
+    async with world.session.delete(f"{world.sim}/meta/v23.0/{first}", headers=bearer) as answer:
+        assert answer.status == 200
+    await sent(2)
+    await world.drained()
+    assert await files_on_phone() == [sha(PDF + b"tarde")] * 2
+    assert await notices(tenant) == []
+
+
 async def test_a_customers_file_that_is_gone_is_told_although_it_was_promised(world: World) -> None:
     tenant = await opened(world)
     gone = {"side": "meta", "where": "api", "kind": "status", "match": {"method": "media_download"}, "status": 404}

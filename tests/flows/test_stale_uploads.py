@@ -151,3 +151,28 @@ async def test_a_file_that_goes_as_an_address_has_no_upload_to_make_anew(world: 
         await world.control("PUT", "options", {"strict_types": False})
     assert await story_of(tenant, await newest(tenant)) == [("bury", "131009")]
     assert await uploads(world) == before
+
+
+async def test_a_file_that_is_not_in_the_house_any_more_is_fetched_anew_to_be_uploaded(world: World) -> None:
+    tenant, content = await opened(world), b"de longe"
+    await tenant.operator_sends(a_table(content))
+    (first,) = await got(tenant, 1)
+    await forgotten(tenant, first["file"]["id"])
+    await world.faults({"side": "meta", "where": "api", "kind": "status", "status": 503, "match": {"method": "media"}})
+    await tenant.operator_sends(a_table(content), text="a tabela")
+    await tenant.operator_writes("chegou?")
+
+    async def tried() -> bool:
+        return bool(await world.sql("SELECT attempts FROM file WHERE portal_id = $1 AND reuploaded", tenant.portal_id))
+
+    await eventually(tried, 30, "an attempt to upload it anew")
+    await world.sql(
+        """UPDATE file SET blob = jsonb_set(blob, '{key}', '"2020-01-01/00000000000000000000000000000000"')
+        WHERE portal_id = $1 AND reuploaded""",
+        tenant.portal_id,
+    )
+    assert len(await tenant.on_phone()) == 1
+    await world.heal()
+    messages = await got(tenant, 3)
+    assert [one["text"] for one in messages[1:]] == ["a tabela", "chegou?"]
+    assert messages[1]["file"]["sha256"] == sha(PDF + content)
