@@ -11,8 +11,8 @@ import pytest_asyncio
 from aiohttp import web
 
 from proof.world import Tenant, World, eventually
-from tests.flows.test_files import PDF, attached, notices, opened, shown
-from tests.media.hosts import Host, endless, giving, hosting, redirecting
+from tests.flows.test_files import PDF, attached, got, notices, opened, sha, shown
+from tests.media.hosts import Host, dripping, endless, giving, hosting, redirecting
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -134,6 +134,34 @@ async def test_a_body_without_measure_is_cut_off_and_told(world: World, body: An
         nothing_leaked(portal)
     kept = [path for path in (world.folder / "data" / "media").rglob("*") if path.is_file() and "#" not in path.name]
     assert kept == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A file has a second to come as a whole."""
+    world = World(folder=tmp_path_factory.mktemp("impatient"), extra={"MEDIA_TIMEOUT_S": "1"})
+    try:
+        await world.start(workers=1)
+        yield world
+    finally:
+        await world.stop()
+
+
+async def test_a_body_that_drips_for_ever_is_given_up_and_told_and_keeps_nobody_else_waiting(
+    impatient_world: World,
+) -> None:
+    """Never silent for long, and never done: neither a still line nor a size ends it."""
+    async with hosting(dripping) as portal:
+        tenant = await hostile(impatient_world, portal)
+        await sends_from(tenant, f"{portal.url}/a.pdf")
+        await refused(tenant, 1, "não chegou inteiro", "file_too_slow")
+        assert len(portal.asked) == 3
+        nothing_leaked(portal)
+        kept = [path for path in (impatient_world.folder / "data" / "media").rglob("*.pdf") if path.is_file()]
+        assert kept == []
+        await tenant.operator_sends(attached(PDF, "b.pdf", "file", "application/pdf"))
+        (message,) = await got(tenant, 1)
+        assert message["file"]["sha256"] == sha(PDF)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

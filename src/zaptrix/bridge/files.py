@@ -42,15 +42,23 @@ log = structlog.get_logger(__name__)
 BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
 _KEY_AGAIN_S = 60.0  # a bad key is looked at again so often
 _NOT_THERE = "gone"
+_SLOW = "file_slow"
+# What is tried so often for the one or the other reason will not come another time.
 _GONE_TRIES = 3
 # Why a file was given up, by the line that its end is told with; every other is a refusal.
 _REASONS = {
     "file_gone": FileFailure.GONE,
     "file_too_large": FileFailure.SIZE,
+    "file_too_slow": FileFailure.UNAVAILABLE,
     "file_address": FileFailure.ADDRESS,
     "unavailable": FileFailure.UNAVAILABLE,
     "unclear": FileFailure.UNAVAILABLE,
     "unexpected": FileFailure.UNEXPECTED,
+}
+
+_END = {
+    _NOT_THERE: Refused("file_gone", "its address knows nothing of it", notice="file_gone"),
+    _SLOW: Refused("file_too_slow", "its host gives it too slowly", notice="file_too_slow"),
 }
 
 
@@ -123,8 +131,8 @@ class Files:
 
     async def fail(self, wanted: Wanted, error: PlatformError) -> None:
         """It did not come: again later, or not at all. Raises StoreUnavailable."""
-        if error.code == _NOT_THERE and wanted.not_there + 1 >= _GONE_TRIES:
-            error = Refused("file_gone", error.detail, notice="file_gone")
+        if _is_hopeless(wanted, error) and wanted.not_there + 1 >= _GONE_TRIES:
+            error = _END[error.code]
         case = Case(
             attempts=wanted.attempts,
             created_at=wanted.created_at,
@@ -144,7 +152,7 @@ class Files:
 
     async def _again(self, wanted: Wanted, at: datetime, error: PlatformError, *, free: bool) -> None:
         async with self._database.connection() as connection:
-            not_there = error.code == _NOT_THERE
+            not_there = _is_hopeless(wanted, error)
             await files.again(connection, wanted, at, error.code, error.detail, free=free, not_there=not_there)
         log.info("file later", message_id=wanted.message_id, code=error.code, attempts=wanted.attempts)
 
@@ -339,3 +347,9 @@ def _blob(written: Written, media: Media, *, told: str | None) -> Blob:
 def _lane(wanted: Wanted) -> Lane:
     inbound = wanted.direction is Direction.INBOUND
     return bitrix24_lane(wanted.portal_id) if inbound else meta_lane(wanted.channel_id)
+
+
+def _is_hopeless(wanted: Wanted, error: PlatformError) -> bool:
+    """Whether its host itself has shown that it does not give the file. An operator can send another; a customer's that
+    comes slowly is worth a day of tries, for the narrow way may be ours."""
+    return error.code == _NOT_THERE or (error.code == _SLOW and wanted.direction is Direction.OUTBOUND)

@@ -130,6 +130,12 @@ _FILE_HOST = Both(
     "The file's host did not give it. Zaptrix goes on trying for a day; check the network and firewalls on the "
     "way to it, and whether the portal or Meta is down.",
 )
+_FILE_SLOW = Both(
+    "O servidor do arquivo o entrega devagar demais: em três tentativas não chegou inteiro em MEDIA_TIMEOUT_S. Confira "
+    "a rede até o portal, ou aumente esse tempo.",
+    "The file's host gives it too slowly: in three tries it did not come whole within MEDIA_TIMEOUT_S. Check the "
+    "network to the portal, or raise that time.",
+)
 _FILE_GONE = Both(
     "O arquivo não existe mais na origem (a Meta guarda o de um cliente por sete dias). Peça que seja enviado de novo.",
     "The file is not there any more (Meta keeps a customer's for seven days). Ask for it to be sent again.",
@@ -154,7 +160,8 @@ FILES: tuple[Rule, ...] = (
     Rule(("forbidden_address", "too_many_redirects"), Kind.REFUSED, _FILE_ADDRESS, "file_address"),
     Rule(("gone",), Kind.UNAVAILABLE, _FILE_GONE),
     Rule(("file_gone", "media_gone", "no_file"), Kind.REFUSED, _FILE_GONE, "file_gone"),
-    Rule(("file_timeout", "file_connection_lost", "file_encoded"), Kind.UNAVAILABLE, _FILE_HOST),
+    Rule(("file_too_slow",), Kind.REFUSED, _FILE_SLOW, "file_too_slow"),
+    Rule(("file_timeout", "file_slow", "file_connection_lost", "file_encoded"), Kind.UNAVAILABLE, _FILE_HOST),
     Rule(("no_media_address", "no_media_id"), Kind.UNAVAILABLE, _FILE_HOST),
     Rule(("blobs_away",), Kind.UNAVAILABLE, _BLOBS),
     Rule(("file_too_large", "file_empty"), Kind.REFUSED, _CONTENT, "file_too_large"),

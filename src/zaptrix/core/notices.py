@@ -177,6 +177,12 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _PT: "Arquivo não entregue no WhatsApp: ele não está mais no Bitrix24 (código {code}). Envie-o de novo.",
         _EN: "File not delivered on WhatsApp: it is not in Bitrix24 any more (code {code}). Send it again.",
     },
+    "file_too_slow": {
+        _PT: "Arquivo não entregue no WhatsApp: ele não chegou inteiro do Bitrix24 a tempo (código {code}). "
+        "Envie-o de novo, ou um menor.",
+        _EN: "File not delivered on WhatsApp: it did not come whole from Bitrix24 in time (code {code}). "
+        "Send it again, or a smaller one.",
+    },
     "file_address": {
         _PT: "Arquivo não entregue no WhatsApp: o endereço dele não é deste portal (código {code}). "
         "Anexe o arquivo na conversa; se o portal fica em rede privada, avise o administrador.",

@@ -81,8 +81,9 @@ class Fetcher:
         """The file at `url`. All of it has to come within the time; what is larger than `bytes_max` breaks off.
 
         Raises Refused (a forbidden address, too large), Unavailable (worth another try: also when the address has
-        expired, as `code` "gone" tells) or TooFast; the same from the parts.
+        expired, as `code` "gone" tells, or its bytes came too slowly, "file_slow") or TooFast; the same from the parts.
         """
+        response: ClientResponse | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._follow(url, allowed, dict(headers or {}))
@@ -93,6 +94,9 @@ class Fetcher:
                     kind = response.headers.get("content-type", "")
                     yield Arriving(_parts(response, bytes_max), kind, size)
         except TimeoutError as error:
+            if response is not None and response.content.total_bytes:
+                # There is somebody, and what took so long now will take as long again.
+                raise Unavailable("file_slow", "the file did not come whole in time") from error
             raise Unavailable("file_timeout", "the file did not come in time") from error
         except ForbiddenAddress as error:
             raise _forbidden() from error
