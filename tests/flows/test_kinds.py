@@ -1,10 +1,13 @@
 """Every kind that a customer can send, over HTTP, from the phone to the open line."""
 
+import json
+import time
 from typing import Any
 
 import pytest
 
 from proof.world import Tenant, World, eventually
+from tests.flows.posting import post_to_meta
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -64,6 +67,27 @@ async def test_every_kind_stands_in_the_chat_in_order(world: World) -> None:
     ]
     events = await world.api("GET", "/api/events?state=unroutable")
     assert "an unknown kind of message: hologram" in [one["reason"] for one in events["items"]]
+
+
+async def test_what_a_customer_says_to_another_app_stands_in_the_chat_and_says_so(world: World) -> None:
+    tenant = await world.tenant()
+    said = {"from": ANA, "id": "wamid.STANDBY1", "timestamp": str(int(time.time())), "type": "text"}
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"phone_number_id": tenant.number},
+        "standby": {"messages": [said | {"text": {"body": "quero cancelar"}}]},
+    }
+    entry = {"id": "1", "changes": [{"field": "standby", "value": value}]}
+    post = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    assert await post_to_meta(world, post) == 200
+
+    async def told() -> bool:
+        return bool(await tenant.said_in_chat("customer"))
+
+    await eventually(told, 30, "the words in the chat")
+    line = "🔀 Outro aplicativo cuida desta conversa agora; o que for respondido aqui pode não chegar"
+    assert await tenant.said_in_chat("customer") == [f"[i]{line}[/i]\nquero cancelar"]
+    assert (await tenant.conversation())["window_expires_at"] is None
 
 
 async def test_an_ads_customer_becomes_a_contact_with_source_and_utm(world: World) -> None:
