@@ -15,21 +15,25 @@ EIGHT, NINE = "554188887777", "5541988887777"
 _numbers = count(1)
 
 
-async def meta_tells(tenant: Tenant, wa_id: str, text: str, user_id: str | None) -> None:
+async def meta_tells(tenant: Tenant, wa_id: str | None, text: str, user_id: str | None) -> None:
     """A signed webhook as Meta documents it, with or without a business-scoped user id.
 
     https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/text
     """
     contact: dict[str, Any] = {"profile": {"name": "Ana Souza"}, "wa_id": wa_id}
-    wamid = f"wamid.{tenant.number}.{next(_numbers)}"
-    item = {"from": wa_id, "id": wamid, "timestamp": "1793000000", "type": "text", "text": {"body": text}}
+    item = {"from": wa_id, "type": "text", "text": {"body": text}}
     if user_id is not None:
         contact["user_id"] = item["from_user_id"] = user_id
+    await meta_posts(tenant, item, contact)
+
+
+async def meta_posts(tenant: Tenant, item: dict[str, Any], *contacts: dict[str, Any]) -> None:
+    wamid = f"wamid.{tenant.number}.{next(_numbers)}"
     value = {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "551140041234", "phone_number_id": tenant.number},
-        "contacts": [contact],
-        "messages": [item],
+        "contacts": list(contacts),
+        "messages": [{"id": wamid, "timestamp": "1793000000", **item}],
     }
     change = {"field": "messages", "value": value}
     body = json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode()
@@ -86,3 +90,72 @@ async def test_who_is_another_has_another_conversation(
     world: World, first: tuple[str, str | None], second: tuple[str, str | None]
 ) -> None:
     assert await chats(await said_by(world, first, second)) == [["0"], ["1"]]
+
+
+# --- who moves -------------------------------------------------------------------------------------------------------
+
+OLD, NEW = (EIGHT, "BR.1001"), ("5511955554444", "BR.2002")
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system
+CHANGED_NUMBER = {
+    "from": EIGHT,
+    "type": "system",
+    "system": {
+        "type": "user_changed_number",
+        "body": "User Ana Souza changed",
+        "wa_id": NEW[0],
+        "user_id": NEW[1],
+        "previous_user_id": OLD[1],
+    },
+}
+CHANGED_ID = {
+    "type": "system",
+    "system": {"type": "user_changed_user_id", "user_id": "BR.3003", "previous_user_id": OLD[1]},
+}
+
+
+async def told_of(tenant: Tenant, move: dict[str, Any]) -> None:
+    before = await tenant.world.sql("SELECT count(*) FROM event WHERE name = 'messages.system'")
+    await meta_posts(tenant, move)
+    routed = "SELECT count(*) FROM event WHERE name = 'messages.system' AND state <> 'new'"
+
+    async def decided() -> bool:
+        return bool(await tenant.world.sql(routed) == before + 1)
+
+    await eventually(decided, 30, "the move to be routed")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["told first", "told after she wrote"])
+@pytest.mark.parametrize(
+    ("move", "now"), [(CHANGED_NUMBER, NEW), (CHANGED_ID, (None, "BR.3003"))], ids=["number", "user id"]
+)
+async def test_who_moves_has_one_conversation_with_its_history_whenever_meta_tells(
+    world: World, move: dict[str, Any], now: tuple[str | None, str], *, late: bool
+) -> None:
+    tenant = await said_by(world, OLD)
+    chat = (await tenant.conversation(EIGHT))["id"]
+    if not late:
+        await told_of(tenant, move)
+    await says(tenant, now, "1", so_far=2)
+    if late:
+        assert len(await talks(tenant)) == 2
+        await told_of(tenant, move)
+    await says(tenant, now, "2", so_far=3)
+    (talk,) = await talks(tenant)
+    assert talk["id"] == chat
+    history = (await world.api("GET", f"/api/conversations/{chat}/messages"))["items"]
+    assert [one["kind"] for one in history if one["direction"] == "inbound"].count("text") == 3
+    # All of it in her chat, but for what came to a chat of its own before anybody could know.
+    assert await chats(tenant) == ([["0", "2"], ["1"]] if late else [["0", "1", "2"]])
+
+
+async def talks(tenant: Tenant) -> list[dict[str, Any]]:
+    return list((await tenant.world.api("GET", f"/api/conversations?portal_id={tenant.portal_id}"))["items"])
+
+
+async def says(tenant: Tenant, who: tuple[str | None, str], text: str, *, so_far: int) -> None:
+    await meta_tells(tenant, who[0], text, who[1])
+
+    async def shown() -> bool:
+        return sum(map(len, await chats(tenant))) == so_far
+
+    await eventually(shown, 30, "the words in a chat")
