@@ -156,6 +156,22 @@ async def test_who_writes_for_the_first_time_and_moves_in_one_batch_has_one_conv
     assert sorted(await texts(house)) == ["1", "2"]
 
 
+async def test_what_was_written_before_the_move_and_comes_after_it_stands_in_the_one_conversation(
+    house: House, channel: Channel
+) -> None:
+    """Nobody here knew the old ids when Meta told of them: the first words under them were still on their way."""
+    await route(house, channel, asked(channel, NEW, "2"))
+    await route(house, channel, moves(channel))
+    await route(house, channel, moves(channel))
+    await route(house, channel, asked(channel, OLD, "1"))
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == ("BR.2002", "5511955554444")
+    assert await texts(house) == ["2", "1"]
+    assert await house.notices() == []
+    states = await house.ledger.rows("SELECT state FROM event ORDER BY id")
+    assert [row["state"] for row in states] == ["routed", "routed", "ignored", "routed"]
+
+
 async def test_a_move_of_nobody_is_ignored(house: House, channel: Channel) -> None:
     await route(house, channel, moves(channel))
     assert await living(house) == []

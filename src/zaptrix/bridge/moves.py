@@ -30,7 +30,9 @@ async def relink(
     """
     rows = await conversations.known(connection, [(channel.id, move.before), (channel.id, move.now)])
     old, new = choose(move.before, rows), choose(move.now, rows)
-    if old is None or move.before.bsuid in old.former_bsuids:
+    if old is None:
+        return await _remember(connection, new, move.before.bsuid)
+    if move.before.bsuid in old.former_bsuids:
         return []
     if new is not None and new.id == old.id and _is(old.customer, move.now):
         return []
@@ -51,6 +53,14 @@ async def relink(
         await messages.insert(connection, [_notice(survivor, move, request_id)])
     log.info("relinked", conversation_id=str(survivor.id), number_changed=move.number_changed)
     return [*losers, *(row.id for row in both)]
+
+
+async def _remember(connection: Connection, new: Conversation | None, former_bsuid: str | None) -> list[ConversationId]:
+    """Nobody had the old ids, yet: what was written under them and is still on its way stands where she is now."""
+    if new is None or former_bsuid is None or new.customer.bsuid == former_bsuid:
+        return []
+    await moves.remember(connection, new.id, former_bsuid)
+    return [new.id]
 
 
 async def join(connection: Connection, talks: Sequence[Conversation], customer: Customer) -> Conversation:

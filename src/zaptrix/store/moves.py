@@ -85,4 +85,9 @@ async def rename(
         _RENAME, conversation_id, customer.bsuid, customer.wa_id, customer.phone, number_changed, close_window
     )
     if former_bsuid:
-        await connection.execute(_REMEMBER, conversation_id, former_bsuid)
+        await remember(connection, conversation_id, former_bsuid)
+
+
+async def remember(connection: Connection, conversation_id: ConversationId, former_bsuid: str) -> None:
+    """What still comes under `former_bsuid` is this conversation's."""
+    await connection.execute(_REMEMBER, conversation_id, former_bsuid)
