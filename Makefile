@@ -19,6 +19,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
 SOURCES := src tests proof benchmarks
 
+# A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test bench sim soak check style types floors house fmt lock clean chromium
 
 help: ## show this list
