@@ -73,6 +73,7 @@ from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
 from zaptrix.store.secrets import SecretBox
 from zaptrix.store.spool import Spool
+from zaptrix.tasks import ended
 from zaptrix.whatsapp import codes as whatsapp_codes
 from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.client import GraphClient
@@ -152,8 +153,7 @@ async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await ended([task])
 
 
 class _Opened(NamedTuple):

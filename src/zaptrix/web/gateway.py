@@ -18,6 +18,7 @@ from granian.rsgi import Scope
 from zaptrix.app import App, open_app
 from zaptrix.media.links import PREFIX
 from zaptrix.settings import Settings
+from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web import answers
@@ -168,8 +169,7 @@ async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await ended([task])
 
 
 def _tell_breakdown(task: asyncio.Task[None]) -> None:

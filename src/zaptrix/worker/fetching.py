@@ -14,6 +14,7 @@ from zaptrix.core.errors import Unexpected
 from zaptrix.core.ids import AttemptId
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.files import Wanted
+from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -39,9 +40,7 @@ class Fetching:
                 more = await self._claim()
                 await self._pause(more=more)
         finally:
-            for task in (renewing, *self._held):
-                task.cancel()
-            await asyncio.wait([renewing, *self._held])
+            await ended([renewing, *self._held])
 
     async def _claim(self) -> bool:
         """Whether as many came as were asked for, so that there may be more."""

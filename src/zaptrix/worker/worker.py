@@ -15,6 +15,7 @@ from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreUnavailable
+from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.worker.chores import chores_of
@@ -42,9 +43,7 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
         log.info("worker stopping")
-        for chore in chores:
-            chore.cancel()
-        await asyncio.wait(chores)
+        await ended(chores)
         await workers.stop()
 
 
