@@ -32,7 +32,7 @@ run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simul
 	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
 
 test: check chromium ## all checks and all tests, from nothing
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(subst $(COMMA), ,$(PARTS)) --runs $(RUNS) $(BENCH)

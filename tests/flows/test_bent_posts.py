@@ -19,7 +19,7 @@ from tests.flows import bent_posts
 from tests.flows.bent_posts import Post
 from tests.flows.posting import post_to_bitrix24, post_to_meta
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(420), pytest.mark.xdist_group("bent")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(420)]
 
 AT_ONCE = 16
 ROUTED_S = 60

@@ -10,7 +10,7 @@ from proof.world import World
 from tests.flows.error_codes import BITRIX24, LATE, META, OAUTH, WORDS
 from tests.flows.errors_driven import DELIVERED, SOON, Driven, Talk, drive
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(420), pytest.mark.xdist_group("errors")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(420)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
