@@ -73,6 +73,20 @@ async def waiting(world: World, tenant: Tenant, count: int) -> None:
     await eventually(there, 30, f"{count} messages that wait")
 
 
+async def resting(world: World, tenant: Tenant) -> None:
+    """The first that waits is not tried in the next seconds: a change that meets a try under way comes too late."""
+
+    async def there() -> bool:
+        at_rest = await world.sql(
+            "SELECT count(*) FROM message WHERE channel_id = $1 AND direction = 'outbound' AND state = 'pending'"
+            " AND due_at > now() + interval '3 seconds'",
+            tenant.channel_id,
+        )
+        return bool(at_rest)
+
+    await eventually(there, 60, "a long back-off")
+
+
 # --- long texts ------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +161,7 @@ async def test_the_edit_of_a_message_that_waits_is_what_the_phone_gets(world: Wo
     await nobody_sends(world, tenant)
     note = (await does(tenant, "write", text="custa R$ 10"))["message_id"]
     await waiting(world, tenant, 1)
+    await resting(world, tenant)
     assert (await does(tenant, "edit", message_id=note, text="custa R$ 100", anyway=True))["told"]
 
     async def rewritten() -> bool:
@@ -166,6 +181,7 @@ async def test_what_is_deleted_while_it_waits_never_reaches_the_phone(world: Wor
     note = (await does(tenant, "write", text="era para outra pessoa"))["message_id"]
     await does(tenant, "write", text="bom dia!")
     await waiting(world, tenant, 2)
+    await resting(world, tenant)
     await does(tenant, "delete", message_id=note, anyway=True)
     await waiting(world, tenant, 1)
     await world.heal()

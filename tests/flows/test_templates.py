@@ -281,15 +281,19 @@ async def test_a_template_that_meta_edits_is_checked_as_it_is_now(world: World) 
     assert [one["text"] for one in await on_phone(tenant, 2)][1] == "Olá Ana, sua consulta é às 9h."
 
 
-async def test_a_template_is_created_reviewed_sent_and_deleted(world: World) -> None:
-    tenant = await with_account(world)
-    wanted = {
+def new_template(tenant: Tenant) -> Json:
+    return {
         "channel_id": str(tenant.channel_id),
         "name": "entrega",
         "language": "pt_BR",
         "category": "UTILITY",
         "components": [{"type": "BODY", "text": "Seu pedido saiu para entrega."}],
     }
+
+
+async def test_a_template_is_created_reviewed_sent_and_deleted(world: World) -> None:
+    tenant = await with_account(world)
+    wanted = new_template(tenant)
     created = await world.api("POST", "/api/messages/templates", wanted, status=201)
     assert created["status"] == "PENDING"
     assert (await send(tenant, "entrega", {}, status=422))["errors"][0]["code"] == "not_approved"
@@ -330,13 +334,7 @@ async def test_a_dead_token_is_named_with_what_to_do_about_it(
     tenant = await with_account(world, simples=TEMPLATES["simples"])
     assert len(await listed(tenant)) == 1
     await world.control("POST", f"numbers/{tenant.number}/revoke", {})
-    wanted = {
-        "channel_id": str(tenant.channel_id),
-        "name": "entrega",
-        "language": "pt_BR",
-        "category": "UTILITY",
-        "components": [{"type": "BODY", "text": "Seu pedido saiu."}],
-    }
+    wanted = new_template(tenant)
     asked: tuple[tuple[str, str, Json | None], ...] = (
         ("POST", "/api/messages/templates", wanted),
         ("DELETE", f"/api/messages/templates/simples?channel_id={tenant.channel_id}", None),
