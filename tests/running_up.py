@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.processes import descendants, wait_for
+from tests.processes import command_of, descendants, parent_of, wait_for
 from zaptrix.settings import KINDS
 
 START_WAIT_S = 90.0
@@ -38,12 +38,7 @@ class House:
     def pid_of(self, program: str) -> int | None:
         """The process directly below `up` that runs it."""
         for pid in descendants(self.process.pid):
-            try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                parent = int(Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[1])
-            except FileNotFoundError:
-                continue
-            if parent == self.process.pid and program in command:
+            if parent_of(pid) == self.process.pid and program in command_of(pid):
                 return pid
         return None
 

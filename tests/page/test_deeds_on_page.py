@@ -163,6 +163,7 @@ async def test_the_operator_sends_files_and_what_stands_in_the_field_is_the_capt
 async def test_the_operator_edits_and_deletes_where_the_line_lets_them(page: Page, simulator: Simulator) -> None:
     await simulator.put_in_chat(await simulator.customer_writes("Oi!"), "Oi!")
     await simulator.operator_writes("São R$ 12,00")
+    await expect(on_line(page)).to_have_text(["Oi!", "São R$ 12,00"])
     await pick_on(page, bubbles(page, "line").last, "Editar")
     await page.get_by_test_id("line-input").fill("São R$ 13,00")
     await page.get_by_test_id("line-input").press("Enter")
