@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ async def files_shown(tenant: Tenant) -> list[str]:
     return [file["sha256"] for one in await in_chat(tenant) for file in one["files"]]
 
 
-async def sent_while_no_gateway_runs(world: World, words: str) -> Tenant:
+async def sent_while_no_gateway_runs(world: World, words: str, *faults: dict[str, Any]) -> Tenant:
     """A picture that is delivered while nothing answers at its address."""
     tenant = await world.tenant()
     await tenant.opened()
@@ -40,6 +41,7 @@ async def sent_while_no_gateway_runs(world: World, words: str) -> Tenant:
 
     await eventually(accepted, 30, "the webhook to be acknowledged")
     world.stop_gateway()
+    await world.faults(*faults)
     world.start_worker()
     return tenant
 
@@ -68,8 +70,18 @@ async def test_a_picture_without_words_waits_for_the_gateway_and_comes_once(pati
     assert await notices(tenant) == []
 
 
-async def test_words_whose_picture_was_not_fetched_are_followed_by_it(patient_world: World) -> None:
-    tenant = await sent_while_no_gateway_runs(patient_world, "o comprovante")
+# The portal took the words and could not fetch the picture, and its answer, which says so, never came.
+NO_ANSWER = {
+    "side": "bitrix24", "where": "api", "kind": "accept_then_reset", "times": 1,
+    "match": {"method": "imconnector.send.messages"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("faults", [[], [NO_ANSWER]], ids=["answered", "unclear"])
+async def test_words_whose_picture_was_not_fetched_are_followed_by_it(
+    patient_world: World, faults: list[dict[str, Any]]
+) -> None:
+    tenant = await sent_while_no_gateway_runs(patient_world, "o comprovante", *faults)
 
     async def words_are_there() -> bool:
         return any(one["text"] == "o comprovante" for one in await chat_of(patient_world, tenant))

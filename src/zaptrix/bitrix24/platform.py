@@ -12,10 +12,9 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import safe_detail
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.proof import Proofs
-from zaptrix.bitrix24.translate import chat_of, is_wordless, to_delivery, to_element, to_notice
+from zaptrix.bitrix24.translate import carries_file, chat_of, is_wordless, to_delivery, to_element, to_notice
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
-from zaptrix.core.media import AttachmentState
 from zaptrix.core.message import Media, Notice, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
@@ -186,18 +185,14 @@ def _outcome(item: wire.SentItem | None, parcel: Parcel) -> Outcome:
     if item is None or item.success is None:
         return Unclear("no_result", "the answer does not speak of this message")
     if item.success and item.chat_id:
-        missing = _carries_file(parcel) and not item.files
+        missing = carries_file(parcel) and not item.files
         return Accepted(bitrix_chat_id=item.chat_id, bitrix_session_id=item.session_id, file_missing=missing)
     if item.success:
         return Unclear("no_session", "accepted, but into no chat")
-    if _carries_file(parcel) and is_wordless(parcel):
+    if carries_file(parcel) and is_wordless(parcel):
         # So an element is refused whose file the portal could not fetch, as while no gateway runs: that passes.
         return Unavailable("file_not_fetched", safe_detail(item.errors))
     return Refused("item_refused", safe_detail(item.errors), notice="inbound_lost")
-
-
-def _carries_file(parcel: Parcel) -> bool:
-    return parcel.attachment is not None and parcel.attachment.state is AttachmentState.READY
 
 
 def _deliveries(parcels: Sequence[Parcel]) -> Iterator[list[int]]:

@@ -13,7 +13,7 @@ from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.markup import ZWSP, from_bbcode
-from zaptrix.bitrix24.translate import chat_of, message_key, notice_line
+from zaptrix.bitrix24.translate import carries_file, chat_of, message_key, notice_line
 from zaptrix.core.message import Notice
 from zaptrix.core.outcome import Absent, Accepted
 from zaptrix.core.parcel import Parcel
@@ -36,8 +36,13 @@ class Proofs:
             return await self._find_notice(parcel, parcel.content)
         wanted = message_key(parcel)
         async for history in self._histories(parcel):
-            if any(wanted in message.external_ids for message in history.messages):
-                return Accepted(bitrix_chat_id=history.chat_id or chat_of(parcel), bitrix_session_id=history.session_id)
+            for message in history.messages:
+                if wanted in message.external_ids:
+                    return Accepted(
+                        bitrix_chat_id=history.chat_id or chat_of(parcel),
+                        bitrix_session_id=history.session_id,
+                        file_missing=carries_file(parcel) and not message.files,
+                    )
         return Absent()
 
     async def _find_notice(self, parcel: Parcel, notice: Notice) -> Accepted | Absent:

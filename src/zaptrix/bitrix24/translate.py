@@ -123,6 +123,11 @@ def is_wordless(parcel: Parcel) -> bool:
     return bare and parcel.attempts < limits.FILE_ALONE_TRIES
 
 
+def carries_file(parcel: Parcel) -> bool:
+    """Whether its file goes with it; else a line stands in the file's place."""
+    return parcel.attachment is not None and parcel.attachment.state is AttachmentState.READY
+
+
 def _files(parcel: Parcel) -> dict[str, object]:
     """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html"""
     file = parcel.attachment

@@ -32,11 +32,17 @@ class Attachments:
         self._good_s = good_s
 
     async def attach(self, parcels: Sequence[Parcel]) -> list[Parcel]:
-        """Raises StoreUnavailable."""
+        """For parcels that are about to go. Raises StoreUnavailable."""
+        return await self._beside(parcels, [parcel.message_id for parcel in parcels if _may_be_promised(parcel)])
+
+    async def recall(self, parcels: Sequence[Parcel]) -> list[Parcel]:
+        """For parcels that have gone: nothing is promised any more. Raises StoreUnavailable."""
+        return await self._beside(parcels, [])
+
+    async def _beside(self, parcels: Sequence[Parcel], promisable: Sequence[MessageId]) -> list[Parcel]:
         named = {parcel.message_id: id_ for parcel in parcels if (id_ := _named(parcel))}
         if not named:
             return list(parcels)
-        promisable = [parcel.message_id for parcel in parcels if _may_be_promised(parcel)]
         async with self._database.connection() as connection:
             found = await files.attachments(connection, list(named.values()), promisable)
         return [

@@ -162,6 +162,7 @@ class _Slice:
             )
             if not parcels:
                 return
+            parcels = await self._delivery.attachments.recall(parcels)
             proofs = await asyncio.gather(*map(self._platform.prove, parcels))
             judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(parcels, proofs, strict=True)]
             self._note(judged)
