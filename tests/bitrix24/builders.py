@@ -189,6 +189,8 @@ class MemoryCache:
     def __init__(self) -> None:
         self.tokens: dict[PortalId, str] = {}
         self.seconds: dict[PortalId, int] = {}
+        self.records: dict[PortalId, bytes] = {}
+        self.away = False
 
     async def get(self, portal_id: PortalId) -> str | None:
         await asyncio.sleep(0)
@@ -200,3 +202,14 @@ class MemoryCache:
 
     async def drop(self, portal_id: PortalId) -> None:
         self.tokens.pop(portal_id, None)
+
+    async def keep_unsaved(self, portal_id: PortalId, record: bytes) -> bool:
+        if not self.away:
+            self.records[portal_id] = record
+        return not self.away
+
+    async def unsaved(self, portal_id: PortalId) -> bytes | None:
+        return self.records.get(portal_id)
+
+    async def drop_unsaved(self, portal_id: PortalId) -> None:
+        self.records.pop(portal_id, None)

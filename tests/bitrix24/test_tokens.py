@@ -143,6 +143,43 @@ async def test_a_pair_that_could_not_be_stored_is_stored_by_the_next_try() -> No
         assert len(rig.server.asked) == 1
 
 
+async def test_a_pair_that_could_not_be_stored_is_stored_by_another_process() -> None:
+    async with a_rig(fresh(1), error(400, "invalid_grant")) as rig:
+        one, other = rig.tokens(), rig.tokens()
+        rig.vault.away = True
+        with pytest.raises(ConnectionError):
+            await one.refused(PORTAL, "access-0")
+        rig.vault.away = False
+        assert await other.refused(PORTAL, "access-0") == "access-1"
+        assert rig.vault.pairs[PORTAL_ID].refresh_token == "refresh-1"
+        assert rig.cache.records == {}
+        assert len(rig.server.asked) == 1
+
+
+async def test_a_refresh_token_that_another_process_has_just_spent_is_no_dead_chain() -> None:
+    """Vault and cache were away when the pair came; the other process asks before it can know of it."""
+    async with a_rig(fresh(1), error(400, "invalid_grant")) as rig:
+        one, other = rig.tokens(), rig.tokens()
+        rig.vault.away = rig.cache.away = True
+        with pytest.raises(ConnectionError):
+            await one.refused(PORTAL, "access-0")
+        rig.vault.away = False
+        asking = asyncio.create_task(other.refused(PORTAL, "access-0"))
+        async with asyncio.timeout(30):
+            while len(rig.server.asked) < 2:
+                await asyncio.sleep(0)
+        rig.cache.away = False
+        assert await asking == "access-1"
+        assert rig.vault.pairs[PORTAL_ID].refresh_token == "refresh-1"
+
+
+async def test_a_chain_that_is_dead_is_called_so() -> None:
+    async with a_rig(error(400, "invalid_grant")) as rig:
+        with pytest.raises(Unauthorized, match="invalid_grant"):
+            await rig.tokens().refused(PORTAL, "access-0")
+        assert len(rig.server.asked) == 1
+
+
 async def test_a_pair_that_could_not_be_stored_gives_way_to_one_that_an_admin_gave() -> None:
     async with a_rig() as rig:
         tokens = rig.tokens()

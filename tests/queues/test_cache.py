@@ -243,6 +243,21 @@ async def test_a_token_is_kept_encrypted_and_for_fifty_minutes_at_most(redis: Re
     assert await cache.get(portal) is None
 
 
+async def test_a_pair_that_is_not_saved_is_kept_encrypted_for_a_day_until_it_is_dropped(
+    redis: Redis, hits: Hits
+) -> None:
+    fernet = Fernet(Fernet.generate_key())
+    cache, portal = token_cache(redis, hits, fernet), PortalId(uuid4())
+    assert await cache.unsaved(portal) is None
+    assert await cache.keep_unsaved(portal, b"s3cret-pair")
+    assert await token_cache(redis, hits, fernet).unsaved(portal) == b"s3cret-pair"
+    assert await token_cache(redis, hits, Fernet(Fernet.generate_key())).unsaved(portal) is None
+    assert "s3cret" not in str(await redis.get(f"zx:token-unsaved:{portal}"))
+    assert 86_000 < await redis.ttl(f"zx:token-unsaved:{portal}") <= 86_400
+    await cache.drop_unsaved(portal)
+    assert await cache.unsaved(portal) is None
+
+
 async def test_a_token_that_ends_now_is_not_kept(redis: Redis, hits: Hits) -> None:
     cache = token_cache(redis, hits, Fernet(Fernet.generate_key()))
     portal = PortalId(uuid4())
@@ -263,3 +278,6 @@ async def test_without_redis_there_is_no_token_at_hand(absent: Redis) -> None:
         await cache.put(portal, "token", 60)
         assert await cache.get(portal) is None
         await cache.drop(portal)
+        assert not await cache.keep_unsaved(portal, b"pair")
+        assert await cache.unsaved(portal) is None
+        await cache.drop_unsaved(portal)

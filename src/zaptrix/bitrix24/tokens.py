@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from zaptrix.bitrix24.oauth import Grant, OAuth
-from zaptrix.core.errors import Unavailable
+from zaptrix.core.errors import Unauthorized, Unavailable
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import TokenCache, TokenPair, TokenVault
@@ -22,6 +22,8 @@ _CACHED_S_MAX = 50 * 60
 # Each holds a lock of the store, and with it a connection, until the OAuth server has answered: a thousand portals
 # whose tokens end in the same minute must leave some for everybody else.
 _REFRESHES_AT_ONCE = 4
+# A chain is called dead only after so many looks for a pair that another process was given in the same moment.
+_LOOKS, _LOOK_EVERY_S = 5, 0.5
 
 
 class _Unsaved(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ class Tokens:
         self._oauth = oauth
         self._now = now
         self._unsaved: dict[PortalId, _Unsaved] = {}
+        self._telling: dict[PortalId, asyncio.Task[None]] = {}
         self._refreshing: dict[PortalId, asyncio.Task[str]] = {}
         self._room = asyncio.Semaphore(_REFRESHES_AT_ONCE)
 
@@ -81,22 +84,53 @@ class Tokens:
         return await asyncio.shield(task)
 
     async def _refresh_alone(self, portal: Portal, refused: str | None) -> str:
+        before = await self._vault.pair(portal.id)
+        try:
+            return await self._refresh_locked(portal, refused)
+        except Unauthorized:
+            # Who held the lock may have lost it with the vault, and have been given a pair for the same token.
+            if not await self._was_given_to_another(portal, before):
+                raise
+            return await self._refresh_locked(portal, refused)
+
+    async def _refresh_locked(self, portal: Portal, refused: str | None) -> str:
         async with self._room, self._vault.refreshing(portal.id):
             pair = await self._vault.pair(portal.id)
-            rescued = self._unsaved.get(portal.id)
-            if rescued and rescued.spent == pair.refresh_token:
-                pair = await self._keep(portal, pair, rescued)
-            # Tokens that an admin has given since then have made a rescued pair worthless.
-            elif pair.access_token == refused or not self._lasts(pair):
-                given = _Unsaved(spent=pair.refresh_token, grant=await self._oauth.refresh(pair))
+            if pair.access_token == refused or not self._lasts(pair):
+                given = await self._rescued(portal, pair) or await self._ask(portal, pair)
                 pair = await self._keep(portal, pair, given)
         await self._put(portal.id, pair)
         return pair.access_token
 
-    async def _keep(self, portal: Portal, pair: TokenPair, given: _Unsaved) -> TokenPair:
-        # Remembered until it is stored: if the store is away for a moment, the next try stores it, and does not spend
-        # the old refresh token a second time.
+    async def _was_given_to_another(self, portal: Portal, before: TokenPair) -> bool:
+        for _ in range(_LOOKS):
+            pair = await self._vault.pair(portal.id)
+            if pair.refresh_token != before.refresh_token or await self._rescued(portal, pair):
+                return True
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return False
+
+    async def _rescued(self, portal: Portal, pair: TokenPair) -> _Unsaved | None:
+        """What was given for the refresh token of `pair` before, and is not in the vault."""
+        known = self._unsaved.get(portal.id), _decoded(await self._cache.unsaved(portal.id))
+        # Tokens that an admin or another process has stored since then have made it worthless.
+        return next((each for each in known if each and each.spent == pair.refresh_token), None)
+
+    async def _ask(self, portal: Portal, pair: TokenPair) -> _Unsaved:
+        given = _Unsaved(spent=pair.refresh_token, grant=await self._oauth.refresh(pair))
+        # Remembered until it is stored, here and where other processes look: if the vault is away or this process dies
+        # now, the next refresh stores it, and does not spend the old refresh token a second time.
         self._unsaved[portal.id] = given
+        if not await self._cache.keep_unsaved(portal.id, record := msgspec.json.encode(given)):
+            self._telling[portal.id] = asyncio.create_task(self._tell(portal.id, given, record))
+        return given
+
+    async def _tell(self, portal_id: PortalId, given: _Unsaved, record: bytes) -> None:
+        """Both the vault and the cache are away: as soon as one of them is back, the other processes have to know."""
+        while self._unsaved.get(portal_id) is given and not await self._cache.keep_unsaved(portal_id, record):
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _keep(self, portal: Portal, pair: TokenPair, given: _Unsaved) -> TokenPair:
         grant = given.grant
         await self._vault.save(
             portal.id,
@@ -104,7 +138,8 @@ class Tokens:
             refresh_token=grant.refresh_token,
             expires_at=grant.expires_at,
         )
-        del self._unsaved[portal.id]
+        self._unsaved.pop(portal.id, None)
+        await self._cache.drop_unsaved(portal.id)
         return msgspec.structs.replace(
             pair,
             access_token=grant.access_token,
@@ -119,3 +154,11 @@ class Tokens:
 
     def _lasts(self, pair: TokenPair) -> bool:
         return pair.expires_at - self._now() > _MARGIN
+
+
+def _decoded(record: bytes | None) -> _Unsaved | None:
+    """None for what another version of the gateway wrote."""
+    try:
+        return msgspec.json.decode(record, type=_Unsaved) if record else None
+    except msgspec.DecodeError:
+        return None

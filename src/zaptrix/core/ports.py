@@ -155,13 +155,22 @@ class TokenVault(Protocol):
 
 
 class TokenCache(Protocol):
-    """Access tokens at hand, for 50 minutes at most. Losing it costs a read."""
+    """Access tokens at hand, for 50 minutes at most. Losing one costs a read."""
 
     async def get(self, portal_id: PortalId) -> str | None: ...
 
     async def put(self, portal_id: PortalId, token: str, seconds: int) -> None: ...
 
     async def drop(self, portal_id: PortalId) -> None: ...
+
+    async def keep_unsaved(self, portal_id: PortalId, record: bytes) -> bool:
+        """A pair that was given and that the vault does not have yet, for whichever process refreshes next. False when
+        it is not kept."""
+        ...
+
+    async def unsaved(self, portal_id: PortalId) -> bytes | None: ...
+
+    async def drop_unsaved(self, portal_id: PortalId) -> None: ...
 
 
 class PortalFiles(Protocol):

@@ -19,6 +19,7 @@ from zaptrix.telemetry.metrics import CacheName
 
 SEEN_TTL_S = 600
 TOKEN_TTL_S_MAX = 3_000
+UNSAVED_TTL_S = 86_400
 # Reading and decrypting a token took an eighth of a worker's time, so for a moment it is remembered. One that another
 # process has replaced meanwhile is refused, and then looked up anew.
 TOKEN_NEAR_S = 30.0
@@ -293,17 +294,51 @@ class RedisTokenCache:
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
 
+    async def keep_unsaved(self, portal_id: PortalId, record: bytes) -> bool:
+        """Until PostgreSQL has it, for a day at most."""
+        try:
+            async with answering():
+                await self._redis.set(_unsaved_key(portal_id), self._encrypt(record).decode("ascii"), ex=UNSAVED_TTL_S)
+        except AWAY as exc:
+            _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
+            return False
+        return True
+
+    async def unsaved(self, portal_id: PortalId) -> bytes | None:
+        try:
+            async with answering():
+                kept = cast("str | None", await self._redis.get(_unsaved_key(portal_id)))
+        except AWAY as exc:
+            _log.warning("cache_not_read", exc, cache=CacheName.TOKEN.value)
+            return None
+        return self._opened(kept) if kept is not None else None
+
+    async def drop_unsaved(self, portal_id: PortalId) -> None:
+        try:
+            async with answering():
+                await self._redis.unlink(_unsaved_key(portal_id))
+        except AWAY as exc:
+            _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
+
     def _keep_near(self, portal_id: PortalId, token: str) -> None:
         if len(self._near) >= TOKENS_NEAR_MAX:
             self._near.clear()
         self._near[portal_id] = token, time.monotonic() + TOKEN_NEAR_S
 
     def _read(self, kept: str) -> str | None:
+        token = self._opened(kept)
+        return token.decode() if token is not None else None
+
+    def _opened(self, kept: str) -> bytes | None:
         try:
-            return self._decrypt(kept.encode("ascii")).decode()
+            return self._decrypt(kept.encode("ascii"))
         except (InvalidToken, ValueError):
             return None
 
 
 def _token_key(portal_id: PortalId) -> str:
     return f"zx:token:{portal_id}"
+
+
+def _unsaved_key(portal_id: PortalId) -> str:
+    return f"zx:token-unsaved:{portal_id}"
