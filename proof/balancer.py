@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 CHUNK_BYTES = 64 * 1024
+NOBODY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Balancer:
-    """Hands each connection to the next gateway that takes it; closes it when none does."""
+    """Hands each connection to the next gateway that takes it; answers 503 when none does."""
 
     def __init__(self, port: int, backends: Sequence[int]) -> None:
         self._port = port
@@ -38,6 +39,8 @@ class Balancer:
             backend = await self._connect()
             if backend is not None:
                 await _join((reader, writer), backend)
+            else:
+                await _refuse(reader, writer)
         except asyncio.CancelledError:
             pass  # cut
         finally:
@@ -65,6 +68,15 @@ async def _join(one: Ends, other: Ends) -> None:
             flow.cancel()
         await asyncio.gather(*flows, return_exceptions=True)
         other[1].transport.abort()
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Until they hang up: a connection that is closed on what nobody has read may take the answer with it."""
+    with suppress(OSError):
+        writer.write(NOBODY)
+        await writer.drain()
+        while await reader.read(CHUNK_BYTES):
+            pass
 
 
 async def _flow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -168,7 +168,7 @@ class BitrixEvents:
             self._ended(post, delivered=False)
         elif fault.kind == "double":
             answers = await asyncio.gather(*(self._delivered(post) for _ in range(fault.copies)))
-            self._ended(post, delivered=any(answers))
+            self._ended(post, delivered=any(answers), unclear=None in answers)
         else:
             post.held = True
             if fault.kind == "reorder":
@@ -184,9 +184,10 @@ class BitrixEvents:
     async def _send(self, post: EventPost) -> None:
         async with self._places:
             delivered = await self._delivered(post)
-        self._ended(post, delivered=delivered)
+        self._ended(post, delivered=bool(delivered), unclear=delivered is None)
 
-    async def _delivered(self, post: EventPost) -> bool:
+    async def _delivered(self, post: EventPost) -> bool | None:
+        """Whether the gateway took it; None when it did not answer."""
         self._posted(post)
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
@@ -203,16 +204,18 @@ class BitrixEvents:
             ) as response:
                 await response.read()
                 return 200 <= response.status < 300
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return False
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
 
     def _posted(self, post: EventPost) -> None:
         if post.note is not None and self._is_of_this_world(post):
             self._engine.record(EventPosted(post.note))
 
-    def _ended(self, post: EventPost, *, delivered: bool) -> None:
+    def _ended(self, post: EventPost, *, delivered: bool, unclear: bool = False) -> None:
         if post.note is not None and self._is_of_this_world(post):
-            self._engine.record(EventEnded(post.note, delivered))
+            self._engine.record(EventEnded(post.note, delivered, unclear))
 
     def _is_of_this_world(self, post: EventPost) -> bool:
         return self._engine.world.portals.get(post.portal.key) is post.portal

@@ -88,8 +88,11 @@ class EventPosted:
 
 @dataclass(slots=True, frozen=True)
 class EventEnded:
+    """`unclear`: nobody answered, so that the gateway may have it all the same."""
+
     note: Note
     delivered: bool
+    unclear: bool = False
 
 
 @dataclass(slots=True, frozen=True)

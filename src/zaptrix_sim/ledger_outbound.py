@@ -44,6 +44,7 @@ class Answer(Passage):
     settled: bool = False
     in_flight: int = 0
     lost: bool = False
+    unclear: bool = False  # one of its events was sent, and never answered
 
 
 @dataclass(slots=True)
@@ -140,6 +141,7 @@ class Outbound:
         if answer is not None:
             answer.in_flight -= 1
             answer.lost = answer.lost or not fact.delivered
+            answer.unclear = answer.unclear or fact.unclear
             if fact.delivered:
                 answer.acknowledged = answer.acknowledged or books.clock
 
@@ -291,7 +293,12 @@ class Outbound:
             self.latest_post[thread] = answer
 
     def _judge_late(self, answer: Answer, books: Books) -> None:
-        """Nobody was told of it, so it may come after what was written later; but not after another like it."""
+        """Nobody was told of it, so it may come after what was written later; but not after another like it.
+
+        One whose event was never answered may be either: told of in time, or late.
+        """
+        if answer.unclear:
+            return
         latest = self.latest_lost.get(answer.room, ("", 0))
         if answer.note < latest:
             books.violations.add("disordered", "a late answer stands after a later one", answer.note, latest)

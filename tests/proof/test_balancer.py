@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import aiohttp
 import pytest
 
 from proof.balancer import Balancer
@@ -71,9 +72,12 @@ async def test_a_gateway_that_is_away_is_passed_by(backend: Backend, balanced: S
     assert [await asked(port) for _ in range(3)] == [b"b", b"b", b"b"]
 
 
-async def test_a_connection_that_nobody_takes_is_closed(balanced: Start) -> None:
+async def test_a_request_that_nobody_takes_is_refused(balanced: Start) -> None:
+    """As by any balancer: who asked knows for sure that no gateway has it."""
     _, port = await balanced(free_port())
-    assert await asked(port) == b""
+    url, much = f"http://127.0.0.1:{port}/", b"x" * 200_000
+    async with aiohttp.ClientSession() as session, session.post(url, data=much) as answer:
+        assert answer.status == 503
 
 
 async def test_a_cut_ends_every_connection_and_takes_new_ones(backend: Backend, balanced: Start) -> None:

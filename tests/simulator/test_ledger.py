@@ -132,6 +132,16 @@ CLEAN: dict[str, Sequence[Fact]] = {
         *put("b", OTHER_ROOM),
         *put("a", ROOM),
     ],
+    "an answer that was taken by a gateway that died before it said so, and one that was told to nobody": [
+        *inbound("x"),
+        *wrote(1, "um", delivered=False),
+        OperatorWrote(("p1", 2), ROOM, "Bia", "dois"),
+        EventDue(("p1", 2)),
+        EventPosted(("p1", 2)),
+        EventEnded(("p1", 2), delivered=False, unclear=True),
+        *reached("dois"),
+        *reached("um"),
+    ],
     "an answer whose event was lost and that arrived all the same": [
         *inbound("a"),
         *wrote(1, "um", delivered=False),
