@@ -6,7 +6,7 @@ SHELL := bash
 
 PYTHON ?= python3
 # Tests run in this many processes, each with its own PostgreSQL and Redis.
-JOBS ?= 2
+JOBS ?= 3
 DATA_DIR ?= var
 # Of the benchmarks: parts with commas (empty: all), how often each is played, further options (by default: in turns with
 # the yardstick, which wants node 20 and npm and is left out without them).
