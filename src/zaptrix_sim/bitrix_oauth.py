@@ -3,6 +3,7 @@
 https://apidocs.bitrix24.com/settings/oauth/index.html
 """
 
+import time
 from typing import Any, Final
 
 from aiohttp import web
@@ -95,6 +96,7 @@ class OAuth:
             return _error("invalid_grant", 400)
         self._retire(token, portal)
         self.new_pair(portal)
+        self._engine.refreshed_at = time.monotonic()
         return Answer(self._pair(portal))
 
     def _retire(self, used: Token, portal: Portal) -> None:

@@ -1,5 +1,6 @@
 """What every part of the simulator is handed: the world, the knobs, the faults, the time, the ledger."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ class Engine:
     stream: Stream = field(default_factory=Stream)
     url: str = ""
     files_underway: int = 0
+    refreshed_at: float = -math.inf  # monotonic: when a portal's tokens were last given anew
 
     @contextmanager
     def transfer(self) -> Iterator[None]:

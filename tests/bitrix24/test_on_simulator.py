@@ -178,6 +178,23 @@ async def test_a_notice_is_for_operators_only_and_proven_by_its_words(simulator_
         assert not [asked for asked in stage.door.asked if b"MESSAGEADD" in asked.body]
 
 
+async def test_a_notice_is_not_proven_by_an_earlier_one_of_the_same_words(simulator_url: str) -> None:
+    async with a_stage(simulator_url) as stage:
+        opener = stage.a_parcel()
+        chat_id = accepted((await stage.platform.send((opener,)))[0]).bitrix_chat_id
+        notice = Notice("window_closed", {"code": "131047"})
+        first, second = (
+            msgspec.structs.replace(
+                in_chat(stage.a_parcel(content=notice, conversation=opener.conversation), chat_id), twins=twins
+            )
+            for twins in range(2)
+        )
+        accepted((await stage.platform.send((first,)))[0])
+        assert await stage.platform.prove(second) == Absent()
+        accepted((await stage.platform.send((second,)))[0])
+        assert accepted(await stage.platform.prove(second)).bitrix_chat_id == chat_id
+
+
 async def test_the_gateway_makes_a_contact_once_for_both_forms_of_a_number(simulator_url: str) -> None:
     async with a_stage(simulator_url, crm_mode=CrmMode.GATEWAY) as stage:
         parcels = [stage.a_parcel(customer=a_customer()) for _ in range(3)]

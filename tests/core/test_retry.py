@@ -42,10 +42,21 @@ TAKEN = Accepted(whatsapp_id="wamid.A")
 
 
 def a_case(
-    *, attempts: int = 0, age: timedelta = timedelta(minutes=1), jitter: float = 0.0, reuploaded: bool = False
+    *,
+    attempts: int = 0,
+    unclear: int = 0,
+    age: timedelta = timedelta(minutes=1),
+    jitter: float = 0.0,
+    reuploaded: bool = False,
 ) -> Case:
     return Case(
-        attempts=attempts, created_at=NOW - age, now=NOW, jitter=jitter, patience=PATIENCE, reuploaded=reuploaded
+        attempts=attempts,
+        unclear=unclear,
+        created_at=NOW - age,
+        now=NOW,
+        jitter=jitter,
+        patience=PATIENCE,
+        reuploaded=reuploaded,
     )
 
 
@@ -75,10 +86,11 @@ DAY_OLD = timedelta(hours=24, seconds=1)
         (Unavailable("503"), a_case(attempts=3, age=DAY_OLD), Retry(after(8.0), "503")),
         (Unavailable("503"), a_case(attempts=4, age=timedelta(hours=24)), Retry(after(16.0), "503")),
         (Unavailable("503", "down"), a_case(attempts=4, age=DAY_OLD), Bury("503", "down", "unavailable")),
-        # No clear answer: the proof first. The fifth one is not sent again.
+        # No clear answer: the proof first. The fifth one is not sent again; a clear no before it does not count.
         (Unclear("timeout", "read"), a_case(), Verify(after(60.0), "timeout", "read")),
-        (Unclear("timeout"), a_case(attempts=3), Verify(after(60.0), "timeout")),
-        (Unclear("timeout", "read"), a_case(attempts=4), Bury("timeout", "read", "unclear")),
+        (Unclear("timeout"), a_case(attempts=3, unclear=3), Verify(after(60.0), "timeout")),
+        (Unclear("timeout"), a_case(attempts=40, unclear=3), Verify(after(60.0), "timeout")),
+        (Unclear("timeout", "read"), a_case(attempts=4, unclear=4), Bury("timeout", "read", "unclear")),
         # It will never be taken.
         (Refused("131047", "24 h", notice="window_closed"), a_case(), Bury("131047", "24 h", "window_closed")),
         (Refused("100", "no"), a_case(attempts=3), Bury("100", "no", "refused")),

@@ -14,7 +14,7 @@ from tests.store.ledger import Ledger, ids, inbound, outbound, to_bitrix24, to_w
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
-from zaptrix.core.message import Direction
+from zaptrix.core.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.store import claims, glances
 from zaptrix.store.claims import ClaimedRow, Way
@@ -94,6 +94,39 @@ async def test_a_claim_carries_all_that_a_platform_needs(ledger: Ledger) -> None
     assert parcel.content == new.content
     assert parcel.conversation == talk
     assert (parcel.bitrix_chat_id, parcel.bitrix_message_id, parcel.whatsapp_id) == (5, 77, None)
+
+
+async def test_a_claim_counts_those_attempts_that_had_no_clear_answer(ledger: Ledger) -> None:
+    """After an outage's clear refusals the first call without an answer is not the fifth."""
+    portal = await ledger.portal()
+    channel = await ledger.channel(portal)
+    (message_id,) = await ledger.outbound(await ledger.talk(channel))
+    ended = [(1, "retry", "503"), (2, "verify", "timeout"), (2, "snooze", "not_found"), (3, "retry", "503"),
+             (4, "verify", "timeout"), (4, "verify", "http_502"), (4, "snooze", "not_found")]  # fmt: skip
+    for number, verdict, code in ended:
+        told = "INSERT INTO attempt (message_id, number, verdict, code, detail) VALUES ($1, $2, $3, $4, '')"
+        await ledger.run(told, message_id, number, verdict, code)
+    for attempts, unclear in ((4, 2), (1, 1), (0, 0)):  # a revived message begins anew
+        await ledger.run("UPDATE message SET attempts = $1, state = 'pending' WHERE id = $2", attempts, message_id)
+        (row,) = await ledger.claim(to_whatsapp(channel))
+        assert row.parcel(channel, portal).unclear == unclear
+
+
+async def test_a_notice_whose_proof_is_looked_for_knows_of_others_of_its_words(ledger: Ledger) -> None:
+    portal = await ledger.portal()
+    channel = await ledger.channel(portal)
+    talk, way = await ledger.talk(channel, chat_id=5), to_bitrix24(portal.id)
+    codes = ["131047", "131047", "131026", "131047"]
+    for code in codes:
+        notice = Notice("window_closed", {"code": code})
+        await ledger.write(inbound(talk, origin=Origin.GATEWAY, content=notice, whatsapp_id=None))
+    for code, earlier in zip(codes, [0, 1, 0, 2], strict=True):
+        (row,) = await ledger.claim(way)
+        await ledger.end(row, "verifying", due_at=soon(-1))
+        (row,) = await prove(ledger, way)
+        parcel = row.parcel(channel, portal)
+        assert (parcel.content, parcel.twins) == (Notice("window_closed", {"code": code}), earlier)
+        await ledger.end(row, "sent")
 
 
 async def test_the_circle_misses_nobody_wherever_it_begins(ledger: Ledger) -> None:

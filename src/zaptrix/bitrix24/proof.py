@@ -52,10 +52,11 @@ class Proofs:
         history = await self._history(parcel, CHAT_ID=chat_id)
         wanted = _bare(notice_line(parcel, notice))
         earliest = parcel.created_at - _CLOCKS_APART
-        for message in history.messages:
-            # The portal may set the app's name above the line.
-            if wanted in _bare(message.text) and (message.written_at is None or message.written_at >= earliest):
-                return Accepted(bitrix_chat_id=chat_id, bitrix_session_id=history.session_id)
+        # The portal may set the app's name above the line.
+        lines = [message for message in history.messages if wanted in _bare(message.text)]
+        young = [line for line in lines if line.written_at is None or line.written_at >= earliest]
+        if len(young) > parcel.twins:
+            return Accepted(bitrix_chat_id=chat_id, bitrix_session_id=history.session_id)
         return Absent()
 
     async def _histories(self, parcel: Parcel) -> AsyncIterator[wire.History]:

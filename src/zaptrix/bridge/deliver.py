@@ -112,6 +112,7 @@ class Delivery:
     def _case(self, parcel: Parcel) -> Case:
         return Case(
             attempts=parcel.attempts,
+            unclear=parcel.unclear,
             created_at=parcel.created_at,
             now=self.now(),
             jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing

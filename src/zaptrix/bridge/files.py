@@ -135,6 +135,7 @@ class Files:
             error = _END[error.code]
         case = Case(
             attempts=wanted.attempts,
+            unclear=wanted.attempts,  # a file that is fetched twice is no double
             created_at=wanted.created_at,
             now=self._now(),
             jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing

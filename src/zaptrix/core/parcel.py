@@ -19,6 +19,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     message_id: MessageId
     attempt_id: AttemptId
     attempts: int  # finished attempts so far
+    unclear: int = 0  # those of them whose call had no clear answer, and which were not found afterwards
     content: Content
     origin: Origin
     conversation: Conversation
@@ -29,5 +30,6 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     whatsapp_id: str | None = None  # wamid: inbound from the start, outbound once sent
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
+    twins: int = 0  # notices of the same words that went before it, when its proof is looked for
     parts: tuple[str, ...] = ()  # wamids of all that came of the operator's message, when it is about to be confirmed
     attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent

@@ -85,6 +85,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """The message that an outcome is judged for."""
 
     attempts: int  # finished before this one
+    unclear: int  # those of them that had no clear answer
     created_at: datetime
     now: datetime
     jitter: float  # in [0, 1), drawn by the caller, so that runners do not retry in step
@@ -153,7 +154,8 @@ def _unavailable(error: Unavailable, case: Case) -> Verdict:
 
 
 def _unclear(error: Unclear, case: Case) -> Verdict:
-    if case.attempts + 1 >= limits.ATTEMPTS_MAX:
+    # Each of them may have arrived after all. What failed clearly before did not, and says nothing of this one.
+    if case.unclear + 1 >= limits.ATTEMPTS_MAX:
         return Bury(error.code, error.detail, "unclear")
     return Verify(_later(case, case.patience.verify_wait_s), error.code, error.detail)
 

@@ -17,8 +17,12 @@ from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
 
-_PARCEL = f"""m.id, m.attempt_id, m.attempts, m.content, m.origin, m.request_id, m.created_at, m.whatsapp_id,
-m.bitrix_chat_id, m.bitrix_message_id, m.confirm_attempts, {COLUMNS}"""
+# An attempt without a clear answer ends in a search, and a search that found nothing in the next attempt. A revived
+# message begins anew.
+_UNCLEAR = """CASE WHEN m.attempts = 0 THEN 0 ELSE least(m.attempts, (
+    SELECT count(*)::int FROM attempt WHERE message_id = m.id AND code = 'not_found' AND verdict = 'snooze')) END"""
+_PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
+m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.confirm_attempts, {COLUMNS}"""
 
 # What is held on the way to one side.
 _HELD = {
@@ -86,9 +90,13 @@ WITH free AS MATERIALIZED (
     UPDATE message SET attempt_id = $2, due_at = now() + make_interval(secs => $4) FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+SELECT {parcel}, {twins} AS twins FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
-_TO_PROVE = {direction: _PROVE.format(held=held, parcel=_PARCEL) for direction, held in _HELD.items()}
+# A notice is known by its words alone: those of another one that was told just before are not its proof.
+_TWINS = """(SELECT count(*)::int FROM message t WHERE m.kind = 'notice' AND t.conversation_id = m.conversation_id
+    AND t.kind = 'notice' AND t.id < m.id AND t.sent_at > m.created_at - interval '1 minute'
+    AND t.content = m.content)"""
+_TO_PROVE = {direction: _PROVE.format(held=held, parcel=_PARCEL, twins=_TWINS) for direction, held in _HELD.items()}
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -120,6 +128,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
             message_id=MessageId(row["id"]),
             attempt_id=AttemptId(row["attempt_id"]),
             attempts=row["attempts"],
+            unclear=row["unclear"],
             content=_content.decode(row["content"]),
             origin=Origin(row["origin"]),
             conversation=conversation_of(row),
@@ -130,6 +139,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
             whatsapp_id=row["whatsapp_id"],
             bitrix_chat_id=row["bitrix_chat_id"],
             bitrix_message_id=row["bitrix_message_id"],
+            twins=row.get("twins") or 0,
             parts=tuple(row.get("parts") or ()),
         )
 
