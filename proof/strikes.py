@@ -13,7 +13,6 @@ from proof.arena import Arena
 from proof.plan import STRIKES, STRIKES_AT_FILES, Strike
 from proof.world import START_S_MAX, eventually
 
-
 REFRESHED_S_MAX = 5.0
 REFRESHES_BEGIN_S = 0.5
 

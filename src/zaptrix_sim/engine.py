@@ -12,6 +12,8 @@ from zaptrix_sim.settings import Options, Settings
 from zaptrix_sim.stream import Stream
 from zaptrix_sim.world import Chat, Phone, World
 
+REFRESH_S = 0.3  # so long a pair of tokens may be on its way to where it is kept
+
 
 @dataclass(kw_only=True)
 class Engine:
@@ -32,6 +34,11 @@ class Engine:
             yield
         finally:
             self.files_underway -= 1
+
+    def underway(self) -> dict[str, object]:
+        """What somebody who strikes may want to hit, or to miss."""
+        refreshing = time.monotonic() - self.refreshed_at < REFRESH_S
+        return {"files_underway": self.files_underway, "refreshing": refreshing}
 
     def now(self) -> float:
         return time.time() + self.options.clock_skew_s
