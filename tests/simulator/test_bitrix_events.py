@@ -75,9 +75,9 @@ async def test_a_failed_event_is_never_sent_again_and_its_text_is_owed(stage: St
 
 
 async def test_a_handler_that_does_not_answer_in_time_has_lost_the_event(stage: Stage) -> None:
-    await stage.control("PUT", "options", {"event_timeout_s": 0.05})
     await a_chat(stage)
     await stage.until(lambda: stage.listener.events("ONIMCONNECTORDIALOGSTART"))
+    await stage.control("PUT", "options", {"event_timeout_s": 0.05})
     done = asyncio.Event()
     stage.listener.before_answer = done.wait
     await stage.operator_writes()
