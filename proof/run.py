@@ -147,6 +147,7 @@ class Fire:
             "not_drained": "" if ledger["drained"] else "every message",
             "file_lost": f"{files} files" if files else "",
             "untold": f"a notice of a refusal, of {ledger['untold']}" if ledger["untold"] else "",
+            "buried": await self._open_refusals(ledger["refused"]) if ledger["drained"] else "",
         }
         return {kind: detail for kind, detail in waits.items() if detail}
 
@@ -168,9 +169,18 @@ class Fire:
         reasons += [one[f"{side}_paused_reason"] for one in channels for side in ("whatsapp", "line")]
         return [{"kind": "held", "detail": reason} for reason in reasons if reason]
 
+    async def _open_refusals(self, refused: dict[str, int]) -> str:
+        """Codes of messages that were refused and are not dead yet: whoever sent one died, and it is looked for."""
+        told = Counter(one["error_code"] for one in await self._dead_letters())
+        return ", ".join(code for code, times in refused.items() if told[code] < times)
+
+    async def _dead_letters(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await self._arena.api("GET", "/api/dead-letters?limit=200"))["items"]
+        return found
+
     async def _buried(self, refused: dict[str, int]) -> list[dict[str, Any]]:
         """Dead are those messages that the platform has refused for good by its own rules, and no others."""
-        letters = (await self._arena.api("GET", "/api/dead-letters?limit=200"))["items"]
+        letters = await self._dead_letters()
         told = Counter(one["error_code"] for one in letters)
         buried = [
             {"kind": "buried", "detail": f"{one['error_code']}: message {one['id']}"}
