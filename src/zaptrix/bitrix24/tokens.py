@@ -42,7 +42,7 @@ class Tokens:
         self._oauth = oauth
         self._now = now
         self._unsaved: dict[PortalId, _Unsaved] = {}
-        self._telling: dict[PortalId, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._refreshing: dict[PortalId, asyncio.Task[str]] = {}
         self._room = asyncio.Semaphore(_REFRESHES_AT_ONCE)
 
@@ -122,7 +122,9 @@ class Tokens:
         # now, the next refresh stores it, and does not spend the old refresh token a second time.
         self._unsaved[portal.id] = given
         if not await self._cache.keep_unsaved(portal.id, record := msgspec.json.encode(given)):
-            self._telling[portal.id] = asyncio.create_task(self._tell(portal.id, given, record))
+            task = asyncio.create_task(self._tell(portal.id, given, record), name=f"tell {portal.id}")
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
         return given
 
     async def _tell(self, portal_id: PortalId, given: _Unsaved, record: bytes) -> None:

@@ -280,29 +280,15 @@ class RedisTokenCache:
         seconds = min(seconds, self._ttl_s)
         if seconds <= 0:
             return
-        try:
-            async with answering():
-                await self._redis.set(_token_key(portal_id), self._encrypt(token.encode()).decode("ascii"), ex=seconds)
-        except AWAY as exc:
-            _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
+        await self._set(_token_key(portal_id), token.encode(), seconds)
 
     async def drop(self, portal_id: PortalId) -> None:
         self._near.pop(portal_id, None)
-        try:
-            async with answering():
-                await self._redis.unlink(_token_key(portal_id))
-        except AWAY as exc:
-            _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
+        await self._unlink(_token_key(portal_id))
 
     async def keep_unsaved(self, portal_id: PortalId, record: bytes) -> bool:
         """Until PostgreSQL has it, for a day at most."""
-        try:
-            async with answering():
-                await self._redis.set(_unsaved_key(portal_id), self._encrypt(record).decode("ascii"), ex=UNSAVED_TTL_S)
-        except AWAY as exc:
-            _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
-            return False
-        return True
+        return await self._set(_unsaved_key(portal_id), record, UNSAVED_TTL_S)
 
     async def unsaved(self, portal_id: PortalId) -> bytes | None:
         try:
@@ -314,9 +300,21 @@ class RedisTokenCache:
         return self._opened(kept) if kept is not None else None
 
     async def drop_unsaved(self, portal_id: PortalId) -> None:
+        await self._unlink(_unsaved_key(portal_id))
+
+    async def _set(self, key: str, secret: bytes, seconds: int) -> bool:
         try:
             async with answering():
-                await self._redis.unlink(_unsaved_key(portal_id))
+                await self._redis.set(key, self._encrypt(secret).decode("ascii"), ex=seconds)
+        except AWAY as exc:
+            _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
+            return False
+        return True
+
+    async def _unlink(self, key: str) -> None:
+        try:
+            async with answering():
+                await self._redis.unlink(key)
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
 
