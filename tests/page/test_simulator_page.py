@@ -1,5 +1,6 @@
 """The simulator's page in a real browser, with the simulator alone: what is done to it is done as a gateway would."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.page.looking import last_tick, on_line, on_phone
+from tests.page.looking import is_live, is_ready, last_tick, on_line, on_phone
 from tests.page.running_simulator import Simulator
 
 # One browser serves the whole file, so its tests share the event loop that it lives on; each has its own simulator.
@@ -39,6 +40,27 @@ async def test_quick_messages_leave_in_the_order_they_were_typed(page: Page, sim
         await page.get_by_test_id("phone-input").fill(text)
         await page.get_by_test_id("phone-send").click()
     await expect(on_phone(page)).to_have_text(texts)
+
+
+async def test_nobody_writes_before_the_page_knows_whose_phone_it_is(page: Page, simulator: Simulator) -> None:
+    known = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await known.wait()
+        await route.continue_()
+
+    await page.route("**/control/state", hold)
+    await page.reload()
+    await is_live(page)
+    await page.get_by_test_id("phone-input").focus()
+    await page.keyboard.type("cedo demais")
+    await page.keyboard.press("Enter")
+
+    known.set()
+    await is_ready(page)
+    await page.get_by_test_id("phone-input").fill("Oi")
+    await page.get_by_test_id("phone-input").press("Enter")
+    await expect(on_phone(page)).to_have_text(["Oi"])
 
 
 async def test_shift_enter_breaks_the_line_and_enter_sends(page: Page) -> None:

@@ -67,6 +67,7 @@ export class Phone {
     this.#showPickers();
     this.#showMessages();
     this.#read();
+    $("phone-side").inert = false; // Until it is known whose phone this is, nobody can write on it.
   }
 
   select(phone) {
