@@ -21,30 +21,12 @@ from zaptrix_sim.facts import (
     Room,
     Thread,
 )
-from zaptrix_sim.ledger_parts import Books, Passage, undressed, words
+from zaptrix_sim.ledger_answers import Answer, Line, Moment, complaint_of
+from zaptrix_sim.ledger_parts import Books, undressed, words
 
 SEARCHED_MAX: Final = 50
 # A shorter text fits into one message of either platform, so nobody cuts it.
 CUT_FROM: Final = 1000
-
-
-@dataclass(slots=True)
-class Answer(Passage):
-    """An operator's text on its way to a phone. `left` is what of it has not arrived yet."""
-
-    note: Note = ("", 0)
-    room: Room = ("", 0)
-    text: str = ""
-    name: str = ""
-    left: str = ""
-    whole: set[str] = field(default_factory=set)  # each of them is all of it
-    files: tuple[str, ...] = ()
-    taken: set[int] = field(default_factory=set)  # the places of files that hold one, or a line instead
-    begun: bool = False
-    settled: bool = False
-    in_flight: int = 0
-    lost: bool = False
-    unclear: bool = False  # one of its events was sent, and never answered
 
 
 @dataclass(slots=True)
@@ -56,6 +38,7 @@ class Outbound:
     landed: set[tuple[Thread, str]] = field(default_factory=set)
     refused: set[tuple[Thread, str]] = field(default_factory=set)
     foreign: set[tuple[Thread, str, str]] = field(default_factory=set)
+    lines: dict[Thread, list[Line]] = field(default_factory=dict)
     latest_post: dict[Thread, Answer] = field(default_factory=dict)
     latest_lost: dict[Room, Note] = field(default_factory=dict)
 
@@ -89,11 +72,7 @@ class Outbound:
 
     def owed(self) -> list[Note]:
         """Whose events reached nobody: they stand in the portal's history, and the phone still has to get them."""
-        return [
-            note
-            for note, answer in self.open.items()
-            if answer.lost and answer.acknowledged is None and not answer.in_flight
-        ]
+        return [note for note, answer in self.open.items() if answer.is_late and not answer.in_flight]
 
     # --- an operator writes --------------------------------------------------------------------------------------
 
@@ -156,12 +135,11 @@ class Outbound:
             return
         if books.owner(answer.room, fact.thread) != fact.thread:
             books.violations.add("strange_conversation", "an answer is on another phone", answer.note, fact.wamid)
-        first = not answer.begun
-        self._take(answer, 0)
+        if not answer.begun:
+            self._judge_order(answer, 0, fact, books)
+        self._take(answer, 0, books)
         self._shorten(answer, key)
         self.landed.add((fact.thread, key))
-        if first:
-            self._judge_order(answer, fact.thread, books)
         if answer.settled:
             self._settle(answer)
             books.counts["on_phones"] += 1
@@ -169,24 +147,24 @@ class Outbound:
     # --- its files -----------------------------------------------------------------------------------------------
 
     def _takes_place(self, fact: ReachedPhone, key: str, books: Books) -> bool:
-        """Whether this is a further file of a message, or a line in the place of one that is late.
-
-        A late file itself takes no place: its line has. Whether it is here twice is not judged here.
-        """
+        """Whether this is a further file of a message, or a line in the place of one that is late."""
         mark = (fact.thread, fact.mark, key)
         if (fact.thread, key) in self.landed or mark in self.foreign:
             return False
-        found = self._by_bytes(fact, books) if fact.sha256 else self._awaited(fact.thread, books)
+        moment = self._now(fact.thread, books)
+        found = self._by_bytes(fact, books) if fact.sha256 else self._awaited(fact.thread, moment, books)
         if found is None:
             return False
         answer, place = found
-        if any(other > place for other in answer.taken):
-            said = "the files of one message have changed places"
-            books.violations.add("disordered", said, answer.note, fact.wamid)
-        self._take(answer, place)
-        answer.begun = True
         self.foreign.add(mark)
-        self._judge_order(answer, fact.thread, books)
+        if own := answer.lines.pop(place, None):
+            own.owner = None  # That it was this one's is seen when this one could not stand here without it.
+        in_order = self._judge_order(answer, place, fact, books)
+        if fact.sha256 or not in_order:
+            self._take(answer, place, books)
+        else:
+            self._hold(answer, Line(moment, answer, place, settles=not answer.settled), fact.thread)
+        answer.begun = True
         if not answer.settled:
             self._settle(answer)
             books.counts["on_phones"] += 1
@@ -199,25 +177,49 @@ class Outbound:
                     return answer, place
         return None
 
-    def _awaited(self, thread: Thread, books: Books) -> tuple[Answer, int] | None:
+    def _awaited(self, thread: Thread, moment: Moment, books: Books) -> tuple[Answer, int] | None:
         """Whose line a text is that nobody wrote: the oldest one's that may stand here, or else the oldest one's."""
         awaiting = [
             (answer, min(free))
             for answer in self._answers_with_files(thread, books)
-            if (free := set(range(len(answer.files))) - answer.taken) and answer.posted is not None
+            if (free := set(range(len(answer.files))) - set(answer.held)) and (answer.lost or answer.posted is not None)
         ]
-        latest = self.latest_post.get(thread)
-        fitting = [one for one in awaiting if latest is None or not one[0].must_precede(latest)]
+        fitting = [one for one in awaiting if complaint_of(*one, moment) is None]
         return next(iter(fitting or awaiting), None)
 
     def _answers_with_files(self, thread: Thread, books: Books) -> Iterator[Answer]:
         for room in books.rooms_of_thread.get(thread, ()):
             yield from list(self.with_files.get(room, {}).values())
 
-    def _take(self, answer: Answer, place: int) -> None:
-        answer.taken.add(place)
+    def _take(self, answer: Answer, place: int, books: Books) -> None:
+        answer.taken[place] = books.clock
         if len(answer.taken) >= len(answer.files):
             self.with_files.get(answer.room, {}).pop(answer.note, None)
+
+    def _hold(self, answer: Answer, line: Line, thread: Thread) -> None:
+        answer.lines[line.place] = line
+        self.lines.setdefault(thread, []).append(line)
+
+    def _had_a_line(self, answer: Answer, place: int, thread: Thread, books: Books) -> bool:
+        """Whether a line that is here already may be this late file's; then it is, and no other's."""
+        lines = self.lines.get(thread, [])
+        for line in lines:
+            if complaint_of(answer, place, line.moment) is None:
+                lines.remove(line)
+                self._disown(line, books)
+                return True
+        return False
+
+    def _disown(self, line: Line, books: Books) -> None:
+        """Its owner is waited for again."""
+        owner, line.owner = line.owner, None
+        if owner is None:
+            return
+        del owner.lines[line.place]
+        if line.settles and not owner.held:
+            owner.begun = owner.settled = False
+            books.counts["on_phones"] -= 1
+            self.open[owner.note] = self.waiting_in.setdefault(owner.room, {})[owner.note] = owner
 
     # --- what is told of no message ------------------------------------------------------------------------------
 
@@ -281,28 +283,27 @@ class Outbound:
         self.open.pop(answer.note, None)
         self.waiting_in.get(answer.room, {}).pop(answer.note, None)
 
-    def _judge_order(self, answer: Answer, thread: Thread, books: Books) -> None:
-        if answer.lost and answer.acknowledged is None:
-            self._judge_late(answer, books)
+    def _judge_order(self, answer: Answer, place: int, fact: ReachedPhone, books: Books) -> bool:
+        complaint = complaint_of(answer, place, self._now(fact.thread, books))
+        if complaint and fact.sha256 and self._had_a_line(answer, place, fact.thread, books):
+            complaint = None
+        if complaint:
+            said, latest = complaint
+            books.violations.add("disordered", said, answer.note, latest or fact.wamid)
+        self._stands(answer, fact.thread)
+        return complaint is None
+
+    def _stands(self, answer: Answer, thread: Thread) -> None:
+        if answer.is_late:
+            if not answer.unclear:
+                self.latest_lost[answer.room] = max(answer.note, self.latest_lost.get(answer.room, ("", 0)))
             return
         latest = self.latest_post.get(thread)
-        if latest is not None and answer.must_precede(latest):
-            said = "an answer stands after one that was written later"
-            books.violations.add("disordered", said, answer.note, latest.note)
         if answer.posted is not None and (latest is None or answer.posted > (latest.posted or 0)):
             self.latest_post[thread] = answer
 
-    def _judge_late(self, answer: Answer, books: Books) -> None:
-        """Nobody was told of it, so it may come after what was written later; but not after another like it.
-
-        One whose event was never answered may be either: told of in time, or late.
-        """
-        if answer.unclear:
-            return
-        latest = self.latest_lost.get(answer.room, ("", 0))
-        if answer.note < latest:
-            books.violations.add("disordered", "a late answer stands after a later one", answer.note, latest)
-        self.latest_lost[answer.room] = max(answer.note, latest)
+    def _now(self, thread: Thread, books: Books) -> Moment:
+        return Moment(books.clock, self.latest_post.get(thread), dict(self.latest_lost))
 
     def _refused(self, fact: Refused, books: Books) -> None:
         books.counts["refused"] += 1

@@ -43,6 +43,12 @@ def attached(note: int, text: str, *hashes: str, room: tuple[str, int] = ROOM) -
     return [OperatorWrote(name, room, "Bia", text, files=hashes), *sent, *told]
 
 
+def unheard(history: list[Fact], *, posted: bool = False) -> list[Fact]:
+    """The same, and no gateway had the event."""
+    told = [fact for fact in history if posted or not isinstance(fact, EventPosted)]
+    return [EventEnded(fact.note, delivered=False) if isinstance(fact, EventEnded) else fact for fact in told]
+
+
 def on_phone(text: str, sha256: str, thread: tuple[str, str] = ANA, mark: str = "") -> list[Fact]:
     return [
         ReachedPhone("out", thread, text, mark, sha256),
@@ -112,6 +118,34 @@ CLEAN: dict[str, Sequence[Fact]] = {
         *on_phone("f3", "cc"),
         *reached("dois"),
         *on_phone("f1", "bb"),
+    ],
+    "the line of a file whose event reached nobody": [
+        *inbound("x"),
+        *unheard(attached(1, "segue tudo", "aa", "bb")),
+        *unheard(wrote(2, "dois")),
+        *on_phone("segue tudo", "aa"),
+        *reached(LINE, mark="m1"),
+        *reached("dois"),
+        *on_phone("f2", "bb"),
+    ],
+    "the line of the younger of two messages": [
+        *inbound("x"),
+        *unheard(attached(1, "f1", "aa"), posted=True),
+        *attached(2, "f2", "bb", "cc"),
+        *reached(LINE, mark="m1"),
+        *on_phone("f3", "cc"),
+        *on_phone("f2", "bb"),
+        *on_phone("f1", "aa"),
+    ],
+    "a line that its supposed owner did without": [
+        *inbound("x"),
+        *attached(1, "f1", "aa"),
+        *unheard(attached(2, "f2", "bb")),
+        *unheard(wrote(3, "tres")),
+        *reached(LINE, mark="m1"),
+        *on_phone("f1", "aa"),
+        *reached("tres"),
+        *on_phone("f2", "bb"),
     ],
     "a template and a text of a caller's": [*asked("k1"), *shown("k1"), *asked("k2"), *reached("k2")],
     "a caller who asks until she is answered": [
@@ -183,6 +217,19 @@ BROKEN: dict[str, tuple[str, Sequence[Fact]]] = {
             *on_phone("segue", "aa"),
             *reached("dois"),
             *on_phone("f1", "bb"),
+        ],
+    ),
+    "one line for two late files": (
+        "disordered",
+        [
+            *inbound("x"),
+            *attached(1, "f1", "aa"),
+            *attached(2, "f2", "bb"),
+            *wrote(3, "tres"),
+            *reached(LINE, mark="m1"),
+            *reached("tres"),
+            *on_phone("f2", "bb"),
+            *on_phone("f1", "aa"),
         ],
     ),
     "a line on the phone twice": (
