@@ -9,10 +9,12 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Unclear
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import Origin, State
+from zaptrix.core.message import Direction, Origin, State
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import Result
 
 
 def a_receipt(message_id: int | None, status: State, **changes: Any) -> Receipt:
@@ -24,6 +26,10 @@ def a_receipt(message_id: int | None, status: State, **changes: Any) -> Receipt:
         "at": now().replace(microsecond=0),
     }
     return Receipt(**fields | changes)
+
+
+def processed(result: Result) -> float:
+    return float(metrics.MESSAGES_PROCESSED.labels(Direction.OUTBOUND, result)._value.get())
 
 
 async def tell(house: House, channel: Channel, *receipts: Receipt) -> None:
@@ -52,6 +58,7 @@ async def test_a_receipt_proves_the_send_while_its_runner_still_waits(
 ) -> None:
     """Meta's statuses overtake Meta's own answer: the runner then writes nothing, and nothing is sent twice."""
     first, second = await house.ledger.outbound(talk, 2)
+    carried = processed(Result.SUCCESS)
     asked, told = asyncio.Event(), asyncio.Event()
 
     async def slowly(parcel: Parcel) -> Outcome:
@@ -73,6 +80,7 @@ async def test_a_receipt_proves_the_send_while_its_runner_still_waits(
     assert house.whatsapp.took[talk.id] == [first, second]
     row = await house.ledger.row(first)
     assert (row["state"], row["attempts"], row["whatsapp_id"]) == ("delivered", 0, f"wamid.{first}")
+    assert processed(Result.SUCCESS) == carried + 2  # whoever said so first, and once
     await house.drain(lane_to_bitrix24(portal))
     assert house.bitrix24.confirmed == [first, second]
 

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import time
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -14,11 +15,12 @@ from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
 from zaptrix.core.pace import Bucket
-from zaptrix.queues.connection import connect
+from zaptrix.queues.connection import AWAY, connect
 from zaptrix.queues.pace import (
     LATE_S_MAX,
     LOCAL_BUCKETS_MAX,
     US,
+    Answer,
     Buckets,
     LocalBuckets,
     RedisPace,
@@ -69,6 +71,14 @@ async def test_four_workers_use_all_of_a_bucket_and_never_more(redis: Redis, buc
     assert len(grants) >= 0.98 * (bucket.burst + bucket.rate_per_s * seconds)
 
 
+async def patiently(pace: Buckets, bucket: Bucket, now_us: int) -> Answer:
+    """On a crowded machine Redis may be later than the half second after which it counts as away."""
+    for _ in range(20):
+        with suppress(*AWAY):
+            return await pace.ask((bucket,), now_us)
+    pytest.fail("Redis never answered")
+
+
 @given(
     rate_per_s=st.sampled_from([1 / 6, 2, 5, 20, 80, 333, 1_000]),
     burst=st.integers(1, 60),
@@ -86,7 +96,7 @@ def test_no_pattern_of_calls_overfills_a_bucket(
         grants, now_us = [], START_US
         for gap_ms in gaps_ms:
             now_us += gap_ms * 1000
-            answer = await pace.ask((bucket,), now_us)
+            answer = await patiently(pace, bucket, now_us)
             assert not answer.booked or answer.wait_s <= wait_s_max
             if answer.booked:
                 grants.append((now_us - START_US) / US + answer.wait_s)

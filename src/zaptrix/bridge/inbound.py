@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.moves import join, relink
 from zaptrix.bridge.quotes import quoted
-from zaptrix.bridge.receipts import apply_receipts
+from zaptrix.bridge.receipts import Applied, apply_receipts, tell_ended
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
@@ -86,8 +86,7 @@ class InboundStep:
         self._gone: list[ConversationId] = []  # what the cache knows of these is no longer so
         self._learned: list[Spoken] = []
         self._relinked: set[EventId] = set()
-        self._moved: set[Lane] = set()  # by receipts
-        self._paused = False
+        self._told = Applied(set())  # by receipts
         self._accounts: set[str] = set()  # of ours, whose templates were changed
         self._spoken: list[Spoken] = []
 
@@ -122,13 +121,14 @@ class InboundStep:
             if isinstance(item.routed, Receipt) and (channel := self._channel(item))
         ]
         if told:
-            self._moved, self._paused = await apply_receipts(connection, told, self._codes)
+            self._told = await apply_receipts(connection, told, self._codes)
         if changes := [item.routed for item in self._items if isinstance(item.routed, TemplateChange)]:
             self._accounts = await apply_changes(connection, changes)
         return [self._mark(item) for item in self._items]
 
     async def committed(self) -> Iterable[Lane]:
-        if self._paused:
+        tell_ended(self._told.ended)
+        if self._told.paused:
             self._directory.clear()
         if self._gone:
             await self._cache.invalidate(conversations=self._gone)
@@ -141,7 +141,7 @@ class InboundStep:
         )
         heard = {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
         others = {bitrix24_lane(channel.portal_id) for channel in self._channels.values()}
-        return self._moved | heard | (others if self._learned or self._relinked else set())
+        return self._told.lanes | heard | (others if self._learned or self._relinked else set())
 
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""

@@ -15,22 +15,25 @@ from zaptrix.core.errors import Scope
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import OPEN_STATES, Notice, Origin, Side, State
+from zaptrix.core.message import OPEN_STATES, Direction, Notice, Origin, Side, State
 from zaptrix.core.retry import Pause
 from zaptrix.core.states import advance
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
 from zaptrix.store.receipts import Advance, Standing, Told
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import Result
 
 log = structlog.get_logger(__name__)
 
 
 class Applied(NamedTuple):
-    """The lanes to ring after the transaction, and whether a number stands still now."""
+    """The lanes to ring after the transaction, whether a number stands still now, and which open messages it ended."""
 
     lanes: set[Lane]
     paused: bool = False
+    ended: Sequence[tuple[Standing, State]] = ()
 
 
 async def apply_receipts(connection: Connection, told: Sequence[Told], codes: CodeTable) -> Applied:
@@ -57,7 +60,20 @@ async def apply_receipts(connection: Connection, told: Sequence[Told], codes: Co
     await stored.advance(connection, advances)
     await say(connection, await _said(connection, advances, by_id, codes))
     paused = await _pause(connection, advances, by_id, codes)
-    return Applied(_lanes_to_ring([by_id[step.id] for step in advances]), bool(paused))
+    ended = [(by_id[step.id], step.state) for step in advances if by_id[step.id].state in OPEN_STATES]
+    return Applied(_lanes_to_ring([by_id[step.id] for step in advances]), bool(paused), ended)
+
+
+def tell_ended(ended: Iterable[tuple[Standing, State]]) -> None:
+    """Count and log messages whose receipt came before their runner's own word, which then says nothing any more.
+
+    To be called after the transaction, which may be rolled back and played again.
+    """
+    for standing, state in ended:
+        dead = state is State.DEAD
+        metrics.messages_processed(Direction.OUTBOUND, Result.FAILURE if dead else Result.SUCCESS)
+        said = {"message_id": standing.id, "request_id": standing.request_id, "direction": Direction.OUTBOUND.value}
+        log.info("buried" if dead else "delivered", by="receipt", **said)
 
 
 def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from zaptrix.bridge.receipts import apply_receipts
+from zaptrix.bridge.receipts import apply_receipts, tell_ended
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import ChannelId, PortalId
@@ -100,16 +100,14 @@ class Sweep:
 
     async def _parked(self) -> Iterable[Lane]:
         """Receipts that came between a send and its record find their message now."""
-        lanes: set[Lane] = set()
-        paused = False
         async with self._database.transaction() as connection:
-            for told in await receipts.unpark(connection):
-                applied = await apply_receipts(connection, [told], self._codes)
-                lanes |= applied.lanes
-                paused |= applied.paused
-        if paused:
+            told = await receipts.unpark(connection)
+            applied = [await apply_receipts(connection, [each], self._codes) for each in told]
+        for each in applied:
+            tell_ended(each.ended)
+        if any(each.paused for each in applied):
             self._changed()
-        return lanes
+        return {lane for each in applied for lane in each.lanes}
 
 
 def delivery_lane(way: Way) -> Lane:

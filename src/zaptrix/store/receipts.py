@@ -32,6 +32,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     portal_id: PortalId
     conversation_id: ConversationId
     origin: Origin
+    request_id: str | None
 
 
 # By our own callback data, which every send carries; by the WhatsApp id for whatever else.
@@ -42,7 +43,7 @@ WITH told AS MATERIALIZED (
     SELECT m.id FROM told t JOIN message m ON m.id = t.message_id AND m.channel_id = t.channel_id
     UNION SELECT m.id FROM told t JOIN message m ON m.channel_id = t.channel_id AND m.whatsapp_id = t.whatsapp_id
 )
-SELECT id, channel_id, state, whatsapp_id, portal_id, conversation_id, origin FROM message
+SELECT id, channel_id, state, whatsapp_id, portal_id, conversation_id, origin, request_id FROM message
 WHERE direction = 'outbound' AND id = ANY(ARRAY(SELECT id FROM found)) ORDER BY id FOR UPDATE
 """
 
@@ -64,6 +65,7 @@ async def standings(connection: Connection, told: Sequence[Told]) -> list[Standi
             portal_id=row["portal_id"],
             conversation_id=row["conversation_id"],
             origin=Origin(row["origin"]),
+            request_id=row["request_id"],
         )
         for row in rows
     ]
