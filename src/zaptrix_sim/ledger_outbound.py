@@ -157,9 +157,9 @@ class Outbound:
             return False
         answer, place = found
         self.foreign.add(mark)
-        if own := answer.lines.pop(place, None):
-            own.owner = None  # That it was this one's is seen when this one could not stand here without it.
         in_order = self._judge_order(answer, place, fact, books)
+        if own := answer.lines.pop(place, None):
+            own.owner = None  # This one did without it, so it may have been another's.
         if fact.sha256 or not in_order:
             self._take(answer, place, books)
         else:
@@ -201,9 +201,12 @@ class Outbound:
         self.lines.setdefault(thread, []).append(line)
 
     def _had_a_line(self, answer: Answer, place: int, thread: Thread, books: Books) -> bool:
-        """Whether a line that is here already may be this late file's; then it is, and no other's."""
-        lines = self.lines.get(thread, [])
-        for line in lines:
+        """Whether a line that is here already may be this late file's; then it is, and no other's.
+
+        Its own first, then one that nobody has, then the latest: an older file may need an earlier one.
+        """
+        lines, own = self.lines.get(thread, []), answer.lines.get(place)
+        for line in sorted(lines, key=lambda one: (one is not own, one.owner is not None, -one.moment.clock)):
             if complaint_of(answer, place, line.moment) is None:
                 lines.remove(line)
                 self._disown(line, books)
