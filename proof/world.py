@@ -22,7 +22,7 @@ import redis.asyncio
 from cryptography.fernet import Fernet
 
 from proof.ports import free_port
-from zaptrix.app import create_api_key
+from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import Servers, servers_in
 from zaptrix.settings import Settings

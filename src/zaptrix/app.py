@@ -49,7 +49,6 @@ from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
-from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
@@ -66,8 +65,6 @@ from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
-from zaptrix.store import api_keys, audit
-from zaptrix.store.api_keys import ApiKeyView
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
@@ -81,7 +78,6 @@ from zaptrix.whatsapp.platform import WhatsApp
 from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
 
 _CONNECTIONS_A_HOST = 100
-_CHECKED_MAX = 1_000
 _CODES = {Side.WHATSAPP: whatsapp_codes.TABLE, Side.BITRIX24: bitrix24_codes.TABLE}
 
 
@@ -373,25 +369,3 @@ def _sweep_patience(settings: Settings) -> SweepPatience:
         whatsapp_verify_wait_s=settings.meta_verify_wait_s,
         retention_days=settings.event_retention_days,
     )
-
-
-async def create_api_key(settings: Settings, *, name: str, portal_id: PortalId | None) -> str:
-    """A new API key, to be shown once. Raises StoreUnavailable."""
-    async with open_app(settings) as app, app.database.transaction() as connection:
-        await audit.write(connection, "cli", "api_key.create", name, portal_id=str(portal_id) if portal_id else None)
-        return await api_keys.create(connection, name, portal_id)
-
-
-async def list_api_keys(settings: Settings) -> list[ApiKeyView]:
-    """Raises StoreUnavailable."""
-    async with open_app(settings) as app, app.database.connection() as connection:
-        return await api_keys.listed(connection)
-
-
-async def revoke_api_key(settings: Settings, key_id: str) -> bool:
-    """False when there is no such open key. Raises StoreUnavailable."""
-    async with open_app(settings) as app, app.database.transaction() as connection:
-        if not await api_keys.revoke(connection, key_id):
-            return False
-        await audit.write(connection, "cli", "api_key.revoke", key_id)
-        return True

@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from tests.store.ledger import Ledger
-from zaptrix.app import create_api_key
+from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.checks import check_platforms
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys

@@ -26,7 +26,7 @@ import asyncpg
 import pytest
 from multidict import CIMultiDict
 
-from zaptrix.app import create_api_key
+from zaptrix.cli.api_keys import create_api_key
 from zaptrix.core.ids import PortalId
 from zaptrix.settings import Settings
 

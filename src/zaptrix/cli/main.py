@@ -105,7 +105,7 @@ def create_api_key(
     """Make a key and print it, once."""
     with _told():
         settings = _settings_with_database()
-        from zaptrix.app import create_api_key as create
+        from zaptrix.cli.api_keys import create_api_key as create
         from zaptrix.store.database import StoreRefused, StoreUnavailable
 
         try:
@@ -123,7 +123,7 @@ def list_api_keys() -> None:
     """Show all keys: what each is for, and when it was last used. The keys themselves cannot be shown."""
     with _told():
         settings = _settings_with_database()
-        from zaptrix.app import list_api_keys as listed
+        from zaptrix.cli.api_keys import list_api_keys as listed
 
         keys = asyncio.run(listed(settings))
     table = Table("id", "name", "may do", "last used", "revoked")
@@ -138,7 +138,7 @@ def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zapt
     """Close a key for good: whoever calls with it is refused from now on."""
     with _told():
         settings = _settings_with_database()
-        from zaptrix.app import revoke_api_key as revoke
+        from zaptrix.cli.api_keys import revoke_api_key as revoke
 
         if not asyncio.run(revoke(settings, key_id)):
             raise StartError(f"there is no open key {key_id}; `zaptrix api-key list` shows the keys")

@@ -1,0 +1,31 @@
+"""What `zaptrix api-key` does: keys for the management API made, listed and revoked, each change audited."""
+
+from __future__ import annotations
+
+from zaptrix.app import open_app
+from zaptrix.core.ids import PortalId
+from zaptrix.settings import Settings
+from zaptrix.store import api_keys, audit
+from zaptrix.store.api_keys import ApiKeyView
+
+
+async def create_api_key(settings: Settings, *, name: str, portal_id: PortalId | None) -> str:
+    """A new API key, to be shown once. Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.transaction() as connection:
+        await audit.write(connection, "cli", "api_key.create", name, portal_id=str(portal_id) if portal_id else None)
+        return await api_keys.create(connection, name, portal_id)
+
+
+async def list_api_keys(settings: Settings) -> list[ApiKeyView]:
+    """Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.connection() as connection:
+        return await api_keys.listed(connection)
+
+
+async def revoke_api_key(settings: Settings, key_id: str) -> bool:
+    """False when there is no such open key. Raises StoreUnavailable."""
+    async with open_app(settings) as app, app.database.transaction() as connection:
+        if not await api_keys.revoke(connection, key_id):
+            return False
+        await audit.write(connection, "cli", "api_key.revoke", key_id)
+        return True
