@@ -179,7 +179,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
-    spool, parts = Spool(settings.data_dir / "spool"), (graph, portal_client, templates, clock, media)
+    spool, parts = Spool(settings.data_dir / "spool", clock.now), (graph, portal_client, templates, clock, media)
     drains = _drains(settings, database, directory, bells, cache, seen, *parts)
     tenants = Tenants(
         database=database,

@@ -1,4 +1,4 @@
-"""The clock: hosts that disagree on the time agree on the database's."""
+"""The clock: hosts that disagree on the time agree on the database's, and a step of a wall clock moves nothing."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,27 +7,81 @@ import pytest
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 
+WRONG = datetime(2000, 1, 1, tzinfo=UTC)
 
-@pytest.mark.parametrize("ahead_s", [0, 150, -150])
+
+class Host:
+    """A host's two clocks, to be set by a test."""
+
+    def __init__(self, wall: datetime) -> None:
+        self.wall_time = wall
+        self.elapsed_s = 100.0
+
+    def wall(self) -> datetime:
+        return self.wall_time
+
+    def elapsed(self) -> float:
+        return self.elapsed_s
+
+    def clock(self, database: Database) -> Clock:
+        return Clock(database, self.wall, self.elapsed)
+
+    def goes_on(self, seconds: float) -> None:
+        self.wall_time += timedelta(seconds=seconds)
+        self.elapsed_s += seconds
+
+
+@pytest.mark.parametrize("ahead_s", [0, 150, -150, 3 * 3600])
 async def test_a_host_whose_clock_is_wrong_tells_the_time_of_the_database(database: Database, ahead_s: float) -> None:
-    clock = Clock(database, lambda: datetime.now(UTC) + timedelta(seconds=ahead_s))
+    clock = Host(datetime.now(UTC) + timedelta(seconds=ahead_s)).clock(database)
     await clock.look()
-    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=2)
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600, 10, -3 * 3600])
+async def test_a_step_of_the_wall_clock_moves_nothing(database: Database, step_s: float) -> None:
+    host = Host(datetime.now(UTC))
+    clock = host.clock(database)
+    for look in (None, clock.look):  # before PostgreSQL was reached, and after
+        if look:
+            await look()
+        before = clock.now()
+        host.wall_time += timedelta(seconds=step_s)
+        assert clock.now() == before
+        host.goes_on(5)
+        assert clock.now() == before + timedelta(seconds=5)
+
+
+async def test_what_elapsed_while_the_host_slept_counts(database: Database) -> None:
+    host = Host(datetime.now(UTC))
+    clock = host.clock(database)
+    await clock.look()
+    before = clock.now()
+    host.elapsed_s += 7200  # the boot-time clock goes on in a suspended host
+    assert clock.now() == before + timedelta(hours=2)
+
+
+async def test_a_host_that_is_off_is_told_once_until_it_is_right_again(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Host(datetime.now(UTC) + timedelta(hours=1))
+    clock = host.clock(database)
+    await clock.look()
+    await clock.look()
+    assert capsys.readouterr().out.count("clock is off") == 1
 
 
 async def test_a_slow_answer_tells_nothing_of_the_time(database: Database) -> None:
-    wrong = datetime(2000, 1, 1, tzinfo=UTC)
-    times = iter([wrong, wrong + timedelta(seconds=3), wrong])
-    clock = Clock(database, lambda: next(times))
+    elapsed = iter([0.0, 0.0, 3.0, 3.0])
+    clock = Clock(database, lambda: WRONG, lambda: next(elapsed))
     await clock.look()
-    assert clock.now() == wrong
+    assert clock.now() == WRONG + timedelta(seconds=3)
 
 
 async def test_the_clock_stays_as_it_was_when_postgresql_is_away() -> None:
     database = await open_database("postgresql://nobody@127.0.0.1:9/none")
-    wrong = datetime(2000, 1, 1, tzinfo=UTC)
-    clock = Clock(database, lambda: wrong)
+    clock = Host(WRONG).clock(database)
     with pytest.raises(StoreUnavailable):
         await clock.look()
-    assert clock.now() == wrong
+    assert clock.now() == WRONG
     await database.close()

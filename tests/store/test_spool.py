@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,12 @@ async def test_events_are_kept_while_others_are_replayed(spool: Spool) -> None:
     finally:
         stop.set()
         await draining
+
+
+async def test_a_clock_that_goes_back_changes_no_order(tmp_path: Path) -> None:
+    hours = iter([12, 11, 13, 3])
+    spool = Spool(tmp_path / "spool", lambda: datetime(2026, 1, 1, next(hours), tzinfo=UTC))
+    for number in range(4):
+        await spool.keep(b"%d" % number, "r")
+    read = [spool.read(path) for path in spool.waiting()]
+    assert [each.body for each in read if each] == [b"0", b"1", b"2", b"3"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from zaptrix.core.limits import CLOCK_LOOK_S, CLOCK_OFF_S, CLOCK_TRIP_S_MAX
+from zaptrix.elapsed import elapsed_s
 from zaptrix.store.database import Database, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -21,27 +22,37 @@ def _wall_clock() -> datetime:
 
 
 class Clock:
-    """This host's clock, set right by the database's. As long as PostgreSQL was never asked, it is this host's."""
+    """The database's time when it was last asked, and what has elapsed since then.
 
-    def __init__(self, database: Database, wall: Callable[[], datetime] = _wall_clock) -> None:
+    This host's wall clock is asked once, at the beginning, for the time until PostgreSQL is there: a step of it (NTP
+    after a resume, a clock kept in local time) moves no due time.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        wall: Callable[[], datetime] = _wall_clock,
+        elapsed: Callable[[], float] = elapsed_s,
+    ) -> None:
         self._database = database
         self._wall = wall
-        self._ahead = timedelta()  # how far the database's clock is ahead of this host's
+        self._elapsed = elapsed
+        self._at, self._since = wall(), elapsed()
         self._told = False
 
     def now(self) -> datetime:
         """The time, in UTC."""
-        return self._wall() + self._ahead
+        return self._at + timedelta(seconds=self._elapsed() - self._since)
 
     async def look(self) -> None:
-        """Compare both clocks. Raises StoreUnavailable; then everything stays as it was."""
+        """Ask the database. Raises StoreUnavailable; then everything stays as it was."""
         async with self._database.connection() as connection:
-            before = self._wall()
+            before = self._elapsed()
             there: datetime = await connection.fetchval(_TIME)
-            trip = self._wall() - before
+            trip_s = self._elapsed() - before
         # A slow answer tells the time of a moment that nobody knows.
-        if timedelta() <= trip <= timedelta(seconds=CLOCK_TRIP_S_MAX):
-            self._ahead = there - before - trip / 2
+        if trip_s <= CLOCK_TRIP_S_MAX:
+            self._at, self._since = there, before + trip_s / 2
             self._tell()
 
     async def keep(self) -> None:
@@ -54,7 +65,8 @@ class Clock:
                 log.debug("clock not compared", reason=str(exc))
 
     def _tell(self) -> None:
-        off = abs(self._ahead.total_seconds()) > CLOCK_OFF_S
+        ahead_s = (self.now() - self._wall()).total_seconds()
+        off = abs(ahead_s) > CLOCK_OFF_S
         if off and not self._told:
-            log.warning("clock is off", database_ahead_s=round(self._ahead.total_seconds(), 1))
+            log.warning("clock is off", database_ahead_s=round(ahead_s, 1))
         self._told = off

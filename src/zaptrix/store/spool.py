@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +14,10 @@ import msgspec
 
 _BYTES_MAX = 256 * 1024 * 1024
 _PART = ".part"
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 class SpoolFull(Exception):
@@ -30,13 +34,17 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True):
 class Spool:
     """A folder of small files: one event each, on disk before it is acknowledged."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, now: Callable[[], datetime] = _wall_clock) -> None:
         self._folder = folder
+        self._now = now
+        self._named_ns = 0
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def keep(self, body: bytes, request_id: str) -> None:
         """Returns when the body is on disk. Raises SpoolFull or OSError."""
-        await asyncio.to_thread(self._keep, Spooled(body=body, request_id=request_id))
+        # Names keep the order of coming, whatever a wall clock does; processes share the database's time.
+        self._named_ns = max(self._named_ns + 1, int(self._now().timestamp() * 1e6) * 1_000)
+        await asyncio.to_thread(self._keep, Spooled(body=body, request_id=request_id), self._named_ns)
 
     def waiting(self) -> list[Path]:
         """What waits, oldest first."""
@@ -65,10 +73,10 @@ class Spool:
     def _files(self) -> Iterator[Path]:
         return self._folder.glob("*.event")
 
-    def _keep(self, spooled: Spooled) -> None:
+    def _keep(self, spooled: Spooled, named_ns: int) -> None:
         if sum(map(_size, self._files())) + len(spooled.body) > _BYTES_MAX:
             raise SpoolFull(f"the spool holds {_BYTES_MAX} bytes already")
-        path = self._folder / f"{time.time_ns():020d}-{uuid4().hex}.event"
+        path = self._folder / f"{named_ns:020d}-{uuid4().hex}.event"
         part = path.with_suffix(_PART)
         with part.open("wb") as file:
             file.write(msgspec.msgpack.encode(spooled))

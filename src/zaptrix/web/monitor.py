@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -98,7 +98,7 @@ async def health(request: Request[Any, Any, Any]) -> Response[Health]:
         postgresql=postgresql,
         redis=redis,
         works=works or [_ALL_WORKS],
-        timestamp=datetime.now(UTC),
+        timestamp=app.clock.now(),
         version=zaptrix.__version__,
     )
     return Response(told, status_code=200 if ok else 503)

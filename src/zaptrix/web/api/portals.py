@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -175,7 +175,7 @@ async def create_portal(request: Request[Any, Any, Any], data: NewPortal) -> Res
     """Takes an admin's key."""
     check(data, _RULES)
     app = app_of(request)
-    fields = _fields(data, app.settings.default_locale)
+    fields = _fields(data, app.settings.default_locale, app.clock.now())
     _same_host(str(fields.portal_url), str(fields.client_endpoint))
     try:
         portal = await app.tenants.create_portal(actor_of(request), fields)
@@ -191,7 +191,7 @@ async def change_portal(request: Request[Any, Any, Any], portal_id: UUID, data: 
     _own(caller, portal_id)
     check(data, _RULES)
     _may_move(caller, data)
-    fields = _changed(data)
+    fields = _changed(data, app.clock.now())
     if fields.client_endpoint is not UNSET:
         await _stays_home(request, portal_id, fields)
     try:
@@ -242,25 +242,25 @@ def _may_move(caller: ApiKey, change: PortalChange) -> None:
         raise Problem(FORBIDDEN, f"To change {' and '.join(moved)} takes an admin's key")
 
 
-def _fields(new: NewPortal, locale: str) -> PortalFields:
-    given = _stored(new)
+def _fields(new: NewPortal, locale: str, now: datetime) -> PortalFields:
+    given = _stored(new, now)
     given.setdefault("client_endpoint", f"{given['portal_url']}/rest/")
     # Nobody told how long the pair lasts: it is refreshed before it is used.
-    given.setdefault("token_expiration_time", datetime.now(UTC))
+    given.setdefault("token_expiration_time", now)
     given.setdefault("locale", Locale(locale))
     return PortalFields(**given)
 
 
-def _changed(change: PortalChange) -> PortalFields:
-    given = _stored(change)
+def _changed(change: PortalChange, now: datetime) -> PortalFields:
+    given = _stored(change, now)
     if "portal_url" in given:
         given.setdefault("client_endpoint", f"{given['portal_url']}/rest/")
     if "access_token" in given or "refresh_token" in given:
-        given.setdefault("token_expiration_time", datetime.now(UTC))
+        given.setdefault("token_expiration_time", now)
     return PortalFields(**given)
 
 
-def _stored(body: NewPortal | PortalChange) -> dict[str, Any]:
+def _stored(body: NewPortal | PortalChange, now: datetime) -> dict[str, Any]:
     """What was given, under the store's names."""
     given = {name: value for name, value in asdict(body).items() if value is not UNSET}
     if "expires_at" in given and "expires_in" in given:
@@ -270,7 +270,7 @@ def _stored(body: NewPortal | PortalChange) -> dict[str, Any]:
     if "client_endpoint" in given:
         given["client_endpoint"] = f"{given['client_endpoint'].rstrip('/')}/"
     if (seconds := given.pop("expires_in", None)) is not None:
-        given["token_expiration_time"] = datetime.now(UTC) + timedelta(seconds=seconds)
+        given["token_expiration_time"] = now + timedelta(seconds=seconds)
     if (at := given.pop("expires_at", None)) is not None:
         given["token_expiration_time"] = at
     return given
