@@ -219,6 +219,7 @@ class Zaptrix(Stage):
             "DATA_DIR": str(self.folder / "data"),
             "ENCRYPTION_KEYS": self._key,
             "PORT": str(self.port),
+            "METRICS_PORT": "0",
             "SIM_PORT": "1",
             "META_APP_SECRET": APP_SECRET,
             "META_VERIFY_TOKEN": "bench-verify-token",

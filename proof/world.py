@@ -125,6 +125,7 @@ class World:
                 "DATA_DIR": str(self.folder / "data"),
                 "ENCRYPTION_KEYS": self._keys,
                 "PORT": str(self.port),
+                "METRICS_PORT": "0",
                 "PUBLIC_URL": self.url,
                 "META_APP_SECRET": "demo-app-secret",
                 "META_VERIFY_TOKEN": "demo-verify-token",

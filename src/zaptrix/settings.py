@@ -197,6 +197,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_dir: Annotated[Path, _folder()] = Path("metrics")
     """Shared by all processes of this host; a relative path starts at DATA_DIR."""
     metrics_token: Annotated[str, _secret()] = ""
+    metrics_port: Annotated[int, _whole(0, 65535, 9464)] = 9464
+    """Where `zaptrix worker` serves the metrics of its host, on HOST; 0: nowhere."""
     default_locale: Annotated[str, _choice("pt-BR", "en")] = "pt-BR"
 
     # WhatsApp (Meta Cloud API)

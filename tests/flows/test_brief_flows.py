@@ -37,7 +37,7 @@ async def _all_sent(world: World, tenant: Tenant) -> bool:
 
 async def test_flow_1_a_customers_text_reaches_the_open_line(world: World) -> None:
     tenant = await world.tenant()
-    received = await metric(world, "zaptrix_webhooks_received_total", source="whatsapp")
+    received = await metric(world, "zaptrix_webhooks_received_total", source="meta")
     routed = await metric(world, "zaptrix_queue_job_status", queue="incoming-messages", status="completed")
     delivered = await metric(world, "zaptrix_messages_processed_total", direction="inbound", result="success")
     # 1, 2, 3, 5: the customer writes; Meta posts, signed; the gateway answers 200.
@@ -45,7 +45,7 @@ async def test_flow_1_a_customers_text_reaches_the_open_line(world: World) -> No
     ledger = await world.drained()
     assert ledger["customers_wrote"] == ledger["in_chats"]
     # 3, 9: counted at the door and at the end.
-    assert await metric(world, "zaptrix_webhooks_received_total", source="whatsapp") > received
+    assert await metric(world, "zaptrix_webhooks_received_total", source="meta") > received
     # 4, 6, 7: the bells of both queues were answered.
     await eventually(lambda: _grew(world, "incoming-messages", routed), 10, "a completed bell of incoming-messages")
     # The verdict comes a moment after the portal's answer.

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from redis.asyncio import Redis
 
@@ -281,3 +282,14 @@ async def test_without_redis_there_is_no_token_at_hand(absent: Redis) -> None:
         assert not await cache.keep_unsaved(portal, b"pair")
         assert await cache.unsaved(portal) is None
         await cache.drop_unsaved(portal)
+
+
+async def test_hits_and_misses_are_logged_at_debug(cache: ConversationCache) -> None:
+    found = a_conversation()
+    await cache.put_many([found])
+    with structlog.testing.capture_logs() as lines:
+        await cache.get_many_by_customer([by_customer(found), by_customer(a_conversation())])
+    looked_up = [line for line in lines if line["event"] == "cache looked up"]
+    assert looked_up == [
+        {"event": "cache looked up", "log_level": "debug", "cache": "conversation", "hits": 1, "misses": 1}
+    ]

@@ -267,4 +267,4 @@ def test_what_was_counted_before_the_start_does_not_break_what_comes_after(tmp_p
         timeout=60,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
-    assert values(done.stdout, "zaptrix_webhooks_received_total", source="whatsapp") == [1]
+    assert values(done.stdout, "zaptrix_webhooks_received_total", source="meta") == [1]

@@ -1,5 +1,6 @@
 """`/health`, `/cache/stats`, `/queues/stats`, `/metrics`: what they say, and to whom."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,18 @@ async def test_the_four_queues_tell_messages_and_jobs(gateway: Gateway) -> None:
     assert set(after["incoming-messages"]["jobs"]) == {"waiting", "active", "delayed", "completed", "failed"}
 
 
+async def test_what_all_hosts_have_delivered_is_told_by_any_of_them(gateway: Gateway) -> None:
+    async with gateway.database() as connection:
+        await connection.execute("INSERT INTO queue_total VALUES ('bitrix24-messages', 12), ('meta-messages', 34)")
+    told = (await gateway.call("GET", "/queues/stats", key=None)).json
+    assert {queue: each["messages"]["completed"] for queue, each in told.items()} == {
+        "incoming-messages": None,
+        "bitrix24-messages": 12,
+        "outbound-messages": None,
+        "meta-messages": 34,
+    }
+
+
 async def test_requests_and_webhooks_are_counted_by_route_and_not_by_path(gateway: Gateway) -> None:
     portal = await gateway.portal()
     await gateway.call("GET", f"/api/portals/{portal['id']}")
@@ -69,7 +82,7 @@ async def test_requests_and_webhooks_are_counted_by_route_and_not_by_path(gatewa
         'zaptrix_http_requests_total{method="GET",route="unmatched",status="404"}',
         'zaptrix_http_requests_total{method="POST",route="/webhooks/meta",status="200"}',
         'zaptrix_http_request_duration_seconds_bucket{le="0.005",method="POST",route="/webhooks/meta"}',
-        'zaptrix_webhooks_received_total{source="whatsapp"}',
+        'zaptrix_webhooks_received_total{source="meta"}',
         'zaptrix_queue_size{queue="incoming-messages",state="waiting"}',
         'zaptrix_queue_oldest_age_seconds{queue="meta-messages"}',
         'zaptrix_paused{kind="portal"}',
@@ -96,6 +109,20 @@ async def test_on_a_private_bind_a_call_through_a_proxy_needs_a_key(gateway: Gat
     assert (await gateway.call("GET", path, key=None)).status == 200
     assert (await gateway.call("GET", path, key=None, headers=forwarded)).status == 401
     assert (await gateway.call("GET", path, headers=forwarded)).status == 200
+
+
+async def test_each_webhook_is_logged_at_debug_without_its_words(
+    database_url: str, redis_url: str, folder: Path
+) -> None:
+    telling = await a_gateway(folder, database_url, redis_url, LOG_LEVEL="debug")
+    try:
+        reply = await telling.meta(a_webhook(a_message("wamid.logged")))
+        (line,) = [each for each in telling.log.splitlines() if '"webhook received"' in each]
+        told = json.loads(line)
+        assert (told["source"], told["request_id"]) == ("meta", reply.headers["X-Request-Id"])
+        assert "wamid" not in line
+    finally:
+        telling.stop()
 
 
 async def test_on_a_public_bind_monitoring_needs_the_token_or_an_admins_key(

@@ -82,7 +82,7 @@ async def test_the_processes_of_a_host_count_together(own: Gateway) -> None:
     for n in range(40):
         await own.meta(a_webhook(a_message(f"wamid.{n}")))
     told = (await own.call("GET", "/metrics", key=None)).body.decode()
-    assert 'zaptrix_webhooks_received_total{source="whatsapp"} 40.0' in told
+    assert 'zaptrix_webhooks_received_total{source="meta"} 40.0' in told
 
 
 async def test_a_taken_port_is_told_in_a_sentence(own: Gateway) -> None:

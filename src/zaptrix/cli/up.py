@@ -200,7 +200,8 @@ class House:
         return Program(
             name=name,
             argv=[sys.executable, "-m", *command],
-            environ=dict(self._environ),
+            # The gateway tells the metrics of the whole host: the workers beside it need no port.
+            environ=self._environ | {"METRICS_PORT": "0"},
             log=log,
             stop_wait_s=stop_wait_s,
         )

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import NamedTuple
 
+import structlog
 from redis.asyncio import Redis
 
 from zaptrix.queues.connection import AWAY, answering
@@ -17,6 +18,7 @@ KEY = "zx:hits"
 WRITE_EVERY_S = 1.0
 
 _log = QuietLog(__name__)
+_every = structlog.get_logger(__name__)
 
 
 class Lookups(NamedTuple):
@@ -42,6 +44,7 @@ class Hits:
 
     async def count(self, cache: CacheName, *, hits: int, misses: int) -> None:
         metrics.cache_looked_up(cache, hits=hits, misses=misses)
+        _every.debug("cache looked up", cache=cache.value, hits=hits, misses=misses)
         self._unwritten.update({f"{cache}:hits": hits, f"{cache}:misses": misses})
         if time.monotonic() >= self._write_at:
             await self._write()

@@ -1,4 +1,5 @@
-"""The webhook doors: nothing is answered 200 before it is on disk. No framework, no task, no log line a webhook.
+"""The webhook doors: nothing is answered 200 before it is on disk. No framework, no task, and a log
+line a webhook at debug only.
 
 What a platform signed is never throttled: a refused webhook of one tenant would make the platform slow for all.
 """
@@ -61,6 +62,7 @@ class Doors:
         except StoreUnavailable:
             raise unavailable("PostgreSQL is away; nothing was kept, send it again") from None
         metrics.webhook_received(Side.WHATSAPP)
+        log.debug("webhook received", source="meta", bytes=len(body), request_id=request_id)
         return EMPTY
 
     async def bitrix24(self, scope: Scope, talk: Talk, request_id: str) -> Answer:
@@ -86,6 +88,7 @@ class Doors:
             log.exception("event not admitted", request_id=request_id, alarm=True)
             await self._keep(body, request_id)
         metrics.webhook_received(Side.BITRIX24)
+        log.debug("webhook received", source="bitrix24", bytes=len(body), request_id=request_id)
         return EMPTY
 
     async def _challenge(self, scope: Scope) -> Answer:

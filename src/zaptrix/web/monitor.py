@@ -16,7 +16,7 @@ from zaptrix.app import App
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Direction
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, redis_health
-from zaptrix.store import files, recovery, views
+from zaptrix.store import files, recovery, totals, views
 from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import metrics
@@ -46,11 +46,11 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class MessageCounts(Struct, frozen=True, kw_only=True):
-    """Messages of a queue, by the ledger. `completed` is what this host has counted; null where nobody counts it."""
+    """Messages of a queue, by the ledger. Of a queue that routes, nobody counts what is completed: null."""
 
     waiting: int
     active: int
-    completed: int | None
+    completed: Annotated[int | None, Meta(description="Delivered since the beginning, over all hosts.")]
     failed: Annotated[int, Meta(description="Dead letters; for the routing queues unroutable events.")]
     oldest_age_s: float
 
@@ -115,8 +115,7 @@ async def cache(request: Request[Any, Any, Any]) -> CacheStats:
 async def queues(request: Request[Any, Any, Any]) -> dict[str, QueueStats]:
     """For each of the four queues: its messages by the ledger, and its jobs by BullMQ."""
     app = app_of(request)
-    sizes, jobs = await asyncio.gather(_sizes(app), bell_counts(app.bells))
-    done = await asyncio.to_thread(_completed)
+    sizes, done, jobs = await asyncio.gather(_sizes(app), _completed(app), bell_counts(app.bells))
     return {
         queue.value: QueueStats(
             messages=_message_counts(sizes[queue], done.get(queue)) if sizes else None,
@@ -166,6 +165,14 @@ async def _sizes(app: App) -> dict[Queue, QueueView] | None:
         return None
 
 
+async def _completed(app: App) -> dict[Queue, int]:
+    try:
+        async with app.database.connection() as connection:
+            return await totals.completed(connection)
+    except StoreUnavailable:
+        return {}
+
+
 async def _live(app: App) -> Live:
     """What is looked up when somebody asks."""
     sizes, jobs, totals, paused, recovering, waiting = await asyncio.gather(
@@ -210,20 +217,6 @@ async def _files_waiting(app: App) -> dict[Direction, int] | None:
 
 def _by_state(size: QueueView) -> dict[Waiting, int]:
     return {Waiting.WAITING: size.waiting, Waiting.ACTIVE: size.active, Waiting.FAILED: size.failed}
-
-
-# What was delivered over a queue is counted by its direction.
-_DELIVERS = {Direction.INBOUND: Queue.BITRIX24, Direction.OUTBOUND: Queue.META}
-
-
-def _completed() -> dict[Queue, int]:
-    return {
-        _DELIVERS[Direction(sample.labels["direction"])]: int(sample.value)
-        for family in metrics.as_json(Live())
-        if family.name == "zaptrix_messages_processed"
-        for sample in family.samples
-        if sample.labels.get("result") == "success"
-    }
 
 
 def _message_counts(size: QueueView, completed: int | None) -> MessageCounts:

@@ -20,6 +20,8 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.worker.chores import chores_of
 from zaptrix.worker.fetching import Fetching
+from zaptrix.worker.metrics_server import serve_metrics
+from zaptrix.worker.totals import add_totals, keep_totals
 
 log = structlog.get_logger(__name__)
 
@@ -39,12 +41,14 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
     async with open_app(settings) as app:
         workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
         await workers.start()
-        chores = [*chores_of(app), asyncio.create_task(Fetching(app).run())]
+        beside = (Fetching(app).run(), keep_totals(app), serve_metrics(settings))
+        chores = [*chores_of(app), *map(asyncio.create_task, beside)]
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
         log.info("worker stopping")
         await ended(chores)
         await workers.stop()
+        await add_totals(app)
 
 
 class Runner:

@@ -1,0 +1,86 @@
+"""The worker's metrics over HTTP: what a gateway on another host cannot see.
+
+A worker on its own host counts into that host's folder, which no gateway reads: its failures and alarms would be seen
+by nobody. Any worker of a host answers for all of them, so one port is enough: who finds it taken by another tries
+again now and then, and takes over when that one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hmac
+from ipaddress import ip_address
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from zaptrix.settings import Settings
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import Live
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_S = 15.0
+_CLOSE_S = 1.0  # nobody waits longer for a scrape that was under way
+_TYPE = {"Content-Type": metrics.CONTENT_TYPE}
+
+
+async def serve_metrics(settings: Settings) -> None:
+    """Until cancelled: `/metrics` on HOST and METRICS_PORT; nothing when that is 0."""
+    if not settings.metrics_port:
+        return
+    if not settings.metrics_token and not _is_loopback(settings.host):
+        log.warning("metrics closed", port=settings.metrics_port, reason="METRICS_TOKEN is not set")
+    while not await _serve(settings):
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _serve(settings: Settings) -> bool:
+    """False when the port cannot be had; else it only ends by being cancelled."""
+    app = web.Application(middlewares=[_guard(settings)])
+    app.router.add_get("/metrics", _metrics)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.metrics_port).start()
+        log.info("metrics ready", port=settings.metrics_port)
+        await asyncio.Event().wait()
+    except OSError as exc:
+        if exc.errno != errno.EADDRINUSE:
+            log.error("metrics not served", port=settings.metrics_port, reason=exc.strerror, alarm=True)  # noqa: TRY400
+        return False
+    finally:
+        await runner.cleanup()
+    return True
+
+
+async def _metrics(_request: web.Request) -> web.Response:
+    # What is looked up in the stores is the gateway's to tell: told by every host it would be added up.
+    told = await asyncio.to_thread(metrics.exposition, Live())
+    return web.Response(body=told, headers=_TYPE)
+
+
+def _guard(settings: Settings) -> Middleware:
+    """Open to this machine alone; from elsewhere METRICS_TOKEN, as a bearer token, opens it."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _is_loopback(settings.host) and _is_loopback(request.url.host or ""):
+            return await handler(request)
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        token = settings.metrics_token
+        if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
+            return await handler(request)
+        raise web.HTTPUnauthorized(text="Send METRICS_TOKEN: Authorization: Bearer ...\n")
+
+    return guard
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a name that a caller used, or that we listen on, can only be this machine."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
