@@ -14,13 +14,13 @@ from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Direction, MediaKind, Side
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
-from zaptrix.telemetry import metrics
+from zaptrix.telemetry import exposition, metrics
+from zaptrix.telemetry.exposition import Live
 from zaptrix.telemetry.metrics import (
     AlarmKind,
     BellStatus,
     CacheName,
     FileFailure,
-    Live,
     PaceKind,
     Result,
     VerdictName,
@@ -77,13 +77,14 @@ PROCESS = """
     from pathlib import Path
     from zaptrix.core.lanes import Queue
     from zaptrix.core.message import Direction, Side
-    from zaptrix.telemetry import metrics
-    from zaptrix.telemetry.metrics import BellStatus, Live, PaceKind, Result
+    from zaptrix.telemetry import exposition, metrics
+    from zaptrix.telemetry.exposition import Live
+    from zaptrix.telemetry.metrics import BellStatus, PaceKind, Result
     metrics.start(Path(sys.argv[1]))
 """
 
 TELL = """
-    sys.stdout.write(metrics.exposition(Live()).decode())
+    sys.stdout.write(exposition.text(Live()).decode())
 """
 
 
@@ -135,13 +136,13 @@ def values(text: str, name: str, **labels: str) -> list[float]:
 
 @pytest.mark.parametrize("name", BRIEF_NAMES + MORE_NAMES)
 def test_every_metric_is_told_under_its_name_before_anything_happened(name: str) -> None:
-    text = metrics.exposition(Live()).decode()
+    text = exposition.text(Live()).decode()
     assert re.search(rf"^# TYPE {name} \w+$", text, re.MULTILINE)
     assert re.search(rf"^# HELP {name} \S+", text, re.MULTILINE)
 
 
 def test_live_gauges_are_told_as_they_were_handed_over() -> None:
-    text = metrics.exposition(LIVE).decode()
+    text = exposition.text(LIVE).decode()
     assert values(text, "zaptrix_queue_size", queue="meta-messages", state="waiting") == [3]
     assert values(text, "zaptrix_queue_bells", queue="meta-messages", state="active") == [1]
     assert values(text, "zaptrix_queue_oldest_age_seconds", queue="meta-messages") == [12.5]
@@ -152,7 +153,7 @@ def test_live_gauges_are_told_as_they_were_handed_over() -> None:
 
 def test_json_tells_the_same() -> None:
     metrics.alarmed(AlarmKind.UNEXPECTED)
-    families = {family.name: family for family in metrics.as_json(LIVE)}
+    families = {family.name: family for family in exposition.as_json(LIVE)}
     [paused] = families["zaptrix_paused"].samples
     assert (paused.name, paused.labels, paused.value) == ("zaptrix_paused", {"kind": "portal"}, 2)
     assert families["zaptrix_alarms"].type == "counter"
@@ -161,7 +162,7 @@ def test_json_tells_the_same() -> None:
 
 def test_the_job_status_has_the_briefs_name_without_an_ending() -> None:
     metrics.lane_drained(Queue.OUTBOUND, BellStatus.FAILED, 1)
-    text = metrics.exposition(Live()).decode()
+    text = exposition.text(Live()).decode()
     assert values(text, "zaptrix_queue_job_status", queue="outbound-messages", status="failed")[0] >= 1
     assert "zaptrix_queue_job_status_total" not in text
     assert "_created" not in text
@@ -169,7 +170,7 @@ def test_the_job_status_has_the_briefs_name_without_an_ending() -> None:
 
 def test_an_invented_method_is_no_label() -> None:
     metrics.http_answered("BREW", "/api/portals/{id}", 405, 0.1)
-    text = metrics.exposition(Live()).decode()
+    text = exposition.text(Live()).decode()
     assert "BREW" not in text
     assert values(text, "zaptrix_http_requests_total", method="other", status="405") == [1]
 
@@ -184,7 +185,7 @@ def test_every_verdict_has_a_label() -> None:
 
 
 def count_verdicts() -> float:
-    found = values(metrics.exposition(Live()).decode(), "zaptrix_verdicts_total", side="bitrix24", verdict="sent")
+    found = values(exposition.text(Live()).decode(), "zaptrix_verdicts_total", side="bitrix24", verdict="sent")
     return found[0] if found else 0
 
 

@@ -19,12 +19,13 @@ from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, redis_hea
 from zaptrix.store import files, recovery, totals, views
 from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.store.views import QueueView
-from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import Family, Live, Waiting
+from zaptrix.telemetry import exposition
+from zaptrix.telemetry.exposition import Family, Live
+from zaptrix.telemetry.metrics import Waiting
 from zaptrix.web.callers import app_of, watcher
 
 _PING_S_MAX = 2.0
-_METRICS_TYPE = metrics.CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework adds it
+_METRICS_TYPE = exposition.CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework adds it
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -129,14 +130,14 @@ async def queues(request: Request[Any, Any, Any]) -> dict[str, QueueStats]:
 async def prometheus(request: Request[Any, Any, Any]) -> Response[str]:
     """In Prometheus' text format, for all processes of this host."""
     live = await _live(app_of(request))
-    told = await asyncio.to_thread(metrics.exposition, live)
+    told = await asyncio.to_thread(exposition.text, live)
     return Response(told.decode(), media_type=_METRICS_TYPE)
 
 
 @get("/metrics/json", summary="Metrics as JSON", operation_id="getMetricsJson", guards=[watcher])
 async def as_json(request: Request[Any, Any, Any]) -> list[Family]:
     """The same, for people who debug."""
-    return await asyncio.to_thread(metrics.as_json, await _live(app_of(request)))
+    return await asyncio.to_thread(exposition.as_json, await _live(app_of(request)))
 
 
 HANDLERS = (health, cache, queues, prometheus, as_json)

@@ -17,14 +17,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from zaptrix.settings import Settings
-from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import Live
+from zaptrix.telemetry import exposition
+from zaptrix.telemetry.exposition import Live
 
 log = structlog.get_logger(__name__)
 
 _AGAIN_S = 15.0
 _CLOSE_S = 1.0  # nobody waits longer for a scrape that was under way
-_TYPE = {"Content-Type": metrics.CONTENT_TYPE}
+_TYPE = {"Content-Type": exposition.CONTENT_TYPE}
 
 
 async def serve_metrics(settings: Settings) -> None:
@@ -58,7 +58,7 @@ async def _serve(settings: Settings) -> bool:
 
 async def _metrics(_request: web.Request) -> web.Response:
     # What is looked up in the stores is the gateway's to tell: told by every host it would be added up.
-    told = await asyncio.to_thread(metrics.exposition, Live())
+    told = await asyncio.to_thread(exposition.text, Live())
     return web.Response(body=told, headers=_TYPE)
 
 
