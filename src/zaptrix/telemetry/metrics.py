@@ -1,6 +1,6 @@
 """Every number that the house tells, in one place, under the names of the brief, with labels from closed lists.
 
-A process calls `start(folder)` before it counts; `exposition.py` then tells, in any process of the host, for all of them.
+A process calls `start(folder)` before it counts; `exposition.py` then tells, in any process of a host, for them all.
 Whoever counts calls a function of this module; no label ever holds an id, a phone number or a path with an id in it.
 """
 
