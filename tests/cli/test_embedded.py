@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import redis
 import redis.asyncio
 
 from tests.processes import is_alive, wait_for
@@ -169,11 +170,17 @@ def test_the_encryption_key_is_made_once_and_is_nobody_elses(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("name", "told", "taken"), [
-    ("valkey-server", "Server v=8.0.1 sha=0", True),
-    ("redis-server", "Redis server v=7.4.0 sha=0", True),
+    ("valkey-server", "Valkey server v=9.0.1 sha=0", True),
+    ("valkey-server", "Server v=8.0.6 sha=0", True),
+    ("valkey-server", "Server v=8.0.5 sha=0", False),
+    ("redis-server", "Redis server v=8.2.2 sha=0", True),
+    ("redis-server", "Redis server v=10.0.0 sha=0", True),
+    ("redis-server", "Redis server v=7.4.5 sha=0", False),
+    ("redis-server", "Redis server v=7.0.15 sha=0", False),
     ("redis-server", "Redis server v=5.0.3 sha=0", False),
+    ("redis-server", "what is this?", False),
 ])  # fmt: skip
-def test_the_machines_own_redis_is_used_when_it_is_young_enough(
+def test_the_machines_own_redis_is_used_when_its_holes_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str, taken: bool
 ) -> None:
     program = tmp_path / name
@@ -181,3 +188,16 @@ def test_the_machines_own_redis_is_used_when_it_is_young_enough(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert (server_program() == program) is taken
+
+
+def test_what_an_older_redis_kept_is_found_by_the_one_in_the_wheel(own_servers: Servers) -> None:
+    """Redis 6.2 kept one file beside the folder that Redis 7 made of it: an upgrade of Zaptrix reads it."""
+    own_servers.redis.stop()
+    folder = own_servers.folder / "redis"
+    shutil.rmtree(folder / "appendonlydir")
+    said = ("SELECT", "0"), ("SET", "kept", "1")
+    lines = [f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words) for words in said]
+    (folder / "appendonly.aof").write_text("".join(lines), encoding="ascii", newline="")
+    own_servers.redis.start()
+    with redis.Redis.from_url(own_servers.redis.url) as client:
+        assert client.get("kept") == b"1"

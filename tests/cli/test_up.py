@@ -14,10 +14,12 @@ import pytest
 from proof.ports import free_port
 from tests.processes import descendants, is_alive, wait_for
 from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
+from zaptrix.cli.redis_server import server_program
 from zaptrix.settings import KINDS
 
 SECOND_START_MAX_S = 30.0
-PROGRAMS = ("postgres", "redis-server", "zaptrix_sim", "zaptrix worker", "zaptrix serve")
+SERVERS = ("postgres", server_program().name)
+PROGRAMS = (*SERVERS, "zaptrix_sim", "zaptrix worker", "zaptrix serve")
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_a_fallen_worker_and_a_fallen_gateway_are_replaced(house: House) -> None
 
 
 def test_fallen_servers_are_replaced_and_serve_the_same_data(house: House) -> None:
-    for program in ("postgres", "redis-server"):
+    for program in SERVERS:
         first = house.pid_of(program)
         assert first is not None
         os.kill(first, signal.SIGKILL)

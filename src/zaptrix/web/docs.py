@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from swagger_ui_bundle import swagger_ui_path
 
 _CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -52,6 +53,14 @@ _FILES: Final = {
 }
 
 
+def _folder() -> Path:
+    """Where the package keeps the files of Swagger's own build. It is not imported: that would load Flask."""
+    found = find_spec("flask_swagger_ui")
+    assert found is not None, "the lock names it"
+    assert found.origin is not None, "a package on disk"
+    return Path(found.origin).parent / "dist"
+
+
 def docs_handlers(description: bytes) -> list[HTTPRouteHandler]:
     """Handlers for the page, its files and the description."""
     pages = [
@@ -59,9 +68,8 @@ def docs_handlers(description: bytes) -> list[HTTPRouteHandler]:
         _handler("/docs/start.js", _START, "text/javascript", _CACHED),
         _handler("/openapi.json", description, "application/json", _HEADERS),
     ]
-    files = [
-        _handler(f"/docs/{name}", (swagger_ui_path / name).read_bytes(), kind, _CACHED) for name, kind in _FILES.items()
-    ]
+    folder = _folder()
+    files = [_handler(f"/docs/{name}", (folder / name).read_bytes(), kind, _CACHED) for name, kind in _FILES.items()]
     return pages + files
 
 
