@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,7 @@ from zaptrix.core.errors import (
     Unexpected,
 )
 from zaptrix.core.ids import ConversationId, MessageId
+from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Origin, Side
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
@@ -491,6 +493,57 @@ async def test_a_drain_says_plainly_that_postgresql_is_away(house: House, channe
     house.whatsapp.answers = cut
     with pytest.raises(StoreUnavailable):
         await house.drain(lane_to_whatsapp(channel))
+
+
+async def talks_of_one_round(house: House, count: int) -> list[Conversation]:
+    """Conversations of portals of their own, all of them in one round of delivery."""
+    by_lane = defaultdict[Lane, list[Conversation]](list)
+    while not (full := [talks for talks in by_lane.values() if len(talks) == count]):
+        talk = await house.ledger.talk(await house.ledger.channel(await house.ledger.portal()))
+        by_lane[lane_to_bitrix24(talk.portal_id)].append(talk)
+    return full[0]
+
+
+@pytest.mark.parametrize(
+    "breaks", [ZeroDivisionError("foreign words"), StoreUnavailable("away"), ExceptionGroup("", [OSError()])]
+)
+async def test_what_breaks_for_one_portal_ends_nobody_elses_delivery_and_nobody_waits(
+    house: House, breaks: Exception
+) -> None:
+    """Three portals of one round: the call of one hangs, what another says breaks us, and the third is well."""
+    hanging, breaking, good = await talks_of_one_round(house, 3)
+    lane = lane_to_bitrix24(good.portal_id)
+    await house.ledger.inbound(hanging)
+    (lost,) = await house.ledger.inbound(breaking)
+    (first,) = await house.ledger.inbound(good)
+    released, broken = asyncio.Event(), asyncio.Event()
+
+    async def answer(parcel: Parcel) -> Outcome:
+        if parcel.conversation.id == hanging.id:
+            await released.wait()
+        if parcel.conversation.id == breaking.id:
+            broken.set()
+            raise breaks
+        return await house.bitrix24.take(parcel)
+
+    async def arrived(message_id: MessageId) -> None:
+        while await house.ledger.state(message_id) != "sent":
+            await asyncio.sleep(0.01)
+
+    house.bitrix24.answers = answer
+    async with asyncio.timeout(60):
+        running = asyncio.create_task(house.drain(lane))
+        await broken.wait()
+        await arrived(first)
+        # The round goes on, though one visit of it broke and another one's call does not end.
+        (second,) = await house.ledger.inbound(good)
+        await arrived(second)
+        assert not running.done()
+        released.set()
+        await running
+    held = house.deliveries[Queue.BITRIX24].held
+    assert held.keys() == {breaking.portal_id}
+    assert await house.ledger.state(lost) == "sending"  # as if its runner had died: it will be verified
 
 
 # --- confirmations ----------------------------------------------------------------------------------------------------

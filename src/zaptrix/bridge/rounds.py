@@ -1,15 +1,20 @@
-"""A round of delivery: one runner serves many portals or channels at the same time, and none waits for another."""
+"""A round of delivery: one runner serves many portals or channels at the same time, and none waits for another.
+
+What breaks in a visit is its own portal's or channel's trouble: it is told, that one is left alone for a while, and the
+round goes on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from zaptrix.bridge.entrance import Entrance
 from zaptrix.core import limits
@@ -17,8 +22,12 @@ from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
 from zaptrix.store import glances
-from zaptrix.store.database import Database
+from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.glances import Work
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+
+log = structlog.get_logger(__name__)
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +90,14 @@ class Round:
         return [*self._visits, *([self._confirming] if self._confirming else [])]
 
     async def _look(self) -> list[Work]:
-        async with self._side.database.connection() as connection:
-            return await glances.glance(connection, self._side.direction, self._lane.number)
+        """What is open. While somebody is under way a store that is away is asked again, so that nobody is left."""
+        try:
+            async with self._side.database.connection() as connection:
+                return await glances.glance(connection, self._side.direction, self._lane.number)
+        except StoreUnavailable:
+            if not self._under_way:
+                raise
+            return []
 
     def _begin(self, work: Sequence[Work]) -> None:
         """Go wherever something is due and nobody is yet."""
@@ -91,10 +106,24 @@ class Round:
             if not each.due or self._in_vain.get(each.id, 0.0) > time.monotonic():
                 continue
             if each.id is None:
-                self._confirming = self._confirming or asyncio.create_task(self._side.confirm(self._lane.number))
+                self._confirming = self._confirming or asyncio.create_task(self._confirm())
             elif each.id not in busy and self._side.held.get(each.id, now) <= now:
-                visit = self._side.visit(each.id, to_prove=each.to_prove)
+                visit = self._visit(each.id, to_prove=each.to_prove)
                 self._visits[asyncio.create_task(visit)] = each.id
+
+    async def _visit(self, owner: UUID, *, to_prove: bool) -> Visit:
+        try:
+            return await self._side.visit(owner, to_prove=to_prove)
+        except Exception as exc:
+            _tell(exc, owner=str(owner))
+            return Visit(claimed=True, again_at=self._side.now() + timedelta(seconds=limits.BROKEN_VISIT_S))
+
+    async def _confirm(self) -> bool:
+        try:
+            return await self._side.confirm(self._lane.number)
+        except Exception as exc:
+            _tell(exc, owner="confirmations")
+            return False
 
     async def _pause(self) -> None:
         """Until somebody comes back, but not for less than lets a few of them come back together."""
@@ -104,7 +133,7 @@ class Round:
         self._take_in()
 
     def _take_in(self) -> None:
-        """What those who came back tell. Raises what one of them raised."""
+        """What those who came back tell."""
         again = time.monotonic() + limits.IN_VAIN_S
         for task in [task for task in self._visits if task.done()]:
             owner = self._visits.pop(task)
@@ -146,3 +175,11 @@ class Round:
             landed, _ = await asyncio.wait(self._under_way, timeout=limits.LANDING_S_MAX)
             for task in landed:
                 task.cancelled() or task.exception()  # the round has failed already, and says why
+
+
+def _tell(exc: Exception, owner: str) -> None:
+    if isinstance(exc, StoreUnavailable):
+        log.warning("visit put off", owner=owner, reason=str(exc))
+        return
+    metrics.alarmed(AlarmKind.DRAIN_FAILED)
+    log.error("visit failed", owner=owner, exc_info=exc, alarm=True)

@@ -127,6 +127,7 @@ IN_VAIN_S = 0.25
 LEAVE_S_MAX = 0.5
 VISITS_AT_ONCE = 32  # of portals and channels, a process; more of them make each other's answers late
 VISIT_PATIENCE_S = 1.0  # whoever takes longer waits for a platform, and needs no room
+BROKEN_VISIT_S = 5.0  # how long a portal or channel is left alone whose visit broke
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
 
 LANDING_S_MAX = 120.0  # longer than any platform's timeout
