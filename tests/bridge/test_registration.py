@@ -1,8 +1,12 @@
 """Registration: tried at once, and again until it is done, and one channel's trouble is its own."""
 
+import asyncio
+
+import pytest
+
 from tests.bridge.house import House
 from zaptrix.bridge.registration import Registrar
-from zaptrix.core.errors import Unavailable
+from zaptrix.core.errors import Unavailable, Unexpected
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.secrets import UnreadableSecret
@@ -15,8 +19,11 @@ class Line:
         self.registered: list[str] = []
         self.unregistered: list[str] = []
         self.fails: dict[ChannelId, Exception] = {}
+        self.hangs: set[ChannelId] = set()
 
     async def register(self, _portal: Portal, channel: Channel) -> None:
+        if channel.id in self.hangs:
+            await asyncio.Event().wait()
         if channel.id in self.fails:
             raise self.fails[channel.id]
         self.registered.append(channel.name)
@@ -105,3 +112,49 @@ async def test_a_gateway_that_moved_is_registered_under_its_new_address(house: H
     assert line.registered == ["Loja"]
     await a_registrar(house, line, "https://there.example").retry()
     assert line.registered == ["Loja", "Loja"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (OverflowError("int too large to convert to float"), "broke_down: OverflowError"),
+        (RecursionError("too deep"), "broke_down: RecursionError"),
+        (Unexpected("ERROR_CORE", "bad\0thing \ud800"), "ERROR_CORE: bad thing  "),
+        (Unexpected("x" * 10_000, "y" * 10_000), f"{'x' * 64}: {'y' * 500}"),
+    ],
+)
+async def test_whatever_a_registration_breaks_on_it_is_recorded_and_goes_to_the_end(
+    house: House, fault: Exception, told: str
+) -> None:
+    broken = await house.ledger.channel(await house.ledger.portal(), name="broken")
+    line = Line()
+    line.fails[broken.id] = fault
+    registrar = a_registrar(house, line)
+    assert await registrar.register(broken.id) == told
+    assert await house.ledger.value("SELECT registration_error FROM channel") == told
+    others = [await house.ledger.channel(await house.ledger.portal(), name=f"good {n}") for n in range(25)]
+    await aged(house)
+    await house.ledger.run("UPDATE channel SET updated_at = updated_at - interval '1 hour' WHERE name = 'broken'")
+    await registrar.retry()
+    await registrar.retry()
+    assert sorted(line.registered) == sorted(channel.name for channel in others)
+
+
+async def test_a_registration_that_hangs_keeps_nobody_waiting(
+    house: House, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zaptrix.bridge.registration._REGISTER_S_MAX", 1.0)
+    hanging = await house.ledger.channel(portal, name="hangs")
+    second = await house.ledger.channel(portal, name="second of its portal")
+    other = await house.ledger.channel(await house.ledger.portal(), name="other portal")
+    line = Line()
+    line.hangs.add(hanging.id)
+    await aged(house)
+    running = asyncio.create_task(a_registrar(house, line).retry())
+    async with asyncio.timeout(60):
+        while other.name not in line.registered:
+            await asyncio.sleep(0.01)
+        await running
+    assert line.registered == [other.name, second.name]
+    told = await house.ledger.value("SELECT registration_error FROM channel WHERE name = 'hangs'")
+    assert told == "timeout: the portal did not answer in time"

@@ -1,23 +1,31 @@
-"""Registration: the connector on its line, and the events bound to our door; tried at once, and again until done."""
+"""Registration: the connector on its line, and the events bound to our door; tried at once, and again until done.
+
+Whatever a portal does to a registration, it ends: with an error that is kept beside the channel, which thereby goes to
+the end of those that wait. Nobody else's registration waits for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.core.errors import PlatformError
-from zaptrix.core.ids import ChannelId
+from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels
-from zaptrix.store.database import Database
+from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
 
 _CHANNELS_AT_ONCE = 20
+_REGISTER_S_MAX = 90.0  # some ten calls; a portal that needs longer is asked again
 _UNREGISTER_S_MAX = 10.0  # somebody waits for the deletion
 
 
@@ -42,14 +50,7 @@ class Registrar:
         tenant = await self._directory.channel(channel_id)
         if tenant is None:
             return "the channel is gone"
-        error: str | None = None
-        try:
-            await self._register(tenant.portal, tenant.channel)
-        except (PlatformError, UnreadableSecret) as exc:
-            error = str(exc)
-            log.warning("not registered", channel_id=str(channel_id), reason=error)
-        else:
-            log.info("registered", channel_id=str(channel_id), line_id=tenant.channel.line_id)
+        error = await _tried("register", self._register, tenant, _REGISTER_S_MAX)
         async with self._database.transaction() as connection:
             await channels.registered(connection, channel_id, error, self._public_url)
         return error
@@ -67,17 +68,41 @@ class Registrar:
             answering = await channels.of_line(connection, tenant.portal.id, tenant.channel.line_id)
         if any(channel.id != channel_id for channel in answering):
             return
-        try:
-            async with asyncio.timeout(_UNREGISTER_S_MAX):
-                await self._unregister(tenant.portal, tenant.channel)
-        except (PlatformError, UnreadableSecret, TimeoutError) as exc:
-            log.warning("not unregistered", channel_id=str(channel_id), reason=type(exc).__name__)
-        else:
-            log.info("unregistered", channel_id=str(channel_id), line_id=tenant.channel.line_id)
+        await _tried("unregister", self._unregister, tenant, _UNREGISTER_S_MAX)
 
     async def retry(self) -> None:
         """Try the channels again that are not registered yet, or for another address. Raises StoreUnavailable."""
         async with self._database.connection() as connection:
             waiting = await channels.unregistered(connection, _CHANNELS_AT_ONCE, self._public_url)
+        by_portal = defaultdict[PortalId, list[Channel]](list)
+        for channel in waiting:
+            by_portal[channel.portal_id].append(channel)
+        ends = await asyncio.gather(*map(self._retry, by_portal.values()), return_exceptions=True)
+        for end in filter(None, ends):
+            raise end
+
+    async def _retry(self, waiting: Sequence[Channel]) -> None:
         for channel in waiting:
             await self.register(channel.id)
+
+
+async def _tried(what: str, on_line: OnLine, tenant: Tenant, seconds_max: float) -> str | None:
+    """None when it is done, else why not. Raises StoreUnavailable."""
+    ids = {"step": what, "channel_id": str(tenant.channel.id), "line_id": tenant.channel.line_id}
+    try:
+        async with asyncio.timeout(seconds_max):
+            await on_line(tenant.portal, tenant.channel)
+    except StoreUnavailable:
+        raise
+    except (PlatformError, UnreadableSecret) as exc:
+        log.warning("connector not set", reason=str(exc), **ids)
+        return str(exc)
+    except TimeoutError:
+        log.warning("connector not set", reason="timeout", **ids)
+        return "timeout: the portal did not answer in time"
+    except Exception as exc:
+        metrics.alarmed(AlarmKind.BROKE_DOWN)
+        log.exception("connector not set", alarm=True, **ids)
+        return f"broke_down: {type(exc).__name__}"
+    log.info("connector set", **ids)
+    return None

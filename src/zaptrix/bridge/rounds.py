@@ -114,16 +114,22 @@ class Round:
     async def _visit(self, owner: UUID, *, to_prove: bool) -> Visit:
         try:
             return await self._side.visit(owner, to_prove=to_prove)
-        except Exception as exc:
-            _tell(exc, owner=str(owner))
-            return Visit(claimed=True, again_at=self._side.now() + timedelta(seconds=limits.BROKEN_VISIT_S))
+        except StoreUnavailable as exc:
+            log.warning("visit put off", owner=str(owner), reason=str(exc))
+        except Exception:
+            metrics.alarmed(AlarmKind.DRAIN_FAILED)
+            log.exception("visit failed", owner=str(owner), alarm=True)
+        return Visit(claimed=True, again_at=self._side.now() + timedelta(seconds=limits.BROKEN_VISIT_S))
 
     async def _confirm(self) -> bool:
         try:
             return await self._side.confirm(self._lane.number)
-        except Exception as exc:
-            _tell(exc, owner="confirmations")
-            return False
+        except StoreUnavailable as exc:
+            log.warning("confirmations put off", reason=str(exc))
+        except Exception:
+            metrics.alarmed(AlarmKind.DRAIN_FAILED)
+            log.exception("confirmations failed", alarm=True)
+        return False
 
     async def _pause(self) -> None:
         """Until somebody comes back, but not for less than lets a few of them come back together."""
@@ -175,11 +181,3 @@ class Round:
             landed, _ = await asyncio.wait(self._under_way, timeout=limits.LANDING_S_MAX)
             for task in landed:
                 task.cancelled() or task.exception()  # the round has failed already, and says why
-
-
-def _tell(exc: Exception, owner: str) -> None:
-    if isinstance(exc, StoreUnavailable):
-        log.warning("visit put off", owner=owner, reason=str(exc))
-        return
-    metrics.alarmed(AlarmKind.DRAIN_FAILED)
-    log.error("visit failed", owner=owner, exc_info=exc, alarm=True)

@@ -9,21 +9,28 @@
       Unauthorized  our key is bad: hold everything behind it
       Unexpected    an answer that no table knows
 
-`code` is the platform's own code as text; `detail` is for people and never holds secrets, phones or message texts.
+`code` is the platform's own code as text; `detail` is for people and never holds secrets, phones or message texts. Both
+are short and printable, whatever a platform said: PostgreSQL takes no NUL and no half of a surrogate pair.
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+
+CODE_MAX = 64
+DETAIL_MAX = 500
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]+")
 
 
 class PlatformError(Exception):
     """A platform call that did not succeed."""
 
     def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
+        self.code = _printable(code, CODE_MAX)
+        self.detail = _printable(detail, DETAIL_MAX)
+        super().__init__(f"{self.code}: {self.detail}" if self.detail else self.code)
 
 
 class TooFast(PlatformError):
@@ -81,3 +88,7 @@ class Unauthorized(PlatformError):
 
 class Unexpected(PlatformError):
     """An answer that no table knows."""
+
+
+def _printable(text: str, characters_max: int) -> str:
+    return _UNPRINTABLE.sub(" ", text[:characters_max])
