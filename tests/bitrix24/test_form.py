@@ -1,6 +1,8 @@
 """PHP-style forms: what Bitrix24 posts, and whatever else may come through the door."""
 
 import contextlib
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -52,6 +54,11 @@ def test_any_bytes_are_a_form_or_a_bad_form(body: bytes) -> None:
         pytest.param(b"a[1]=y&a[0]=x", {"a": ["x", "y"]}, id="list by index"),
         pytest.param(b"a[7]=x&a[30]=z&a[8]=y", {"a": ["x", "y", "z"]}, id="list with gaps"),
         pytest.param(b"a[]=x&a[]=y", {"a": ["x", "y"]}, id="list without indexes"),
+        pytest.param(b"a[5]=x&a[]=y&a[2]=w&a[]=z", {"a": ["w", "x", "y", "z"]}, id="after the largest index"),
+        pytest.param(b"a[][b]=x&a[][b]=y", {"a": [{"b": "x"}, {"b": "y"}]}, id="maps without indexes"),
+        pytest.param(
+            b"a[999999999]=x&a[]=y&a[]=z", {"a": {"999999999": "x", "1000000000": "y", "1000000001": "z"}}, id="far"
+        ),
         pytest.param(b"a[0]=x&a[b]=y", {"a": {"0": "x", "b": "y"}}, id="map with a digit"),
         pytest.param(b"a[01]=x", {"a": {"01": "x"}}, id="no index"),
         pytest.param(b"a%5Bb%5D=x+y%26z", {"a": {"b": "x y&z"}}, id="escaped"),
@@ -66,6 +73,42 @@ def test_any_bytes_are_a_form_or_a_bad_form(body: bytes) -> None:
 )
 def test_a_field_stands_where_php_would_put_it(body: bytes, form: dict[str, Any]) -> None:
     assert parse_form(body) == form
+
+
+# Each makes a hostile body of `n` fields; together they fill what the limits allow.
+HOSTILE: dict[str, Callable[[int], bytes]] = {
+    "indexes that a list has to pass": lambda n: b"&".join(
+        [b"a[%d]=1" % (n // 2 + i) for i in range(n // 2)] + [b"a[]=1"] * (n // 2)
+    ),
+    "indexes backwards": lambda n: b"&".join([b"a[%d]=1" % (n - i) for i in range(n // 2)] + [b"a[]=1"] * (n // 2)),
+    "no indexes": lambda n: b"&".join([b"a[]=1"] * n),
+    "no indexes, below": lambda n: b"&".join([b"a[b][c][]=1"] * n),
+    "maps without indexes": lambda n: b"&".join([b"a[][]=1"] * n),
+    "both ways in turn": lambda n: b"&".join([b"a[]=1&a=1"] * (n // 2)),
+    "names of digits": lambda n: b"&".join([b"a[" + b"9" * 900 + b"]=1"] * n),
+    "deep": lambda n: b"&".join([b"a" + b"[]" * 9 + b"=1"] * n),
+    "brackets": lambda n: b"&".join([b"a[" + b"]" * 900 + b"=1"] * n),
+    "escapes": lambda n: b"&".join([b"a[]=" + b"%41" * 300] * n),
+    "broken escapes": lambda n: b"&".join([b"a[]=" + b"%" * 900] * n),
+    "nothing": lambda n: b"&" * (n - 1),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_form_of_twice_the_size_takes_twice_the_time(name: str) -> None:
+    """What is quadratic takes sixteen times as long for four times as much."""
+
+    def took_s(body: bytes) -> float:
+        best = 1e9
+        for _ in range(5):
+            began = time.process_time_ns()
+            with contextlib.suppress(BadForm):
+                parse_form(body)
+            best = min(best, (time.process_time_ns() - began) / 1e9)
+        return best
+
+    small, large = HOSTILE[name](500), HOSTILE[name](2000)
+    assert took_s(large) < 9 * took_s(small) + 0.002
 
 
 @pytest.mark.parametrize(

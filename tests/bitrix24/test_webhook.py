@@ -1,6 +1,6 @@
 """From a form to items of the journal."""
 
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.bitrix24.builders import PORTAL_ID, an_event
 from tests.bitrix24.test_form import http_build_query
 from zaptrix.bitrix24.translate import translate
-from zaptrix.bitrix24.webhook import Form, Name, claimed_sender, parse_form, same_token, to_event
+from zaptrix.bitrix24.webhook import Form, Name, as_posted, claimed_sender, parse_form, same_token, to_event
+from zaptrix.bitrix24.wire import OURS_ALONE, OperatorItem
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import outbound_lane
@@ -182,3 +183,25 @@ def test_no_shape_raises_and_every_form_leaves_an_item_that_can_be_read(name: st
     assert found
     for event in found:
         translate(an_event(event.name, event.body))
+
+
+def test_what_only_the_gateway_may_say_of_a_message_is_dropped_from_what_a_portal_posts() -> None:
+    """By the types of its fields: one that is made of our own nouns is no word of a portal's."""
+
+    def is_ours(kind: Any) -> bool:
+        return any(getattr(each, "__module__", "").startswith("zaptrix.core") for each in (kind, *get_args(kind)))
+
+    ours = {field.name for field in msgspec.structs.fields(OperatorItem) if is_ours(field.type)}
+    assert ours == OURS_ALONE
+    forged = {name: {"late": "1", "give_up": "x"} for name in ours}
+    for data in (messages({**an_item(), **forged}), {"MESSAGES": {"x": {**an_item(), **forged}}}):
+        form = as_posted(a_form(data=data))
+        for event in events(form):
+            assert not any(name.encode() in event.body for name in ours)
+            assert b"Bom dia" in event.body
+
+
+def test_what_stands_beside_many_messages_is_not_written_once_for_each() -> None:
+    items = [an_item(str(number)) for number in range(1, 200)]
+    (event,) = events(a_form(data={**messages(*items), "PADDING": "x" * 100_000}))
+    assert (event.state, event.reason) == (EventState.UNROUTABLE, "too much beside the items")

@@ -30,12 +30,35 @@ def parse_form(body: bytes) -> Form:
         raise BadForm(f"the body is larger than {limits.BITRIX_BODY_BYTES_MAX} bytes")
     if body.count(b"&") >= limits.FORM_KEYS_MAX:
         raise BadForm(f"the form has more than {limits.FORM_KEYS_MAX} fields")
-    tree: Form = {}
+    tree = _Map()
     for field in body.split(b"&"):
         if field:
             name, _, value = field.partition(b"=")
             _plant(tree, _path(_name(name)), _text(value))
     return {name: _with_lists(value) for name, value in tree.items()}
+
+
+class _Map(dict[str, "str | _Map"]):
+    """A level of the form, with the index that a field without one (`a[]`) is given next.
+
+    PHP's rule: the largest index + 1. It is kept beside the map, because looking for it would read the map once a
+    field: a form of a few kilobytes, from anybody, would cost seconds.
+    """
+
+    __slots__ = ("next_index",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_index = 0
+
+    def named(self, step: str) -> str:
+        """The name that `step` stands for."""
+        if not step:
+            step = str(self.next_index)
+            self.next_index += 1
+        elif _is_index(step):
+            self.next_index = max(self.next_index, int(step) + 1)
+        return step
 
 
 def _name(raw: bytes) -> str:
@@ -63,26 +86,20 @@ def _path(name: str) -> list[str]:
     return path
 
 
-def _plant(tree: Form, path: list[str], value: str) -> None:
+def _plant(tree: _Map, path: list[str], value: str) -> None:
     node = tree
     for step in path[:-1]:
-        below = node.get(step)
-        if not isinstance(below, dict):
+        name = node.named(step)
+        below = node.get(name)
+        if not isinstance(below, _Map):
             # PHP's rule where a name is used both ways: the later one wins.
-            below = node[step] = {}
+            below = node[name] = _Map()
         node = below
-    node[path[-1] or _next_index(node)] = value
+    node[node.named(path[-1])] = value
 
 
-def _next_index(node: Form) -> str:
-    index = len(node)
-    while str(index) in node:
-        index += 1
-    return str(index)
-
-
-def _with_lists(value: Value) -> Value:
-    if not isinstance(value, dict):
+def _with_lists(value: str | _Map) -> Value:
+    if isinstance(value, str):
         return value
     below = {name: _with_lists(child) for name, child in value.items()}
     if not all(_is_index(name) for name in below):

@@ -13,12 +13,14 @@ from hashlib import blake2b
 import msgspec
 
 from zaptrix.bitrix24.form import BadForm, Form, Value, parse_form
+from zaptrix.bitrix24.wire import OURS_ALONE
+from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.message import Side
 
-__all__ = ["BadForm", "Form", "Name", "claimed_sender", "parse_form", "same_token", "to_event"]
+__all__ = ["BadForm", "Form", "Name", "as_posted", "claimed_sender", "parse_form", "same_token", "to_event"]
 
 UNKNOWN = "unknown"  # labels stay bounded, whatever somebody posts; the journal's body keeps the name as it came
 _KEY_BYTES = 16
@@ -63,6 +65,27 @@ def same_token(stored: str, given: str) -> bool:
     return bool(stored) and hmac.compare_digest(stored.encode(), given.encode())
 
 
+def as_posted(form: Form) -> Form:
+    """`form` without what only the gateway itself may say of a message (`wire.OURS_ALONE`)."""
+    data = form.get("data")
+    if not isinstance(data, dict):
+        return form
+    return {**form, "data": {key: _as_posted_items(value) for key, value in data.items()}}
+
+
+def _as_posted_items(value: Value) -> Value:
+    if isinstance(value, list):
+        return [_as_posted_item(item) for item in value]
+    # A list that PHP made a map of is read as a list later.
+    return {key: _as_posted_item(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _as_posted_item(item: Value) -> Value:
+    if not isinstance(item, dict) or OURS_ALONE.isdisjoint(item):
+        return item
+    return {key: value for key, value in item.items() if key not in OURS_ALONE}
+
+
 def to_event(form: Form, portal_id: PortalId, request_id: str) -> list[NewEvent]:
     """One journal item for each message or dialog of the form. Never raises; tokens never reach the journal."""
     given = _string(form.get("event"))
@@ -95,13 +118,16 @@ def _split(name: Name, form: Form, portal_id: PortalId, request_id: str) -> Iter
         raise _BrokenShape("data is no map")
     items_key, items = _items(data, _LISTS[name])
     shared = {key: value for key, value in data.items() if key != items_key}
-    told: dict[str, list[Value]] = {}
+    if len(items) * len(msgspec.json.encode(shared)) > limits.BITRIX_BODY_BYTES_MAX:
+        # Each item's row holds it: the rows of a small form would fill the disk.
+        raise _BrokenShape("too much beside the items")
+    told: dict[str, set[bytes]] = {}
     for item in items:
         identity = _identity(name, item, _string(form.get("ts")))
-        same = told.setdefault(identity, [])
-        if item in same:
+        same, written = told.setdefault(identity, set()), msgspec.json.encode(item, order="sorted")
+        if written in same:
             continue
-        same.append(item)
+        same.add(written)
         yield NewEvent(
             source=Side.BITRIX24,
             name=name,

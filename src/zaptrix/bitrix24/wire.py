@@ -52,6 +52,10 @@ class OperatorItem(msgspec.Struct, frozen=True):
     recovered: Recovered | None = None  # no portal's word: ours, of an item that was made from a history
 
 
+OURS_ALONE = frozenset({"recovered"})
+"""Fields of an item that the gateway itself writes: what a portal posts under these names is dropped at the door."""
+
+
 class SessionRef(msgspec.Struct, frozen=True):
     id: Id
 

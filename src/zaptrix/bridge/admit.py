@@ -26,4 +26,5 @@ class Admission:
         sender = await self._directory.sender(member_id) if member_id and token else None
         if sender is None or not webhook.same_token(sender.application_token, token):
             raise NotAdmitted("unknown portal or wrong application token")
-        return self._watch.hold(sender.portal.id, webhook.to_event(form, sender.portal.id, request_id))
+        events = webhook.to_event(webhook.as_posted(form), sender.portal.id, request_id)
+        return self._watch.hold(sender.portal.id, events)
