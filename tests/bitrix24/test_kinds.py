@@ -130,7 +130,10 @@ def read(content: Said, locale: Locale = PT) -> str:
                 catalog_id="1948",
                 note="Entregar à tarde",
             ),
-            "🛒 Pedido (catálogo 1948)\n2 × SKU-77 — BRL 79.90\n1 × SKU-78\nTotal: BRL 159.80\nEntregar à tarde",
+            (
+                "🛒 Pedido (catálogo 1948)\n2 × SKU-77 — BRL 79.90\n1 × SKU-78\n"
+                "Total sem 1 item(ns), cuja quantidade ou preço não pôde ser lido: BRL 159.80\nEntregar à tarde"
+            ),
         ),
         (
             Edited(text=plain_text("tem verde?"), marks=Marks(quote=THEIRS)),

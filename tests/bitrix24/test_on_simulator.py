@@ -275,3 +275,44 @@ async def test_two_channels_of_one_customer_are_two_chats_under_one_contact(simu
         # Neither knows its chat: both are found through the contact, each in its own.
         for parcel, outcome in zip((one, two), outcomes, strict=True):
             assert accepted(await stage.platform.prove(parcel)).bitrix_chat_id == outcome.bitrix_chat_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "palavra " * 3_125,
+        "linha de um texto\n" * 4_000,
+        "a" * 65_536,
+        "[b]oi[/b] >>x\n" * 3_000,
+        "👩‍👩‍👧" * 8_000,
+    ],
+)
+async def test_a_text_longer_than_the_portals_goes_on_in_further_messages(simulator_url: str, text: str) -> None:
+    async with a_stage(simulator_url) as stage:
+        parcel = stage.a_parcel(text)
+        (call,) = stage.platform.calls([parcel])
+        (outcome,) = await stage.platform.send(call)
+        texts = [one for one in await stage.texts() if "(...)" not in one]
+        assert "".join(texts).replace("\N{ZERO WIDTH SPACE}", "") == text
+        assert len(texts) > 1
+        parcel = in_chat(parcel, accepted(outcome).bitrix_chat_id)
+        assert isinstance(await stage.platform.prove(parcel), Accepted)
+
+
+async def test_of_a_long_text_only_the_parts_that_are_missing_are_sent_again(simulator_url: str) -> None:
+    """More of them than one call takes, and the second call fails."""
+    async with a_stage(simulator_url) as stage:
+        text = "".join(f"{n} {'x' * 19_000}\n" for n in range(13))
+        parcel = stage.a_parcel(text)
+        (first,) = await stage.platform.send((stage.a_parcel("oi", conversation=parcel.conversation),))
+        parcel = in_chat(parcel, accepted(first).bitrix_chat_id)
+        # The first call passes by the fault that touches it; the next one is cut off.
+        await stage.faults(
+            {"kind": "delay", "delay_s": 0.0, "match": {"method": SEND}}, {"kind": "reset", "match": {"method": SEND}}
+        )
+        (outcome,) = await stage.platform.send((parcel,))
+        assert isinstance(outcome, Unclear), outcome
+        assert isinstance(await stage.platform.prove(parcel), Absent)
+        (outcome,) = await stage.platform.send((msgspec.structs.replace(parcel, attempts=1),))
+        assert isinstance(outcome, Accepted)
+        assert [one.split(" ")[0] for one in (await stage.texts())[1:]] == [str(n) for n in range(13)]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.bitrix24.builders import a_customer, a_parcel, an_event, in_chat
 from tests.bitrix24.test_webhook import CHAT, an_item, messages
-from zaptrix.bitrix24.translate import to_delivery, to_element, to_notice, translate
+from zaptrix.bitrix24.translate import to_delivery, to_elements, to_notice, translate
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
@@ -163,7 +163,7 @@ def test_a_customers_words_as_an_element() -> None:
         created_at=datetime(2026, 9, 1, 12, 0, 0, 900, tzinfo=UTC),
     )
     assert isinstance(parcel.content, Words)
-    assert to_element(parcel, parcel.content) == {
+    assert to_elements(parcel, parcel.content)[0].content == {
         "user": {
             "id": "00000000000000000000000000000007",
             "name": "Ana",
@@ -190,9 +190,9 @@ def test_a_customers_words_as_an_element() -> None:
 def test_a_customer_is_shown_by_what_is_known(customer: Customer, user: dict[str, str]) -> None:
     parcel = a_parcel(conversation=a_conversation(customer))
     assert isinstance(parcel.content, Words)
-    element = to_element(parcel, parcel.content)
+    element = to_elements(parcel, parcel.content)[0].content
     assert element["user"] == {"id": "00000000000000000000000000000007", **user}
-    assert msgspec.json.encode(element) == msgspec.json.encode(to_element(parcel, parcel.content))
+    assert msgspec.json.encode(element) == msgspec.json.encode(to_elements(parcel, parcel.content)[0].content)
 
 
 def test_an_arrived_message_as_an_element_has_a_list_of_ids() -> None:
@@ -233,3 +233,41 @@ def test_a_line_that_shows_a_message_has_its_file_below(type_: str, attached: di
     told = to_notice(replace(a_parcel(content=notice), attachment=file), notice, 1767)
     assert told["MESSAGE"] == ("Enviado ao cliente pela integração:\n[imagem] a.png\n[\u200bb]?[\u200b/b]\n🔘 Sim")
     assert told["ATTACH"] == [attached]
+
+
+@pytest.mark.parametrize(
+    ("media", "line"),
+    [
+        (
+            Media(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", mime="application/pdf"),
+            "[arquivo não recebido: o WhatsApp não o guarda mais] contrato.pdf (application/pdf)",
+        ),
+        (
+            Media(kind=MediaKind.DOCUMENT, source="1", mime="application/zip", caption=plain_text("as notas")),
+            "[arquivo não recebido: o WhatsApp não o guarda mais] (application/zip)\nas notas",
+        ),
+        (
+            Media(kind=MediaKind.IMAGE, source="1", name="foto.jpg", mime="image/jpeg"),
+            "[foto não recebida: o WhatsApp não o guarda mais] foto.jpg",
+        ),
+        (Media(kind=MediaKind.AUDIO, source="1", voice=True), "[áudio não recebido: o WhatsApp não o guarda mais]"),
+    ],
+)
+def test_a_file_that_did_not_come_leaves_its_name_kind_and_words(media: Media, line: str) -> None:
+    (element,) = to_elements(a_parcel(content=media), media)
+    assert element.content["message"] | {"id": "", "date": 0} == {"id": "", "date": 0, "text": line}  # type: ignore[operator]
+
+
+def test_a_name_that_the_portal_would_cut_stands_in_the_words() -> None:
+    blob = Blob(key="k", size=1, sha256="0", type="application/pdf", name=f"{'n' * 60}.pdf")
+    name = f"contrato de {'n' * 60}.pdf"
+    media = Media(kind=MediaKind.DOCUMENT, source="1", name=name)
+    file = Attachment(state=AttachmentState.READY, blob=blob, address="https://gw.example/media/1")
+    parcel = replace(a_parcel(content=media), attachment=file)
+    (element,) = to_elements(parcel, media)
+    assert element.content["message"] == {
+        "id": parcel.whatsapp_id,
+        "date": int(parcel.created_at.timestamp()),
+        "text": name,
+        "files": [{"url": "https://gw.example/media/1", "name": f"{'n' * 46}.pdf"}],
+    }

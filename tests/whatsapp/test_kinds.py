@@ -1,5 +1,6 @@
 """Every kind of message that Meta documents, and what it becomes: literal shapes in, literal values out."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -326,11 +327,26 @@ def test_a_click_on_an_ad_is_kept_with_the_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latitude", "longitude"), [(91, 0), (0, 181), ("north", 0), (None, 0), ("Infinity", 0), ("NaN", 0), (True, None)]
+    ("latitude", "longitude", "came"),
+    [
+        (91, 0, "91, 0"),
+        (0, 181, "0, 181"),
+        ("north", 0, "north, 0"),
+        (None, 0, "0"),
+        ("Infinity", 0, "Infinity, 0"),
+        ("NaN", 0, "NaN, 0"),
+        ("1_0", 0, "1_0, 0"),
+        (True, None, "true"),
+        ("25° 25' S", "49° 16' W", "25° 25' S, 49° 16' W"),
+        (None, None, None),
+    ],
 )
-def test_a_place_that_is_not_on_earth_has_no_degrees(latitude: Any, longitude: Any) -> None:
+def test_a_place_that_is_not_on_earth_has_no_degrees_and_shows_what_came(
+    latitude: Any, longitude: Any, came: str | None
+) -> None:
     found = said(type="location", location={"latitude": latitude, "longitude": longitude, "name": "Praça"})
-    assert found == Location(name="Praça")
+    assert found == Location(name="Praça", coordinates=came)
+    assert came is None or came in to_bbcode(shown(found, Locale.PT_BR))
 
 
 def test_degrees_written_as_text_are_read() -> None:
@@ -351,10 +367,162 @@ def test_a_form_of_any_shape_is_a_reply(response_json: str | None) -> None:
     assert all("\ud83d" not in answer.value for answer in found.answers)
 
 
-@pytest.mark.parametrize("price", ["free", None, "Infinity", "NaN", [79.9]])
-def test_a_price_that_is_none_is_left_out(price: Any) -> None:
-    found = said(type="order", order={"product_items": [{"product_retailer_id": "SKU-1", "item_price": price}]})
-    assert found == Order(lines=(OrderLine(product="SKU-1"),))
+@pytest.mark.parametrize(
+    ("price", "shows"),
+    [
+        (79.9, "79.90"),
+        (80, "80.00"),
+        (79.999, "79.999"),
+        (0.005, "0.005"),
+        (1e-7, "0.0000001"),
+        ("79.90", "79.90"),
+        ("79,90", "79,90"),
+        ("R$ 79", "R$ 79"),
+        ("free", "free"),
+        ("NaN", "NaN"),
+        ([79.9], "[79.9]"),
+        (True, "true"),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_a_price_is_shown_as_it_came(price: Any, shows: str | None) -> None:
+    item = {"product_retailer_id": "SKU-1", "item_price": price, "quantity": 1}
+    found = said(type="order", order={"product_items": [item]})
+    assert found == Order(lines=(OrderLine(product="SKU-1", price=shows),))
+
+
+@pytest.mark.parametrize(
+    ("quantity", "shows", "total"),
+    [
+        (2, 2, "20.00"),
+        ("2", 2, "20.00"),
+        (2.0, 2, "20.00"),
+        ("2.0", "2.0", "20.00"),
+        (2.5, "2.5", "25.00"),
+        ("1,5", "1,5", None),
+        ("uma dúzia", "uma dúzia", None),
+        ("1_0", "1_0", None),
+        (True, "true", None),
+        (None, None, None),
+    ],
+)
+def test_a_quantity_is_shown_as_it_came_and_the_total_holds_no_other(
+    quantity: Any, shows: int | str | None, total: str | None
+) -> None:
+    item = {"product_retailer_id": "SKU-1", "quantity": quantity, "item_price": 10, "currency": "BRL"}
+    found = said(type="order", order={"product_items": [item]})
+    assert isinstance(found, Order)
+    assert found.lines[0].quantity == shows
+    text = to_bbcode(shown(found, Locale.PT_BR))
+    assert (f"{shows} × SKU-1" if shows else "\nSKU-1") in text
+    assert (f"Total: BRL {total}" if total else "Total sem 1 item") in text
+
+
+def test_a_total_is_over_everything_that_was_ordered() -> None:
+    items = [
+        {"product_retailer_id": f"SKU-{n}", "quantity": 1, "item_price": 0.1, "currency": "BRL"} for n in range(120)
+    ]
+    found = said(type="order", order={"product_items": items})
+    text = to_bbcode(shown(found, Locale.PT_BR))
+    assert text.count(" × SKU-") == 120
+    assert "Total: BRL 12.00" in text
+
+
+def test_sixty_cards_and_their_twenty_five_phones_are_all_there() -> None:
+    cards = [
+        {"name": {"formatted_name": f"Pessoa {n}"}, "phones": [{"phone": f"+{n}-{k}"} for k in range(25)]}
+        for n in range(60)
+    ]
+    found = said(type="contacts", contacts=cards)
+    text = to_bbcode(shown(found, Locale.PT_BR))
+    assert all(f"Pessoa {n}" in text and f"☎ +{n}-24" in text for n in range(60))
+
+
+def test_fields_of_any_length_are_whole() -> None:
+    long = "a" * 3_000 + " fim"
+    answers = json.dumps({f"campo {n}": long for n in range(70)})
+    items: list[dict[str, Any]] = [
+        {"type": "location", "location": {"name": long, "address": long}},
+        {
+            "type": "interactive",
+            "interactive": {"type": "list_reply", "list_reply": {"title": "x", "description": long}},
+        },
+        {"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": {"response_json": answers}}},
+        {"type": "image", "image": {"id": "1", "caption": long}},
+        {"type": "order", "order": {"text": long, "product_items": []}},
+    ]
+    texts = [to_bbcode(shown(said(**item), Locale.PT_BR)) for item in items]
+    assert [text.count(long) for text in texts] == [2, 1, 70, 1, 1]
+
+
+def test_a_confirmed_payment_says_which_way_and_for_which_order() -> None:
+    chosen = {
+        "payment_method": "offsite_card_pay",
+        "payment_timestamp": 1726170122,
+        "reference_id": "pedido-77",
+        "last_four_digits": "5235",
+        "credential_id": "1234567",
+    }
+    found = said(type="interactive", interactive={"type": "payment_method", "payment_method": chosen})
+    assert to_bbcode(shown(found, Locale.PT_BR)) == (
+        "💳 Confirmou o pagamento e espera a cobrança: cartão salvo (offsite_card_pay)\nPedido: pedido-77\n"
+        "Final do cartão: 5235\nCredencial: 1234567"
+    )
+    other = said(
+        type="interactive",
+        interactive={"type": "payment_method", "payment_method": {"payment_method": "of_tomorrow", "reference_id": 9}},
+    )
+    assert (
+        to_bbcode(shown(other, Locale.EN)) == "💳 Confirmed the payment and waits to be charged: of_tomorrow\nOrder: 9"
+    )
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "event", "event": {"id": "1", "name": "Reunião", "place": {"address": "Rua A, 1"}, "price": 12.5}},
+        {
+            "type": "interactive",
+            "interactive": {"type": "product", "product": {"name": "Reunião", "x": ["Rua A, 1", 12.5]}},
+        },
+        {
+            "type": "unsupported",
+            "unsupported": {"type": "poll_creation", "q": "Reunião", "o": [{"a": "Rua A, 1"}, 12.5]},
+        },
+        {"type": "hologram", "group_id": "Y2Fw", "hologram": {"a": "Reunião", "b": "Rua A, 1", "c": 12.5}},
+    ],
+)
+def test_what_can_be_read_of_an_unknown_kind_is_shown(item: dict[str, Any]) -> None:
+    text = to_bbcode(shown(said(**item), Locale.PT_BR))
+    assert all(words in text for words in ("não mostra aqui", "Reunião", "Rua A, 1", "12.5"))
+
+
+def test_an_unknown_kind_with_endless_fields_counts_what_is_left_out() -> None:
+    found = said(type="hologram", hologram={f"f{n}": "x" * 1_500 for n in range(100)})
+    text = to_bbcode(shown(found, Locale.PT_BR))
+    assert "… (+500)" in text
+    assert text.endswith("… (+40)")
+    deep: Any = "ends"
+    for _ in range(400):
+        deep = [deep]
+    assert isinstance(said(type="hologram", hologram={"a": deep}), Unknown)
+
+
+def test_what_is_said_in_a_group_keeps_what_a_person_would_act_on() -> None:
+    place = {"latitude": -25.4296, "longitude": -49.2719}
+    order = {"product_items": [{"product_retailer_id": "SKU-77", "quantity": 2, "item_price": 10}]}
+    texts = [
+        to_bbcode(shown(said(group_id="Y2Fw", **item), Locale.PT_BR))
+        for item in (
+            {"type": "location", "location": place},
+            {"type": "contacts", "contacts": [BETO]},
+            {"type": "order", "order": order},
+        )
+    ]
+    assert "https://maps.google.com/?q=-25.4296,-49.2719" in texts[0]
+    assert "☎ +55 41 97777-6666" in texts[1]
+    assert "2 × SKU-77" in texts[2]
 
 
 def test_a_hidden_number_that_is_given_on_request_is_the_customers() -> None:

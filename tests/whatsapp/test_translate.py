@@ -211,13 +211,30 @@ def test_a_payment_that_failed_is_no_message_that_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    "errors", [None, [], [None], ["x"], [{"code": "131026"}], [{"code": 131026, "error_data": "{}"}]]
+    ("errors", "code"),
+    [
+        (None, None),
+        ([], None),
+        ([None], None),
+        (["x"], None),
+        ([{"title": "Something went wrong"}], None),
+        ([{"code": None}], None),
+        ([{"code": ""}], None),
+        ([{"code": "abc"}], None),
+        ([{"code": False}], None),
+        ([{"code": 0.5}], None),
+        ([{"code": {}}], None),
+        ([{"code": "131026"}], "131026"),
+        ([{"code": 131026, "error_data": "{}"}], "131026"),
+        ([{"title": "no code"}, {"code": 131026}], "131026"),
+        ([{"code": 0}], "0"),
+    ],
 )
-def test_a_failure_is_a_failure_however_its_errors_look(errors: Any) -> None:
+def test_a_failure_is_a_failure_and_has_no_code_but_its_own(errors: Any, code: str | None) -> None:
     receipt = receipt_of(status="failed", errors=errors)
     assert isinstance(receipt, Receipt)
     assert receipt.status is State.DEAD
-    assert receipt.code == ("131026" if errors and isinstance(errors[0], dict) else "0")
+    assert receipt.code == code
 
 
 def test_what_meta_says_of_a_failure_never_names_the_customer() -> None:

@@ -7,8 +7,9 @@ https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from zaptrix.core.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
@@ -40,6 +41,8 @@ from zaptrix.core.referral import Referral
 from zaptrix.core.text import Mark, Span, Text, rich_text
 
 _QUOTE_LINES_MAX = 5
+_CENT = Decimal("0.01")
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 
 Lines = list[list[Span]]
 
@@ -163,7 +166,9 @@ def _location(content: Location, locale: Locale) -> Lines:
     if content.address:
         lines.append(_line(content.address))
     if content.latitude is None or content.longitude is None:
-        lines.append(_line(phrase("location_unknown", locale)))
+        came = content.coordinates
+        code = "location_unreadable" if came else "location_unknown"
+        lines.append(_line(phrase(code, locale).format(what=came)))
     else:
         lines.append(_line(f"https://maps.google.com/?q={_degrees(content.latitude)},{_degrees(content.longitude)}"))
     if content.url:
@@ -197,8 +202,19 @@ def _reply(content: Reply, locale: Locale) -> Lines:
         return [_line(phrase("calls_allowed" if content.id == "accept" else "calls_refused", locale))]
     if content.way is ReplyWay.FLOW:
         return [_line(phrase("form_filled", locale)), *map(_answer, content.answers)]
+    if content.way is ReplyWay.PAYMENT:
+        return _payment(content, locale)
     lines = [_label(phrase("pressed", locale), content.title or content.id)]
     return [*lines, _line(content.description)] if content.description else lines
+
+
+def _payment(content: Reply, locale: Locale) -> Lines:
+    """The way of payment that was chosen, and for which order: the business charges it."""
+    way = content.title or ""
+    known = PHRASES.get(f"pay_{way}")
+    lines = [_label(phrase("payment_is", locale), f"{known[locale]} ({way})" if known else way)]
+    lines += [_label(phrase("payment_order", locale), content.id)] if content.id else []
+    return [*lines, *(_label(phrase(answer.name, locale), answer.value) for answer in content.answers)]
 
 
 def _answer(answer: Answer) -> list[Span]:
@@ -214,26 +230,42 @@ def _reaction(content: Reaction, locale: Locale) -> Lines:
 def _order(content: Order, locale: Locale) -> Lines:
     catalog = f" ({phrase('catalog', locale)} {content.catalog_id})" if content.catalog_id else None
     lines = [_line(phrase("order_is", locale), catalog), *map(_order_line, content.lines)]
-    for currency, total in _totals(content.lines).items():
-        lines.append(_label(phrase("total", locale), f"{currency} {total}".strip()))
+    totals, left_out = _totals(content.lines)
+    label = phrase("total", locale) if not left_out else phrase("total_without", locale).format(count=left_out)
+    lines += [_label(label, f"{currency} {_money(total)}".strip()) for currency, total in totals.items()]
+    lines += [_label(label)] if left_out and not totals else []
     return [*lines, _line(content.note)] if content.note else lines
 
 
 def _order_line(line: OrderLine) -> list[Span]:
     price = f" — {line.currency or ''} {line.price}".replace("—  ", "— ") if line.price else None
-    return _line(f"{line.quantity} × {line.product or '?'}", price)
+    quantity = "" if line.quantity is None else f"{line.quantity} × "
+    return _line(f"{quantity}{line.product or '?'}", price)
 
 
-def _totals(lines: Iterable[OrderLine]) -> dict[str, Decimal]:
+def _totals(lines: Iterable[OrderLine]) -> tuple[dict[str, Decimal], int]:
+    """The totals by currency, and how many lines are in none of them, because something in them is no number."""
     totals: dict[str, Decimal] = {}
+    left_out = 0
     for line in lines:
-        try:
-            price = Decimal(line.price or "")
-        except InvalidOperation:
+        price, quantity = _number(line.price), _number(line.quantity)
+        if price is None or quantity is None:
+            left_out += 1
             continue
         currency = line.currency or ""
-        totals[currency] = totals.get(currency, Decimal()) + price * line.quantity
-    return totals
+        totals[currency] = totals.get(currency, Decimal()) + price * quantity
+    return totals, left_out
+
+
+def _money(total: Decimal) -> str:
+    """Two decimals, or more where there are more: 20.000 would be read as twenty thousand."""
+    cents = total.quantize(_CENT)
+    return format(cents if cents == total else total.normalize(), "f")
+
+
+def _number(text: str | int | None) -> Decimal | None:
+    # Decimal alone would take an underscore, an infinity and the digits of other scripts.
+    return Decimal(text) if text is not None and _NUMBER.fullmatch(str(text)) else None
 
 
 def _edited(content: Edited, locale: Locale) -> Lines:
@@ -246,6 +278,8 @@ def _revoked(_content: Revoked, locale: Locale) -> Lines:
 
 
 def _in_group(content: InGroup, locale: Locale) -> Lines:
+    if content.said is not None:
+        return [_label(phrase("in_group", locale)), *_SHOWN[type(content.said)](content.said, locale)]
     what = "" if content.kind == "text" else f"[{phrase(content.kind, locale)}] "
     return [_label(phrase("in_group", locale)), _line(f"{what}{content.text}".strip() or "—")]
 
@@ -257,11 +291,12 @@ _BY_CODE = {131060: "look_at_the_phone", 131052: "too_large"}
 def _unsupported(content: Unsupported, locale: Locale) -> Lines:
     code = _BY_CODE.get(content.code or 0, "cannot_show")
     known = content.kind if content.kind in PHRASES else None
-    return [_line(phrase(code, locale).format(what=f" ({phrase(known, locale)})" if known else ""))]
+    what = f" ({phrase(known, locale)})" if known else ""
+    return [_line(phrase(code, locale).format(what=what)), *map(_answer, content.fields)]
 
 
-def _unknown(_content: Unknown, locale: Locale) -> Lines:
-    return [_line(phrase("cannot_show", locale).format(what=""))]
+def _unknown(content: Unknown, locale: Locale) -> Lines:
+    return [_line(phrase("cannot_show", locale).format(what="")), *map(_answer, content.fields)]
 
 
 # Each function takes its own kind: the table is what joins them.

@@ -12,7 +12,16 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import safe_detail
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.proof import Proofs
-from zaptrix.bitrix24.translate import carries_file, chat_of, is_wordless, to_delivery, to_element, to_notice
+from zaptrix.bitrix24.translate import (
+    Element,
+    carries_file,
+    chat_of,
+    is_long,
+    is_wordless,
+    to_delivery,
+    to_elements,
+    to_notice,
+)
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.message import Media, Notice, Side
@@ -43,11 +52,11 @@ class Bitrix24:
 
     def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
         """What customers said on one line together, in order; a notice is a call of its own, and so is a file, which
-        the portal fetches inside the call."""
+        the portal fetches inside the call, and what goes in several parts."""
         calls: list[list[Parcel]] = []
         filling: dict[tuple[str, int], list[Parcel]] = {}
         for parcel in parcels:
-            if isinstance(parcel.content, Notice | Media) or parcel.attempts >= _ATTEMPTS_TOGETHER:
+            if isinstance(parcel.content, Notice | Media) or parcel.attempts >= _ATTEMPTS_TOGETHER or is_long(parcel):
                 calls.append([parcel])
                 continue
             line = _line(parcel)
@@ -117,14 +126,44 @@ class Bitrix24:
 
     async def _post(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         first = parcels[0]
+        if len(parcels) == 1 and is_long(first):
+            return [await self._post_parts(first)]
+        return await self._put(
+            parcels,
+            [
+                element
+                for parcel in parcels
+                if not isinstance(parcel.content, Notice | Template)
+                for element in to_elements(parcel, parcel.content)
+            ],
+        )
+
+    async def _post_parts(self, parcel: Parcel) -> Outcome:
+        """One part after another, as many as a call takes; after a failure only those that are not in the chat."""
+        assert not isinstance(parcel.content, Notice | Template)
+        elements = to_elements(parcel, parcel.content)
+        outcome: Outcome = Accepted(bitrix_chat_id=chat_of(parcel))
+        try:
+            there = await self._proofs.keys_there(parcel) if parcel.attempts else set()
+        except PlatformError as error:
+            return error
+        missing = [element for element in elements if element.key not in there]
+        for start in range(0, len(missing), self.parcels_per_call):
+            some = missing[start : start + self.parcels_per_call]
+            outcomes = await self._put([parcel] * len(some), some)
+            outcome = next((one for one in outcomes if isinstance(one, PlatformError)), outcomes[0])
+            if isinstance(outcome, PlatformError):
+                # Some parts are there: what is looked for first, and not sent anew as a whole, is never doubled.
+                return Unclear(outcome.code, outcome.detail) if start and not isinstance(outcome, Refused) else outcome
+        return outcome
+
+    async def _put(self, parcels: Sequence[Parcel], elements: Sequence[Element]) -> list[Outcome]:
+        """One element of each parcel; one outcome each."""
+        first = parcels[0]
         params: dict[str, object] = {
             "CONNECTOR": first.portal.connector_id,
             "LINE": first.channel.line_id,
-            "MESSAGES": [
-                to_element(parcel, parcel.content)
-                for parcel in parcels
-                if not isinstance(parcel.content, Notice | Template)
-            ],
+            "MESSAGES": [element.content for element in elements],
         }
         try:
             result = await self._client.call(

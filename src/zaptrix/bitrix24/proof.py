@@ -13,7 +13,7 @@ from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.markup import ZWSP, from_bbcode
-from zaptrix.bitrix24.translate import carries_file, chat_of, message_key, notice_line
+from zaptrix.bitrix24.translate import carries_file, chat_of, keys_of, notice_line
 from zaptrix.core.message import Notice
 from zaptrix.core.outcome import Absent, Accepted
 from zaptrix.core.parcel import Parcel
@@ -34,16 +34,25 @@ class Proofs:
         """Accepted with the ids of the chat when the message is there. Raises PlatformError."""
         if isinstance(parcel.content, Notice):
             return await self._find_notice(parcel, parcel.content)
-        wanted = message_key(parcel)
+        wanted = set(keys_of(parcel))
         async for history in self._histories(parcel):
-            for message in history.messages:
-                if wanted in message.external_ids:
-                    return Accepted(
-                        bitrix_chat_id=history.chat_id or chat_of(parcel),
-                        bitrix_session_id=history.session_id,
-                        file_missing=carries_file(parcel) and not message.files,
-                    )
+            found = [message for message in history.messages if not wanted.isdisjoint(message.external_ids)]
+            if wanted <= {key for message in found for key in message.external_ids}:
+                return Accepted(
+                    bitrix_chat_id=history.chat_id or chat_of(parcel),
+                    bitrix_session_id=history.session_id,
+                    file_missing=carries_file(parcel) and not any(message.files for message in found),
+                )
         return Absent()
+
+    async def keys_there(self, parcel: Parcel) -> set[str]:
+        """The keys of messages that stand where this one would. Raises PlatformError."""
+        return {
+            key
+            async for history in self._histories(parcel)
+            for message in history.messages
+            for key in message.external_ids
+        }
 
     async def _find_notice(self, parcel: Parcel, notice: Notice) -> Accepted | Absent:
         chat_id = chat_of(parcel)

@@ -12,17 +12,21 @@ from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.bitrix24.operators import message_added, message_deleted, message_updated
+from zaptrix.bitrix24.parts import in_parts
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
 from zaptrix.core.filewords import lost, promise
 from zaptrix.core.ids import callback_data
+from zaptrix.core.kinds import NO_MARKS
+from zaptrix.core.limits import BITRIX_TEXT_MAX
 from zaptrix.core.media import AttachmentState
-from zaptrix.core.message import Media, Notice, Said, Words
+from zaptrix.core.message import Media, MediaKind, Notice, Said, Words
 from zaptrix.core.names import clean_name
 from zaptrix.core.notices import notice_text
 from zaptrix.core.parcel import Parcel
+from zaptrix.core.template import Template
 from zaptrix.core.text import Span, Text, plain_text, rich_text
 
 # --- from Bitrix24 ---------------------------------------------------------------------------------------------------
@@ -82,21 +86,49 @@ _READERS: dict[str, Callable[[object], Routed]] = {
 # --- to Bitrix24 -----------------------------------------------------------------------------------------------------
 
 
-def to_element(parcel: Parcel, said: Said) -> dict[str, object]:
-    """A customer's message as an element of `imconnector.send.messages`.
+class Element(msgspec.Struct, frozen=True):
+    """A part of a customer's message as the portal takes it, under the key that proves it. Nearly all have one."""
+
+    key: str
+    content: dict[str, object]
+
+
+def to_elements(parcel: Parcel, said: Said) -> list[Element]:
+    """A customer's message as elements of `imconnector.send.messages`: what a portal would cut goes on in another one.
 
     https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
     """
-    return {
-        "user": _user(parcel.conversation),
-        "message": {
-            "id": message_key(parcel),
-            "date": int(parcel.created_at.timestamp()),
-            "text": to_bbcode(_words_of(parcel, said)),
-            **_files(parcel),
+    parts = in_parts(_words_of(parcel, said))
+    return [_element(parcel, part_key(parcel, number), text, first=not number) for number, text in enumerate(parts)]
+
+
+def _element(parcel: Parcel, key: str, text: Text, *, first: bool) -> Element:
+    message = {"id": key, "date": int(parcel.created_at.timestamp()), "text": to_bbcode(text)}
+    return Element(
+        key,
+        {
+            "user": _user(parcel.conversation),
+            "message": message | (_files(parcel) if first else {}),
+            "chat": {"id": parcel.conversation.external_chat_id},
         },
-        "chat": {"id": parcel.conversation.external_chat_id},
-    }
+    )
+
+
+def is_long(parcel: Parcel) -> bool:
+    """Whether it goes in several parts."""
+    content = parcel.content
+    # Nearly all are short words; marks make a text ten times as long at the most.
+    if isinstance(content, Words) and content.marks == NO_MARKS and len(content.text.plain) * 10 < BITRIX_TEXT_MAX:
+        return False
+    return len(keys_of(parcel)) > 1
+
+
+def keys_of(parcel: Parcel) -> list[str]:
+    """The keys of all parts of a message, by which it is proven."""
+    if isinstance(parcel.content, Notice | Template):
+        return [message_key(parcel)]
+    parts = in_parts(_words_of(parcel, parcel.content))
+    return [part_key(parcel, number) for number, _ in enumerate(parts)]
 
 
 def _words_of(parcel: Parcel, said: Said) -> Text:
@@ -106,20 +138,21 @@ def _words_of(parcel: Parcel, said: Said) -> Text:
         return shown(said, locale)
     file = parcel.attachment
     if file is not None and file.state is AttachmentState.READY:
-        if not said.caption:
+        line = _whole_name(said)
+        if not said.caption and not line:
             return Text() if is_wordless(parcel) else shown(said, locale)
-        line = ""
     elif file is not None and file.state is AttachmentState.PROMISED:
         line = promise(said.kind, locale)
     else:
-        line = lost(said.kind, file.notice if file else "file_gone", locale)
+        line = lost(said, file.notice if file else "file_gone", locale)
     between = [Span("\n")] if line and said.caption else []
     return shown(Words(rich_text([Span(line), *between, *said.caption.spans]), marks=said.marks), locale)
 
 
 def is_wordless(parcel: Parcel) -> bool:
     """Whether a file goes alone. With words an element is taken even when its file cannot be fetched."""
-    bare = isinstance(parcel.content, Media) and parcel.content.is_bare
+    content = parcel.content
+    bare = isinstance(content, Media) and content.is_bare and not _whole_name(content)
     return bare and parcel.attempts < limits.FILE_ALONE_TRIES
 
 
@@ -136,6 +169,12 @@ def _files(parcel: Parcel) -> dict[str, object]:
     return {"files": [{"url": file.address, "name": short_name(file.blob.name)}]}
 
 
+def _whole_name(file: Media) -> str:
+    """The name of a document, where the portal keeps only its end."""
+    name = file.name or ""
+    return name if file.kind is MediaKind.DOCUMENT and len(name) > limits.BITRIX_FILE_NAME_MAX else ""
+
+
 def short_name(name: str) -> str:
     """A portal keeps the last fifty characters of a name."""
     stem, dot, ending = name.rpartition(".")
@@ -145,6 +184,11 @@ def short_name(name: str) -> str:
 def message_key(parcel: Parcel) -> str:
     """The id that the portal keeps beside the message, and by which a send is proven."""
     return parcel.whatsapp_id or callback_data(parcel.message_id)
+
+
+def part_key(parcel: Parcel, number: int) -> str:
+    """The key of the part with this number, from 0 on."""
+    return f"{message_key(parcel)}#{number + 1}" if number else message_key(parcel)
 
 
 def to_delivery(parcel: Parcel) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zaptrix.core.message import MediaKind
+from zaptrix.core.message import Media, MediaKind
 from zaptrix.core.portal import Locale
 
 _PT, _EN = Locale.PT_BR, Locale.EN
@@ -34,9 +34,11 @@ def promise(kind: MediaKind, locale: Locale) -> str:
     return _PROMISES[kind][locale]
 
 
-def lost(kind: MediaKind, notice: str | None, locale: Locale) -> str:
-    """The line in the place of a customer's file that did not come, with the reason."""
-    return _LOST[kind][locale].format(why=_WHY.get(notice or "", _UNAVAILABLE)[locale])
+def lost(file: Media, notice: str | None, locale: Locale) -> str:
+    """The line in the place of a customer's file that did not come: why, and what is known of it."""
+    line = _LOST[file.kind][locale].format(why=_WHY.get(notice or "", _UNAVAILABLE)[locale])
+    type_ = file.mime if file.kind is MediaKind.DOCUMENT else None
+    return " ".join(part for part in (line, file.name, f"({type_})" if type_ else None) if part)
 
 
 def joined(*lines: str) -> str:

@@ -57,10 +57,11 @@ NO_MARKS = Marks()
 
 
 class Location(msgspec.Struct, frozen=True, tag="location", kw_only=True, omit_defaults=True):
-    """A place. Degrees; None when they were none."""
+    """A place. Degrees; None when they were none, and then `coordinates` is what came in their place."""
 
     latitude: float | None = None
     longitude: float | None = None
+    coordinates: str | None = None
     name: str | None = None
     address: str | None = None
     url: str | None = None
@@ -96,17 +97,19 @@ class ReplyWay(StrEnum):
     TEMPLATE = "template"
     FLOW = "flow"
     CALL_PERMISSION = "call_permission"
+    PAYMENT = "payment"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """One field of a form that was filled in."""
+    """One field of a form that was filled in, or of a message of a kind that nobody here knows."""
 
     name: str
     value: str
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply", kw_only=True, omit_defaults=True):
-    """An answer to buttons, a list, a template or a form. `id` is what the sender of the buttons gave this one."""
+    """An answer to buttons, a list, a template, a form or a bill. `id` is what the sender of the buttons gave this one;
+    of a payment the order's."""
 
     way: ReplyWay
     id: str | None = None
@@ -124,10 +127,13 @@ class Reaction(msgspec.Struct, frozen=True, tag="reaction", kw_only=True, omit_d
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One product of an order. `price` is of one piece, a decimal number as text."""
+    """One product of an order. `price` is of one piece, a decimal number as text.
+
+    A quantity or a price that is no number is the text that came; None: none came.
+    """
 
     product: str | None = None
-    quantity: int = 1
+    quantity: int | str | None = 1
     price: str | None = None
     currency: str | None = None
 
@@ -159,22 +165,28 @@ class InGroup(msgspec.Struct, frozen=True, tag="group", kw_only=True, omit_defau
 
     kind: str
     text: str = ""
+    said: Ungrouped | None = None  # what was said without words
     marks: Marks = NO_MARKS
 
 
 class Unsupported(msgspec.Struct, frozen=True, tag="unsupported", kw_only=True, omit_defaults=True):
-    """Something that WhatsApp shows on phones and does not tell programs: its kind and Meta's code are all there is."""
+    """Something that WhatsApp shows on phones and does not tell programs: its kind and Meta's code are mostly all there
+    is. `fields`: what else came with it."""
 
     kind: str | None = None
     code: int | None = None
+    fields: tuple[Answer, ...] = ()
     marks: Marks = NO_MARKS
 
 
 class Unknown(msgspec.Struct, frozen=True, tag="unknown", kw_only=True, omit_defaults=True):
-    """A kind that came after this version of the gateway, or one that is not built as documented."""
+    """A kind that came after this version of the gateway, or one that is not built as documented; `fields` is what can
+    be read of it."""
 
     kind: str
+    fields: tuple[Answer, ...] = ()
     marks: Marks = NO_MARKS
 
 
+Ungrouped = Location | Cards | Reply | Reaction | Order | Edited | Revoked | Unsupported | Unknown
 Wordless = Location | Cards | Reply | Reaction | Order | Edited | Revoked | InGroup | Unsupported | Unknown

@@ -29,12 +29,9 @@ PAIR_INTERVAL_S = 6.0
 PAIR_BURST = 45
 WINDOW_HOURS = 24
 WAMID_CHARACTERS_MAX = 255
-# What one message of a customer can hold of anything; the rest is cut, and stands in the journal.
-FIELD_CHARACTERS_MAX = 1_000
-CARDS_MAX = 50
-VCARD_CHARACTERS_MAX = 64 * 1024
-ANSWERS_MAX = 50
-ORDER_LINES_MAX = 100
+# What is shown of a message of a kind that nobody here knows; what is left out is counted.
+UNKNOWN_FIELDS_MAX = 60
+UNKNOWN_FIELD_CHARACTERS_MAX = 1_000
 QUOTE_CHARACTERS_MAX = 300
 QUOTE_LOOK_S = 0.2  # how often an answer looks whether what it quotes is known
 QUOTE_WAIT_S_MAX = 3.0  # how long an answer waits for that while something is on its way to the customer
@@ -90,6 +87,7 @@ OPERATING_S_MAX = 480.0  # per method in ten minutes, then OPERATION_TIME_LIMIT
 OPERATING_S_WATCHED = 120.0  # from here on each call is reserved for; below it a portal pays nothing
 BITRIX_TEXTS_PER_CALL = 10
 BITRIX_CONFIRMS_PER_CALL = 50
+BITRIX_TEXT_MAX = 20_000  # of BBCode; a portal cuts what is longer
 BITRIX_NAME_MAX = 25
 BITRIX_FILE_NAME_MAX = 50
 

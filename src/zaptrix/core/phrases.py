@@ -41,6 +41,10 @@ PHRASES: dict[str, dict[Locale, str]] = {
     # Lines.
     "location_is": {_PT: "📍 Localização", _EN: "📍 Location"},
     "location_unknown": {_PT: "(sem coordenadas)", _EN: "(without coordinates)"},
+    "location_unreadable": {
+        _PT: "(coordenadas que não indicam um lugar: {what})",
+        _EN: "(coordinates that are no place: {what})",
+    },
     "contact_is": {_PT: "👤 Contato", _EN: "👤 Contact"},
     "contact_own": {_PT: "👤 O cliente compartilhou o próprio número", _EN: "👤 The customer shared their own number"},
     "birthday": {_PT: "🎂 Nascimento", _EN: "🎂 Birthday"},
@@ -55,6 +59,21 @@ PHRASES: dict[str, dict[Locale, str]] = {
     "order_is": {_PT: "🛒 Pedido", _EN: "🛒 Order"},
     "catalog": {_PT: "catálogo", _EN: "catalogue"},
     "total": {_PT: "Total", _EN: "Total"},
+    "total_without": {
+        _PT: "Total sem {count} item(ns), cuja quantidade ou preço não pôde ser lido",
+        _EN: "Total without {count} item(s), whose quantity or price could not be read",
+    },
+    "payment_is": {
+        _PT: "💳 Confirmou o pagamento e espera a cobrança",
+        _EN: "💳 Confirmed the payment and waits to be charged",
+    },
+    "payment_order": {_PT: "Pedido", _EN: "Order"},
+    "pay_offsite_card_pay": {_PT: "cartão salvo", _EN: "stored card"},
+    "pay_pix_dynamic_code": {_PT: "Pix", _EN: "Pix"},
+    "pay_payment_link": {_PT: "link de pagamento", _EN: "payment link"},
+    "pay_boleto": {_PT: "boleto", _EN: "boleto"},
+    "last_four_digits": {_PT: "Final do cartão", _EN: "Card ending in"},
+    "credential_id": {_PT: "Credencial", _EN: "Credential"},
     "edited_to": {_PT: "✏ O cliente editou a mensagem", _EN: "✏ The customer edited the message"},
     "was_revoked": {_PT: "🗑 O cliente apagou esta mensagem", _EN: "🗑 The customer deleted this message"},
     "in_group": {

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zaptrix.core.kinds import Card
-from zaptrix.core.limits import FIELD_CHARACTERS_MAX, VCARD_CHARACTERS_MAX
-from zaptrix.whatsapp.items import CardAddress, CardItem, CardName, CardOrg
+from msgspec.structs import replace
 
-_ENTRIES_MAX = 20  # phones, addresses and the like of one card
+from zaptrix.core.kinds import Card
+from zaptrix.whatsapp.items import CardAddress, CardItem, CardName, CardOrg
 
 
 def card_of(item: CardItem) -> Card:
@@ -25,8 +24,7 @@ def card_of(item: CardItem) -> Card:
         urls=_entries(entry.url for entry in item.urls),
         birthday=_line(item.birthday),
     )
-    own = (item.vcard or "")[:VCARD_CHARACTERS_MAX]
-    return Card(**{field: getattr(card, field) for field in card.__struct_fields__} | {"vcard": own or _vcard(card)})
+    return replace(card, vcard=item.vcard or _vcard(card))
 
 
 def _name(name: CardName | None) -> str | None:
@@ -47,11 +45,11 @@ def _address(address: CardAddress) -> str:
 
 def _entries(texts: Iterable[str | None]) -> tuple[str, ...]:
     lines = (line for text in texts if (line := _line(text)))
-    return tuple(dict.fromkeys(lines))[:_ENTRIES_MAX]
+    return tuple(dict.fromkeys(lines))
 
 
 def _line(text: str | None) -> str | None:
-    return " ".join((text or "").split())[:FIELD_CHARACTERS_MAX] or None
+    return " ".join((text or "").split()) or None
 
 
 def _vcard(card: Card) -> str:

@@ -13,9 +13,9 @@ class ErrorData(msgspec.Struct, frozen=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """An error as webhooks and answers carry it."""
+    """An error as webhooks and answers carry it. `code` None: it names none, which is not Meta's 0, a bad token."""
 
-    code: int = 0
+    code: int | None = None
     title: str | None = None
     message: str | None = None
     error_subcode: int | None = None
@@ -71,8 +71,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    latitude: float | None = None
-    longitude: float | None = None
+    """Degrees as they came: what is no number is shown, and never made into one."""
+
+    latitude: object = None
+    longitude: object = None
     name: str | None = None
     address: str | None = None
     url: str | None = None
@@ -147,12 +149,25 @@ class CallPermission(msgspec.Struct, frozen=True):
     response: str | None = None
 
 
+class PaymentMethod(msgspec.Struct, frozen=True):
+    """The way of payment that a customer has chosen, for which order.
+
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/payments/payments-br/one-click-payments
+    """
+
+    payment_method: str | None = None
+    reference_id: str | None = None
+    last_four_digits: str | None = None
+    credential_id: str | None = None
+
+
 class Interactive(msgspec.Struct, frozen=True):
     type: str | None = None
     button_reply: Pressed | None = None
     list_reply: Pressed | None = None
     nfm_reply: Form | None = None
     call_permission_reply: CallPermission | None = None
+    payment_method: PaymentMethod | None = None
 
 
 class TemplateButton(msgspec.Struct, frozen=True):
@@ -168,9 +183,11 @@ class ReactionItem(msgspec.Struct, frozen=True):
 
 
 class OrderedProduct(msgspec.Struct, frozen=True):
+    """Quantity and price as they came: what is no number is shown, and never made into one."""
+
     product_retailer_id: str | None = None
-    quantity: int | None = None
-    item_price: float | None = None
+    quantity: object = None
+    item_price: object = None
     currency: str | None = None
 
 

@@ -7,9 +7,11 @@ kept for an admin. https://developers.facebook.com/documentation/business-messag
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
-from decimal import Decimal
+from typing import get_args
+
+from msgspec import Raw
+from msgspec.structs import replace
 
 from zaptrix.core.kinds import (
     NO_MARKS,
@@ -28,32 +30,35 @@ from zaptrix.core.kinds import (
     Reply,
     ReplyWay,
     Revoked,
+    Ungrouped,
     Unknown,
     Unsupported,
 )
-from zaptrix.core.limits import (
-    ANSWERS_MAX,
-    CARDS_MAX,
-    FIELD_CHARACTERS_MAX,
-    ORDER_LINES_MAX,
-    WAMID_CHARACTERS_MAX,
-)
+from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message import Media, MediaKind, Said, Words, gist_of, kind_of
 from zaptrix.core.referral import Referral
 from zaptrix.whatsapp.cards import card_of
+from zaptrix.whatsapp.fields import amount_of, degrees_of, fields_of, shown_value
 from zaptrix.whatsapp.items import Context, File, Interactive, Message, OrderedProduct, ReferralItem
 from zaptrix.whatsapp.markup import from_whatsapp
 
 _KIND_MAX = 64
+_QUANTITY_DIGITS = 12
 
 
-def content_of(item: Message) -> Said:
-    """What `item` says. Something of a group is told as such: it was not said to the business alone."""
+def content_of(item: Message, body: Raw | bytes = b"") -> Said:
+    """What `item` says; `body` is the event that it came in, for what no reader knows.
+
+    Something of a group is told as such: it was not said to the business alone.
+    """
     reader = _READERS.get(item.type)
     content = (reader(item, _marks(item)) if reader else None) or _unknown(item.type, item)
+    if isinstance(content, Unknown | Unsupported):
+        content = replace(content, fields=fields_of(body))
     if not item.group_id:
         return content
-    return InGroup(kind=kind_of(content), text=gist_of(content))
+    wordless = content if isinstance(content, get_args(Ungrouped)) else None
+    return InGroup(kind=kind_of(content), text=gist_of(content), said=wordless)
 
 
 # --- marks -----------------------------------------------------------------------------------------------------------
@@ -89,13 +94,13 @@ def _forwarded(context: Context) -> Forwarded | None:
 
 def _referral(item: ReferralItem) -> Referral:
     return Referral(
-        source=_cut(item.source_type),
-        source_id=_cut(item.source_id),
-        url=_cut(item.source_url),
-        headline=_cut(item.headline),
-        body=_cut(item.body),
-        media=_cut(item.media_type),
-        click_id=_cut(item.ctwa_clid),
+        source=_told(item.source_type),
+        source_id=_told(item.source_id),
+        url=_told(item.source_url),
+        headline=_told(item.headline),
+        body=_told(item.body),
+        media=_told(item.media_type),
+        click_id=_told(item.ctwa_clid),
     )
 
 
@@ -103,7 +108,7 @@ def _product(context: Context) -> Product | None:
     found = context.referred_product
     if found is None:
         return None
-    return Product(catalog_id=_cut(found.catalog_id), retailer_id=_cut(found.product_retailer_id))
+    return Product(catalog_id=_told(found.catalog_id), retailer_id=_told(found.product_retailer_id))
 
 
 # --- kinds -----------------------------------------------------------------------------------------------------------
@@ -122,9 +127,9 @@ def _media(kind: MediaKind, get: Callable[[Message], File | None]) -> Callable[[
             kind=kind,
             source=file.id or "",
             caption=from_whatsapp(file.caption or ""),
-            name=_cut(file.filename),
-            mime=_cut(file.mime_type),
-            sha256=_cut(file.sha256),
+            name=_told(file.filename),
+            mime=_told(file.mime_type),
+            sha256=_told(file.sha256),
             voice=kind is MediaKind.AUDIO and bool(file.voice),
             marks=marks,
         )
@@ -136,33 +141,32 @@ def _location(item: Message, marks: Marks) -> Said | None:
     place = item.location
     if place is None:
         return None
-    found = _on_earth(place.latitude, 90) and _on_earth(place.longitude, 180)
+    latitude, longitude = degrees_of(place.latitude, 90), degrees_of(place.longitude, 180)
+    found = latitude is not None and longitude is not None
+    came = [shown_value(one) for one in (place.latitude, place.longitude) if one is not None]
     return Location(
-        latitude=place.latitude if found else None,
-        longitude=place.longitude if found else None,
-        name=_cut(place.name),
-        address=_cut(place.address),
-        url=_cut(place.url),
+        latitude=latitude if found else None,
+        longitude=longitude if found else None,
+        coordinates=None if found else ", ".join(came) or None,
+        name=_told(place.name),
+        address=_told(place.address),
+        url=_told(place.url),
         marks=marks,
     )
-
-
-def _on_earth(degrees: float | None, most: int) -> bool:
-    return degrees is not None and math.isfinite(degrees) and abs(degrees) <= most
 
 
 def _contacts(item: Message, marks: Marks) -> Said | None:
     if not item.contacts:
         return None
     own = any(card.origin == "contact_request" for card in item.contacts)
-    return Cards(cards=tuple(map(card_of, item.contacts[:CARDS_MAX])), own=own, marks=marks)
+    return Cards(cards=tuple(map(card_of, item.contacts)), own=own, marks=marks)
 
 
 def _button(item: Message, marks: Marks) -> Said | None:
     pressed = item.button
     if pressed is None:
         return None
-    return Reply(way=ReplyWay.TEMPLATE, id=_cut(pressed.payload), title=_cut(pressed.text), marks=marks)
+    return Reply(way=ReplyWay.TEMPLATE, id=_told(pressed.payload), title=_told(pressed.text), marks=marks)
 
 
 def _interactive(item: Message, marks: Marks) -> Said | None:
@@ -177,7 +181,7 @@ def _button_reply(reply: Interactive, marks: Marks) -> Said | None:
     pressed = reply.button_reply
     if pressed is None:
         return None
-    return Reply(way=ReplyWay.BUTTON, id=_cut(pressed.id), title=_cut(pressed.title), marks=marks)
+    return Reply(way=ReplyWay.BUTTON, id=_told(pressed.id), title=_told(pressed.title), marks=marks)
 
 
 def _list_reply(reply: Interactive, marks: Marks) -> Said | None:
@@ -185,7 +189,7 @@ def _list_reply(reply: Interactive, marks: Marks) -> Said | None:
     if row is None:
         return None
     return Reply(
-        way=ReplyWay.LIST, id=_cut(row.id), title=_cut(row.title), description=_cut(row.description), marks=marks
+        way=ReplyWay.LIST, id=_told(row.id), title=_told(row.title), description=_told(row.description), marks=marks
     )
 
 
@@ -194,7 +198,11 @@ def _form_reply(reply: Interactive, marks: Marks) -> Said | None:
     if form is None:
         return None
     return Reply(
-        way=ReplyWay.FLOW, id=_cut(form.name), title=_cut(form.body), answers=_answers(form.response_json), marks=marks
+        way=ReplyWay.FLOW,
+        id=_told(form.name),
+        title=_told(form.body),
+        answers=_answers(form.response_json),
+        marks=marks,
     )
 
 
@@ -203,21 +211,29 @@ def _answers(response_json: str | None) -> tuple[Answer, ...]:
     try:
         found = json.loads(response_json or "{}")
     except (ValueError, RecursionError):
-        return (Answer("", response_json[:FIELD_CHARACTERS_MAX]),) if response_json else ()
+        return (Answer("", response_json),) if response_json else ()
     fields = found.items() if isinstance(found, dict) else [("", found)]
-    answers = [Answer(_shown(name), _shown(value)) for name, value in fields if name != "flow_token"]
-    return tuple(answers[:ANSWERS_MAX])
-
-
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # Half a surrogate pair is no Unicode, and NUL cannot be stored.
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:FIELD_CHARACTERS_MAX]
+    return tuple(Answer(shown_value(name), shown_value(value)) for name, value in fields if name != "flow_token")
 
 
 def _call_permission(reply: Interactive, marks: Marks) -> Said | None:
     given = reply.call_permission_reply
-    return Reply(way=ReplyWay.CALL_PERMISSION, id=_cut(given.response), marks=marks) if given else None
+    return Reply(way=ReplyWay.CALL_PERMISSION, id=_told(given.response), marks=marks) if given else None
+
+
+def _payment_method(reply: Interactive, marks: Marks) -> Said | None:
+    """https://developers.facebook.com/documentation/business-messaging/whatsapp/payments/payments-br/one-click-payments"""
+    chosen = reply.payment_method
+    if chosen is None:
+        return None
+    told = {"last_four_digits": chosen.last_four_digits, "credential_id": chosen.credential_id}
+    return Reply(
+        way=ReplyWay.PAYMENT,
+        id=_told(chosen.reference_id),
+        title=_told(chosen.payment_method),
+        answers=tuple(Answer(name, value) for name, value in told.items() if value),
+        marks=marks,
+    )
 
 
 _REPLIES: dict[str, Callable[[Interactive, Marks], Said | None]] = {
@@ -225,6 +241,7 @@ _REPLIES: dict[str, Callable[[Interactive, Marks], Said | None]] = {
     "list_reply": _list_reply,
     "nfm_reply": _form_reply,
     "call_permission_reply": _call_permission,
+    "payment_method": _payment_method,
 }
 
 
@@ -232,7 +249,7 @@ def _reaction(item: Message, marks: Marks) -> Said | None:
     reaction = item.reaction
     if reaction is None:
         return None
-    return Reaction(emoji=_cut(reaction.emoji), marks=_about(reaction.message_id, marks))
+    return Reaction(emoji=_told(reaction.emoji), marks=_about(reaction.message_id, marks))
 
 
 def _order(item: Message, marks: Marks) -> Said | None:
@@ -240,8 +257,8 @@ def _order(item: Message, marks: Marks) -> Said | None:
     if order is None:
         return None
     return Order(
-        lines=tuple(map(_order_line, order.product_items[:ORDER_LINES_MAX])),
-        catalog_id=_cut(order.catalog_id),
+        lines=tuple(map(_order_line, order.product_items)),
+        catalog_id=_told(order.catalog_id),
         note=order.text or None,
         marks=marks,
     )
@@ -249,18 +266,17 @@ def _order(item: Message, marks: Marks) -> Said | None:
 
 def _order_line(item: OrderedProduct) -> OrderLine:
     return OrderLine(
-        product=_cut(item.product_retailer_id),
-        quantity=1 if item.quantity is None else item.quantity,
-        price=_price(item.item_price),
-        currency=_cut(item.currency),
+        product=_told(item.product_retailer_id),
+        quantity=_quantity(item.quantity),
+        price=amount_of(item.item_price, cents=True),
+        currency=_told(item.currency),
     )
 
 
-def _price(price: float | None) -> str | None:
-    """Meta writes 79.9 or 80: the shortest decimal that it can mean."""
-    if price is None or not math.isfinite(price) or abs(price) > 1e12:
-        return None
-    return format(Decimal(repr(price)).quantize(Decimal("0.01")), "f")
+def _quantity(came: object) -> int | str | None:
+    """Pieces; what is no whole number is the text that came."""
+    text = amount_of(came)
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= _QUANTITY_DIGITS else text
 
 
 def _edited(item: Message, marks: Marks) -> Said | None:
@@ -281,15 +297,15 @@ def _revoked(item: Message, marks: Marks) -> Said | None:
 def _unsupported(item: Message, marks: Marks) -> Said | None:
     kind = item.unsupported.type if item.unsupported else None
     code = item.errors[0].code if item.errors else None
-    return Unsupported(kind=_cut(kind), code=code or None, marks=marks)
+    return Unsupported(kind=_told(kind), code=code or None, marks=marks)
 
 
 def _unknown(kind: str, item: Message) -> Said:
     return Unknown(kind=kind[:_KIND_MAX] or "none", marks=_marks(item))
 
 
-def _cut(text: str | None) -> str | None:
-    return (text or "")[:FIELD_CHARACTERS_MAX] or None
+def _told(text: str | None) -> str | None:
+    return text or None
 
 
 _READERS: dict[str, Callable[[Message, Marks], Said | None]] = {

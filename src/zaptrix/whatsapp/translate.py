@@ -69,7 +69,7 @@ def _message(value: ItemValue, event: Event) -> Routed:
         return moved(item, phone_number_id, _moment(item.timestamp, event.received_at))
     if item.type == "request_welcome":
         return Ignored("messages.request_welcome")
-    content = content_of(item)
+    content = content_of(item, event.body)
     customer = _with_own_number(_customer(item, value.contacts), item, content)
     if not item.id or not customer.key or not phone_number_id:
         return Unroutable("a message without id, sender or number")
@@ -168,18 +168,24 @@ def _status(value: ItemValue, event: Event) -> Routed:
 
 
 def _receipt(item: Status, state: State, phone_number_id: str, at: datetime) -> Receipt:
-    fault = (item.errors[0] if item.errors else Fault()) if state is State.DEAD else None
+    fault = _fault(item) if state is State.DEAD else None
     return Receipt(
         phone_number_id=phone_number_id,
         whatsapp_id=item.id,
         message_id=parse_callback_data(item.biz_opaque_callback_data),
         status=state,
         at=at,
-        code=codes.code_of(fault) if fault else None,
+        code=codes.code_of(fault) if fault and fault.code is not None else None,
         detail=codes.detail_of(fault) if fault else None,
         wa_id=item.recipient_id if item.recipient_id and len(item.recipient_id) <= WA_ID_MAX else None,
         pricing=_pricing(item.pricing) if item.pricing else None,
     )
+
+
+def _fault(item: Status) -> Fault | None:
+    """Why it failed: the first error that has a code, for what has none says nothing about anybody else's messages."""
+    named = (error for error in item.errors if error.code is not None)
+    return next(named, item.errors[0] if item.errors else None)
 
 
 def _pricing(told: StatusPricing) -> Pricing | None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 from msgspec.inspect import (
+    AnyType,
     BoolType,
     Field,
     FloatType,
@@ -263,15 +264,22 @@ def _lenient(shape: ShapeType, value: Any) -> Any:
             return _struct(shape, value)
         case ListType() if isinstance(value, list):
             return [made for item in value if (made := _or_none(shape.item_type, item)) is not None]
+        case AnyType():
+            return value
         case StrType():
             return _text(value)
-        case IntType() if isinstance(value, int | float | str):
+        case IntType() if _is_number_or_text(value):
             return _whole(value)
-        case FloatType() if isinstance(value, int | float | str):
+        case FloatType() if _is_number_or_text(value):
             return _decimal(value)
         case BoolType() if isinstance(value, bool | int | str):
             return value in (True, "true")
     raise _Misfit
+
+
+def _is_number_or_text(value: Any) -> bool:
+    # `true` is 1 to Python, and no number of anybody's.
+    return isinstance(value, int | float | str) and not isinstance(value, bool)
 
 
 def _not_none(shape: UnionType) -> ShapeType:
@@ -314,13 +322,17 @@ def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Misfit
     try:
-        return str(int(value))
+        return str(int(value)) if value == int(value) else repr(value)
     except (ValueError, OverflowError) as error:
         raise _Misfit from error
 
 
 def _whole(value: float | str) -> int:
+    """A whole number, and never one that was rounded."""
     try:
-        return int(value)
+        whole = int(value)
     except (ValueError, OverflowError) as error:
         raise _Misfit from error
+    if isinstance(value, float) and value != whole:
+        raise _Misfit
+    return whole
