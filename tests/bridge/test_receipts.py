@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Unclear
@@ -234,8 +236,14 @@ async def test_word_of_a_bad_key_that_comes_after_its_repair_stops_nothing(
     assert await house.ledger.state(message_id) == "dead"
 
 
-async def test_a_failure_that_is_no_bad_key_stops_nothing(house: House, channel: Channel, talk: Conversation) -> None:
-    await tell(house, channel, a_receipt(await sent(house, channel, talk), State.DEAD, code="131026"))
+@pytest.mark.parametrize("code", ["131026", None])
+async def test_a_failure_that_is_no_bad_key_stops_nothing(
+    house: House, channel: Channel, talk: Conversation, code: str | None
+) -> None:
+    message_id = await sent(house, channel, talk)
+    await tell(house, channel, a_receipt(message_id, State.DEAD, code=code))
+    assert await house.ledger.state(message_id) == "dead"
+    assert len(await house.notices()) == 1
     assert await house.ledger.value("SELECT whatsapp_paused_at FROM channel") is None
 
 
