@@ -13,6 +13,7 @@ import aiohttp
 from proof.balancer import Balancer
 from proof.plan import Plan
 from proof.ports import free_port
+from proof.tap import Tap
 from proof.world import START_S_MAX, Tenant, World, eventually, iso
 from zaptrix.cli.children import Child
 from zaptrix.cli.embedded import servers_in
@@ -66,10 +67,10 @@ class Arena(World):
             if gateway is None or gateway.exit_code() is not None:
                 self.gateways[port] = self._spawn("zaptrix", f"gateway{port}", "serve", extra={"PORT": str(port)})
 
-    def start_worker(self, *arguments: str, ahead_s: float = 0.0) -> Child:
+    def start_worker(self, *arguments: str, ahead_s: float = 0.0, tap: Tap | None = None) -> Child:
         """The first one's clock is the one that the plan has set wrong."""
         ahead_s = ahead_s or (self.plan.worker_ahead_s if not self.workers else 0.0)
-        return super().start_worker(*arguments, ahead_s=ahead_s)
+        return super().start_worker(*arguments, ahead_s=ahead_s, tap=tap)
 
     async def chat_of(self, who: int) -> int:
         """The chat of a person on the open line, by the simulators' word alone."""

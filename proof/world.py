@@ -22,6 +22,7 @@ import redis.asyncio
 from cryptography.fernet import Fernet
 
 from proof.ports import free_port
+from proof.tap import Tap
 from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import Servers, servers_in
@@ -141,10 +142,11 @@ class World:
 
     # --- processes -------------------------------------------------------------------------------------------------
 
-    def start_worker(self, *arguments: str, ahead_s: float = 0.0) -> Child:
-        """`ahead_s`: how wrong this one's clock is."""
+    def start_worker(self, *arguments: str, ahead_s: float = 0.0, tap: Tap | None = None) -> Child:
+        """`ahead_s`: how wrong this one's clock is; `tap`: what it reaches PostgreSQL through."""
         module, wrong = ("proof.skewed", [str(ahead_s)]) if ahead_s else ("zaptrix", [])
-        worker = self._spawn(module, f"worker{len(self.workers)}", *wrong, "worker", *arguments)
+        extra = {"DATABASE_URL": tap.url} if tap else {}
+        worker = self._spawn(module, f"worker{len(self.workers)}", *wrong, "worker", *arguments, extra=extra)
         self.workers.append(worker)
         return worker
 

@@ -54,6 +54,7 @@ from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
+from zaptrix.deadlines import TimelyConnector
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.fetch import Fetcher
 from zaptrix.media.links import Links
@@ -128,7 +129,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS_A_HOST),
+                connector=TimelyConnector(limit=0, limit_per_host=_CONNECTIONS_A_HOST),
                 cookie_jar=aiohttp.DummyCookieJar(),  # a portal's cookie is never another's
             )
         )

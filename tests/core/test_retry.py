@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaptrix.core.errors import (
+    OutOfTime,
     PlatformError,
     Refused,
     Scope,
@@ -205,3 +206,9 @@ def test_jitter_adds_up_to_half_and_the_back_off_has_an_end(attempts: int, jitte
     assert plain <= backoff_s(attempts, jitter, base_s) <= plain * 1.5
     assert plain <= 60.0
     assert plain <= backoff_s(attempts + 1, 0.0, base_s)
+
+
+def test_what_was_not_begun_in_time_is_free_at_once_and_costs_nothing() -> None:
+    out_of_time = OutOfTime("claim_ran_out")
+    assert decide(out_of_time, a_case(attempts=4)) == Snooze(NOW, "claim_ran_out")
+    assert decide_proof(out_of_time, a_case(attempts=4)) == Verify(NOW, "claim_ran_out")

@@ -23,7 +23,7 @@ from zaptrix.bitrix24.translate import (
     to_notice,
 )
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.message import Media, Notice, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
@@ -111,7 +111,7 @@ class Bitrix24:
                 referral=conversation.referral,
                 request_id=parcel.request_id,
             )
-        except (TooFast, Unauthorized, Unavailable) as error:
+        except (OutOfTime, TooFast, Unauthorized, Unavailable) as error:
             return error
         except PlatformError as error:
             # A CRM that refuses a contact must not keep the customer's words from the operator.

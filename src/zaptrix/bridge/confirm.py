@@ -17,13 +17,15 @@ import structlog
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
 from zaptrix.core import limits
-from zaptrix.core.errors import Refused, TooFast, Unauthorized, Unavailable
+from zaptrix.core.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Direction, Side
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import backoff_s
+from zaptrix.deadlines import Deadline
+from zaptrix.elapsed import elapsed_s
 from zaptrix.store import claims
 from zaptrix.store.claims import ClaimedRow, ConfirmEnd
 from zaptrix.store.database import Database
@@ -66,6 +68,7 @@ class Confirmer:
 
         Nobody waits for a portal that is slow: each one's confirmations are recorded as they end.
         """
+        claimed_s = elapsed_s()
         async with self._database.connection() as connection:
             rows = await claims.claim_to_confirm(
                 connection, _TOLD_OF[self._platform.side], number, limits.CONFIRM_BATCH, self._lease_s
@@ -74,12 +77,15 @@ class Confirmer:
         by_portal = defaultdict[PortalId, list[Parcel]](list)
         for parcel in parcels:
             by_portal[parcel.portal.id].append(parcel)
-        await asyncio.gather(*map(self._confirm, by_portal.values()))
+        await asyncio.gather(*(self._confirm(each, Deadline(claimed_s, self._lease_s)) for each in by_portal.values()))
         return bool(rows)
 
-    async def _confirm(self, parcels: Sequence[Parcel]) -> None:
-        async with self._entrance.through():
-            outcomes = await self._platform.confirm(parcels)
+    async def _confirm(self, parcels: Sequence[Parcel], deadline: Deadline) -> None:
+        try:
+            async with self._entrance.through(), deadline.kept():
+                outcomes = await self._platform.confirm(parcels)
+        except TimeoutError:
+            outcomes = [OutOfTime("claim_ran_out", "it took longer than a claim lasts")] * len(parcels)
         await self._group.add([self._end(*each) for each in zip(parcels, outcomes, strict=True)])
 
     async def _record(self, ends: list[ConfirmEnd]) -> Sequence[None]:
@@ -100,5 +106,5 @@ class Confirmer:
             message_id=parcel.message_id,
             again_at=None if done else self._now() + timedelta(seconds=wait_s),
             # An outage or a bad key is not this confirmation's fault; anything else gives it five tries.
-            costs_an_attempt=not isinstance(outcome, Accepted | TooFast | Unavailable | Unauthorized),
+            costs_an_attempt=not isinstance(outcome, Accepted | OutOfTime | TooFast | Unavailable | Unauthorized),
         )

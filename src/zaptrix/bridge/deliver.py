@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -19,7 +19,7 @@ from zaptrix.bridge.finish import Finish
 from zaptrix.bridge.rounds import Round, Visit
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
-from zaptrix.core.errors import TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.errors import OutOfTime, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction, Side
@@ -27,6 +27,8 @@ from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform
 from zaptrix.core.retry import Case, Sent, Snooze, Verdict, decide, decide_proof
+from zaptrix.deadlines import Deadline
+from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.bells import Bells
 from zaptrix.store import claims
 from zaptrix.store.claims import Ask, ClaimedRow, Way
@@ -38,7 +40,6 @@ log = structlog.get_logger(__name__)
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
 _CLAIMS_TOGETHER = 100
 _CLAIMS_AT_ONCE = 2
-_LEASE_SHARE = 0.8  # of a claim's time a call may take; the rest is for settling it
 
 
 class Delivery:
@@ -142,8 +143,8 @@ class _Slice:
                 room = self._platform.calls_at_once - len(flying)
                 # Half of the window at a time: a claim costs as much as sending does, so it has to be for several.
                 if (self._more or flying) and (2 * room >= self._platform.calls_at_once):
-                    for call in await self._next_calls(room):
-                        flying.add(asyncio.create_task(self._carry(call)))
+                    for carried in await self._next_calls(room):
+                        flying.add(asyncio.create_task(carried))
                 if not flying:
                     return
                 done, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
@@ -158,20 +159,29 @@ class _Slice:
     async def prove(self) -> None:
         """Look for the proof of calls that had no clear answer, before anything else is sent."""
         while time.monotonic() < self._ends:
+            claimed_s = elapsed_s()
             parcels = await self._claim(
                 lambda attempt_id: self._claim_to_prove(attempt_id, self._platform.calls_at_once)
             )
             if not parcels:
                 return
             parcels = await self._delivery.attachments.recall(parcels)
-            proofs = await asyncio.gather(*map(self._platform.prove, parcels))
+            proofs = await asyncio.gather(*(self._prove(parcel, claimed_s) for parcel in parcels))
             judged = [self._delivery.judge_proof(parcel, proof) for parcel, proof in zip(parcels, proofs, strict=True)]
             self._note(judged)
             await self._delivery.settler.settle(judged)
 
-    async def _next_calls(self, room: int) -> list[Call]:
+    async def _prove(self, parcel: Parcel, claimed_s: float) -> Proof:
+        try:
+            async with Deadline(claimed_s, self._delivery.lease_s).kept():
+                return await self._platform.prove(parcel)
+        except TimeoutError:
+            return OutOfTime("claim_ran_out", "the search took longer than a claim lasts")
+
+    async def _next_calls(self, room: int) -> list[Coroutine[None, None, None]]:
         if self.again_at is not None or time.monotonic() >= self._ends:
             return []
+        claimed_s, lease_s = elapsed_s(), self._delivery.lease_s
         limit = room * self._platform.parcels_per_call
         parcels = await self._claim(lambda attempt_id: self._claim_to_send(attempt_id, limit))
         for step in self._delivery.finishing:
@@ -179,19 +189,22 @@ class _Slice:
             if waiting:
                 later = Snooze(step.until(), step.wanted)
                 await self._delivery.settler.settle([self._delivery.judged(parcel, later) for parcel in waiting])
-        return self._platform.calls(await self._delivery.attachments.attach(parcels))
+        calls = self._platform.calls(await self._delivery.attachments.attach(parcels))
+        return [self._carry(call, Deadline(claimed_s, lease_s)) for call in calls]
 
-    async def _carry(self, call: Call) -> None:
-        outcomes = await self._send(call)
+    async def _carry(self, call: Call, deadline: Deadline) -> None:
+        outcomes = await self._send(call, deadline)
         judged = [self._delivery.judge(parcel, outcome) for parcel, outcome in zip(call, outcomes, strict=True)]
         self._mind(zip(outcomes, judged, strict=True))
         self._note(judged)
         await self._delivery.settler.settle(judged)
 
-    async def _send(self, call: Call) -> list[Outcome]:
-        """Send, and leave off in time: when the claim runs out somebody else may take the messages up."""
+    async def _send(self, call: Call, deadline: Deadline) -> list[Outcome]:
+        """Send while the claim lasts, and leave off in time: then somebody else may take the messages up."""
+        if not deadline.may_begin:
+            return [OutOfTime("claim_ran_out", "too much of the claim was over before the call")] * len(call)
         try:
-            async with asyncio.timeout(self._delivery.lease_s * _LEASE_SHARE):
+            async with deadline.kept():
                 return await self._platform.send(call)
         except TimeoutError:
             return [Unclear("claim_ran_out", "the call took longer than a claim lasts")] * len(call)

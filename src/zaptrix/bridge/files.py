@@ -17,7 +17,7 @@ from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
-from zaptrix.core.ids import AttemptId, PortalId
+from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of
 from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin
@@ -109,11 +109,11 @@ class Files:
         async with self._database.connection() as connection:
             return await files.claim(connection, attempt_id, limit=limit, lease_s=limits.FILE_LEASE_S, busy=busy)
 
-    async def renew(self, held: Sequence[Wanted]) -> None:
-        """They are still worked at. Raises StoreUnavailable."""
+    async def renew(self, held: Sequence[Wanted]) -> set[MessageId]:
+        """They are still worked at; those that are still ours. Raises StoreUnavailable."""
         ids, attempts = [one.message_id for one in held], [one.attempt_id for one in held]
         async with self._database.connection() as connection:
-            await files.renew(connection, ids, attempts, limits.FILE_LEASE_S)
+            return await files.renew(connection, ids, attempts, limits.FILE_LEASE_S)
 
     async def work(self, wanted: Wanted) -> None:
         """Fetch one file, and write what came of it. Raises StoreUnavailable."""

@@ -2,6 +2,7 @@
 
     PlatformError
       TooFast       a limit was met: wait, it costs no attempt
+      OutOfTime     it was held for so long that another may hold it now: nothing was asked
       Unavailable   the platform surely did not act
       Unclear       the request left and no clear answer came back: it may have acted
       Refused       it will never be taken as it is
@@ -45,6 +46,10 @@ class TooFast(PlatformError):
         super().__init__(code, detail)
         self.wait_s = wait_s
         self.one_conversation = one_conversation
+
+
+class OutOfTime(PlatformError):
+    """Too little was left of the time that this was claimed for: no request was begun, for another may begin it."""
 
 
 class Unavailable(PlatformError):

@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, Scope, StaleUpload, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.errors import (
+    OutOfTime,
+    PlatformError,
+    Refused,
+    Scope,
+    StaleUpload,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    Unclear,
+)
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 
 
@@ -100,6 +110,8 @@ def decide(outcome: Outcome, case: Case) -> Verdict:
             return Sent(outcome)
         case TooFast():
             return Snooze(_later(case, _pause_s(outcome, case)), outcome.code)
+        case OutOfTime():
+            return Snooze(case.now, outcome.code)
         case Unavailable():
             return _unavailable(outcome, case)
         case Unclear():
@@ -161,6 +173,8 @@ def _unclear(error: Unclear, case: Case) -> Verdict:
 
 
 def _unproven(error: PlatformError, case: Case) -> Verify | Bury:
+    if isinstance(error, OutOfTime):
+        return Verify(case.now, error.code, error.detail)
     # A search that is refused day and night would hold its conversation for ever, and nobody would be told.
     if _outlasted(case) and not isinstance(error, TooFast | Unavailable):
         return Bury(error.code, error.detail, "unclear", alarm=True)

@@ -321,7 +321,7 @@ WITH told AS MATERIALIZED (
     SELECT told.* FROM told CROSS JOIN LATERAL (SELECT FROM message WHERE id = told.id FOR NO KEY UPDATE) m
 )
 UPDATE message m SET confirm_attempts = m.confirm_attempts + s.cost,
-    confirm_due_at = CASE WHEN m.confirm_attempts + s.cost < $4 THEN s.again_at END
+    confirm_due_at = CASE WHEN m.confirm_due_at IS NOT NULL AND m.confirm_attempts + s.cost < $4 THEN s.again_at END
 FROM mine s WHERE m.id = s.id
 """
 
@@ -343,7 +343,7 @@ async def claim_to_confirm(
 
 
 async def confirmed(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: int) -> None:
-    """Record confirmations; one that failed `attempts_max` times is given up."""
+    """Record confirmations; one that failed `attempts_max` times is given up, and what another has told stays told."""
     await connection.execute(
         _CONFIRMED,
         [end.message_id for end in ends],

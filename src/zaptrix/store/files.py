@@ -120,14 +120,15 @@ def _wanted(row: Record) -> Wanted:
 
 _RENEW = f"""
 UPDATE file SET due_at = now() + make_interval(secs => $3)
-WHERE message_id = ANY($1) AND attempt_id = ANY($2) AND {STATE_BY_KEY} = 'wanted'
+WHERE message_id = ANY($1) AND attempt_id = ANY($2) AND {STATE_BY_KEY} = 'wanted' RETURNING message_id
 """  # noqa: S608
 
 
 async def renew(
     connection: Connection, ids: Sequence[MessageId], attempts: Sequence[AttemptId], lease_s: float
-) -> None:
-    await connection.execute(_RENEW, ids, attempts, lease_s)
+) -> set[MessageId]:
+    """Go on holding these files for `lease_s`; those that are still held."""
+    return {MessageId(row["message_id"]) for row in await connection.fetch(_RENEW, ids, attempts, lease_s)}
 
 
 _AGAIN = f"""

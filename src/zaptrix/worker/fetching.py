@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -12,6 +13,8 @@ from zaptrix.app import App
 from zaptrix.core import limits
 from zaptrix.core.errors import Unexpected
 from zaptrix.core.ids import AttemptId
+from zaptrix.deadlines import Deadline
+from zaptrix.elapsed import elapsed_s
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.files import Wanted
 from zaptrix.tasks import ended
@@ -19,6 +22,13 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
+
+
+class _Held(NamedTuple):
+    """A file in our hands, and until when it is."""
+
+    wanted: Wanted
+    deadline: Deadline
 
 
 class Fetching:
@@ -30,7 +40,7 @@ class Fetching:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._held: dict[asyncio.Task[None], Wanted] = {}
+        self._held: dict[asyncio.Task[None], _Held] = {}
 
     async def run(self) -> None:
         """Until cancelled; what is under way is then claimed by another process when its lease has run out."""
@@ -47,15 +57,17 @@ class Fetching:
         room = limits.FILES_AT_ONCE - len(self._held)
         if room <= 0:
             return False
-        each = Counter(wanted.portal_id for wanted in self._held.values())
+        each = Counter(held.wanted.portal_id for held in self._held.values())
         busy = [portal_id for portal_id, count in each.items() if count >= limits.FILES_AT_ONCE_A_PORTAL]
+        claimed_s = elapsed_s()
         try:
             claimed = await self._app.files.claim(AttemptId(uuid4()), min(room, limits.FILES_A_CLAIM), busy)
         except StoreUnavailable as exc:
             log.warning("no files claimed", reason=str(exc))
             return False
         for wanted in claimed:
-            self._held[asyncio.create_task(self._work(wanted))] = wanted
+            held = _Held(wanted, Deadline(claimed_s, limits.FILE_LEASE_S))
+            self._held[asyncio.create_task(self._keep(held))] = held
         return len(claimed) == limits.FILES_A_CLAIM
 
     async def _pause(self, *, more: bool) -> None:
@@ -65,6 +77,14 @@ class Fetching:
                 del self._held[task]
         if not more:
             await asyncio.sleep(limits.FILES_LOOK_S_MIN if self._held else limits.FILES_LOOK_S)
+
+    async def _keep(self, held: _Held) -> None:
+        try:
+            async with held.deadline.kept():
+                await self._work(held.wanted)
+        except TimeoutError:
+            # Another may hold it by now; if nobody does, it is due again by itself.
+            log.warning("file left to another", message_id=held.wanted.message_id)
 
     async def _work(self, wanted: Wanted) -> None:
         try:
@@ -87,7 +107,11 @@ class Fetching:
             await asyncio.sleep(limits.FILE_LEASE_S / 4)
             if not self._held:
                 continue
+            asked_s, held = elapsed_s(), list(self._held.values())
             try:
-                await self._app.files.renew(list(self._held.values()))
+                ours = await self._app.files.renew([each.wanted for each in held])
+                for each in held:
+                    if each.wanted.message_id in ours:
+                        each.deadline.renew(asked_s, limits.FILE_LEASE_S)
             except StoreUnavailable as exc:
                 log.warning("files not renewed", reason=str(exc))
