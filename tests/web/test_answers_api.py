@@ -37,7 +37,7 @@ async def test_what_cannot_be_answered_is_refused(gateway: Gateway, channel: Jso
     for message_id, why in ((unsent, "not on WhatsApp"), (elsewhere, "no message of"), (2**62, "no message of")):
         reply = await answer(gateway, talk, message_id)
         assert reply.status == 422
-        assert reply.problem["errors"][0]["field"] == "reply_to"
+        assert reply.problem["errors"][0]["field"] == "/reply_to"
         assert why in reply.problem["detail"]
 
 
@@ -55,7 +55,7 @@ async def test_a_reaction_to_what_is_older_than_30_days_is_refused(gateway: Gate
     message_id = await a_letter(gateway, channel, talk, state="sent", whatsapp_id="wamid.D1")
     await gateway.rows("UPDATE message SET written_at = now() - interval '31 days' WHERE id = $1", message_id)
     reply = await gateway.call("POST", "/api/messages/reaction", {"message_id": message_id, "emoji": "👍"})
-    assert reply.problem["errors"] == [{"field": "message_id", "message": "is older than 30 days"}]
+    assert reply.problem["errors"] == [{"field": "/message_id", "message": "is older than 30 days", "code": "target"}]
 
 
 @pytest.mark.parametrize("emoji", ["ok", "👍 ", "👍!", "1", " "])

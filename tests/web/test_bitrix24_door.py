@@ -41,14 +41,14 @@ async def test_a_wrong_token_is_refused_and_nothing_is_stored(gateway: Gateway, 
     request_id = a_request_id()
     reply = await gateway.bitrix24(an_event(portal["member_id"], given), request_id=request_id)
     assert reply.status == 401
-    assert reply.problem["detail"] == "unknown portal or wrong application token"
+    assert reply.problem["detail"] == "Unknown portal or wrong application token"
     assert await gateway.events(request_id) == []
 
 
 async def test_an_unknown_portal_gets_the_same_answer_as_a_wrong_token(gateway: Gateway, token: str) -> None:
     reply = await gateway.bitrix24(an_event("nobody", token))
     assert reply.status == 401
-    assert reply.problem["detail"] == "unknown portal or wrong application token"
+    assert reply.problem["detail"] == "Unknown portal or wrong application token"
 
 
 async def test_one_portals_token_opens_no_other(gateway: Gateway, portal: Json, token: str) -> None:
@@ -69,7 +69,7 @@ async def test_one_portals_token_opens_no_other(gateway: Gateway, portal: Json, 
 async def test_a_broken_form_is_refused_with_its_reason(gateway: Gateway, form: bytes) -> None:
     reply = await gateway.bitrix24(form)
     assert reply.status == 400
-    assert reply.problem["title"] == "The request cannot be read"
+    assert reply.problem["title"] == "Malformed request"
 
 
 @pytest.mark.parametrize("form", [b"", b"a=1", b'{"auth": {}}', b"auth=1", b"\x00"])

@@ -32,7 +32,9 @@ async def test_a_number_belongs_to_one_channel(gateway: Gateway, portal: Json) -
     body = a_channel(portal["id"], phone_number_id=channel["phone_number_id"])
     reply = await gateway.call("POST", "/api/channels", body)
     assert reply.status == 409
-    assert reply.problem["errors"] == [{"field": "phone_number_id", "message": "is taken"}]
+    assert reply.problem["errors"] == [
+        {"field": "/phone_number_id", "message": "belongs to another channel already", "code": "taken"}
+    ]
 
 
 async def test_a_channel_of_no_portal_is_404(gateway: Gateway) -> None:
@@ -67,7 +69,7 @@ async def test_what_cannot_be_used_is_refused_with_the_field_named(
 ) -> None:
     reply = await gateway.call("POST", "/api/channels", {**a_channel(portal["id"]), field: value})
     assert reply.status == 422
-    assert {error["field"] for error in reply.problem["errors"]} == {field}
+    assert {error["field"] for error in reply.problem["errors"]} == {f"/{field}"}
 
 
 async def test_what_came_for_a_number_before_it_was_connected_is_routed_now(gateway: Gateway, portal: Json) -> None:

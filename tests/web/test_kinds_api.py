@@ -54,8 +54,8 @@ def rows(*ids: str, title: str | None = "Manhã", **more: Any) -> Json:
 
 
 REFUSED: dict[str, tuple[str, Json, list[tuple[str, str]]]] = {
-    "nothing to press": ("interactive", {"body": "?"}, [("", "one_of")]),
-    "two things to press": ("interactive", {**BUTTONS, "location_request": True}, [("", "one_of")]),
+    "nothing to press": ("interactive", {"body": "?"}, [("/buttons", "one_of")]),
+    "two things to press": ("interactive", {**BUTTONS, "location_request": True}, [("/location_request", "one_of")]),
     "no button": ("interactive", buttons(), [("/buttons", "empty")]),
     "four buttons": ("interactive", buttons("1", "2", "3", "4"), [("/buttons", "too_many")]),
     "a title of 21": ("interactive", buttons("Sim", "x" * 21), [("/buttons/1/title", "too_long")]),
@@ -194,7 +194,7 @@ async def test_what_is_not_shaped_as_described_names_its_field(gateway: Gateway,
     kind, body, field = MISSHAPEN[name]
     reply = await send(gateway, channel, kind, body)
     assert reply.status == 422
-    assert reply.problem["errors"][0]["field"] == field
+    assert reply.problem["errors"][0]["field"] == f"/{field}"
 
 
 async def test_faults_are_told_in_the_callers_language(gateway: Gateway, channel: Json) -> None:

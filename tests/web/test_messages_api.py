@@ -88,7 +88,7 @@ async def test_a_text_goes_into_a_conversation_that_is_there(gateway: Gateway, c
         ({"text": "a\0b"}, "text"),
         ({"text": "x" * 4097}, "text"),
         ({"text": None}, "text"),
-        ({"conversation_id": "00000000-0000-4000-8000-000000000000"}, ""),
+        ({"conversation_id": "00000000-0000-4000-8000-000000000000"}, "to"),
         ({"to": None}, "to"),
         ({"priority": 1}, "priority"),
     ],
@@ -99,7 +99,7 @@ async def test_what_cannot_be_sent_is_refused_with_the_field_named(
     body = {"channel_id": channel["id"], "to": "+5541988887777", "text": "oi", **changes}
     reply = await gateway.call("POST", "/api/messages/text", body)
     assert reply.status == 422, reply
-    assert [error["field"] for error in reply.problem["errors"]] == [field]
+    assert [error["field"] for error in reply.problem["errors"]] == [f"/{field}"]
 
 
 @pytest.mark.parametrize("body", [{"text": "oi"}, {"text": "oi", "to": "+5541988887777"}])

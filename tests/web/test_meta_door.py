@@ -47,7 +47,7 @@ async def test_a_wrong_signature_is_refused_and_nothing_is_stored(gateway: Gatew
     data = json.dumps(a_webhook(a_message("wamid.strangers"))).encode()
     reply = await gateway.call("POST", "/webhooks/meta", key=None, data=data, headers=headers)
     assert reply.status == 401
-    assert reply.problem["title"] == "Nobody we know"
+    assert reply.problem["title"] == "Authentication required"
     assert await gateway.events(request_id) == []
 
 

@@ -30,7 +30,7 @@ async def test_without_postgresql_meta_is_told_to_come_back_and_bitrix24s_events
 
     refused = await lonely.meta(a_webhook(a_message("wamid.away")))
     assert refused.status == 503
-    assert refused.problem["title"] == "Not possible right now"
+    assert refused.problem["title"] == "Temporarily unavailable"
     assert int(refused.headers["Retry-After"]) > 0
     first, second, third = a_request_id(), a_request_id(), a_request_id()
     for portal, token, request_id in (

@@ -16,7 +16,7 @@ async def stored(gateway: Gateway, portal_id: str) -> Json:
 
 
 def fields_of(reply: Reply) -> set[str]:
-    return {error["field"] for error in reply.problem["errors"]}
+    return {error["field"].removeprefix("/") for error in reply.problem["errors"]}
 
 
 async def test_a_portal_is_created_and_shown(gateway: Gateway) -> None:
@@ -145,7 +145,7 @@ async def test_what_is_missing_is_named(gateway: Gateway, field: str) -> None:
     del body[field]
     reply = await gateway.call("POST", "/api/portals", body)
     assert reply.status == 422
-    assert reply.problem["errors"] == [{"field": field, "message": "is missing"}]
+    assert reply.problem["errors"] == [{"field": f"/{field}", "message": "is missing", "code": "missing"}]
 
 
 async def test_both_ways_to_tell_an_end_are_one_too_many(gateway: Gateway) -> None:

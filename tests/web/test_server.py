@@ -118,7 +118,7 @@ async def test_an_event_is_kept_whatever_breaks_and_meta_is_asked_to_send_again(
     assert len(list((own.folder / "spool").glob("*.event"))) == 1
     reply = await own.meta(a_webhook(a_message("wamid.broken")))
     assert reply.status == 500
-    assert reply.problem["title"] == "Something broke on our side"
+    assert reply.problem["title"] == "Internal error"
     await own.rows("ALTER TABLE broken RENAME TO event")
 
     async def replayed() -> bool:

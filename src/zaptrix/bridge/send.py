@@ -12,6 +12,7 @@ import structlog
 
 from zaptrix.bridge.quotes import told_of
 from zaptrix.core import limits
+from zaptrix.core.codes import Both
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.identity import choose
@@ -86,11 +87,12 @@ class NoSuchTarget(Exception):
 
 
 class BadTarget(Exception):
-    """What was asked for cannot be sent to. `field` names it, the text says why."""
+    """What was asked for cannot be sent to. `field` names it, `why` says why."""
 
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(why)
+    def __init__(self, field: str, why: Both) -> None:
+        super().__init__(why.en)
         self.field = field
+        self.why = why
 
 
 class KeyReused(Exception):
@@ -190,11 +192,16 @@ class Sender:
             return draft.content
         found = await messages.spoken(connection, answered.message_id)
         if found is None or found.quotable.conversation_id != talk.id:
-            raise BadTarget(answered.field, "is no message of this conversation")
+            raise BadTarget(
+                answered.field, Both("não é uma mensagem desta conversa", "is no message of this conversation")
+            )
         if found.whatsapp_id is None:
-            raise BadTarget(answered.field, "is not on WhatsApp, or not yet")
+            raise BadTarget(
+                answered.field, Both("não está no WhatsApp, ou ainda não", "is not on WhatsApp, or not yet")
+            )
         if answered.days_max and self._now() - found.written_at > timedelta(days=answered.days_max):
-            raise BadTarget(answered.field, f"is older than {answered.days_max} days")
+            days = answered.days_max
+            raise BadTarget(answered.field, Both(f"tem mais de {days} dias", f"is older than {days} days"))
         return with_quote(draft.content, told_of(Quote(whatsapp_id=found.whatsapp_id), found.quotable))
 
     async def _before(self, connection: Connection, caller: ApiKey, once: Once) -> Queued | None:
@@ -221,7 +228,10 @@ class Sender:
             if talk is None or not _may_touch(caller, talk.portal_id):
                 raise NoSuchTarget("conversation_id")
             if target.channel_id not in {None, talk.channel_id}:
-                raise BadTarget("conversation_id", "belongs to another channel than channel_id")
+                raise BadTarget(
+                    "conversation_id",
+                    Both("é de outro canal que channel_id", "belongs to another channel than channel_id"),
+                )
             return talk
         assert target.channel_id is not None
         assert target.to is not None
@@ -245,7 +255,10 @@ async def _with_customer(connection: Connection, channel: Channel, to: str) -> C
     if talk is not None:
         return talk
     if asked is None:
-        raise BadTarget("to", "is neither a phone number nor a customer's id")
+        raise BadTarget(
+            "to",
+            Both("não é um número de telefone nem o id de um cliente", "is neither a phone number nor a customer's id"),
+        )
     return await conversations.add(connection, channel, asked)
 
 

@@ -44,7 +44,6 @@ WORDS: dict[str, dict[Locale, str]] = {
     "file_size": {_PT: "tem {size} bytes; o limite é {limit}", _EN: "has {size} bytes; the limit is {limit}"},
     "no_voice": {_PT: "só um áudio pode ser mensagem de voz", _EN: "only a sound can be a voice note"},
     "no_caption": {_PT: "este tipo não leva legenda", _EN: "this kind takes no caption"},
-    "fetch": {_PT: "o arquivo não pôde ser buscado: {why}", _EN: "the file could not be fetched: {why}"},
 }  # fmt: skip
 
 

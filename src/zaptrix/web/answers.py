@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed  # type: ignore[attr-defined]  # it does not say that it exports
 
+from zaptrix.core.portal import Locale
 from zaptrix.web.problems import CONTENT_TYPE, Problem
 
 Talk: TypeAlias = HTTPProtocol
@@ -38,10 +39,12 @@ def plain(status: int, text: str) -> Answer:
     return Answer(status, text.encode(), (("content-type", "text/plain; charset=utf-8"), _NOSNIFF))
 
 
-def of_problem(problem: Problem, *, path: str, request_id: str) -> Answer:
-    headers = [("content-type", CONTENT_TYPE), _NOSNIFF]
+def of_problem(problem: Problem, *, path: str, request_id: str, locale: Locale) -> Answer:
+    headers = [("content-type", CONTENT_TYPE), ("content-language", locale.value), _NOSNIFF]
     headers += [(name.lower(), value) for name, value in problem.headers.items()]
-    return Answer(problem.kind.status, problem.document(path=path, request_id=request_id), tuple(headers))
+    return Answer(
+        problem.kind.status, problem.document(path=path, request_id=request_id, locale=locale), tuple(headers)
+    )
 
 
 async def parts_of(talk: Talk) -> AsyncIterator[bytes]:

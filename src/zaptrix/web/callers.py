@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from zaptrix.app import App
+from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.store import api_keys
 from zaptrix.store.api_keys import ApiKey
@@ -20,7 +21,19 @@ from zaptrix.web.problems import FORBIDDEN, Problem, too_many, unauthorized
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
-_HOW = "Send an API key: Authorization: Bearer zx_..., or X-API-Key"
+_NO_KEY = Both(
+    "Envie uma chave da API: Authorization: Bearer zx_..., ou X-API-Key",
+    "Send an API key: Authorization: Bearer zx_..., or X-API-Key",
+)
+_ADMINS_ONLY = Both(
+    "É preciso a chave de um administrador; esta é de um portal",
+    "This takes an admin's key; this key is for one portal",
+)
+# One text for a key that never was, one that ended and one that was revoked: which it is, is nobody's business.
+_BAD_KEY = Both(
+    "A chave da API (zx_...) não vale: está errada, expirou ou foi revogada",
+    "The API key (zx_...) is not valid: it is wrong, expired or revoked",
+)
 
 
 def app_of(connection: Connection) -> App:
@@ -54,15 +67,17 @@ async def known_caller(connection: Connection, _handler: BaseRouteHandler) -> No
     wait_s = await app.throttle.allow(who, app.settings.api_rate_per_min)
     if wait_s is not None:
         raise too_many(wait_s)
+    if caller is None and not _given(connection.headers):
+        raise unauthorized(_NO_KEY)
     if caller is None:
-        raise unauthorized(_HOW)
+        raise unauthorized(_BAD_KEY, error="invalid_token")
     connection.scope["auth"] = caller
 
 
 async def admin(connection: Connection, _handler: BaseRouteHandler) -> None:
     """A guard after `known_caller`: only keys that are not one portal's."""
     if caller_of(connection).portal_id is not None:
-        raise Problem(FORBIDDEN, "This takes an admin's key; this key is for one portal")
+        raise Problem(FORBIDDEN, _ADMINS_ONLY)
 
 
 async def watcher(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -14,6 +14,7 @@ from granian.rsgi import Scope
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm
 from zaptrix.bridge.admit import NotAdmitted
+from zaptrix.core.codes import Both
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message import Side
 from zaptrix.store.database import StoreUnavailable
@@ -40,6 +41,16 @@ BITRIX24_PATH = "/webhooks/bitrix24/outbound"
 
 log = structlog.get_logger(__name__)
 
+_NO_SIGNATURE = Both("A assinatura falta ou não é da Meta", "The signature is missing or is not Meta's")
+_NOT_ADMITTED = Both("Portal desconhecido ou application_token errado", "Unknown portal or wrong application token")
+_BAD_FORM_PT = "O formulário não pode ser lido"
+_NOT_KEPT = Both(
+    "O PostgreSQL está fora; nada foi guardado, envie de novo", "PostgreSQL is away; nothing was kept, send it again"
+)
+_NOWHERE = Both("Nem o PostgreSQL nem o disco local podem guardar", "Neither PostgreSQL nor the local disk can take it")
+_NOT_OUR_TOKEN = Both("O verify_token é outro", "The verify token is another one")
+_HUNG_UP = Both("A conexão terminou antes do corpo", "The connection ended before the body was whole")
+
 
 class Doors:
     """Answers webhooks. Every refusal is raised as a Problem."""
@@ -56,11 +67,11 @@ class Doors:
         _only(scope, "POST", allow="GET, POST")
         body = await _body(scope, talk, META_BODY_BYTES_MAX)
         if not webhook.verify(self._secrets, body, scope.headers.get("x-hub-signature-256")):
-            raise await self._stranger(scope, unauthorized("The signature is missing or is not Meta's"))
+            raise await self._stranger(scope, unauthorized(_NO_SIGNATURE))
         try:
             await self._app.receiver.accept(webhook.split(body, request_id))
         except StoreUnavailable:
-            raise unavailable("PostgreSQL is away; nothing was kept, send it again") from None
+            raise unavailable(_NOT_KEPT) from None
         metrics.webhook_received(Side.WHATSAPP)
         log.debug("webhook received", source="meta", bytes=len(body), request_id=request_id)
         return EMPTY
@@ -77,9 +88,11 @@ class Doors:
             else:
                 await self._app.receiver.accept(events)
         except BadForm as exc:
-            raise await self._stranger(scope, Problem(MALFORMED, str(exc))) from None
-        except NotAdmitted as exc:
-            raise await self._stranger(scope, unauthorized(str(exc))) from None
+            raise await self._stranger(
+                scope, Problem(MALFORMED, Both(_BAD_FORM_PT, f"The form cannot be read: {exc}"))
+            ) from None
+        except NotAdmitted:
+            raise await self._stranger(scope, unauthorized(_NOT_ADMITTED)) from None
         except StoreUnavailable:
             await self._keep(body, request_id)
         except Exception:
@@ -95,7 +108,7 @@ class Doors:
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True))
         text = webhook.challenge(query, self._verify_token)
         if text is None:
-            raise await self._stranger(scope, Problem(FORBIDDEN, "The verify token is not ours"))
+            raise await self._stranger(scope, Problem(FORBIDDEN, _NOT_OUR_TOKEN))
         return plain(200, text)
 
     async def _keep(self, body: bytes, request_id: str) -> None:
@@ -104,7 +117,7 @@ class Doors:
             await self._app.spool.keep(body, request_id)
         except (SpoolFull, OSError) as exc:
             log.error("event not kept", reason=type(exc).__name__, request_id=request_id, alarm=True)  # noqa: TRY400
-            raise unavailable("Neither PostgreSQL nor the local disk can take it") from None
+            raise unavailable(_NOWHERE) from None
         metrics.alarmed(AlarmKind.SPOOLED)
         log.warning("spooled", request_id=request_id)
 
@@ -118,7 +131,7 @@ class Doors:
 
 def _only(scope: Scope, method: str, *, allow: str) -> None:
     if scope.method != method:
-        raise Problem(METHOD_NOT_ALLOWED, f"Only {allow}", headers={"Allow": allow})
+        raise Problem(METHOD_NOT_ALLOWED, Both(f"Só {allow}", f"Only {allow}"), headers={"Allow": allow})
 
 
 async def _body(scope: Scope, talk: Talk, limit: int) -> bytes:
@@ -128,7 +141,7 @@ async def _body(scope: Scope, talk: Talk, limit: int) -> bytes:
         # What is told is also what is read: the server sees to that.
         return await (talk() if told.isdigit() and int(told) <= limit else _untold(talk, limit))
     except HungUp:
-        raise Problem(MALFORMED, "The caller hung up before the body was whole") from None
+        raise Problem(MALFORMED, _HUNG_UP) from None
 
 
 async def _untold(talk: Talk, limit: int) -> bytes:
@@ -140,6 +153,7 @@ async def _untold(talk: Talk, limit: int) -> bytes:
         if size > limit:
             await linger(coming)
             # What was not read of it would be taken for the next request of this connection.
-            raise Problem(TOO_LARGE, f"The body is larger than {limit} bytes", headers={"Connection": "close"})
+            told = Both(f"O corpo passa de {limit} bytes", f"The body is larger than {limit} bytes")
+            raise Problem(TOO_LARGE, told, headers={"Connection": "close"})
         parts.append(part)
     return b"".join(parts)

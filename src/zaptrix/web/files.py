@@ -16,13 +16,16 @@ import structlog
 from granian.rsgi import Scope
 
 from zaptrix.app import App
+from zaptrix.core.codes import Both
 from zaptrix.core.media import UNKNOWN_TYPE, type_of_name
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob
 from zaptrix.media.links import PREFIX, Link
 from zaptrix.web.answers import REQUEST_ID, Headers, Talk
-from zaptrix.web.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem, unavailable
+from zaptrix.web.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem, no_such, unavailable
 
 log = structlog.get_logger(__name__)
+
+_NOT_SIGNED = Both("O endereço não é válido, ou expirou", "The address is not valid, or has expired")
 
 PATH_LABEL = f"{PREFIX}{{file}}"
 
@@ -55,10 +58,10 @@ class Files:
     async def answer(self, scope: Scope, talk: Talk, request_id: str) -> int:
         """Give the file; the status. Raises Problem when nothing was given yet."""
         if scope.method not in {"GET", "HEAD"}:
-            raise Problem(METHOD_NOT_ALLOWED, "A file is only read", headers={"Allow": "GET, HEAD"})
+            raise Problem(METHOD_NOT_ALLOWED, headers={"Allow": "GET, HEAD"})
         link = self._app.media.links.opened(scope.path, self._app.clock.now())
         if link is None:
-            raise Problem(NOT_FOUND, "The address is not ours, or its time is over")
+            raise Problem(NOT_FOUND, _NOT_SIGNED)
         file = await self._at_hand(link)
         size = file.stat().st_size
         tag = f'"{link.key.rpartition("/")[2]}"'
@@ -84,10 +87,10 @@ class Files:
         try:
             return await self._app.media.blobs.at_hand(link.key)
         except NoSuchBlob:
-            raise Problem(NOT_FOUND, "The file is not kept any more") from None
+            raise no_such("file") from None
         except BlobsAway as exc:
             log.warning("a file could not be given", reason=str(exc))
-            raise unavailable("The files cannot be read right now") from exc
+            raise unavailable(Both("Arquivos não podem ser lidos agora", "Files cannot be read now")) from exc
 
 
 def span_of(wanted: str | None, size: int) -> Span | None:

@@ -12,11 +12,26 @@ from litestar import Request
 from litestar.exceptions import ClientException
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
+from zaptrix.core.codes import Both
 from zaptrix.core.limits import API_BODY_BYTES_MAX, FORM_FIELDS_MAX
-from zaptrix.web.problems import MALFORMED, TOO_LARGE, FieldError, Problem, invalid
+from zaptrix.web.problems import MALFORMED, TOO_LARGE, Problem, WrongField, invalid
 
 T = TypeVar("T")
 FILE = "file"
+
+_BODY_TOO_LARGE = Both(
+    f"Sem arquivo, o corpo pode ter {API_BODY_BYTES_MAX} bytes",
+    f"Without a file a body may have {API_BODY_BYTES_MAX} bytes",
+)
+_FIELD_TOO_LARGE = Both(
+    f"Um campo do formulário pode ter {API_BODY_BYTES_MAX} bytes",
+    f"A field of a form may have {API_BODY_BYTES_MAX} bytes",
+)
+_NO_FORM = Both(
+    "O corpo não é um formulário multipart, ou termina no meio", "The body is no multipart form, or breaks off"
+)
+_NO_BOUNDARY = Both("O formulário não informa o seu boundary", "The form does not tell its boundary")
+_NO_TEXT = Both("Um campo do formulário não é UTF-8", "A field of the form is not UTF-8")
 
 KeepFile = Callable[[AsyncIterator[bytes], str | None, str | None], Awaitable[T]]
 """What is done with the file: its bytes, its name and its type as the caller tells them."""
@@ -41,7 +56,7 @@ async def whole_body(request: AnyRequest) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > API_BODY_BYTES_MAX:
-            raise Problem(TOO_LARGE, f"Without a file a body may have {API_BODY_BYTES_MAX} bytes")
+            raise Problem(TOO_LARGE, _BODY_TOO_LARGE)
     return bytes(body)
 
 
@@ -60,11 +75,13 @@ async def read_form(request: AnyRequest, keep: KeepFile[T]) -> dict[str, str]:
             if event.name != FILE:
                 fields[event.name] = await _text(events)
             elif file is not None:
-                raise invalid(FieldError(f"/{FILE}", "is given more than once"))
+                raise invalid(
+                    WrongField(f"/{FILE}", Both("aparece mais de uma vez", "is given more than once"), "twice")
+                )
             else:
                 file = await keep(_until_end(events), event.filename, event.content_type)
     except MultipartError as exc:
-        raise Problem(MALFORMED, "The body is no multipart form, or breaks off") from exc
+        raise Problem(MALFORMED, _NO_FORM) from exc
     return fields
 
 
@@ -72,7 +89,7 @@ async def _events(request: AnyRequest) -> AsyncIterator[_Event]:
     _, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get("boundary")
     if not boundary:
-        raise Problem(MALFORMED, "The form does not tell its boundary")
+        raise Problem(MALFORMED, _NO_BOUNDARY)
     try:
         with PushMultipartParser(boundary, max_segment_count=FORM_FIELDS_MAX) as parser:
             async for part in request.stream():
@@ -80,7 +97,7 @@ async def _events(request: AnyRequest) -> AsyncIterator[_Event]:
                     for event in parser.parse(part):
                         yield bytes(event) if isinstance(event, bytearray) else event
     except ClientException as exc:
-        raise Problem(MALFORMED, "The body broke off") from exc
+        raise Problem(MALFORMED, _NO_FORM) from exc
 
 
 async def _until_end(events: AsyncIterator[_Event]) -> AsyncIterator[bytes]:
@@ -96,8 +113,8 @@ async def _text(events: AsyncIterator[_Event]) -> str:
     async for part in _until_end(events):
         text += part
         if len(text) > API_BODY_BYTES_MAX:
-            raise Problem(TOO_LARGE, f"A field of a form may have {API_BODY_BYTES_MAX} bytes")
+            raise Problem(TOO_LARGE, _FIELD_TOO_LARGE)
     try:
         return text.decode()
     except UnicodeDecodeError as exc:
-        raise Problem(MALFORMED, "A field of the form is not UTF-8") from exc
+        raise Problem(MALFORMED, _NO_TEXT) from exc

@@ -27,7 +27,8 @@ from zaptrix.web.asgi import Exchange, asgi_scope
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.files import PATH_LABEL, Files
-from zaptrix.web.problems import INTERNAL, TOO_LARGE, Problem
+from zaptrix.web.languages import problem_language
+from zaptrix.web.problems import TOO_LARGE, Problem, broken
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_replaying
@@ -127,7 +128,7 @@ async def _through_door(door: Door, scope: Scope, talk: Talk, request_id: str) -
     try:
         return await door(scope, talk, request_id)
     except Problem as problem:
-        return answers.of_problem(problem, path=scope.path, request_id=request_id)
+        return _of_problem(problem, scope, request_id)
     except Exception:
         metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.exception("webhook failed", path=scope.path, request_id=request_id, alarm=True)
@@ -140,20 +141,22 @@ async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str
         return await files.answer(scope, talk, request_id)
     except Problem as problem:
         # The path holds a signature: it is not repeated.
-        answer = answers.of_problem(problem, path=PREFIX, request_id=request_id)
+        answer = _of_problem(problem, scope, request_id, path=PREFIX)
     except Exception:
         metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.exception("file failed", path=PATH_LABEL, request_id=request_id, alarm=True)
-        answer = answers.of_problem(
-            Problem(INTERNAL, "It is in our log under this request id"), path=PREFIX, request_id=request_id
-        )
+        answer = _of_problem(broken(), scope, request_id, path=PREFIX)
     answers.give(answer, talk, request_id)
     return answer.status
 
 
 def _broken(scope: Scope, request_id: str) -> Answer:
-    problem = Problem(INTERNAL, "It is in our log under this request id")
-    return answers.of_problem(problem, path=scope.path, request_id=request_id)
+    return _of_problem(broken(), scope, request_id)
+
+
+def _of_problem(problem: Problem, scope: Scope, request_id: str, *, path: str | None = None) -> Answer:
+    locale = problem_language(scope.headers.get("accept-language"), scope.query_string)
+    return answers.of_problem(problem, path=path or scope.path, request_id=request_id, locale=locale)
 
 
 def _request_id(scope: Scope) -> str:

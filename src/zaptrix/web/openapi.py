@@ -38,7 +38,12 @@ Zaptrix joins WhatsApp numbers (Meta Cloud API) to Bitrix24 open lines.
 
 **Limits.** {api_rate} calls a minute for a key, or for the caller's address without one; then 429 with `Retry-After`.
 
-**Errors** are problem documents (RFC 9457), `application/problem+json`. Every answer has an `X-Request-Id`.
+**Errors** are problem documents (RFC 9457), `application/problem+json`: `type` is for programs, `title` and `detail`
+are for people, in Portuguese or English by `Accept-Language` (English without one). Each of `errors` names its field by a
+JSON pointer (`/contacts/0/name`, `/limit`), and with `in` where it stands when that is not the body. Every answer has
+an `X-Request-Id`.
+
+**Query parameters** that an operation does not have are refused with 400.
 
 **Pages.** Lists give `items` and `next_cursor`; send that as `cursor` for the next page, until it is null.
 
@@ -56,7 +61,7 @@ _TAGS: Final = {
     "Conversations": "Who talks on which channel.",
     "Dead letters": "Messages that could not be delivered.",
     "Events": "Webhook items that nobody could be found for (admins).",
-    "Monitoring": "Is it well?",
+    "Monitoring": "Health, metrics and queues.",
     "Webhooks": "What Meta and Bitrix24 call.",
 }
 
@@ -175,11 +180,15 @@ def _add_problems(path: str, method: str, operation: Schema) -> None:
         parameter["schema"].pop("nullable", None)  # left out is not null
     answers = operation["responses"]
     answers.pop("400", None)
+    answers[str(problems.UNKNOWN_PARAMETER.status)] = _problem(problems.UNKNOWN_PARAMETER)
     if path == "/health":
         answers["503"] = {**answers["200"], "description": "PostgreSQL or Redis is away."}
         return
-    for kind in _kinds(path, method, operation):
-        answers[str(kind.status)] = _problem(kind)
+    for kind in dict.fromkeys(_kinds(path, method, operation)):
+        status, answer = str(kind.status), _problem(kind)
+        if before := answers.get(status):
+            answer["description"] = f"{before['description']}; {answer['description']}"
+        answers[status] = answer
 
 
 _TEMPLATES: Final = "/api/messages/template"
@@ -193,8 +202,6 @@ def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
         yield problems.NOT_FOUND
     if "parameters" in operation:
         yield problems.INVALID
-    if any(parameter.get("required") and parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-        yield problems.MALFORMED
     if path.startswith(("/api/portals", "/api/channels")) and method in {"post", "put"}:
         yield problems.CONFLICT
     if path.startswith(_TEMPLATES):
@@ -203,7 +210,7 @@ def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
 
 def _problem(kind: Kind) -> Schema:
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    answer: Schema = {"description": kind.title, "content": content}
+    answer: Schema = {"description": kind.title.en, "content": content}
     if kind in {problems.TOO_MANY, problems.UNAVAILABLE}:
         answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return answer

@@ -10,14 +10,17 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from litestar.params import Parameter
 
+from zaptrix.core.codes import Both
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.limits import PAGE_MAX
-from zaptrix.web.problems import FieldError, invalid
+from zaptrix.web.problems import WrongField, invalid
 
 Item = TypeVar("Item")
 Place = TypeVar("Place")
 
 INT64_MAX = 2**63 - 1  # the largest id that PostgreSQL can hold
 _CURSOR_CHARACTERS_MAX = 400
+_NOT_OURS = Both("não é um next_cursor desta lista", "is no next_cursor of this list")
 
 Limit = Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="How many items at most.")]
 Cursor = Annotated[
@@ -47,8 +50,9 @@ def place_of(cursor: str | None, kind: type[Place]) -> Place | None:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         return msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=kind)
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise invalid(FieldError("cursor", "is not one of ours")) from None
+    except (*BROKEN, ValueError, binascii.Error):
+        wrong = WrongField("/cursor", _NOT_OURS, "cursor")
+        raise invalid(wrong, source="query") from None
 
 
 def _written(place: object) -> str:

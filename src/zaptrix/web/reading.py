@@ -2,106 +2,132 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request
 
-from zaptrix.web.problems import INVALID, MALFORMED, UNSUPPORTED, FieldError, Problem, invalid
+from zaptrix.core.codes import Both
+from zaptrix.core.foreign_json import BROKEN, NESTING_MAX, is_too_deep
+from zaptrix.web.parameters import check_query
+from zaptrix.web.problems import INVALID, MALFORMED, UNSUPPORTED, Problem, WrongField, invalid
+from zaptrix.web.validation import pointer, wrong_field
 
-_PLACE = re.compile(r"^(?P<what>.*) - at `\$(?P<place>.*)`$", re.DOTALL)
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<field>.*)`$", re.DOTALL)
-_MISSING = re.compile(r"^Object missing required field `(?P<field>.*)`$", re.DOTALL)
-_QUOTED_MAX = 64
-_TOLD_MAX = 10
+T = TypeVar("T")
+
+_NOT_JSON = Both("O corpo não é JSON", "The body is not JSON")
+_TOO_DEEP = Both(
+    f"O JSON tem mais de {NESTING_MAX} níveis, um dentro do outro", f"The JSON is nested over {NESTING_MAX} levels deep"
+)
 
 
 async def strict_request(request: Request[Any, Any, Any]) -> None:
-    """Before a handler: is each parameter given once, and is the body JSON and what the handler takes?
+    """Before a handler: does the operation have each parameter, is each given once, and is the body JSON and what the
+    handler takes?
 
-    The framework alone would take the last of several, and "1" for 1.
+    The framework alone would ignore the first, take the last of several, and "1" for 1.
     """
-    counts = Counter(name for name, _ in request.query_params.multi_items())
-    if repeated := sorted(name[:_QUOTED_MAX] for name, count in counts.items() if count > 1):
-        raise invalid(*(FieldError(name, "is given more than once") for name in repeated[:_TOLD_MAX]))
+    check_query(request)
     wanted = request.route_handler.parsed_data_field
     if wanted is None:
         return
     if not says_json(request.headers.get("content-type", "")):
-        raise Problem(UNSUPPORTED, "The body has to be application/json")
-    body = await request.body()
-    try:
-        msgspec.json.decode(body, type=wanted.annotation)
-    except msgspec.ValidationError as exc:
-        raise invalid_body(str(exc)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Problem(MALFORMED, "The body is not JSON") from None
+        raise Problem(UNSUPPORTED, Both("O corpo tem de ser application/json", "The body has to be application/json"))
+    decoded(await request.body(), wanted.annotation)
 
 
 def says_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-def invalid_body(told: str) -> Problem:
+def decoded(raw: bytes, shape: type[T], broken: Both = _NOT_JSON) -> T:
+    """JSON that a caller wrote, as `shape`. Raises a Problem; `broken` is what it tells when this is no JSON."""
+    try:
+        body = msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as exc:
+        raise invalid_body(str(exc), shape) from None
+    except RecursionError:
+        raise Problem(MALFORMED, _TOO_DEEP) from None
+    except BROKEN:
+        raise Problem(MALFORMED, broken) from None
+    if is_too_deep(raw):
+        raise Problem(MALFORMED, _TOO_DEEP)
+    return body
+
+
+def converted(told: dict[str, Any], shape: type[T]) -> T:
+    """A form's fields as `shape`, where numbers and flags are texts. Raises a Problem."""
+    try:
+        return msgspec.convert(told, shape, strict=False)
+    except msgspec.ValidationError as exc:
+        raise invalid_body(str(exc), shape) from None
+
+
+def invalid_body(told: str, shape: Any) -> Problem:
     """msgspec's words as a field and what is wrong with it."""
-    found = _PLACE.match(told)
-    what, place = (found["what"], found["place"].lstrip(".")) if found else (told, "")
-    for pattern, words in ((_UNKNOWN, "is not a field of this request"), (_MISSING, "is missing")):
-        if named := pattern.match(what):
-            field = ".".join(filter(None, (place, named["field"][:_QUOTED_MAX])))
-            return invalid(FieldError(field, words))
-    return Problem(INVALID, f"{place or 'The body'}: {what}", errors=[FieldError(place, what)])
+    wrong = wrong_field(told, shape)
+    if wrong.field:
+        return invalid(wrong)
+    return Problem(INVALID, Both(f"O corpo {wrong.message.pt}", f"The body {wrong.message.en}"))
 
 
 # --- what a type cannot say ------------------------------------------------------------------------------------------
 
-Check = Callable[[Any], str | None]
+Check = Callable[[Any], Both | None]
 """What is wrong with a value, or None."""
+
+_CONTROL = Both("tem um caractere que não pode ser mostrado", "holds a character that cannot be shown")
+_EMPTY = Both("está vazio", "is empty")
+_SPACES = Both("está vazio, ou tem espaços nas pontas", "is empty, or has spaces at its ends")
+_TOKEN = Both("tem um espaço ou um caractere que nenhum token tem", "holds a space or a character that no token has")
+_ADDRESS = Both(
+    "não é um endereço como https://company.bitrix24.com.br", "is not an address like https://company.bitrix24.com.br"
+)
+_MORE = Both("tem usuário, consulta ou fragmento", "holds a user, a query or a fragment")
+_NUL = Both("tem um caractere NUL", "holds a NUL character")
 
 
 def check(body: msgspec.Struct, rules: Iterable[tuple[str, Check]]) -> None:
     """Raises a Problem that names every field at fault."""
-    errors: list[FieldError] = []
+    errors: list[WrongField] = []
     for field, rule in rules:
         value = getattr(body, field)
         if value is not msgspec.UNSET and value is not None and (wrong := rule(value)):
-            errors.append(FieldError(field, wrong))
+            errors.append(WrongField(pointer([field]), wrong, "invalid"))
     if errors:
         raise invalid(*errors)
 
 
-def one_line(text: str) -> str | None:
+def one_line(text: str) -> Both | None:
     if any(not character.isprintable() for character in text):
-        return "holds a character that cannot be shown"
-    return None if text.strip() == text and text else "is empty, or has spaces at its ends"
+        return _CONTROL
+    return None if text.strip() == text and text else _SPACES
 
 
-def token(text: str) -> str | None:
+def token(text: str) -> Both | None:
     if not text.isascii() or any(character.isspace() or not character.isprintable() for character in text):
-        return "holds a space or a character that no token has"
+        return _TOKEN
     return None
 
 
-def http_address(text: str) -> str | None:
+def http_address(text: str) -> Both | None:
     if one_line(text):
         return one_line(text)
     try:
         parts = urlsplit(text)
         port_is_good = parts.port is None or parts.port > 0
     except ValueError:
-        return "is not an address"
+        return _ADDRESS
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_good:
-        return "is not an address like https://company.bitrix24.com.br"
+        return _ADDRESS
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment or " " in text:
-        return "holds a user, a query or a fragment"
+        return _MORE
     return None
 
 
-def message_text(text: str) -> str | None:
+def message_text(text: str) -> Both | None:
     if not text.strip():
-        return "is empty"
-    return "holds a NUL character" if "\0" in text else None
+        return _EMPTY
+    return _NUL if "\0" in text else None

@@ -9,6 +9,7 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
+from zaptrix.core.codes import Both
 from zaptrix.core.limits import API_BODY_BYTES_MAX
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreRefused, StoreUnavailable
@@ -27,7 +28,9 @@ from zaptrix.web.api.portals import portals_router
 from zaptrix.web.api.templates import templates_router
 from zaptrix.web.callers import known_caller, request_id_of
 from zaptrix.web.docs import docs_handlers
+from zaptrix.web.languages import problem_language
 from zaptrix.web.openapi import describe
+from zaptrix.web.parameters import refused_parameters
 from zaptrix.web.problems import (
     BY_STATUS,
     CONTENT_TYPE,
@@ -35,8 +38,9 @@ from zaptrix.web.problems import (
     INVALID,
     MALFORMED,
     NOT_FOUND,
-    FieldError,
     Problem,
+    broken,
+    no_such,
     unavailable,
 )
 from zaptrix.web.reading import strict_request
@@ -51,6 +55,7 @@ def build_site(settings: Settings) -> Litestar:
     return Litestar(
         route_handlers=[*_routes(), *docs_handlers(describe(_routes(), settings))],
         exception_handlers=_HANDLERS,
+        before_request=strict_request,
         openapi_config=None,  # its pages would come from a CDN, and its description in a version that ours cannot show
         request_max_body_size=API_BODY_BYTES_MAX,
         response_headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
@@ -74,15 +79,17 @@ def _routes() -> list[Router]:
             events_router,
         ],
         guards=[known_caller],
-        before_request=strict_request,
         security=[{"bearer": []}, {"api_key": []}],
     )
     return [api, Router("/", route_handlers=list(monitor.HANDLERS), tags=["Monitoring"])]
 
 
 def _answer(request: AnyRequest, problem: Problem) -> Response[bytes]:
-    body = problem.document(path=request.url.path, request_id=request_id_of(request))
-    return Response(body, status_code=problem.kind.status, media_type=CONTENT_TYPE, headers=problem.headers)
+    query = request.scope["query_string"].decode("latin-1")
+    locale = problem_language(request.headers.get("accept-language"), query)
+    body = problem.document(path=request.url.path, request_id=request_id_of(request), locale=locale)
+    headers = {**problem.headers, "Content-Language": locale.value}
+    return Response(body, status_code=problem.kind.status, media_type=CONTENT_TYPE, headers=headers)
 
 
 def _problem(request: AnyRequest, exc: Problem) -> Response[bytes]:
@@ -90,32 +97,30 @@ def _problem(request: AnyRequest, exc: Problem) -> Response[bytes]:
 
 
 def _of_framework(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
-    """What the framework refuses by itself. Its words may quote the request, so only where they help they are kept."""
+    """What the framework refuses by itself, in our words: its own may quote the request, and are English."""
     kind = BY_STATUS.get(exc.status_code, MALFORMED if exc.status_code < INTERNAL.status else INTERNAL)
     if kind is INTERNAL:
         return _broken(request, exc)
     if isinstance(exc.extra, list):
-        errors = [FieldError(str(each.get("key", "")), str(each.get("message", ""))) for each in exc.extra]
-        told = "; ".join(f"{error.field}: {error.message}" for error in errors)
-        return _answer(request, Problem(INVALID, told, errors=errors))
-    detail = "There is nothing at this address" if kind is NOT_FOUND else kind.title
-    return _answer(request, Problem(kind, detail, headers=exc.headers))
+        return _answer(request, refused_parameters(request, exc.extra))
+    return _answer(request, no_such("address") if kind is NOT_FOUND else Problem(kind, headers=exc.headers))
 
 
 def _away(request: AnyRequest, _exc: StoreUnavailable) -> Response[bytes]:
-    return _answer(request, unavailable("PostgreSQL is away; try again"))
+    return _answer(request, unavailable(Both("O PostgreSQL está fora; tente de novo", "PostgreSQL is away; try again")))
 
 
 def _refused(request: AnyRequest, exc: StoreRefused) -> Response[bytes]:
     """What slipped through the checks and that the database could not take: the transaction has kept nothing."""
     log.warning("refused by the store", reason=str(exc))
-    return _answer(request, Problem(INVALID, "A value cannot be stored"))
+    told = Both("Um dos valores não pode ser guardado", "One of the values cannot be stored")
+    return _answer(request, Problem(INVALID, told))
 
 
 def _broken(request: AnyRequest, exc: Exception) -> Response[bytes]:
     metrics.alarmed(AlarmKind.BROKE_DOWN)
     log.error("request failed", exc_info=exc, alarm=True)
-    return _answer(request, Problem(INTERNAL, "It is in our log under this request id"))
+    return _answer(request, broken())
 
 
 _HANDLERS: ExceptionHandlersMap = {

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, NamedTuple, TypeVar
 
-import msgspec
 from litestar import Request, Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from zaptrix.bridge.send import Held
 from zaptrix.bridge.uploads import Kept
+from zaptrix.core.codes import Both
 from zaptrix.core.errors import PlatformError, Refused
 from zaptrix.core.limits import MEDIA_BYTES_MAX
 from zaptrix.core.media import Blob, fitting_name, judge_file, plain_type
@@ -31,9 +31,18 @@ from zaptrix.web.api.sending import (
 )
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.forms import FILE, KeepFile, read_form, whole_body
-from zaptrix.web.languages import language_of
-from zaptrix.web.problems import INVALID, MALFORMED, TOO_LARGE, UNSUPPORTED, FieldError, Problem, unavailable
-from zaptrix.web.reading import invalid_body, says_json
+from zaptrix.web.problems import (
+    INVALID,
+    MALFORMED,
+    TOO_LARGE,
+    UNSUPPORTED,
+    Kind,
+    Problem,
+    WrongField,
+    invalid,
+    unavailable,
+)
+from zaptrix.web.reading import converted, decoded, says_json
 
 AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=Struct)
@@ -43,6 +52,27 @@ BODY = "body"
 
 WHOLE = "message"  # a form's field with all others in it, as JSON
 
+_WHOLE_NOT_JSON = Both(f"O campo {WHOLE} não é JSON", f"The field {WHOLE} is not JSON")
+_WHOLE_NO_OBJECT = Both(f"O campo {WHOLE} não é um objeto", f"The field {WHOLE} is no object")
+_NEITHER = Both(
+    "O corpo tem de ser application/json ou multipart/form-data",
+    "The body has to be application/json or multipart/form-data",
+)
+_NOT_KEPT = Both("Arquivos não podem ser guardados agora; tente de novo", "Files cannot be kept now; try again")
+
+
+_SLOW = Both("o servidor é lento demais", "the server is too slow")
+# Why a link gave no file, by the code of `zaptrix.media.fetch`.
+_WHY = {
+    "forbidden_address": Both("não é um endereço https público", "it is no public https address"),
+    "too_many_redirects": Both("o endereço leva a outros demais", "the address leads on to too many others"),
+    "gone": Both("o servidor diz que não o tem", "the server says that it does not have it"),
+    "file_timeout": _SLOW,
+    "file_slow": _SLOW,
+    "file_too_slow": _SLOW,
+    "file_connection_lost": Both("não houve conexão com o servidor", "there was no connection to the server"),
+    "http_429": Both("o servidor pede que se espere", "the server asks to wait"),
+}
 
 FileLink = Annotated[str, Meta(min_length=1, max_length=2048, examples=["https://example.com/boleto.pdf"])]
 """An https address, which the gateway fetches before it answers."""
@@ -82,7 +112,7 @@ async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> Async
         return kept
 
     try:
-        with _told_store(FILE):
+        with _told_store(f"/{FILE}"):
             body = await _read(request, shape, keep)
         yield body, kept
     except BaseException:
@@ -93,35 +123,21 @@ async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> Async
 async def _read(request: AnyRequest, shape: type[T], keep: KeepFile[Kept]) -> T:
     told = request.headers.get("content-type", "")
     if says_json(told):
-        return _decoded(await whole_body(request), shape)
+        return decoded(await whole_body(request), shape)
     if not told.lower().startswith("multipart/form-data"):
-        raise Problem(UNSUPPORTED, "The body has to be application/json or multipart/form-data")
-    return _converted(await read_form(request, keep), shape)
+        raise Problem(UNSUPPORTED, _NEITHER)
+    return converted(_whole(await read_form(request, keep)), shape)
 
 
-def _decoded(raw: bytes, shape: type[T]) -> T:
-    try:
-        return msgspec.json.decode(raw, type=shape)
-    except msgspec.ValidationError as exc:
-        raise invalid_body(str(exc)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Problem(MALFORMED, "The body is not JSON") from None
-
-
-def _converted(fields: dict[str, str], shape: type[T]) -> T:
+def _whole(fields: dict[str, str]) -> dict[str, Any]:
+    """A form's fields, those among them that came as one JSON object."""
     told: dict[str, Any] = dict(fields)
-    if WHOLE in told:
-        try:
-            whole = msgspec.json.decode(told.pop(WHOLE))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Problem(MALFORMED, f"The field {WHOLE} is not JSON") from None
-        if not isinstance(whole, dict):
-            raise Problem(MALFORMED, f"The field {WHOLE} is no object")
-        told = whole | told
-    try:
-        return msgspec.convert(told, shape, strict=False)
-    except msgspec.ValidationError as exc:
-        raise invalid_body(str(exc)) from None
+    if WHOLE not in told:
+        return told
+    whole = decoded(told.pop(WHOLE).encode(), object, _WHOLE_NOT_JSON)
+    if not isinstance(whole, dict):
+        raise Problem(MALFORMED, _WHOLE_NO_OBJECT)
+    return whole | told
 
 
 async def queue_carrying(
@@ -168,7 +184,7 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
     """
     given = {"link": asked.link, "media_id": asked.media_id, FILE: kept or UNSET}
     if sum(value is not UNSET for value in given.values()) != 1:
-        with judging(request) as noted:
+        with judging() as noted:
             noted.note(asked.place or f"/{FILE}", "one_of", names=", ".join(given))
     media = Media(kind=asked.kind, source="", name=asked.name, voice=asked.voice)
     if asked.media_id is not UNSET:
@@ -179,7 +195,7 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
         kept = await _fetched(request, at, asked, asked.link)
     assert kept is not None
     try:
-        _judge(request, at, asked, kept)
+        _judge(at, asked, kept)
     except Problem:
         await app_of(request).uploads.drop(kept)
         raise
@@ -188,8 +204,8 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
     return Carried(told, Held(blob=blob), kept)
 
 
-def _judge(request: AnyRequest, at: str, asked: FileAsked, kept: Kept) -> None:
-    with judging(request) as noted:
+def _judge(at: str, asked: FileAsked, kept: Kept) -> None:
+    with judging() as noted:
         if not asked.voice:
             judge_file(at, asked.kind, kept.blob, noted, moves=kept.moves)
         elif not kept.recording:
@@ -203,19 +219,25 @@ async def _fetched(request: AnyRequest, at: str, asked: FileAsked, link: str) ->
     except PlatformError as exc:
         if exc.code == "file_too_large":
             raise _too_large(at) from None
-        with judging(request) as noted:
-            noted.note(at, "fetch", why=f"{exc.code}: {exc.detail}" if exc.detail else exc.code)
-        raise  # it was noted, so that this is never reached
+        raise invalid(_not_fetched(at, exc.code)) from None
+
+
+def _not_fetched(at: str, code: str, why: Both | None = None) -> WrongField:
+    why = why or _WHY.get(code) or Both("o servidor não o entregou", "the server did not give it")
+    told = Both(
+        f"o arquivo não pôde ser buscado: {why.pt} ({code})", f"the file could not be fetched: {why.en} ({code})"
+    )
+    return WrongField(at, told, "fetch")
 
 
 async def _judge_at_meta(request: AnyRequest, channel: Channel, asked: FileAsked, media_id: str) -> None:
     """Asks Meta what it has there. When Meta cannot say now the message goes its way, and is told of later."""
     at = f"{asked.place}/media_id"
-    with judging(request) as noted:
+    with judging() as noted:
         try:
             info = await app_of(request).graph.media_info(channel, media_id)
         except Refused as exc:
-            noted.note(at, "fetch", why=f"{exc.code}: {exc.detail}")
+            raise invalid(_not_fetched(at, exc.code, Both("a Meta não o tem", "Meta does not have it"))) from None
         except PlatformError:
             return
         else:
@@ -225,24 +247,21 @@ async def _judge_at_meta(request: AnyRequest, channel: Channel, asked: FileAsked
 
 
 @contextmanager
-def judging(request: AnyRequest) -> Iterator[Misfits]:
-    """What is noted in here becomes a problem document in the caller's language, with an error a field."""
+def judging() -> Iterator[Misfits]:
+    """What is noted in here becomes a problem document with an error a field."""
     noted = Misfits()
-    with told_misfits(request):
+    with told_misfits():
         yield noted
         noted.judge()
 
 
 @contextmanager
-def told_misfits(request: AnyRequest) -> Iterator[None]:
-    """What does not fit, as a problem document in the caller's language, with an error a field."""
+def told_misfits(kind: Kind = INVALID) -> Iterator[None]:
+    """What does not fit, as a problem document with an error a field."""
     try:
         yield
     except DoesNotFit as exc:
-        locale = language_of(request, None)
-        errors = [FieldError(each.place, each.told(locale), each.code) for each in exc.misfits]
-        told = "; ".join(f"{error.field} {error.message}" for error in errors)
-        raise Problem(INVALID, told, errors=errors) from None
+        raise Problem(kind, errors=[WrongField.of(each) for each in exc.misfits]) from None
 
 
 @contextmanager
@@ -252,9 +271,9 @@ def _told_store(at: str) -> Iterator[None]:
     except TooLarge:
         raise _too_large(at) from None
     except BlobsAway:
-        raise unavailable("Files cannot be kept right now; try again") from None
+        raise unavailable(_NOT_KEPT) from None
 
 
 def _too_large(at: str) -> Problem:
-    told = f"A file may have {MEDIA_BYTES_MAX} bytes"
-    return Problem(TOO_LARGE, told, errors=[FieldError(at if at.startswith("/") else f"/{at}", told, "file_size")])
+    told = Both(f"passa de {MEDIA_BYTES_MAX} bytes", f"is larger than {MEDIA_BYTES_MAX} bytes")
+    return Problem(TOO_LARGE, errors=[WrongField(at, told, "file_size")])

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from zaptrix.bridge.tenants import Joined
+from zaptrix.core.codes import Both
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.portal import Channel, CrmMode
@@ -19,7 +20,7 @@ from zaptrix.store.channels import ChannelFields
 from zaptrix.store.portals import Taken
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.problems import CONFLICT, FieldError, Problem, no_such
+from zaptrix.web.problems import CONFLICT, Problem, WrongField, no_such
 from zaptrix.web.reading import Check, check, one_line, token
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people.", examples=["Vendas"])]
@@ -238,5 +239,5 @@ def _fields(body: NewChannel | ChannelChange) -> ChannelFields:
 
 
 def _taken(_exc: Taken) -> Problem:
-    error = FieldError("phone_number_id", "is taken")
-    return Problem(CONFLICT, "Another channel has this phone_number_id", errors=[error])
+    told = Both("já é de outro canal", "belongs to another channel already")
+    return Problem(CONFLICT, errors=[WrongField("/phone_number_id", told, "taken")])

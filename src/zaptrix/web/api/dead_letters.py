@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zaptrix.bridge.explain import Explanation, explain
 from zaptrix.bridge.letters import Fate
+from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
 from zaptrix.store import views
@@ -18,7 +19,7 @@ from zaptrix.store.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.problems import FieldError, invalid, no_such
+from zaptrix.web.problems import WrongField, invalid, no_such
 
 
 class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +57,7 @@ class MovedOne(Struct, frozen=True, kw_only=True):
     state: Annotated[str, Meta(description="`pending` after a revival, `dismissed` after a dismissal.")]
 
 
+_IDS_OR_ALL = Both("ou all: dê um dos dois, e só um", "or all: give one of the two, and only one")
 _STATES = {Fate.REVIVE: "pending", Fate.DISMISS: "dismissed"}
 
 
@@ -125,7 +127,7 @@ async def _move_one(request: Request[Any, Any, Any], fate: Fate, message_id: int
 async def _move_many(request: Request[Any, Any, Any], fate: Fate, chosen: Selection) -> Moved:
     caller, letters = caller_of(request), app_of(request).letters
     if (chosen.ids is UNSET) == (chosen.all is UNSET):
-        raise invalid(FieldError("ids", "or all has to be given, one of them"))
+        raise invalid(WrongField("/ids", _IDS_OR_ALL, "one_of"))
     if caller.portal_id is not None and chosen.portal_id not in {UNSET, caller.portal_id}:
         raise no_such("portal")
     only = caller.portal_id or (None if chosen.portal_id is UNSET else PortalId(chosen.portal_id))

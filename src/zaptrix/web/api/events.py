@@ -48,9 +48,9 @@ async def list_events(
 async def replay_event(request: Request[Any, Any, Any], event_id: int) -> Replayed:
     """Routes an unroutable or ignored event once more, as after its number was connected."""
     if not 0 < event_id <= INT64_MAX:
-        raise no_such("event to replay")
+        raise no_such("event")
     if not await app_of(request).letters.replay_event(actor_of(request), EventId(event_id)):
-        raise no_such("event to replay")
+        raise no_such("event")
     return Replayed(id=event_id)
 
 

@@ -119,7 +119,7 @@ async def _send(request: AnyRequest, shape: type[T], kind: MediaKind, key: str |
     async with brought(request, shape, kind) as (body, kept):
         check(body, (("to", one_line),))
         caption = plain_text(_text(body, "caption"))
-        with judging(request) as noted:
+        with judging() as noted:
             if caption and (wrong := message_text(caption.plain)):
                 noted.note("/caption", "empty" if "empty" in wrong else "control")
             if len(to_whatsapp(caption)) > MEDIA_CAPTION_MAX:

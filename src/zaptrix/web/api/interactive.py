@@ -121,7 +121,7 @@ async def send_interactive(request: AnyRequest, idempotency_key: IdempotencyKey 
     A file for the header can come in a form, with the rest as JSON in its field `message`."""
     async with brought(request, InteractiveMessage, MediaKind.DOCUMENT) as (body, kept):
         check(body, (("to", one_line),))
-        with judging(request) as noted:
+        with judging() as noted:
             content = _judged(body, kept, noted)
         asked = _header_file(body)
 
@@ -139,8 +139,10 @@ interactive_router = Router(
 def _judged(body: InteractiveMessage, kept: Kept | None, noted: Misfits) -> Interactive:
     """The message, its file apart; what is wrong with it is noted."""
     asks = _asks(body)
+    asked = [name for name in _ASKS if getattr(body, name)]
     if len(asks) != 1:
-        noted.note("", "one_of", names="buttons, list, link, location_request, flow")
+        for name in asked[1:] or _ASKS[:1]:
+            noted.note(f"/{name}", "one_of", names=", ".join(_ASKS))
         noted.judge()
     (ask,) = asks
     judge_ask(ask, noted)
@@ -153,6 +155,9 @@ def _judged(body: InteractiveMessage, kept: Kept | None, noted: Misfits) -> Inte
         noted.text("/footer", body.footer, limits.INTERACTIVE_FOOTER_MAX)
     header = _judged_header(body, ask, kept, noted)
     return Interactive(body=words, ask=ask, header=header, footer=body.footer or None)
+
+
+_ASKS = ("buttons", "list", "link", "location_request", "flow")
 
 
 def _asks(body: InteractiveMessage) -> list[Ask]:

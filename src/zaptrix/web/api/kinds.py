@@ -80,7 +80,7 @@ class ReactionMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 @post("/location", summary="Send a place", operation_id="sendLocation", status_code=202)
 async def send_location(request: AnyRequest, data: LocationMessage, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues a place, which the phone shows on a map."""
-    with judging(request) as noted:
+    with judging() as noted:
         for field in ("name", "address"):
             if (text := getattr(data, field)) is not UNSET:
                 noted.text(f"/{field}", text, limits.PLACE_TEXT_MAX, lines=field == "address")
@@ -93,7 +93,7 @@ async def send_location(request: AnyRequest, data: LocationMessage, idempotency_
 @post("/contacts", summary="Send contacts", operation_id="sendContacts", status_code=202)
 async def send_contacts(request: AnyRequest, data: ContactsMessage, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues cards, which the customer can keep or write to."""
-    with judging(request) as noted:
+    with judging() as noted:
         for number, card in enumerate(data.contacts):
             _judge_card(f"/contacts/{number}", card, noted)
     return await _send(request, data, Cards(cards=tuple(map(_card, data.contacts))), idempotency_key)
@@ -102,7 +102,7 @@ async def send_contacts(request: AnyRequest, data: ContactsMessage, idempotency_
 @post("/reaction", summary="React to a message", operation_id="sendReaction", status_code=202)
 async def send_reaction(request: AnyRequest, data: ReactionMessage, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues a reaction. WhatsApp tells that it was sent, and no more."""
-    with judging(request) as noted:
+    with judging() as noted:
         if data.emoji and not is_emoji(data.emoji):
             noted.note("/emoji", "emoji")
     once = once_of(data, idempotency_key)

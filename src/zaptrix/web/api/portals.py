@@ -11,6 +11,7 @@ from litestar import Request, Response, Router, delete, get, post, put
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
+from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import PAGE_DEFAULT, PORTAL_RATE_PER_S_MAX
 from zaptrix.core.portal import Locale, Portal
@@ -19,7 +20,7 @@ from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.portals import PortalFields, Taken
 from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.problems import CONFLICT, FORBIDDEN, FieldError, Problem, invalid, no_such
+from zaptrix.web.problems import CONFLICT, FORBIDDEN, Problem, WrongField, invalid, no_such
 from zaptrix.web.reading import Check, check, http_address, one_line, token
 
 _ADDRESS = "https://, a host, no user, query or fragment."
@@ -64,6 +65,12 @@ OAuthHost = Annotated[
 ExpiresAt = Annotated[datetime, Meta(tz=True, description="When the access token ends.")]
 ExpiresIn = Annotated[int, Meta(ge=0, le=100_000_000, description="Or: in how many seconds it ends.", examples=[3600])]
 _YEARS = range(2000, 2200)
+_NO_YEAR = Both("não é uma data entre 2000 e 2199", "is not a date between 2000 and 2199")
+_BOTH_ENDS = Both("não pode vir junto com expires_at", "cannot come together with expires_at")
+_OTHER_HOST = Both(
+    "está em outro host, ou em outro esquema, que portal_url",
+    "is on another host, or by another scheme, than portal_url",
+)
 Language = Annotated[Locale, Meta(description="Of what the gateway tells operators.")]
 Enterprise = Annotated[bool, Meta(description="On the Enterprise plan the portal takes 5 calls a second, else 2.")]
 RatePerS = Annotated[
@@ -224,7 +231,7 @@ _RULES: tuple[tuple[str, Check], ...] = (
     ("access_token", token),
     ("refresh_token", token),
     ("application_token", token),
-    ("expires_at", lambda at: None if at.year in _YEARS else "is not a time of ours"),
+    ("expires_at", lambda at: None if at.year in _YEARS else _NO_YEAR),
 )
 
 # Where the gateway calls, and where it sends a client secret to.
@@ -239,7 +246,9 @@ def _own(caller: ApiKey, portal_id: UUID) -> None:
 def _may_move(caller: ApiKey, change: PortalChange) -> None:
     moved = [name for name in _ADDRESSES if getattr(change, name) is not UNSET]
     if caller.portal_id is not None and moved:
-        raise Problem(FORBIDDEN, f"To change {' and '.join(moved)} takes an admin's key")
+        names = ", ".join(moved)
+        told = Both(f"Mudar {names} pede a chave de um administrador", f"Changing {names} takes an admin's key")
+        raise Problem(FORBIDDEN, told)
 
 
 def _fields(new: NewPortal, locale: str, now: datetime) -> PortalFields:
@@ -264,7 +273,7 @@ def _stored(body: NewPortal | PortalChange, now: datetime) -> dict[str, Any]:
     """What was given, under the store's names."""
     given = {name: value for name, value in asdict(body).items() if value is not UNSET}
     if "expires_at" in given and "expires_in" in given:
-        raise invalid(FieldError("expires_in", "cannot be told beside expires_at"))
+        raise invalid(WrongField("/expires_in", _BOTH_ENDS, "twice"))
     if "portal_url" in given:
         given["portal_url"] = given["portal_url"].rstrip("/")
     if "client_endpoint" in given:
@@ -292,9 +301,12 @@ def _same_host(portal_url: str, client_endpoint: str) -> None:
     portal, endpoint = urlsplit(portal_url), urlsplit(client_endpoint)
     simulated = endpoint.scheme == "http" and endpoint.hostname in {"127.0.0.1", "::1", "localhost"}
     if not simulated and (portal.hostname != endpoint.hostname or endpoint.scheme != portal.scheme):
-        raise invalid(FieldError("client_endpoint", "is on another host, or by another scheme, than portal_url"))
+        raise invalid(WrongField("/client_endpoint", _OTHER_HOST, "other_host"))
+
+
+_IS_TAKEN = Both("já é de outro portal", "belongs to another portal already")
 
 
 def _taken(exc: Taken) -> Problem:
     field = exc.field or "member_id"
-    return Problem(CONFLICT, f"Another portal has this {field}", errors=[FieldError(field, "is taken")])
+    return Problem(CONFLICT, errors=[WrongField(f"/{field}", _IS_TAKEN, "taken")])

@@ -13,13 +13,15 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zaptrix.bridge.send import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
+from zaptrix.core.codes import Both
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
 from zaptrix.core.message import Content
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.paging import INT64_MAX
-from zaptrix.web.problems import KEY_REUSED, FieldError, Problem, invalid, no_such
+from zaptrix.web.problems import KEY_REUSED, Problem, Thing, WrongField, invalid, no_such
 from zaptrix.web.reading import one_line
+from zaptrix.web.validation import pointer
 
 IdempotencyKey = Annotated[
     str | None,
@@ -79,17 +81,36 @@ class QueuedView(Struct, frozen=True, kw_only=True):
     status: Annotated[str, Meta(description="Always `queued`.")] = "queued"
 
 
+_TARGET = Both(
+    "não serve: dê conversation_id, ou channel_id e to",
+    "does not fit: give either conversation_id, or channel_id and to",
+)
+_KEY = Both(
+    "tem espaços nas pontas ou um caractere que não pode ser mostrado",
+    "has spaces at its ends or a character that cannot be shown",
+)
+_KEY_REUSED = Both("Esta Idempotency-Key já veio com outro corpo", "This Idempotency-Key came with another body before")
+_THINGS: dict[str, Thing] = {"channel_id": "channel", "conversation_id": "conversation", "message_id": "message"}
+
+
 def target_of(body: Targeted) -> Target:
     """Raises a Problem unless exactly one target is named."""
-    in_conversation = body.conversation_id is not UNSET
-    to_somebody = body.channel_id is not UNSET and body.to is not UNSET
-    if in_conversation == to_somebody or (in_conversation and body.to is not UNSET):
-        raise invalid(FieldError("", "give either conversation_id, or channel_id and to"))
+    if wrong := _wrong_target(body):
+        raise invalid(WrongField(wrong, _TARGET, "target"))
     return Target(
         channel_id=None if body.channel_id is UNSET else ChannelId(body.channel_id),
         to=None if body.to is UNSET else body.to,
         conversation_id=None if body.conversation_id is UNSET else ConversationId(body.conversation_id),
     )
+
+
+def _wrong_target(body: Targeted) -> str | None:
+    """The field that is too many or missing: a conversation already tells the customer."""
+    if body.conversation_id is not UNSET:
+        return None if body.to is UNSET else "/to"
+    if body.channel_id is UNSET:
+        return "/conversation_id" if body.to is UNSET else "/channel_id"
+    return "/to" if body.to is UNSET else None
 
 
 def answered_of(body: Answering) -> Answered | None:
@@ -102,7 +123,7 @@ def once_of(body: Struct, key: str | None, also: bytes = b"") -> Once | None:
     if key is None:
         return None
     if one_line(key):
-        raise invalid(FieldError("Idempotency-Key", "has spaces at its ends or a character that cannot be shown"))
+        raise invalid(WrongField("/Idempotency-Key", _KEY, "invalid"), source="header")
     return Once(key, msgspec.json.encode(body) + also)
 
 
@@ -125,11 +146,11 @@ def told_problems() -> Iterator[None]:
     try:
         yield
     except NoSuchTarget as exc:
-        raise no_such(exc.field.removesuffix("_id")) from None
+        raise no_such(_THINGS[exc.field]) from None
     except BadTarget as exc:
-        raise invalid(FieldError(exc.field, str(exc))) from None
+        raise invalid(WrongField(pointer([exc.field]), exc.why, "target")) from None
     except KeyReused:
-        raise Problem(KEY_REUSED, "This Idempotency-Key came with another body before") from None
+        raise Problem(KEY_REUSED, _KEY_REUSED) from None
 
 
 async def queue(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
@@ -20,8 +20,7 @@ from zaptrix.core.filling import fill
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.message import Side
-from zaptrix.core.misfit import DoesNotFit
-from zaptrix.core.portal import Channel, Locale
+from zaptrix.core.portal import Channel
 from zaptrix.core.template import (
     BodyFill,
     Button,
@@ -40,6 +39,7 @@ from zaptrix.store import channels
 from zaptrix.store import templates as stored
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.templates import Place, TemplateChangeView, TemplateFilter
+from zaptrix.web.api.carried import told_misfits
 from zaptrix.web.api.sending import (
     IdempotencyKey,
     QueuedView,
@@ -55,8 +55,8 @@ from zaptrix.web.problems import (
     CHANNEL_NOT_FIT,
     DOES_NOT_FIT,
     REFUSED_BY_META,
-    FieldError,
     Problem,
+    WrongField,
     invalid,
     no_such,
     too_many,
@@ -214,15 +214,14 @@ async def send_template(
     request: AnyRequest, data: TemplateMessage, idempotency_key: IdempotencyKey = None
 ) -> Response[QueuedView]:
     """Queues a template to a customer, at any time. It is checked against what Meta has approved, and refused with
-    every field that does not fit: `errors[].field` is a JSON pointer into the body, and with `Accept-Language: pt` the
-    words are Portuguese."""
+    every field that does not fit."""
     check(data, (("to", one_line),))
     target, once, sender = target_of(data), once_of(data, idempotency_key), app_of(request).sender
     with told_problems():
         if once and (queued := await sender.replayed(caller_of(request), once)):
             return queued_answer(queued)
         channel = await sender.channel_of(caller_of(request), target)
-        message = await _filled(request, channel, data)
+        message = await _template(request, channel, data)
         queued = await sender.send(caller_of(request), target, message, once=once, request_id=request_id_of(request))
     return queued_answer(queued)
 
@@ -242,7 +241,7 @@ async def _channel(request: AnyRequest, channel_id: UUID) -> Channel:
     return channel
 
 
-async def _filled(request: AnyRequest, channel: Channel, data: TemplateMessage) -> Template:
+async def _template(request: AnyRequest, channel: Channel, data: TemplateMessage) -> Template:
     language = None if data.language is UNSET else data.language
     with told_platform(request):
         definition = await app_of(request).templates.find(channel, data.name, language)
@@ -254,18 +253,8 @@ async def _filled(request: AnyRequest, channel: Channel, data: TemplateMessage) 
         code=None if data.code is UNSET else data.code,
         offer_expires_at_ms=None if data.offer_expires_at_ms is UNSET else data.offer_expires_at_ms,
     )
-    try:
+    with told_misfits(DOES_NOT_FIT):
         return fill(definition, filling)
-    except DoesNotFit as exc:
-        locale = _locale(request)
-        errors = [FieldError(each.place, each.told(locale), each.code) for each in exc.misfits]
-        told = "; ".join(f"{error.field} {error.message}" for error in errors)
-        raise Problem(DOES_NOT_FIT, told, errors=errors) from None
-
-
-def _locale(request: AnyRequest) -> Locale:
-    wanted = request.headers.get("accept-language", "").strip().lower()
-    return Locale.PT_BR if wanted.startswith("pt") else Locale.EN
 
 
 _NO_ACCOUNT = Both(
@@ -279,31 +268,49 @@ _UNREADABLE = Both(
 )
 
 
-def _bad_key(request: AnyRequest, code: str) -> str:
+_NO_TEMPLATE = Both(
+    "não é um modelo desta conta{there}",
+    "names no template of this account{there}",
+)
+_LANGUAGES = Both("; com este nome há {languages}", "; under this name there is {languages}")
+_REFUSED = Both("A Meta respondeu {code}: “{detail}”", "Meta answered {code}: “{detail}”")
+_UNCLEAR = Both("O WhatsApp não deu uma resposta clara ({code})", "WhatsApp did not answer clearly ({code})")
+
+
+def _filled(words: Both, **values: str) -> Both:
+    return Both(words.pt.format_map(values), words.en.format_map(values))
+
+
+def _bad_key(request: AnyRequest, code: str) -> Both:
     """What is wrong, and what an admin does about it."""
-    locale = _locale(request)
     rule = app_of(request).codes[Side.WHATSAPP].rule_of(code) or own_rule(code)
-    return f"{_BAD_KEY.of(locale).format(code=code)} {(rule.fix if rule else UNKNOWN_FIX).of(locale)}"
+    fix = rule.fix if rule else UNKNOWN_FIX
+    told = _filled(_BAD_KEY, code=code)
+    return Both(f"{told.pt} {fix.pt}", f"{told.en} {fix.en}")
+
+
+def _no_template(languages: Sequence[str]) -> Problem:
+    there = _filled(_LANGUAGES, languages=", ".join(languages)) if languages else Both("", "")
+    words = Both(_NO_TEMPLATE.pt.format(there=there.pt), _NO_TEMPLATE.en.format(there=there.en))
+    return invalid(WrongField("/language" if languages else "/name", words, "no_such_template"))
 
 
 @contextmanager
 def told_platform(request: AnyRequest) -> Iterator[None]:
-    """What Meta answers, as problem documents."""
+    """What Meta answers, as problem documents. Its own words are English, and quoted as they came."""
     try:
         yield
     except NoSuchTemplate as exc:
-        there = f"; under this name there is {', '.join(exc.languages)}" if exc.languages else ""
-        place = "/language" if exc.languages else "/name"
-        raise invalid(FieldError(place, f"names no template of this account{there}", "no_such_template")) from None
+        raise _no_template(exc.languages) from None
     except NoAccount:
-        raise Problem(CHANNEL_NOT_FIT, _NO_ACCOUNT.of(_locale(request))) from None
+        raise Problem(CHANNEL_NOT_FIT, _NO_ACCOUNT) from None
     except Refused as exc:
-        raise Problem(REFUSED_BY_META, f"{exc.code}: {exc.detail}") from None
+        raise Problem(REFUSED_BY_META, _filled(_REFUSED, code=exc.code, detail=exc.detail)) from None
     except Unauthorized as exc:
         raise Problem(CHANNEL_NOT_FIT, _bad_key(request, exc.code)) from None
     except UnreadableSecret:
-        raise Problem(CHANNEL_NOT_FIT, _UNREADABLE.of(_locale(request))) from None
+        raise Problem(CHANNEL_NOT_FIT, _UNREADABLE) from None
     except TooFast as exc:
         raise too_many(exc.wait_s or 60) from None
     except PlatformError as exc:
-        raise unavailable(f"WhatsApp did not answer clearly ({exc.code})") from None
+        raise unavailable(_filled(_UNCLEAR, code=exc.code)) from None
