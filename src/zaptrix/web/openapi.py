@@ -39,8 +39,8 @@ Zaptrix joins WhatsApp numbers (Meta Cloud API) to Bitrix24 open lines.
 **Limits.** {api_rate} calls a minute for a key, or for the caller's address without one; then 429 with `Retry-After`.
 
 **Errors** are problem documents (RFC 9457), `application/problem+json`: `type` is for programs, `title` and `detail`
-are for people, in Portuguese or English by `Accept-Language` (English without one). Each of `errors` names its field by a
-JSON pointer (`/contacts/0/name`, `/limit`), and with `in` where it stands when that is not the body. Every answer has
+are for people, in Portuguese or English by `Accept-Language` (English without one). Each of `errors` names its field by
+a JSON pointer (`/contacts/0/name`, `/limit`), and with `in` where it stands when that is not the body. Every answer has
 an `X-Request-Id`.
 
 **Query parameters** that an operation does not have are refused with 400.

@@ -37,7 +37,9 @@ from zaptrix.web.problems import (
     INTERNAL,
     INVALID,
     MALFORMED,
+    METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    TOO_LARGE,
     Problem,
     broken,
     no_such,
@@ -48,6 +50,13 @@ from zaptrix.web.reading import strict_request
 log = structlog.get_logger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
+
+_DETAILS = {
+    TOO_LARGE: Both(
+        f"O corpo pode ter {API_BODY_BYTES_MAX} bytes", f"The body may have {API_BODY_BYTES_MAX} bytes at most"
+    ),
+    METHOD_NOT_ALLOWED: Both("Este endereço não aceita este método", "This address does not take this method"),
+}
 
 
 def build_site(settings: Settings) -> Litestar:
@@ -103,7 +112,9 @@ def _of_framework(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
         return _broken(request, exc)
     if isinstance(exc.extra, list):
         return _answer(request, refused_parameters(request, exc.extra))
-    return _answer(request, no_such("address") if kind is NOT_FOUND else Problem(kind, headers=exc.headers))
+    if kind is NOT_FOUND:
+        return _answer(request, no_such("address"))
+    return _answer(request, Problem(kind, _DETAILS.get(kind), headers=exc.headers))
 
 
 def _away(request: AnyRequest, _exc: StoreUnavailable) -> Response[bytes]:
