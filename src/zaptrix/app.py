@@ -23,10 +23,12 @@ from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.attachments import Attachments
+from zaptrix.bridge.budgets import Budgets, daily
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
+from zaptrix.bridge.erasure import Erasure
 from zaptrix.bridge.files import FileRules, Files
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
@@ -94,6 +96,7 @@ class App:
     hits: Hits
     cache: ConversationCache
     throttle: Throttle
+    budgets: Budgets
     bells: Bells
     directory: Directory
     receiver: Receiver
@@ -107,6 +110,7 @@ class App:
     templates: Templates
     reminders: Reminders
     sweep: Sweep
+    erasure: Erasure
     watch: Watch
     offline: Offline
     recovery: Recovery
@@ -137,9 +141,11 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         with suppress(StoreUnavailable):  # whoever needs PostgreSQL finds out for himself
             await clock.look()
         await stack.enter_async_context(_beside(clock.keep()))
+        budgets = Budgets(database, daily(settings), clock.now)
+        await stack.enter_async_context(_beside(budgets.keep()))
         media = _media_room(settings)
         stack.push_async_callback(media.fetcher.close)
-        app = _compose(settings, _Opened(database, redis, session, clock, media))
+        app = _compose(settings, _Opened(database, redis, session, clock, budgets, media))
         stack.push_async_callback(app.bells.close)
         yield app
 
@@ -160,11 +166,12 @@ class _Opened(NamedTuple):
     redis: Redis
     session: aiohttp.ClientSession
     clock: Clock
+    budgets: Budgets
     media: MediaRoom
 
 
 def _compose(settings: Settings, opened: _Opened) -> App:
-    database, redis, session, clock, media = opened
+    database, redis, session, clock, budgets, media = opened
     box, hits = SecretBox(settings.encryption_keys), Hits(redis)
     cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
     bells, directory = Bells(redis, clock.now), Directory(database, box)
@@ -176,21 +183,13 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     graph = _graph_client(settings, session, directory, pace)
     templates = Templates(database, directory, graph, clock.now)
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
-    receiver, watch = Receiver(database, bells), Watch(database)
+    receiver, watch = Receiver(database, bells, budgets), Watch(database)
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
-    spool, parts = Spool(settings.data_dir / "spool", clock.now), (graph, portal_client, templates, clock, media)
+    spool = Spool(settings.data_dir / "spool", clock.now)
+    parts = (graph, portal_client, templates, clock, budgets, media)
     drains = _drains(settings, database, directory, bells, cache, seen, *parts)
-    tenants = Tenants(
-        database=database,
-        box=box,
-        directory=directory,
-        registrar=registrar,
-        cache=cache,
-        tokens=token_cache,
-        bells=bells,
-    )
     return App(
         settings=settings,
         database=database,
@@ -200,6 +199,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         hits=hits,
         cache=cache,
         throttle=Throttle(redis),
+        budgets=budgets,
         bells=bells,
         directory=directory,
         receiver=receiver,
@@ -207,12 +207,13 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         admission=admission,
         replay=Replay(spool, admission, receiver),
         registrar=registrar,
-        tenants=tenants,
+        tenants=Tenants(database, box, directory, registrar, cache, token_cache, bells),
         letters=Letters(database, bells, kept_days=settings.media_retention_days, wait_s=settings.media_ready_s),
         sender=Sender(database, bells, clock.now),
         templates=templates,
         reminders=Reminders(database, bells, settings.window_reminder_min, clock.now),
-        sweep=Sweep(database, bells, _sweep_patience(settings), whatsapp_codes.TABLE, directory.clear, clock.now),
+        sweep=Sweep(database, bells, SweepPatience.of(settings), whatsapp_codes.TABLE, directory.clear, clock.now),
+        erasure=Erasure(database, media.blobs),
         watch=watch,
         offline=offline,
         recovery=_recovery(settings, database, directory, bells, histories, offline, clock),
@@ -220,7 +221,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         graph=graph,
         portal_client=portal_client,
         media=media,
-        files=_files(settings, database, directory, graph, PortalDisk(portal_client), media, bells, clock),
+        files=_files(settings, database, directory, graph, PortalDisk(portal_client), media, bells, budgets, clock),
         uploads=Uploads(media, settings.media_link_origins, clock.now),
     )
 
@@ -273,6 +274,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     portal_client: PortalClient,
     templates: Templates,
     clock: Clock,
+    budgets: Budgets,
     media: MediaRoom,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
@@ -311,10 +313,10 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             file_wait_s=settings.media_ready_s,
         ),
     )
-    wait_s = settings.media_ready_s
-    steps = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
-    inbound = Route(database, bells, whatsapp_translate.translate, steps, settings.slice_s)
-    outbound = Route(database, bells, bitrix24_translate.translate, outbound_steps(cache, wait_s), settings.slice_s)
+    wait_s, slice_s = settings.media_ready_s, settings.slice_s
+    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
+    inbound = Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, slice_s)
+    outbound = Route(database, bells, budgets, bitrix24_translate.translate, outbound_steps(cache, wait_s), slice_s)
     return {
         Queue.INCOMING: inbound.drain,
         Queue.BITRIX24: delivery(to_bitrix24).drain,
@@ -331,6 +333,7 @@ def _files(  # noqa: PLR0917  # as above
     disk: PortalDisk,
     media: MediaRoom,
     bells: Bells,
+    budgets: Budgets,
     clock: Clock,
 ) -> Files:
     rules = FileRules(
@@ -339,7 +342,7 @@ def _files(  # noqa: PLR0917  # as above
         timeout_s=settings.media_timeout_s,
         patience=Patience(base_s=settings.retry_base_s),
     )
-    return Files(database, directory, graph, disk, media, bells, rules, clock.now)
+    return Files(database, directory, graph, disk, media, bells, budgets, rules, clock.now)
 
 
 def _offline(  # noqa: PLR0917  # as below
@@ -360,13 +363,3 @@ def _recovery(  # noqa: PLR0917  # as below
 ) -> Recovery:
     rules = RecoveryRules(hours=settings.recovery_hours, round_s=settings.recovery_round_s)
     return Recovery(database, directory, histories, offline, bells, rules, clock.now)
-
-
-def _sweep_patience(settings: Settings) -> SweepPatience:
-    return SweepPatience(
-        late_s=settings.sweep_interval_s,
-        lease_s=settings.claim_lease_s,
-        bitrix_verify_wait_s=settings.bitrix_verify_wait_s,
-        whatsapp_verify_wait_s=settings.meta_verify_wait_s,
-        retention_days=settings.event_retention_days,
-    )

@@ -151,6 +151,10 @@ def _folder() -> Kind:
 _DIGITS = (r"\d{5,20}", "is not a number of 5 to 20 digits")
 
 
+# Meta repeats a webhook for seven days, and a portal's history is searched for up to seven.
+MESSAGE_RETENTION_DAYS_MIN = 30
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. META_* and BITRIX_* credentials only seed the first channel and portal; the rest come by API."""
 
@@ -190,6 +194,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Networks of our own in which a portal, META_GRAPH_URL or MEDIA_LINK_ORIGINS may be; nothing else is ever fetched
     from there."""
     event_retention_days: Annotated[int, _whole(1, 3650, 30)] = 30
+    message_retention_days: Annotated[int, _whole(0, 36_500, 365)] = 0
+    """How long messages are kept that have come to their end; 0: for ever."""
+    audit_retention_days: Annotated[int, _whole(0, 36_500, 730)] = 730
+    """How long it is kept who changed what; 0: for ever."""
+
+    # What one portal may use in a day (UTC), so that it leaves enough for the others; 0: as much as it likes
+    portal_journal_mb_per_day: Annotated[int, _whole(0, 10_000_000, 1024)] = 1024
+    """Bitrix24's events; over it they are routed, and then kept by their digest alone."""
+    portal_files_mb_per_day: Annotated[int, _whole(0, 10_000_000, 20_480)] = 20_480
+    """Files that are kept on their way; over it they wait for the next day."""
+    portal_recoding_s_per_day: Annotated[int, _whole(0, 86_400, 3600)] = 3600
+    """Time of a processor for voice notes; over it recordings go as they are."""
 
     # Logs and metrics
     log_level: Annotated[str, _choice("info", "debug", "warning", "error")] = "info"
@@ -349,6 +365,11 @@ def _example(name: str) -> str:
 
 def _contradictions(settings: Settings) -> Iterable[str]:
     """Values that are good alone and bad together."""
+    if 0 < settings.message_retention_days < MESSAGE_RETENTION_DAYS_MIN:
+        yield (
+            f"MESSAGE_RETENTION_DAYS ({settings.message_retention_days}) must be 0 or at least "
+            f"{MESSAGE_RETENTION_DAYS_MIN}: what Meta sends again after days would be taken for new"
+        )
     longest = max(settings.meta_timeout_s, settings.bitrix_timeout_s)
     if settings.claim_lease_s <= longest:
         yield (

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from tests.store.ledger import Ledger
 from zaptrix.bridge.attachments import Attachments
+from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.confirm import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
@@ -54,6 +55,7 @@ from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.queues.hits import Hits
+from zaptrix.store.budgets import Budget
 from zaptrix.whatsapp.codes import TABLE
 
 _numbers = itertools.count(1)
@@ -185,21 +187,26 @@ class House:
     slice_s: float = 5.0
     lease_s: float = 60.0
     table: dict[str, Routed] = field(default_factory=dict)
+    most: dict[Budget, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         database = self.ledger.database
         seen = SeenCache(self.redis, Hits(self.redis))
         self.settler = Settler(database, self.bells, self.directory.clear, now)
         self.entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
-        self.receiver = Receiver(database, self.bells)
+        self.budgets = Budgets(database, self.most, now)
+        self.receiver = Receiver(database, self.bells, self.budgets)
         inbound = Route(
             database,
             self.bells,
+            self.budgets,
             self.translate,
             inbound_steps(self.directory, self.cache, seen, 1.0, TABLE),
             self.slice_s,
         )
-        outbound = Route(database, self.bells, self.translate, outbound_steps(self.cache, 1.0), self.slice_s)
+        outbound = Route(
+            database, self.bells, self.budgets, self.translate, outbound_steps(self.cache, 1.0), self.slice_s
+        )
         templates = Templates(database, self.directory, self.account, now)
         self.finishing = (
             Naming(database, templates, now, self.naming_wait_s),
@@ -214,7 +221,13 @@ class House:
             database,
             self.bells,
             SweepPatience(
-                late_s=-1.0, lease_s=-1.0, bitrix_verify_wait_s=-1.0, whatsapp_verify_wait_s=-1.0, retention_days=30
+                late_s=-1.0,
+                lease_s=-1.0,
+                bitrix_verify_wait_s=-1.0,
+                whatsapp_verify_wait_s=-1.0,
+                retention_days=30,
+                message_retention_days=365,
+                audit_retention_days=730,
             ),
             TABLE,
             self.directory.clear,

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tests.bridge.house import House, a_customer, asked
+from tests.bridge.house import House, a_customer, asked, now
+from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.receive import Receiver
 from zaptrix.cli.embedded import Servers
 from zaptrix.core.event import EventState, NewEvent
@@ -40,7 +41,7 @@ async def test_what_nobody_can_route_rings_nobody(house: House) -> None:
 async def test_nothing_is_accepted_while_postgresql_is_away(own_servers: Servers, bells: Bells) -> None:
     await migrate.upgrade(own_servers.postgres.url)
     database = await open_database(own_servers.postgres.url, acquire_timeout_s=1.0)
-    receiver = Receiver(database, bells)
+    receiver = Receiver(database, bells, Budgets(database, {}, now))
     own_servers.postgres.stop()
     results = await asyncio.gather(*(receiver.accept([an_event(n)]) for n in range(20)), return_exceptions=True)
     assert {type(result) for result in results} == {StoreUnavailable}

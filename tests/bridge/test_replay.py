@@ -5,8 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.bridge.house import House
+from tests.bridge.house import House, now
 from zaptrix.bridge.admit import Admission, NotAdmitted
+from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.replay import Replay
@@ -111,7 +112,8 @@ async def test_while_postgresql_is_away_everything_waits_on(
     house: House, spool: Spool, bells: Bells, tmp_path: Path, portal: Portal, talk: Conversation
 ) -> None:
     away = await open_database(f"postgresql://nobody@/nothing?host={tmp_path}", acquire_timeout_s=0.5)
-    replay = Replay(spool, Admission(Directory(away, house.ledger.box), Watch(away)), Receiver(away, bells))
+    receiver = Receiver(away, bells, Budgets(away, {}, now))
+    replay = Replay(spool, Admission(Directory(away, house.ledger.box), Watch(away)), receiver)
     await spool.keep(a_form(portal, talk, 1), "r-1")
     with pytest.raises(StoreUnavailable):
         await run(replay)

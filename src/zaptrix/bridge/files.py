@@ -11,9 +11,11 @@ import structlog
 from msgspec.structs import replace
 
 from zaptrix import __version__
+from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.bridge.follow import Late, follow
 from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.recoding import Recoding
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
@@ -28,9 +30,10 @@ from zaptrix.media.fetch import Allowed
 from zaptrix.media.fetch import Origin as Server
 from zaptrix.media.room import MediaRoom
 from zaptrix.media.sniff import type_of
-from zaptrix.media.voice import can_become_voice, is_voice, voice_of
+from zaptrix.media.voice import can_become_voice, is_voice
 from zaptrix.queues.bells import Bells
 from zaptrix.store import conversations, files
+from zaptrix.store.budgets import Budget
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.files import Wanted
 from zaptrix.telemetry import metrics
@@ -90,6 +93,7 @@ class Files:
         portal_files: PortalFiles,
         room: MediaRoom,
         bells: Bells,
+        budgets: Budgets,
         rules: FileRules,
         now: Callable[[], datetime],
     ) -> None:
@@ -101,6 +105,8 @@ class Files:
         self._bells = bells
         self._rules = rules
         self._now = now
+        self._budgets = budgets
+        self._recoding = Recoding(room.blobs, budgets)
         self._typing = Typing(database, directory, account)
         self._meta = Allowed(origins=(Server.of(rules.graph_url),), domains=rules.media_domains)
 
@@ -208,6 +214,8 @@ class Files:
             raise Refused("no_channel", "its channel was deleted")
         if (wanted.media.size or 0) > limits.MEDIA_BYTES_MAX:
             raise Refused("file_too_large", str(limits.MEDIA_BYTES_MAX), notice="file_too_large")
+        if wanted.blob is None:
+            self._budgets.guard(wanted.portal_id, Budget.FILES)
         if wanted.direction is Direction.INBOUND:
             return Ready(blob=await self._from_meta(tenant, wanted.media))
         if wanted.origin is Origin.API:
@@ -233,17 +241,18 @@ class Files:
             blob = await self._from_meta(tenant, media)
             return Ready(blob=replace(blob, voice=media.voice), sent_as=media.kind, media_id=wanted.media_id)
         assert wanted.blob is not None
-        blob = await self._as_voice(media, wanted.blob) if media.voice else wanted.blob
+        blob = await self._as_voice(tenant, media, wanted.blob) if media.voice else wanted.blob
         if not wanted.alone or media.kind is not MediaKind.DOCUMENT:
             return Ready(blob=blob, sent_as=media.kind, media_id=await self._uploaded(tenant, blob))
         return await self._for_whatsapp(tenant, media, blob, send_as=media.kind)
 
-    async def _as_voice(self, media: Media, blob: Blob) -> Blob:
+    async def _as_voice(self, tenant: Tenant, media: Media, blob: Blob) -> Blob:
         """The recording in the one form of a voice note, turned into it where it has to be."""
         head = await self._head(blob.key)
         if is_voice(blob.type, head):
             return replace(blob, voice=True)
-        voice = await self._keep(voice_of(self._room.blobs, blob.key, blob.type))
+        self._budgets.guard(tenant.portal.id, Budget.RECODING)
+        voice = await self._keep(tenant, self._recoding.voice_of(tenant.portal.id, blob.key, blob.type))
         if not voice.size:
             raise Refused("no_voice_note", "it cannot be made a voice note")
         return replace(_blob(voice, media, told=None), voice=True)
@@ -256,7 +265,7 @@ class Files:
         async with self._room.fetcher.open(
             source.url, self._meta, bytes_max=limits.MEDIA_BYTES_MAX, headers=source.headers
         ) as arriving:
-            written = await self._keep(arriving.parts)
+            written = await self._keep(tenant, arriving.parts)
         return _blob(written, media, told=media.mime or source.type)
 
     async def _from_portal(self, tenant: Tenant, media: Media) -> Blob:
@@ -268,9 +277,10 @@ class Files:
                 raise
             written = await self._portals_own(tenant, fresh)
         blob = _blob(written, media, told=media.mime)
-        if not can_become_voice(blob.type, written.head):
+        over = self._budgets.is_over(tenant.portal.id, Budget.RECODING)
+        if over or not can_become_voice(blob.type, written.head):
             return replace(blob, voice=is_voice(blob.type, written.head))
-        voice = await self._keep(voice_of(self._room.blobs, blob.key, blob.type))
+        voice = await self._keep(tenant, self._recoding.voice_of(tenant.portal.id, blob.key, blob.type))
         if not voice.size:
             return blob
         await self._room.blobs.delete([written.key])
@@ -281,10 +291,12 @@ class Files:
         async with self._room.fetcher.open(
             address, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=BROWSER
         ) as arriving:
-            return await self._keep(arriving.parts)
+            return await self._keep(tenant, arriving.parts)
 
-    async def _keep(self, parts: AsyncIterator[bytes]) -> Written:
-        return await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)
+    async def _keep(self, tenant: Tenant, parts: AsyncIterator[bytes]) -> Written:
+        written = await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)
+        self._budgets.spend(tenant.portal.id, Budget.FILES, written.size)
+        return written
 
     async def _for_whatsapp(self, tenant: Tenant, media: Media, blob: Blob, send_as: MediaKind | None = None) -> Ready:
         way = AS_DOCUMENT if send_as else way_of(blob, sticker=media.kind is MediaKind.STICKER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zaptrix.bridge.budgets import Budgets
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
@@ -19,7 +20,8 @@ _GROUPS_AT_ONCE = 1
 class Receiver:
     """Commits the webhook items of all requests that are waiting, together, and rings their lanes."""
 
-    def __init__(self, database: Database, bells: Bells) -> None:
+    def __init__(self, database: Database, bells: Bells, budgets: Budgets) -> None:
+        self._budgets = budgets
         self._database = database
         self._bells = bells
         self._group: GroupCommit[NewEvent, None] = GroupCommit(
@@ -28,7 +30,7 @@ class Receiver:
 
     async def accept(self, events: Sequence[NewEvent]) -> None:
         """Returns when `events` are on disk. Raises StoreUnavailable: then nothing may be acknowledged."""
-        await self._group.add(events)
+        await self._group.add(self._budgets.journalled(events))
 
     async def _commit(self, events: list[NewEvent]) -> Sequence[None]:
         # One statement is a transaction by itself: BEGIN and COMMIT would be two more round trips a group.

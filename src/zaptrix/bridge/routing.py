@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from zaptrix.bridge.budgets import KEPT_BY_DIGEST, Budgets
 from zaptrix.core import limits
 from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
 from zaptrix.core.lanes import Lane
@@ -54,16 +55,18 @@ class Step(Protocol):
 class Route:
     """Drains the rounds of one direction."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
         self,
         database: Database,
         bells: Bells,
+        budgets: Budgets,
         translate: Callable[[Event], Routed],
         step_of: Callable[[Sequence[Item]], Step],
         slice_s: float,
     ) -> None:
         self._database = database
         self._bells = bells
+        self._budgets = budgets
         self._translate = translate
         self._step_of = step_of
         self._slice_s = slice_s
@@ -117,14 +120,20 @@ class Route:
         await step.prepare()
         async with self._database.transaction() as connection:
             await journal.lock_lane(connection, lane)
-            if not await journal.mark(connection, await step.write(connection)):
+            if not await self._mark(connection, await step.write(connection)):
                 raise Overtaken
         self._bells.ring_soon(await step.committed())
         log.info("routed", lane=lane.name, queue=lane.queue.value, events=len(items), request_id=_one_id(items))
 
+    async def _mark(self, connection: Connection, marks: Sequence[Mark]) -> bool:
+        ours = await journal.mark(connection, marks)
+        if heavy := self._budgets.overdrawn([mark.event for mark in marks]):
+            await journal.strip(connection, heavy, KEPT_BY_DIGEST)
+        return ours
+
     async def _set_aside(self, lane: Lane, item: Item, reason: str) -> None:
         async with self._database.transaction() as connection:
-            await journal.mark(connection, [Mark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")])
+            await self._mark(connection, [Mark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")])
         log.warning("set aside", lane=lane.name, event_id=item.event.id, reason=reason)
 
 

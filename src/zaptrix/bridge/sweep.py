@@ -11,11 +11,12 @@ import structlog
 from zaptrix.bridge.receipts import apply_receipts, tell_ended
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
-from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
-from zaptrix.store import claims, events, idempotency, receipts, templates
+from zaptrix.settings import Settings
+from zaptrix.store import audit, budgets, claims, events, idempotency, messages, receipts, templates
 from zaptrix.store.claims import Way
 from zaptrix.store.database import Database
 
@@ -30,6 +31,20 @@ class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_verify_wait_s: float
     whatsapp_verify_wait_s: float
     retention_days: int
+    message_retention_days: int  # 0: for ever
+    audit_retention_days: int  # 0: for ever
+
+    @classmethod
+    def of(cls, settings: Settings) -> SweepPatience:
+        return cls(
+            late_s=settings.sweep_interval_s,
+            lease_s=settings.claim_lease_s,
+            bitrix_verify_wait_s=settings.bitrix_verify_wait_s,
+            whatsapp_verify_wait_s=settings.meta_verify_wait_s,
+            retention_days=settings.event_retention_days,
+            message_retention_days=settings.message_retention_days,
+            audit_retention_days=settings.audit_retention_days,
+        )
 
 
 class Sweep:
@@ -72,6 +87,24 @@ class Sweep:
             await idempotency.forget(connection, limits.IDEMPOTENCY_HOURS)
             await receipts.forget_parked(connection, limits.PARKED_HOURS)
             await templates.forget(connection, self._patience.retention_days)
+            await budgets.forget(connection, today - timedelta(days=self._patience.retention_days))
+            if days_kept := self._patience.audit_retention_days:
+                await audit.forget(connection, days_kept)
+        if days_kept := self._patience.message_retention_days:
+            await self._forget_messages(days_kept)
+
+    async def _forget_messages(self, days_kept: int) -> None:
+        """A few at a time: each step is a transaction of its own, and nobody waits for it."""
+        gone, after = 0, MessageId(0)
+        while True:
+            async with self._database.transaction() as connection:
+                step = await messages.forget(connection, days_kept, after, limits.FORGET_STEP)
+            gone += step.gone
+            if step.last is None:
+                break
+            after = step.last
+        if gone:
+            log.info("forgot messages", messages=gone)
 
     async def _expired(self) -> Iterable[Lane]:
         """Messages whose runner died while sending: perhaps they went out, so they are verified."""

@@ -17,7 +17,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import TokenCache
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import audit, channels, claims, events, portals
+from zaptrix.store import audit, channels, claims, erasures, events, portals
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.portals import PortalFields
@@ -41,9 +41,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
 class Tenants:
     """Writes first, tells the rest of the house after the commit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
         self,
-        *,
         database: Database,
         box: SecretBox,
         directory: Directory,
@@ -94,6 +93,7 @@ class Tenants:
                 for channel in lost:
                     await self._registrar.unregister(channel.id)
         async with self._database.transaction() as connection:
+            await erasures.order_portal(connection, portal_id)
             if not await portals.delete(connection, portal_id):
                 return False
             await audit.write(connection, actor, "portal.delete", f"portal {portal_id}")
@@ -134,6 +134,7 @@ class Tenants:
         """Delete a channel with its conversations and messages; False when there is none."""
         await self._registrar.unregister(channel_id)
         async with self._database.transaction() as connection:
+            await erasures.order_channel(connection, channel_id)
             if not await channels.delete(connection, channel_id):
                 return False
             await audit.write(connection, actor, "channel.delete", f"channel {channel_id}")

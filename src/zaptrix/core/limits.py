@@ -113,6 +113,7 @@ FILE_NAME_BYTES_MAX = 150
 VOICE_S_MAX = 3 * 3600.0  # of sound; a longer recording stays what it is
 VOICE_MEMORY_BYTES = 1024 * 1024 * 1024  # of address space, for the process that turns it
 VOICE_WORK_S = 120.0
+VOICES_AT_ONCE = 2  # a process
 
 # Lanes.
 ROUNDS = 4  # a queue: how many runners it keeps busy in the whole cluster (store.claims.ROUND_OF says it in SQL)
@@ -137,6 +138,9 @@ CLOCK_TRIP_S_MAX = 1.0  # half of it is how wrong a comparison may be
 
 # Sweeping.
 SWEEP_LANES = 10_000
+DISK_FREE_MIN = 0.1  # of the disk that holds DATA_DIR, before an admin is told
+ERASE_STEP = 500  # events, or files, of a deleted tenant that are erased in one step
+FORGET_STEP = 2_000  # messages that are forgotten in one transaction
 PARTITION_DAYS_AHEAD = 3
 PARKED_HOURS = 24 * 8  # Meta repeats a webhook for seven days
 

@@ -6,6 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 
@@ -52,6 +53,7 @@ def _is_cover(stream: av.VideoStream) -> bool:
 
 def main(source: str, container: str, target: str, *bounds: str) -> int:
     seconds_max, bytes_max, work_s = map(float, bounds)
+    os.nice(19)  # everybody's messages come before one portal's recording
     resource.setrlimit(resource.RLIMIT_AS, (int(bytes_max),) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (int(work_s), int(work_s) + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -119,6 +119,21 @@ async def mark(connection: Connection, marks: Sequence[Mark]) -> bool:
     return status == f"UPDATE {len(marks)}"
 
 
+# A digest still shows that the same came again, and what an admin was asked about.
+DIGEST = b"sha256:"
+_STRIP = """
+UPDATE event SET body = convert_to('sha256:' || encode(sha256(body), 'hex'), 'UTF8'),
+    reason = concat_ws('; ', reason, $3::text)
+FROM unnest($1::date[], $2::bigint[]) AS m(received_on, id)
+WHERE event.received_on = m.received_on AND event.id = m.id
+"""
+
+
+async def strip(connection: Connection, events: Sequence[Event], reason: str) -> None:
+    """Keep only the digest of what these events held, and say why."""
+    await connection.execute(_STRIP, [e.received_on for e in events], [e.id for e in events], reason)
+
+
 _ROUNDS_WAITING = f"""
 SELECT DISTINCT source, {_ROUND} AS lane FROM event WHERE state = 'new' AND received_at < $1 LIMIT $2
 """  # noqa: S608
@@ -156,13 +171,16 @@ async def listed(connection: Connection, state: EventState, before: int | None, 
 
 _REPLAY = """
 UPDATE event SET state = 'new', reason = NULL, routed_at = NULL
-WHERE id = $1 AND state IN ('unroutable', 'ignored') RETURNING source, lane
+WHERE id = $1 AND state IN ('unroutable', 'ignored') AND substring(body FOR 7) <> $2 RETURNING source, lane
 """
 
 
 async def replay(connection: Connection, event_id: EventId) -> Lane | None:
-    """Make an unroutable or ignored event new again; its round, or None when there is no such event."""
-    row = await connection.fetchrow(_REPLAY, event_id)
+    """Make an unroutable or ignored event new again; its round, or None when there is no such event.
+
+    One that is kept by its digest alone cannot be routed any more.
+    """
+    row = await connection.fetchrow(_REPLAY, event_id, DIGEST)
     return Lane(_QUEUES[Side(row["source"])], row["lane"]).round if row else None
 
 

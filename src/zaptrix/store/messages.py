@@ -257,3 +257,30 @@ async def dismiss(connection: Connection, ids: Sequence[int], only: PortalId | N
 def _moved(row: Record) -> Moved:
     fields = dict(row)
     return Moved(id=fields["id"], direction=Direction(fields["direction"]), lane_id=fields["lane_id"])
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """One step of forgetting. `last`: where the next step begins; None: whatever comes is younger."""
+
+    gone: int
+    last: MessageId | None
+
+
+# Ids come in the order of time, so that the oldest are found by the primary key.
+_FORGET = """
+WITH step AS MATERIALIZED (
+    SELECT id, state FROM (SELECT id, state, created_at FROM message WHERE id > $2 ORDER BY id LIMIT $3) AS oldest
+    WHERE created_at < now() - make_interval(days => $1)
+), gone AS (
+    DELETE FROM message USING step
+    WHERE message.id = step.id AND step.state IN ('sent', 'delivered', 'read', 'dead', 'dismissed') RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) AS gone, (SELECT max(id) FROM step) AS last
+"""
+
+
+async def forget(connection: Connection, days: int, after: MessageId, limit: int) -> Forgotten:
+    """Of the `limit` messages behind `after`, forget those that ended and are older than `days`."""
+    row = await connection.fetchrow(_FORGET, days, after, limit)
+    assert row is not None
+    return Forgotten(row["gone"], row["last"])

@@ -91,6 +91,8 @@ class AlarmKind(StrEnum):
     BROKE_DOWN = "broke_down"  # anything else of ours did: a request, a file, a chore, background work
     REDIS_AWAY = "redis_away"  # bells, pace and caches are on their fallbacks
     RECOVERY_REFUSED = "recovery_refused"  # a portal does not let us look for lost replies
+    OVER_BUDGET = "over_budget"  # a portal used up what one may use of the house in a day
+    DISK_LOW = "disk_low"  # the disk that holds DATA_DIR is nearly full
     TEMPLATE = "template"  # Meta stopped a template, rates it worse or charges it as another category
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -28,6 +30,8 @@ _RECOVER_EVERY_S = 2.0
 _OFFLINE_EVERY_S = 5.0
 _RELEASE_EVERY_S = 2.0
 _REMIND_EVERY_S = 20.0
+_ERASE_EVERY_S = 5.0
+_DISK_EVERY_S = 60.0
 _REDIS_ANSWER_S = 3.0
 
 
@@ -40,10 +44,11 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "release": (app.recovery.release, _RELEASE_EVERY_S),
         "remind": (app.reminders.run, _REMIND_EVERY_S),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
+        "erase": (app.erasure.run, _ERASE_EVERY_S),
         "forget files": (lambda: _forget_files(app), _HOUSE_EVERY_S),
     }
-    watch = asyncio.create_task(_watch_redis(app))
-    return [watch, *(asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items())]
+    watches = [asyncio.create_task(watch) for watch in (_watch_redis(app), _watch_disk(app.settings.data_dir))]
+    return [*watches, *(asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items())]
 
 
 async def _forget_files(app: App) -> None:
@@ -67,6 +72,24 @@ async def _watch_redis(app: App) -> None:
             metrics.alarmed(AlarmKind.REDIS_AWAY)
             log.error("redis away", reason=type(exc).__name__, alarm=True)  # noqa: TRY400  # the kind says it all
         await asyncio.sleep(_REDIS_EVERY_S)
+
+
+async def _watch_disk(folder: Path) -> None:
+    """A full disk takes the spool, the files and an embedded database with it: it is told while there is time."""
+    while True:
+        if await asyncio.to_thread(_free, folder) < limits.DISK_FREE_MIN:
+            metrics.alarmed(AlarmKind.DISK_LOW)
+            log.error("disk nearly full", folder=str(folder), free_below=limits.DISK_FREE_MIN, alarm=True)
+        await asyncio.sleep(_DISK_EVERY_S)
+
+
+def _free(folder: Path) -> float:
+    """The share of the folder's disk that is free; 1 where nobody can tell."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return 1.0
+    return usage.free / usage.total
 
 
 async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -14,12 +15,14 @@ from zaptrix.bridge.send import Held
 from zaptrix.bridge.uploads import Kept
 from zaptrix.core.codes import Both
 from zaptrix.core.errors import PlatformError, Refused
+from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX
 from zaptrix.core.media import Blob, fitting_name, judge_file, plain_type
 from zaptrix.core.message import Content, Media, MediaKind
 from zaptrix.core.misfit import DoesNotFit, Misfits
 from zaptrix.core.portal import Channel
 from zaptrix.media.blobs import BlobsAway, TooLarge
+from zaptrix.store.budgets import Budget
 from zaptrix.web.api.sending import (
     Answering,
     QueuedView,
@@ -35,6 +38,7 @@ from zaptrix.web.problems import (
     INVALID,
     MALFORMED,
     TOO_LARGE,
+    TOO_MANY,
     UNSUPPORTED,
     Kind,
     Problem,
@@ -43,6 +47,11 @@ from zaptrix.web.problems import (
     unavailable,
 )
 from zaptrix.web.reading import converted, decoded, says_json
+
+_OVER_BUDGET = Both(
+    "Os arquivos de hoje deste portal passaram de PORTAL_FILES_MB_PER_DAY; envie mais depois da meia-noite (UTC)",
+    "The portal's files of today are over PORTAL_FILES_MB_PER_DAY; send more after midnight (UTC)",
+)
 
 AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=Struct)
@@ -102,6 +111,7 @@ class Carried(NamedTuple):
 @asynccontextmanager
 async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> AsyncIterator[tuple[T, Kept | None]]:
     """The body as `shape`, with its file; when it comes to a problem the file is dropped. Raises a Problem."""
+    _within_budget(request, caller_of(request).portal_id)
     uploads = app_of(request).uploads
     kept: Kept | None = None
 
@@ -187,6 +197,7 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
         with judging() as noted:
             noted.note(asked.place or f"/{FILE}", "one_of", names=", ".join(given))
     media = Media(kind=asked.kind, source="", name=asked.name, voice=asked.voice)
+    _within_budget(request, channel.portal_id)
     if asked.media_id is not UNSET:
         await _judge_at_meta(request, channel, asked, asked.media_id)
         return Carried(replace(media, source=asked.media_id), Held(media_id=asked.media_id), None)
@@ -199,9 +210,18 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
     except Problem:
         await app_of(request).uploads.drop(kept)
         raise
+    app_of(request).budgets.spend(channel.portal_id, Budget.FILES, kept.blob.size)
     blob = replace(kept.blob, name=fitting_name(asked.name or kept.blob.name, kept.blob.type))
     told = replace(media, source=blob.key, name=blob.name, mime=blob.type, size=blob.size, sha256=blob.sha256)
     return Carried(told, Held(blob=blob), kept)
+
+
+def _within_budget(request: AnyRequest, portal_id: PortalId | None) -> None:
+    """Before anything is read: what comes is for a portal that may still keep files today. Raises a Problem."""
+    budgets = app_of(request).budgets
+    if portal_id is not None and budgets.is_over(portal_id, Budget.FILES):
+        retry_s = math.ceil(budgets.renewed_in_s())
+        raise Problem(TOO_MANY, _OVER_BUDGET, headers={"Retry-After": str(retry_s), "Connection": "close"})
 
 
 def _judge(at: str, asked: FileAsked, kept: Kept) -> None:
