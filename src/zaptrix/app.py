@@ -146,6 +146,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         media = _media_room(settings)
         stack.push_async_callback(media.fetcher.close)
         app = _compose(settings, _Opened(database, redis, session, clock, budgets, media))
+        await stack.enter_async_context(_beside(app.directory.keep()))
         stack.push_async_callback(app.bells.close)
         yield app
 

@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from tests.bridge.house import House, a_customer, asked, now
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.receive import Receiver
 from zaptrix.cli.embedded import Servers
+from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Side
@@ -50,6 +53,45 @@ async def test_nothing_is_accepted_while_postgresql_is_away(own_servers: Servers
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM event") == 1
     await database.close()
+
+
+async def test_who_waits_behind_a_group_that_postgresql_does_not_answer_is_told_with_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each group would wait its time out behind the one before, and the last of them for minutes."""
+    monkeypatch.setattr(limits, "DOOR_STORE_S_MAX", 0.5)
+    async with house.ledger.database.transaction() as connection:
+        await connection.execute("LOCK TABLE event")
+        first = asyncio.create_task(house.receiver.accept([an_event(0)]))
+        await asyncio.sleep(0)
+        behind = [
+            asyncio.create_task(house.receiver.accept([an_event(group * 2_000 + n) for n in range(2_000)]))
+            for group in range(1, 6)
+        ]
+        with pytest.raises(StoreUnavailable):
+            await first
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert [type(each.exception()) for each in behind if each.done()] == [StoreUnavailable] * 5
+
+
+async def test_what_postgresql_took_after_all_and_is_given_again_is_one_row(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house.ledger.database.transaction() as connection:
+        await connection.fetchval("SELECT 1")
+        # By another connection, where the statement is prepared now: the next one is carried out once it was sent.
+        await house.receiver.accept([an_event(1)])
+        monkeypatch.setattr(limits, "DOOR_STORE_S_MAX", 0.3)
+        await connection.execute("LOCK TABLE event")
+        with pytest.raises(StoreUnavailable):
+            await house.receiver.accept([an_event(2)])
+    monkeypatch.undo()
+    async with asyncio.timeout(15):
+        while await house.ledger.value("SELECT count(*) FROM event") < 2:  # nobody waits for it any more
+            await asyncio.sleep(0.01)
+    await house.receiver.accept([an_event(2)])  # as a platform or the spool does
+    assert await house.ledger.value("SELECT count(*) FROM event") == 2
 
 
 async def test_accepting_does_not_wait_for_redis(house: House, channel: Channel) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zaptrix.bridge.budgets import Budgets
+from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
-from zaptrix.store.database import Database
+from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.group import GroupCommit
 
 _GROUP_ITEMS_MAX = 2_000
@@ -25,16 +26,20 @@ class Receiver:
         self._database = database
         self._bells = bells
         self._group: GroupCommit[NewEvent, None] = GroupCommit(
-            self._commit, items_max=_GROUP_ITEMS_MAX, groups_at_once=_GROUPS_AT_ONCE
+            self._commit, items_max=_GROUP_ITEMS_MAX, groups_at_once=_GROUPS_AT_ONCE, everybodys=(StoreUnavailable,)
         )
 
     async def accept(self, events: Sequence[NewEvent]) -> None:
-        """Returns when `events` are on disk. Raises StoreUnavailable: then nothing may be acknowledged."""
+        """Returns when `events` are on disk. Raises StoreUnavailable: then nothing may be acknowledged.
+
+        That is after `limits.DOOR_STORE_S_MAX` at the latest, for everybody. PostgreSQL may have them all the same:
+        they are the same rows, by their keys, when they come again.
+        """
         await self._group.add(self._budgets.journalled(events))
 
     async def _commit(self, events: list[NewEvent]) -> Sequence[None]:
         # One statement is a transaction by itself: BEGIN and COMMIT would be two more round trips a group.
-        async with self._database.connection() as connection:
+        async with self._database.within(limits.DOOR_STORE_S_MAX) as connection:
             await journal.append(connection, events)
         self._bells.ring_soon({event.lane.round for event in events if event.state is EventState.NEW})
         return [None] * len(events)

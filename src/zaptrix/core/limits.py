@@ -18,6 +18,8 @@ OUTAGE_S_MAX = 24 * 3600.0  # how long an unavailable platform may delay a messa
 META_BODY_BYTES_MAX = 3 * 1024 * 1024
 META_ITEMS_MAX = 1_000
 BITRIX_BODY_BYTES_MAX = 2 * 1024 * 1024
+# Who posts an event once does not wait long: a door that PostgreSQL does not answer says so, or spools, after this.
+DOOR_STORE_S_MAX = 3.0
 FORM_DEPTH_MAX = 10
 FORM_KEYS_MAX = 2_000
 API_BODY_BYTES_MAX = 256 * 1024

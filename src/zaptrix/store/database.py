@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
@@ -53,6 +54,24 @@ class Database:
             raise StoreRefused(type(exc).__name__) from exc
         except _AWAY as exc:
             raise StoreUnavailable(type(exc).__name__) from exc
+
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncIterator[Connection]:
+        """A connection for what somebody waits for: all of it, connecting included, has so long.
+
+        Raises StoreUnavailable and StoreRefused. What PostgreSQL was told when the time was over it may still do.
+        """
+        try:
+            async with asyncio.timeout(seconds), self.connection() as connection:
+                try:
+                    yield connection
+                except asyncio.CancelledError:
+                    # It is not given back before its command has ended; one that hangs would hold up whoever waits.
+                    with suppress(asyncpg.InterfaceError):
+                        connection.terminate()
+                    raise
+        except TimeoutError as exc:
+            raise StoreUnavailable("TimeoutError") from exc
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

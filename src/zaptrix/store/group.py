@@ -17,6 +17,9 @@ class GroupCommit(Generic[Item, Result]):
     While one group is being committed, the next gathers. With `gather_s` the first one of a quiet moment gathers for so
     long, too; 0 is for those who come in the same turn of the loop. `flush` returns one result an item, in order; what
     it raises reaches every caller of that group.
+
+    `everybodys` are errors that mean that the next group would fare no better: they reach those who wait behind it,
+    too, instead of each group waiting its time out one after the other.
     """
 
     def __init__(
@@ -26,11 +29,13 @@ class GroupCommit(Generic[Item, Result]):
         items_max: int,
         groups_at_once: int,
         gather_s: float | None = None,
+        everybodys: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._flush = flush
         self._items_max = items_max
         self._groups_at_once = groups_at_once
         self._gather_s = gather_s
+        self._everybodys = everybodys
         self._gathering: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
         self._groups: set[asyncio.Task[Sequence[Result]]] = set()
@@ -75,6 +80,8 @@ class GroupCommit(Generic[Item, Result]):
     ) -> None:
         self._groups.discard(done)
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        if isinstance(error, self._everybodys):
+            group, self._waiting = [*group, *self._waiting], []
         start = 0
         for items, future in group:
             if not future.done():
