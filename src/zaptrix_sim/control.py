@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
 from zaptrix_sim import portals
@@ -23,6 +22,7 @@ from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.numbers import number_record
+from zaptrix_sim.orders import Mistake, Wanted, read_order
 from zaptrix_sim.phonebook import digits_of, wa_id_of
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.state_view import state
@@ -32,16 +32,6 @@ DEMO_NUMBER: Final = "210987654321098"
 DEMO_DISPLAY: Final = "551140041234"
 DEMO_WABA: Final = "108866333444555"
 DEFAULT_MPS: Final = 80
-
-Wanted = dict[str, Any]
-
-
-class Mistake(Exception):
-    """What was asked for cannot be done; the text says why."""
-
-    def __init__(self, text: str, status: int = 400) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Control:
@@ -70,7 +60,7 @@ class Control:
         try:
             act = _ACTS.get(name)
             if act is not None:
-                return Answer(await act(self, await _body(request), dict(request.query))).response()
+                return Answer(await act(self, await read_order(request), dict(request.query))).response()
             return Answer(await self._on_one(request)).response()
         except Mistake as mistake:
             return Answer({"error": str(mistake)}, mistake.status).response()
@@ -83,7 +73,7 @@ class Control:
         act = _ACTS_ON_ONE.get((request.method, parts[0], parts[-1])) if len(parts) == 3 else None
         if act is None:
             raise Mistake("there is no such control", 404)
-        return act(self, parts[1], await _body(request))
+        return act(self, parts[1], await read_order(request))
 
     # --- the whole -----------------------------------------------------------------------------------------------
 
@@ -334,21 +324,6 @@ class Control:
         if chat is None:
             raise Mistake("this portal has no such chat", 404)
         return portal, chat
-
-
-async def _body(request: web.Request) -> Wanted:
-    raw = await request.read()
-    if not raw:
-        return {}
-    try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as exc:
-        raise Mistake("the body is not JSON") from exc
-    if isinstance(body, list):
-        return {"faults": body}
-    if not isinstance(body, dict):
-        raise Mistake("the body must be a JSON object")
-    return body
 
 
 def _texts(wanted: Wanted) -> list[str]:

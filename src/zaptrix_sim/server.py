@@ -21,6 +21,7 @@ from zaptrix_sim.meta_media import MetaMedia
 from zaptrix_sim.meta_send import MetaSend
 from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.orders import orders_from_here
 from zaptrix_sim.page_files import PageFiles
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.settings import Options, Settings
@@ -68,7 +69,7 @@ def application(settings: Settings, options: Options) -> web.Application:
     async def closing(_app: web.Application) -> None:
         engine.stream.close()
 
-    app = web.Application(client_max_size=BODY_MAX)
+    app = web.Application(client_max_size=BODY_MAX, middlewares=[orders_from_here(settings)])
     app.cleanup_ctx.append(living)
     app.on_shutdown.append(closing)
     app.router.add_route("*", "/meta/{tail:.*}", meta.serve)

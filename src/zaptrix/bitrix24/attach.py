@@ -11,6 +11,7 @@ import msgspec
 
 from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.wire import dig, listed
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.text import Text
 
 _DEPTH_MAX = 6
@@ -42,7 +43,7 @@ def _blocks(value: object, depth: int) -> Iterator[dict[str, object]]:
     if isinstance(value, str):
         try:
             value = msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+        except BROKEN:
             return
     if isinstance(value, list | tuple):
         for each in value:

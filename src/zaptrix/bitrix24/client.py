@@ -17,6 +17,7 @@ from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core.errors import PlatformError, Scope, Unauthorized, Unavailable, Unexpected
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.pace import Operating, Spending, portal_bucket
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import PortalPace, TokenVault
@@ -148,7 +149,7 @@ class PortalClient:
     async def _read(self, request: Request, answer: Answer) -> tuple[Failure | None, object]:
         try:
             body = msgspec.json.decode(answer.body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except BROKEN:
             raise _no_json(request.method, answer.status) from None
         told = _operating(body)
         failure = self._failure(request.method, answer.status, body, told)

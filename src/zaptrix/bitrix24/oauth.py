@@ -15,6 +15,7 @@ import zaptrix
 from zaptrix.bitrix24.codes import safe_detail
 from zaptrix.bitrix24.wire import dig, number
 from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ports import TokenPair
 
 # The only hosts that a client secret may ever go to. Which of them serves a portal, the portal says itself.
@@ -98,7 +99,7 @@ class OAuth:
     def _grant(self, status: int, body: bytes) -> Grant:
         try:
             answer = msgspec.json.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except BROKEN:
             raise Unavailable(f"oauth_http_{status}", "the OAuth server's answer is not JSON") from None
         access, refresh = dig(answer, "access_token"), dig(answer, "refresh_token")
         # Some errors come with status 200: what counts is whether there are tokens.

@@ -18,6 +18,7 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
 from zaptrix.core.filewords import lost, promise
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ids import callback_data
 from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.limits import BITRIX_TEXT_MAX
@@ -39,7 +40,7 @@ def translate(event: Event) -> Routed:
         return Unroutable("unknown event")
     try:
         return reader(msgspec.json.decode(event.body, type=wire.EventBody).data)
-    except msgspec.MsgspecError:
+    except BROKEN:
         # The library's own text may quote what it could not read.
         return Unroutable(f"{event.name} is not built as documented")
 

@@ -17,6 +17,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from zaptrix.core.event import EventState, NewEvent
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.limits import META_ITEMS_MAX
 from zaptrix.core.message import Side
@@ -32,7 +33,6 @@ from zaptrix.whatsapp.names import (
     status_key,
     status_name,
 )
-from zaptrix.whatsapp.wire import BROKEN
 
 _PREFIX = "sha256="
 _HEX_DIGITS = 64

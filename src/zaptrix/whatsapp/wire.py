@@ -29,10 +29,8 @@ from msgspec.inspect import (
 )
 from msgspec.inspect import Type as ShapeType
 
+from zaptrix.core.foreign_json import BROKEN
 from zaptrix.whatsapp.items import Fault, Message
-
-BROKEN = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What reading foreign bytes may raise."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
