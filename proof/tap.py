@@ -44,6 +44,10 @@ class Tap:
         """When messages are on their way to the worker that claims them, `caught` is done before they arrive; once."""
         self._caught = caught
 
+    @property
+    def is_dead(self) -> bool:
+        return self._dead.is_set()
+
     def go_dead(self) -> None:
         """As when a host loses its power: nothing passes any more, and PostgreSQL's ends of the wires stay open."""
         self._dead.set()

@@ -10,8 +10,8 @@ pace, files, names and handshakes. No platform offers a fence behind that moment
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -66,12 +66,20 @@ class Deadline:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Whatever is asked of a platform in here goes by this deadline. Raises TimeoutError at its end."""
-        before = _current.set(self)
         try:
-            async with asyncio.timeout(self.left_s) as self._timeout:
-                yield
+            with self.guarding():
+                async with asyncio.timeout(self.left_s) as self._timeout:
+                    yield
         finally:
             self._timeout = None
+
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """The same for what is to be seen through once it was begun: it is not cut off."""
+        before = _current.set(self)
+        try:
+            yield
+        finally:
             _current.reset(before)
 
 

@@ -165,14 +165,19 @@ class MemoryVault:
         await asyncio.sleep(0)
         return self.pairs[portal_id]
 
-    async def save(self, portal_id: PortalId, *, access_token: str, refresh_token: str, expires_at: datetime) -> None:
+    async def save(
+        self, portal_id: PortalId, *, spent: str, access_token: str, refresh_token: str, expires_at: datetime
+    ) -> bool:
         await asyncio.sleep(0)
         assert self._locks[portal_id].locked()
         if self.away:
             raise ConnectionError("the store is away")
+        if self.pairs[portal_id].refresh_token != spent:
+            return False
         self.pairs[portal_id] = msgspec.structs.replace(
             self.pairs[portal_id], access_token=access_token, refresh_token=refresh_token, expires_at=expires_at
         )
+        return True
 
     async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:
         self.endpoints[portal_id] = client_endpoint

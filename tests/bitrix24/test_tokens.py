@@ -190,6 +190,7 @@ async def test_a_pair_that_could_not_be_stored_gives_way_to_one_that_an_admin_ga
         async with rig.vault.refreshing(PORTAL_ID):
             await rig.vault.save(
                 PORTAL_ID,
+                spent="refresh-0",
                 access_token="access-of-the-admin",
                 refresh_token="refresh-of-the-admin",
                 expires_at=utc_now() + timedelta(hours=1),

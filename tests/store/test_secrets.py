@@ -47,7 +47,11 @@ async def test_nothing_secret_can_be_read_in_the_tables(ledger: Ledger) -> None:
     tokens = StoredTokens(ledger.database, ledger.box)
     pair = await tokens.pair(portal.id)
     await tokens.save(
-        portal.id, access_token="a-second-access", refresh_token="a-second-refresh", expires_at=pair.expires_at
+        portal.id,
+        spent="a-refresh-token",
+        access_token="a-second-access",
+        refresh_token="a-second-refresh",
+        expires_at=pair.expires_at,
     )
     async with ledger.database.transaction() as connection:
         await portals.change(connection, portal.id, PortalFields(client_secret="a-changed-secret"), ledger.box)

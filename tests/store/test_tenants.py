@@ -113,7 +113,8 @@ async def test_a_refresh_does_not_shield_a_portal_from_its_pause(ledger: Ledger)
     portal = await ledger.portal()
     await settled(ledger)
     tokens = StoredTokens(ledger.database, ledger.box)
-    await tokens.save(portal.id, access_token="a", refresh_token="r", expires_at=datetime.now(UTC) + timedelta(hours=1))
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    assert await tokens.save(portal.id, spent="a-refresh-token", access_token="a", refresh_token="r", expires_at=soon)
     await tokens.moved(portal.id, "https://moved.example/rest/")
     assert await pause_portal(ledger, portal)
 
@@ -125,6 +126,18 @@ async def test_a_portal_that_was_never_given_tokens_says_whose_they_are_to_give(
     for portal_id in (portal.id, PortalId(uuid4())):
         with pytest.raises(Unauthorized):
             await tokens.pair(portal_id)
+
+
+async def test_a_pair_does_not_overwrite_one_that_was_stored_since(ledger: Ledger) -> None:
+    """By an admin, or by the process that took over from one that stood still with its answer in hand."""
+    portal = await ledger.portal()
+    tokens = StoredTokens(ledger.database, ledger.box)
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    assert await tokens.save(portal.id, spent="a-refresh-token", access_token="a1", refresh_token="r1", expires_at=soon)
+    assert not await tokens.save(
+        portal.id, spent="a-refresh-token", access_token="a2", refresh_token="r2", expires_at=soon
+    )
+    assert (await tokens.pair(portal.id)).refresh_token == "r1"
 
 
 async def test_one_process_at_a_time_refreshes_a_portal(ledger: Ledger) -> None:

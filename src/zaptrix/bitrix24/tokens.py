@@ -19,8 +19,7 @@ from zaptrix.core.ports import TokenCache, TokenPair, TokenVault
 
 _MARGIN = timedelta(minutes=5)
 _CACHED_S_MAX = 50 * 60
-# Each holds a lock of the store, and with it a connection, until the OAuth server has answered: a thousand portals
-# whose tokens end in the same minute must leave some for everybody else.
+# A thousand portals whose tokens end in the same minute are not to keep the OAuth server from everybody else.
 _REFRESHES_AT_ONCE = 4
 # A chain is called dead only after so many looks for a pair that another process was given in the same moment.
 _LOOKS, _LOOK_EVERY_S = 5, 0.5
@@ -134,14 +133,17 @@ class Tokens:
 
     async def _keep(self, portal: Portal, pair: TokenPair, given: _Unsaved) -> TokenPair:
         grant = given.grant
-        await self._vault.save(
+        saved = await self._vault.save(
             portal.id,
+            spent=given.spent,
             access_token=grant.access_token,
             refresh_token=grant.refresh_token,
             expires_at=grant.expires_at,
         )
         self._unsaved.pop(portal.id, None)
         await self._cache.drop_unsaved(portal.id)
+        if not saved:
+            return await self._vault.pair(portal.id)
         return msgspec.structs.replace(
             pair,
             access_token=grant.access_token,

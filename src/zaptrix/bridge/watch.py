@@ -54,7 +54,8 @@ class Watch:
 
     async def _beat(self) -> None:
         alone_since = None if self._given else self._began_at
-        async with self._database.transaction() as connection:
+        # Two statements and no transaction: who freezes in between holds up nobody's beat.
+        async with self._database.connection() as connection:
             portals = await recovery.beat(connection, limits.SILENT_S, alone_since=alone_since)
             self._under_way = await recovery.under_way(connection)
         self._given = True

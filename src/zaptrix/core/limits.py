@@ -138,6 +138,14 @@ CLOCK_LOOK_S = 30.0
 CLOCK_OFF_S = 5.0  # from here on somebody should look at the host's own
 CLOCK_TRIP_S_MAX = 1.0  # half of it is how wrong a comparison may be
 
+# Leases: how long one outlives a holder that is gone, how often it is renewed, and how often who waits for it looks.
+LEASE_S = 8.0
+LEASE_RENEW_S = 2.0
+LEASE_LOOK_S = 0.2
+# Sessions: a transaction that is begun and not gone on with, and a host that has gone without a goodbye.
+TRANSACTION_IDLE_S_MAX = 5
+PEER_SILENT_S_MAX = 15
+
 # Sweeping.
 SWEEP_LANES = 10_000
 DISK_FREE_MIN = 0.1  # of the disk that holds DATA_DIR, before an admin is told

@@ -141,8 +141,11 @@ class TokenVault(Protocol):
 
     async def pair(self, portal_id: PortalId) -> TokenPair: ...
 
-    async def save(self, portal_id: PortalId, *, access_token: str, refresh_token: str, expires_at: datetime) -> None:
-        """Overwrite both tokens at once."""
+    async def save(
+        self, portal_id: PortalId, *, spent: str, access_token: str, refresh_token: str, expires_at: datetime
+    ) -> bool:
+        """Overwrite both tokens at once, which were given for `spent`; False when that is not the stored one any more:
+        an admin or another process was faster, and what is stored stays."""
         ...
 
     async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:

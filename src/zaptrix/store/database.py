@@ -10,6 +10,8 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from zaptrix.core import limits
+
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
@@ -28,6 +30,7 @@ _AWAY = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # we stood still in the middle of one
     asyncpg.OperatorInterventionError,  # going down, coming up, cancelled by a person
     asyncpg.InsufficientResourcesError,  # disk or memory full, too many connections
     asyncpg.PostgresSystemError,  # its disk does not answer
@@ -79,18 +82,6 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[Connection]:
-        """A connection that may take locks of its session; one that ends in an error is closed, and frees them so."""
-        async with self.connection() as connection:
-            try:
-                yield connection
-            except BaseException:
-                # One that PostgreSQL ended is out of our hands already, and what happened must not be hidden by that.
-                with suppress(asyncpg.InterfaceError):
-                    connection.terminate()
-                raise
-
     async def close(self) -> None:
         await self._pool.close()
 
@@ -105,6 +96,19 @@ _PLANNING = {
     "enable_mergejoin": "off",
     # What is off counts as very dear, and what is dear would be compiled: tens of milliseconds for a statement of one.
     "jit": "off",
+}
+
+
+# Nobody's locks outlive him by more than seconds, whether he dies, stands still or is cut off without a goodbye: by the
+# defaults PostgreSQL believes in a silent host for two hours, and in an open transaction for ever. Behind a pooler
+# these belong to its own configuration, or to the role (docs/RUNBOOK.md).
+_ENDINGS = {
+    "idle_in_transaction_session_timeout": f"{limits.TRANSACTION_IDLE_S_MAX}s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": f"{limits.PEER_SILENT_S_MAX}s",
+    "client_connection_check_interval": "5s",  # while a statement waits, for a lock as well
 }
 
 
@@ -126,7 +130,7 @@ async def open_database(
             command_timeout=command_timeout_s,
             timeout=acquire_timeout_s,
             reset=_leave_as_it_is,
-            server_settings=_PLANNING,
+            server_settings=_PLANNING | _ENDINGS,
         )
     except _AWAY as exc:
         raise StoreUnavailable(type(exc).__name__) from exc
@@ -134,7 +138,7 @@ async def open_database(
 
 
 async def _leave_as_it_is(_connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Nobody changes a session's settings, and locks of a session are `session`'s.
+    """Nobody changes a session's settings, or takes locks of a session.
 
     The pool's own reset is a round trip and a transaction after every use: half of all transactions, when measured. An
     open transaction is rolled back before this is called.

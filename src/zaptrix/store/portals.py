@@ -15,6 +15,7 @@ from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.core.ports import TokenPair
 from zaptrix.store.database import Connection, Database, Record
+from zaptrix.store.leases import awaited_lease
 from zaptrix.store.secrets import SecretBox
 
 _COLUMNS = """id, portal_url, member_id, client_endpoint, locale, enterprise, rate_per_s, offline_events, paused_at,
@@ -175,8 +176,7 @@ _SAVE = """
 UPDATE portal_config SET access_token = $2, refresh_token = $3, token_expiration_time = $4 WHERE id = $1
 """
 _MOVED = "UPDATE portal_config SET client_endpoint = $2 WHERE id = $1"
-_LOCK = "SELECT pg_advisory_lock(hashtextextended($1, 0))"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
+_SPENT = "SELECT refresh_token FROM portal_config WHERE id = $1 FOR NO KEY UPDATE"
 
 
 class StoredTokens:
@@ -201,11 +201,17 @@ class StoredTokens:
             oauth_host=row["oauth_host"],
         )
 
-    async def save(self, portal_id: PortalId, *, access_token: str, refresh_token: str, expires_at: datetime) -> None:
+    async def save(
+        self, portal_id: PortalId, *, spent: str, access_token: str, refresh_token: str, expires_at: datetime
+    ) -> bool:
         async with self._database.transaction() as connection:
+            stored: str | None = await connection.fetchval(_SPENT, portal_id)
+            if stored is None or self._box.open(stored) != spent:
+                return False
             await connection.execute(
                 _SAVE, portal_id, self._box.seal(access_token), self._box.seal(refresh_token), expires_at
             )
+        return True
 
     async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:
         async with self._database.transaction() as connection:
@@ -213,10 +219,10 @@ class StoredTokens:
 
     @asynccontextmanager
     async def refreshing(self, portal_id: PortalId) -> AsyncIterator[None]:
-        """A lock of the session, not of a transaction: no transaction may span the call to the OAuth server."""
-        async with self._database.session() as connection:
-            await connection.execute(_LOCK, f"refresh/{portal_id}")
-            try:
+        """A lease: no transaction and no connection spans the call to the OAuth server, which is not begun too late.
+
+        It is never cut off: a pair that was given and not stored is a chain that is cut.
+        """
+        async with awaited_lease(self._database, f"refresh/{portal_id}") as deadline:
+            with deadline.guarding():
                 yield
-            finally:
-                await connection.execute(_UNLOCK, f"refresh/{portal_id}")

@@ -11,7 +11,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.store.database import StoreUnavailable
-from zaptrix.store.turns import turn
+from zaptrix.store.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -27,8 +27,8 @@ async def keep_registering(app: App) -> None:
             async with turn(app.database, "register") as mine:
                 if mine:
                     await app.registrar.retry()
-        except StoreUnavailable:
-            pass  # nothing can be registered now
+        except (StoreUnavailable, TimeoutError):
+            pass  # nothing can be registered now, or another does it
         except Exception:
             # The others' connectors must not stay off their lines because one broke something.
             metrics.alarmed(AlarmKind.BROKE_DOWN)

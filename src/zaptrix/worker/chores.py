@@ -16,7 +16,7 @@ from zaptrix.media.blobs import BlobsAway
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.store import files
 from zaptrix.store.database import StoreUnavailable
-from zaptrix.store.turns import turn
+from zaptrix.store.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -100,6 +100,8 @@ async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:
                     await chore()
         except StoreUnavailable as exc:
             log.warning("chore put off", chore=name, reason=str(exc))
+        except TimeoutError:
+            log.warning("chore left to another", chore=name)
         except Exception:
             # A chore that breaks down must not end the others, nor itself for ever: it is told, and tried again.
             metrics.alarmed(AlarmKind.BROKE_DOWN)
