@@ -56,7 +56,7 @@ from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
-from zaptrix.deadlines import TimelyConnector
+from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.fetch import Fetcher
 from zaptrix.media.links import Links
@@ -91,6 +91,7 @@ class App:
     settings: Settings
     database: Database
     clock: Clock
+    stopping: Stopping
     redis: Redis
     box: SecretBox
     hits: Hits
@@ -188,13 +189,14 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
-    spool = Spool(settings.data_dir / "spool", clock.now)
-    parts = (graph, portal_client, templates, clock, budgets, media)
+    spool, stopping = Spool(settings.data_dir / "spool", clock.now), Stopping()
+    parts = (graph, portal_client, templates, clock, budgets, media, stopping)
     drains = _drains(settings, database, directory, bells, cache, seen, *parts)
     return App(
         settings=settings,
         database=database,
         clock=clock,
+        stopping=stopping,
         redis=redis,
         box=box,
         hits=hits,
@@ -277,6 +279,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     clock: Clock,
     budgets: Budgets,
     media: MediaRoom,
+    stopping: Stopping,
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
     settler = Settler(database, bells, directory.clear, clock.now)
@@ -285,21 +288,40 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     finishing = (Naming(database, templates, clock.now), Quoting(database, clock.now))
 
     def delivery(platform: Platform) -> Delivery:
+        lease_s = settings.claim_lease_s
         return Delivery(
             platform,
             database,
             directory,
             settler,
-            Confirmer(platform, database, directory, entrance, now=clock.now, lease_s=settings.claim_lease_s),
+            Confirmer(platform, database, directory, entrance, now=clock.now, lease_s=lease_s, stopping=stopping),
             bells,
             entrance,
             attachments,
             finishing,
             now=clock.now,
             slice_s=settings.slice_s,
-            lease_s=settings.claim_lease_s,
+            lease_s=lease_s,
+            stopping=stopping,
         )
 
+    to_bitrix24, to_whatsapp = _platforms(settings, database, graph, portal_client)
+    wait_s, slice_s = settings.media_ready_s, settings.slice_s
+    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
+    inbound = Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, slice_s, stopping)
+    back = outbound_steps(cache, wait_s)
+    outbound = Route(database, bells, budgets, bitrix24_translate.translate, back, slice_s, stopping)
+    return {
+        Queue.INCOMING: inbound.drain,
+        Queue.BITRIX24: delivery(to_bitrix24).drain,
+        Queue.OUTBOUND: outbound.drain,
+        Queue.META: delivery(to_whatsapp).drain,
+    }
+
+
+def _platforms(
+    settings: Settings, database: Database, graph: GraphClient, portal_client: PortalClient
+) -> tuple[Platform, Platform]:
     to_bitrix24 = Bitrix24(
         portal_client,
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.bitrix_verify_wait_s),
@@ -314,16 +336,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             file_wait_s=settings.media_ready_s,
         ),
     )
-    wait_s, slice_s = settings.media_ready_s, settings.slice_s
-    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
-    inbound = Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, slice_s)
-    outbound = Route(database, bells, budgets, bitrix24_translate.translate, outbound_steps(cache, wait_s), slice_s)
-    return {
-        Queue.INCOMING: inbound.drain,
-        Queue.BITRIX24: delivery(to_bitrix24).drain,
-        Queue.OUTBOUND: outbound.drain,
-        Queue.META: delivery(to_whatsapp).drain,
-    }
+    return to_bitrix24, to_whatsapp
 
 
 def _files(  # noqa: PLR0917  # as above

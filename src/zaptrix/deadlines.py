@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 import aiohttp
 
@@ -35,16 +36,20 @@ class Deadline:
     def __init__(self, claimed_s: float, lease_s: float) -> None:
         """`claimed_s`: `elapsed_s()` before it was claimed, for `lease_s`."""
         self._timeout: asyncio.Timeout | None = None
+        self._cut = False
         self.renew(claimed_s, lease_s)
 
     def renew(self, asked_s: float, lease_s: float) -> None:
-        """It is ours for `lease_s` from when that was asked for."""
+        """It is ours for `lease_s` from when that was asked for. What was cut stays cut."""
+        if self._cut:
+            return
         self._begin_by_s = asked_s + lease_s * _BEGIN_SHARE
         self._end_by_s = asked_s + lease_s * _END_SHARE
         self._reschedule()
 
     def cut(self, seconds: float) -> None:
         """Begin nothing more, and give up what is under way in `seconds`, if it would not end before."""
+        self._cut = True
         self._begin_by_s = 0.0
         self._end_by_s = min(self._end_by_s, elapsed_s() + seconds)
         self._reschedule()
@@ -81,6 +86,40 @@ class Deadline:
             yield
         finally:
             _current.reset(before)
+
+
+class Stopping:
+    """Whether this process was told to stop: then nothing new is begun, and what is under way has a short time."""
+
+    def __init__(self) -> None:
+        self._told = asyncio.Event()
+        self._call_s = 0.0
+        self._deadlines: WeakSet[Deadline] = WeakSet()
+
+    @property
+    def told(self) -> bool:
+        return self._told.is_set()
+
+    def tell(self, call_s: float) -> None:
+        """Stop; calls under way are given up in `call_s`."""
+        self._call_s = call_s
+        self._told.set()
+        for deadline in list(self._deadlines):
+            deadline.cut(call_s)
+
+    def deadline(self, claimed_s: float, lease_s: float) -> Deadline:
+        """One that a stop cuts short."""
+        deadline = Deadline(claimed_s, lease_s)
+        self._deadlines.add(deadline)
+        if self.told:
+            deadline.cut(self._call_s)
+        return deadline
+
+    async def pause(self, seconds: float) -> None:
+        """So long, or until it was told."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)

@@ -14,7 +14,9 @@ import pytest
 from proof.ports import free_port
 from tests.processes import descendants, is_alive, wait_for
 from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
+from zaptrix.cli import up
 from zaptrix.cli.redis_server import server_program
+from zaptrix.core import limits
 from zaptrix.settings import KINDS
 
 SECOND_START_MAX_S = 30.0
@@ -136,3 +138,7 @@ def test_a_taken_port_is_told_by_its_setting(tmp_path: Path, ports: tuple[int, i
         with started(tmp_path / "data", ports) as house:
             assert house.process.wait(STOP_WAIT_S) == 2
             assert f"zaptrix: {name}: 127.0.0.1:{ports[place]} cannot be used (Address already in use)" in house.said()
+
+
+def test_workers_end_by_themselves_before_they_are_killed() -> None:
+    assert up.WORKER_STOP_WAIT_S > limits.STOP_S_MAX > limits.STOP_S > limits.STOP_CALL_S

@@ -24,7 +24,7 @@ from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import backoff_s
-from zaptrix.deadlines import Deadline
+from zaptrix.deadlines import Deadline, Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import claims
 from zaptrix.store.claims import ClaimedRow, ConfirmEnd
@@ -52,6 +52,7 @@ class Confirmer:
         *,
         now: Callable[[], datetime],
         lease_s: float,
+        stopping: Stopping | None = None,
     ) -> None:
         self._platform = platform
         self._database = database
@@ -59,6 +60,7 @@ class Confirmer:
         self._entrance = entrance
         self._now = now
         self._lease_s = lease_s
+        self._stopping = stopping or Stopping()
         self._group: GroupCommit[ConfirmEnd, None] = GroupCommit(
             self._record, items_max=limits.CONFIRM_BATCH, groups_at_once=1, gather_s=_GATHER_S
         )
@@ -77,7 +79,8 @@ class Confirmer:
         by_portal = defaultdict[PortalId, list[Parcel]](list)
         for parcel in parcels:
             by_portal[parcel.portal.id].append(parcel)
-        await asyncio.gather(*(self._confirm(each, Deadline(claimed_s, self._lease_s)) for each in by_portal.values()))
+        deadlines = [self._stopping.deadline(claimed_s, self._lease_s) for _ in by_portal]
+        await asyncio.gather(*map(self._confirm, by_portal.values(), deadlines))
         return bool(rows)
 
     async def _confirm(self, parcels: Sequence[Parcel], deadline: Deadline) -> None:

@@ -27,7 +27,7 @@ from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform
 from zaptrix.core.retry import Case, Sent, Snooze, Verdict, decide, decide_proof
-from zaptrix.deadlines import Deadline
+from zaptrix.deadlines import Deadline, Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.bells import Bells
 from zaptrix.store import claims
@@ -60,6 +60,7 @@ class Delivery:
         now: Callable[[], datetime],
         slice_s: float,
         lease_s: float,
+        stopping: Stopping | None = None,
     ) -> None:
         self.platform = platform
         self.direction = DIRECTIONS[platform.side]
@@ -74,6 +75,7 @@ class Delivery:
         self.now = now
         self.slice_s = slice_s
         self.lease_s = lease_s
+        self.stopping = stopping or Stopping()
         self.claiming: GroupCommit[Ask, list[ClaimedRow]] = GroupCommit(
             self._claim, items_max=_CLAIMS_TOGETHER, groups_at_once=_CLAIMS_AT_ONCE, gather_s=0.0
         )
@@ -158,7 +160,7 @@ class _Slice:
 
     async def prove(self) -> None:
         """Look for the proof of calls that had no clear answer, before anything else is sent."""
-        while time.monotonic() < self._ends:
+        while not self._is_over:
             claimed_s = elapsed_s()
             parcels = await self._claim(
                 lambda attempt_id: self._claim_to_prove(attempt_id, self._platform.calls_at_once)
@@ -171,15 +173,19 @@ class _Slice:
             self._note(judged)
             await self._delivery.settler.settle(judged)
 
+    @property
+    def _is_over(self) -> bool:
+        return self._delivery.stopping.told or time.monotonic() >= self._ends
+
     async def _prove(self, parcel: Parcel, claimed_s: float) -> Proof:
         try:
-            async with Deadline(claimed_s, self._delivery.lease_s).kept():
+            async with self._delivery.stopping.deadline(claimed_s, self._delivery.lease_s).kept():
                 return await self._platform.prove(parcel)
         except TimeoutError:
             return OutOfTime("claim_ran_out", "the search took longer than a claim lasts")
 
     async def _next_calls(self, room: int) -> list[Coroutine[None, None, None]]:
-        if self.again_at is not None or time.monotonic() >= self._ends:
+        if self.again_at is not None or self._is_over:
             return []
         claimed_s, lease_s = elapsed_s(), self._delivery.lease_s
         limit = room * self._platform.parcels_per_call
@@ -190,7 +196,7 @@ class _Slice:
                 later = Snooze(step.until(), step.wanted)
                 await self._delivery.settler.settle([self._delivery.judged(parcel, later) for parcel in waiting])
         calls = self._platform.calls(await self._delivery.attachments.attach(parcels))
-        return [self._carry(call, Deadline(claimed_s, lease_s)) for call in calls]
+        return [self._carry(call, self._delivery.stopping.deadline(claimed_s, lease_s)) for call in calls]
 
     async def _carry(self, call: Call, deadline: Deadline) -> None:
         outcomes = await self._send(call, deadline)

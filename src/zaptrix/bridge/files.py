@@ -18,7 +18,7 @@ from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.recoding import Recoding
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
+from zaptrix.core.errors import OutOfTime, PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of
@@ -134,6 +134,11 @@ class Files:
             await self.fail(wanted, Unavailable("blobs_away", str(error)))
         else:
             await self._finish(wanted, ready)
+
+    async def give_back(self, wanted: Wanted) -> None:
+        """It was not seen through in time; if it is still ours it is due at once. Raises StoreUnavailable."""
+        error = OutOfTime("claim_ran_out", "it was left to another process")
+        await self._again(wanted, self._now(), error, free=True)
 
     async def fail(self, wanted: Wanted, error: PlatformError) -> None:
         """It did not come: again later, or not at all. Raises StoreUnavailable."""

@@ -16,7 +16,7 @@ import structlog
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unexpected
+from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unexpected
 from zaptrix.core.event import Recovered
 from zaptrix.core.ids import PortalId, parse_external_chat_id
 from zaptrix.core.lanes import bitrix24_lane
@@ -86,6 +86,8 @@ class Offline:
             metrics.alarmed(AlarmKind.RECOVERY_REFUSED)
             log.error("offline events refused", portal_id=str(portal.id), code=exc.code, alarm=True)  # noqa: TRY400
             await self._put_off(portal, limits.RECOVERY_REFUSED_HOURS * 3600.0, str(exc))
+        except OutOfTime:
+            log.info("recovery left to another", portal_id=str(portal.id))
         except UnreadableSecret as exc:
             log.warning("offline events not read", portal_id=str(portal.id), code=str(exc))
             await self._put_off(portal, limits.RECOVERY_AGAIN_S, None)

@@ -15,7 +15,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.offline import Offline, recovered_notice
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unexpected
+from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unexpected
 from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import ConversationId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane
@@ -137,6 +137,8 @@ class Recovery:
             await self._look_at(portal, chats)
         except (Refused, Unexpected) as exc:
             await self._refused(portal, exc)
+        except OutOfTime:
+            log.info("recovery left to another", portal_id=str(portal.id))
         except UnreadableSecret as exc:
             log.warning("not recovered", portal_id=str(portal.id), code=str(exc))
             await self._put_off(portal, limits.RECOVERY_AGAIN_S)

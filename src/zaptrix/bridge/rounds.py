@@ -20,6 +20,7 @@ from zaptrix.bridge.entrance import Entrance
 from zaptrix.core import limits
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction
+from zaptrix.deadlines import Stopping
 from zaptrix.queues.bells import Bells
 from zaptrix.store import glances
 from zaptrix.store.database import Database, StoreUnavailable
@@ -46,6 +47,7 @@ class Visited(Protocol):
     direction: Direction
     slice_s: float
     held: dict[UUID, datetime]
+    stopping: Stopping
 
     def now(self) -> datetime: ...
 
@@ -72,6 +74,9 @@ class Round:
         self._ends = time.monotonic() + self._side.slice_s
         try:
             while True:
+                if self._side.stopping.told:
+                    await self._stop()
+                    return
                 # While somebody waits at the entrance, whoever else is found could only queue up behind them.
                 if not (self._visits and self._side.entrance.is_full):
                     work = await self._look()
@@ -165,6 +170,12 @@ class Round:
             return False
         self._side.bells.ring_soon([self._lane])
         return True
+
+    async def _stop(self) -> None:
+        """Nobody sets out any more; who is under way ends soon, and another process goes on with the round."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        self._side.bells.ring_soon([self._lane])
 
     async def _ring_later(self, work: Iterable[Work]) -> None:
         held, now = self._side.held, self._side.now()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -14,6 +13,7 @@ from zaptrix.bridge.budgets import KEPT_BY_DIGEST, Budgets
 from zaptrix.core import limits
 from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
 from zaptrix.core.lanes import Lane
+from zaptrix.deadlines import Stopping
 from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
 from zaptrix.store.database import Connection, Database, StoreRefused
@@ -63,6 +63,7 @@ class Route:
         translate: Callable[[Event], Routed],
         step_of: Callable[[Sequence[Item]], Step],
         slice_s: float,
+        stopping: Stopping | None = None,
     ) -> None:
         self._database = database
         self._bells = bells
@@ -70,6 +71,7 @@ class Route:
         self._translate = translate
         self._step_of = step_of
         self._slice_s = slice_s
+        self._stopping = stopping or Stopping()
 
     async def drain(self, lane: Lane) -> None:
         """Route what waits in the round of `lane`, for a slice of time. Raises StoreUnavailable."""
@@ -81,12 +83,12 @@ class Route:
             if not events:
                 return
             await self._batch(lane, [Item(event, self._translate(event)) for event in events])
-            if time.monotonic() > ends:
+            if time.monotonic() > ends or self._stopping.told:
                 self._bells.ring_soon([lane.round])
                 return
             if len(events) < limits.ROUTE_BATCH:
                 # What comes now comes together: a batch, and a bell, cost much more than a message does.
-                await asyncio.sleep(max(0.0, again - time.monotonic()))
+                await self._stopping.pause(max(0.0, again - time.monotonic()))
 
     async def _batch(self, lane: Lane, items: Sequence[Item]) -> None:
         try:

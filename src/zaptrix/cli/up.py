@@ -24,13 +24,14 @@ from zaptrix.cli.embedded import encryption_key, log_file, servers_in
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.folders import data_folder
 from zaptrix.cli.supervisor import Process, Signals, Supervisor
+from zaptrix.core import limits
 from zaptrix.settings import Settings
 
 LOCAL = "127.0.0.1"
 ANSWER_WAIT_S = 60.0
 MIGRATE_WAIT_S = 600.0
 GATEWAY_STOP_WAIT_S = 20.0
-WORKER_STOP_WAIT_S = 30.0
+WORKER_STOP_WAIT_S = limits.STOP_S_MAX + 5.0  # it has ended by itself long before
 SIMULATOR_STOP_WAIT_S = 5.0
 
 # Which record of the simulators' demo world seeds which variable.

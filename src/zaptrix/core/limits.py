@@ -146,6 +146,11 @@ LEASE_LOOK_S = 0.2
 TRANSACTION_IDLE_S_MAX = 5
 PEER_SILENT_S_MAX = 15
 
+# A worker that is told to stop: calls under way, then everything, then the process itself, whatever it waits for.
+STOP_CALL_S = 4.0
+STOP_S = 7.0
+STOP_S_MAX = 9.5
+
 # Sweeping.
 SWEEP_LANES = 10_000
 DISK_FREE_MIN = 0.1  # of the disk that holds DATA_DIR, before an admin is told

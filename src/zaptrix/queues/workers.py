@@ -11,6 +11,7 @@ from typing import Any, Self
 import structlog
 from bullmq import Worker
 
+from zaptrix.core import limits
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import LATER, Bells
 from zaptrix.queues.connection import connect_worker
@@ -21,7 +22,7 @@ from zaptrix.telemetry.metrics import BellStatus
 
 Drain = Callable[[Lane], Awaitable[None]]
 
-STOP_GRACE_S = 30.0
+STOP_GRACE_S = limits.STOP_S
 RESTART_WAIT_S = 0.5
 # BullMQ gives a job up after its second stall; a lane is never given up.
 STALLS_MAX = 1_000_000

@@ -40,6 +40,9 @@ _AWAY = (
 )
 
 
+_CLOSE_S_MAX = 3.0
+
+
 class Database:
     """A pool of connections. `transaction()` is opened by the bridge and the API alone, once a step."""
 
@@ -83,7 +86,10 @@ class Database:
             yield connection
 
     async def close(self) -> None:
-        await self._pool.close()
+        """A PostgreSQL that hangs does not keep a process from ending."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S_MAX):
+                await self._pool.close()
 
 
 # Every statement of ours goes by an index, whatever the table's size; a plan that was made while a table was small, or

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from uuid import UUID, uuid4
 
 from zaptrix.core.limits import LEASE_LOOK_S, LEASE_RENEW_S, LEASE_S
-from zaptrix.deadlines import Deadline
+from zaptrix.deadlines import Deadline, Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.tasks import ended
@@ -35,7 +35,7 @@ _GIVE_BACK = "DELETE FROM lease WHERE name = $1 AND holder = $2"
 
 
 @asynccontextmanager
-async def lease(database: Database, name: str) -> AsyncIterator[Deadline | None]:
+async def lease(database: Database, name: str, stopping: Stopping | None = None) -> AsyncIterator[Deadline | None]:
     """How long `name` is ours, renewed until the end of the block; None: it is another's. Raises StoreUnavailable."""
     holder, asked_s = uuid4(), elapsed_s()
     async with database.connection() as connection:
@@ -43,7 +43,7 @@ async def lease(database: Database, name: str) -> AsyncIterator[Deadline | None]
     if not taken:
         yield None
         return
-    deadline = Deadline(asked_s, LEASE_S)
+    deadline = (stopping or Stopping()).deadline(asked_s, LEASE_S)
     renewing = asyncio.create_task(_renew(database, name, holder, deadline))
     try:
         yield deadline
@@ -79,12 +79,12 @@ async def awaited_lease(database: Database, name: str) -> AsyncIterator[Deadline
 
 
 @asynccontextmanager
-async def turn(database: Database, chore: str) -> AsyncIterator[bool]:
+async def turn(database: Database, chore: str, stopping: Stopping | None = None) -> AsyncIterator[bool]:
     """Whether it is ours to do `chore` now, which is cut off when it is ours no more.
 
     Raises StoreUnavailable, and TimeoutError when it was cut off.
     """
-    async with lease(database, f"turn/{chore}") as deadline:
+    async with lease(database, f"turn/{chore}", stopping) as deadline:
         if deadline is None:
             yield False
             return

@@ -36,7 +36,7 @@ _REDIS_ANSWER_S = 3.0
 
 
 def chores_of(app: App) -> list[asyncio.Task[None]]:
-    """The chores of a worker, each in a task of its own; cancel them to stop."""
+    """The chores of a worker, each in a task of its own, which ends soon after the worker is told to stop."""
     every = {
         "sweep": (app.sweep.run, app.settings.sweep_interval_s),
         "recover": (app.recovery.run, _RECOVER_EVERY_S),
@@ -47,8 +47,12 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "erase": (app.erasure.run, _ERASE_EVERY_S),
         "forget files": (lambda: _forget_files(app), _HOUSE_EVERY_S),
     }
-    watches = [asyncio.create_task(watch) for watch in (_watch_redis(app), _watch_disk(app.settings.data_dir))]
-    return [*watches, *(asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items())]
+    return [asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items()]
+
+
+def watches_of(app: App) -> list[asyncio.Task[None]]:
+    """What a worker keeps an eye on; cancel them to stop."""
+    return [asyncio.create_task(watch) for watch in (_watch_redis(app), _watch_disk(app.settings.data_dir))]
 
 
 async def _forget_files(app: App) -> None:
@@ -93,9 +97,9 @@ def _free(folder: Path) -> float:
 
 
 async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:
-    while True:
+    while not app.stopping.told:
         try:
-            async with turn(app.database, name) as mine:
+            async with turn(app.database, name, app.stopping) as mine:
                 if mine:
                     await chore()
         except StoreUnavailable as exc:
@@ -106,4 +110,4 @@ async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:
             # A chore that breaks down must not end the others, nor itself for ever: it is told, and tried again.
             metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("chore failed", chore=name, alarm=True)
-        await asyncio.sleep(seconds)
+        await app.stopping.pause(seconds)

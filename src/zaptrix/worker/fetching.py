@@ -43,12 +43,14 @@ class Fetching:
         self._held: dict[asyncio.Task[None], _Held] = {}
 
     async def run(self) -> None:
-        """Until cancelled; what is under way is then claimed by another process when its lease has run out."""
+        """Until the worker is told to stop; what is under way then has a short time, and goes to another process."""
         renewing = asyncio.create_task(self._renew())
         try:
-            while True:
+            while not self._app.stopping.told:
                 more = await self._claim()
                 await self._pause(more=more)
+            if self._held:
+                await asyncio.wait(self._held)
         finally:
             await ended([renewing, *self._held])
 
@@ -66,7 +68,7 @@ class Fetching:
             log.warning("no files claimed", reason=str(exc))
             return False
         for wanted in claimed:
-            held = _Held(wanted, Deadline(claimed_s, limits.FILE_LEASE_S))
+            held = _Held(wanted, self._app.stopping.deadline(claimed_s, limits.FILE_LEASE_S))
             self._held[asyncio.create_task(self._keep(held))] = held
         return len(claimed) == limits.FILES_A_CLAIM
 
@@ -83,8 +85,14 @@ class Fetching:
             async with held.deadline.kept():
                 await self._work(held.wanted)
         except TimeoutError:
-            # Another may hold it by now; if nobody does, it is due again by itself.
-            log.warning("file left to another", message_id=held.wanted.message_id)
+            await self._give_back(held.wanted)
+
+    async def _give_back(self, wanted: Wanted) -> None:
+        log.warning("file left to another", message_id=wanted.message_id)
+        try:
+            await self._app.files.give_back(wanted)
+        except StoreUnavailable as exc:
+            log.warning("file put off", message_id=wanted.message_id, reason=str(exc))
 
     async def _work(self, wanted: Wanted) -> None:
         try:

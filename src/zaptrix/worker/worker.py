@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,6 +12,7 @@ import structlog
 import uvloop
 
 from zaptrix.app import App, open_app
+from zaptrix.core import limits
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
@@ -18,7 +20,7 @@ from zaptrix.store.database import StoreUnavailable
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.worker.chores import chores_of
+from zaptrix.worker.chores import chores_of, watches_of
 from zaptrix.worker.fetching import Fetching
 from zaptrix.worker.metrics_server import serve_metrics
 from zaptrix.worker.totals import add_totals, keep_totals
@@ -41,14 +43,28 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
     async with open_app(settings) as app:
         workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
         await workers.start()
-        beside = (Fetching(app).run(), keep_totals(app), serve_metrics(settings))
-        chores = [*chores_of(app), *map(asyncio.create_task, beside)]
+        chores = [*chores_of(app), asyncio.create_task(Fetching(app).run())]
+        beside = [*watches_of(app), *map(asyncio.create_task, (keep_totals(app), serve_metrics(settings)))]
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
         log.info("worker stopping")
-        await ended(chores)
-        await workers.stop()
+        asyncio.get_running_loop().call_later(limits.STOP_S_MAX, _cut_short)
+        app.stopping.tell(limits.STOP_CALL_S)
+        await asyncio.gather(_seen_through(chores), workers.stop())
+        await ended(beside)
         await add_totals(app)
+
+
+async def _seen_through(chores: Sequence[asyncio.Task[None]]) -> None:
+    """They were told to stop, and end by themselves unless something hangs."""
+    await asyncio.wait(chores, timeout=limits.STOP_S)
+    await ended(chores)
+
+
+def _cut_short() -> None:
+    """Whatever hangs: who told us to stop does not wait for it. What was claimed is looked after by the others."""
+    log.warning("stopping cut short")
+    os._exit(0)
 
 
 class Runner:
