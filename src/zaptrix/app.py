@@ -43,6 +43,7 @@ from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
+from zaptrix.bridge.senders import Senders
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
@@ -68,10 +69,12 @@ from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace, Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
+from zaptrix.store.api_keys import KnownKeys
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
 from zaptrix.store.secrets import SecretBox
+from zaptrix.store.sender_digests import SenderDigests
 from zaptrix.store.spool import Spool
 from zaptrix.tasks import ended
 from zaptrix.whatsapp import codes as whatsapp_codes
@@ -97,11 +100,13 @@ class App:
     hits: Hits
     cache: ConversationCache
     throttle: Throttle
+    known_keys: KnownKeys
     budgets: Budgets
     bells: Bells
     directory: Directory
     receiver: Receiver
     admission: Admission
+    senders: Senders
     spool: Spool
     replay: Replay
     registrar: Registrar
@@ -186,6 +191,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     templates = Templates(database, directory, graph, clock.now)
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
     receiver, watch = Receiver(database, bells, budgets), Watch(database)
+    senders = Senders(database, directory, box, SenderDigests(settings.data_dir / "senders.digests"))
     admission = Admission(directory, watch)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
@@ -202,12 +208,14 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         hits=hits,
         cache=cache,
         throttle=Throttle(redis),
+        known_keys=KnownKeys(database),
         budgets=budgets,
         bells=bells,
         directory=directory,
         receiver=receiver,
         spool=spool,
         admission=admission,
+        senders=senders,
         replay=Replay(spool, admission, receiver),
         registrar=registrar,
         tenants=Tenants(database, box, directory, registrar, cache, token_cache, bells),

@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
 import pytest
 from hypothesis import given
@@ -109,6 +109,13 @@ def test_a_hostile_form_of_twice_the_size_takes_twice_the_time(name: str) -> Non
 
     small, large = HOSTILE[name](500), HOSTILE[name](2000)
     assert took_s(large) < 9 * took_s(small) + 0.002
+
+
+@given(st.binary(max_size=100) | st.text("%0aAfFg+x", max_size=100).map(str.encode))
+def test_escapes_are_read_as_the_library_reads_them(raw: bytes) -> None:
+    value = raw.replace(b"&", b"").replace(b"\0", b"").replace(b"%00", b"")
+    told = unquote_to_bytes(value.replace(b"+", b" ")).decode(errors="replace").replace("\0", "")
+    assert parse_form(b"a=" + value) == {"a": told}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """From a form to items of the journal."""
 
+import time
 from typing import Any, get_args
 from uuid import UUID
 
@@ -9,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bitrix24.builders import PORTAL_ID, an_event
-from tests.bitrix24.test_form import http_build_query
+from tests.bitrix24.test_form import HOSTILE, http_build_query
 from zaptrix.bitrix24.translate import translate
-from zaptrix.bitrix24.webhook import Form, Name, as_posted, claimed_sender, parse_form, same_token, to_event
+from zaptrix.bitrix24.webhook import Form, Name, as_posted, claimed_in, claimed_sender, parse_form, same_token, to_event
 from zaptrix.bitrix24.wire import OURS_ALONE, OperatorItem
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
@@ -205,3 +206,39 @@ def test_what_stands_beside_many_messages_is_not_written_once_for_each() -> None
     items = [an_item(str(number)) for number in range(1, 200)]
     (event,) = events(a_form(data={**messages(*items), "PADDING": "x" * 100_000}))
     assert (event.state, event.reason) == (EventState.UNROUTABLE, "too much beside the items")
+
+
+CLAIM = "0f6c3b7e9a1d4c5588aa77bb66cc55dd", "the-constant-token"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "auth%5Bmember_id%5D={0}&auth%5Bapplication_token%5D={1}",
+        "a=1&auth[member_id]={0}&b=2&auth[application_token]={1}&c=3",
+        "%61uth%5bmember_id%5d={0}&auth%5b%61pplication_token]={1}",
+        "auth%5Bmember_id%5D=other&auth%5Bapplication_token%5D={1}&auth%5Bmember_id%5D={0}",
+        "auth%5Bmember_id%5D={0}&auth%5Bapplication_token%5D={1}&x%5Bauth%5Bmember_id%5D=other",
+    ],
+)
+def test_who_claims_to_send_is_told_alike_with_and_without_reading_the_form(body: str) -> None:
+    form = body.format(*CLAIM).encode()
+    assert claimed_in(form) == claimed_sender(parse_form(form)) == CLAIM
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_who_claims_to_send_is_found_in_linear_time(name: str) -> None:
+    def took_s(body: bytes) -> float:
+        began = time.process_time_ns()
+        claimed_in(body)
+        return (time.process_time_ns() - began) / 1e9
+
+    small, large = (min(took_s(HOSTILE[name](size)) for _ in range(5)) for size in (500, 2_000))
+    assert large < 9 * small + 0.002
+
+
+@given(st.binary(max_size=200) | st.text("auth[]member_id%5BD&=a", max_size=200).map(str.encode))
+def test_any_bytes_claim_something_or_nothing(body: bytes) -> None:
+    member_id, token = claimed_in(body)
+    assert isinstance(member_id, str)
+    assert isinstance(token, str)

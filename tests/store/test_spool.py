@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zaptrix.store import spool as spool_module
-from zaptrix.store.spool import Spool, Spooled, SpoolFull
+from zaptrix.store.spool import UNKNOWN, VOUCHED, Share, Spool, Spooled, SpoolFull
 
 
 @pytest.fixture
@@ -70,16 +69,70 @@ async def test_a_torn_file_is_set_aside_for_a_person(tmp_path: Path, spool: Spoo
     assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".bad"]
 
 
-async def test_a_full_spool_refuses_and_has_room_again_when_it_is_drained(
-    spool: Spool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spool_module, "_BYTES_MAX", 100)
-    await spool.keep(b"x" * 60, "r-1")
+@pytest.mark.parametrize("vouched", [True, False])
+async def test_a_full_share_refuses_and_has_room_again_when_it_is_drained(tmp_path: Path, *, vouched: bool) -> None:
+    small = Share(bytes_max=2_500, files_max=10)
+    spool = Spool(tmp_path / "spool", vouched=small if vouched else VOUCHED, unknown=UNKNOWN if vouched else small)
+    await asyncio.gather(*(spool.keep(b"x" * 1_000, f"r-{n}", vouched=vouched) for n in range(2)))
     with pytest.raises(SpoolFull):
-        await spool.keep(b"x" * 60, "r-2")
+        await spool.keep(b"x" * 1_000, "r-3", vouched=vouched)
+    await spool.keep(b"x" * 1_000, "r-4", vouched=not vouched)  # the other share is not touched
     for path in spool.waiting():
         spool.drop(path)
-    await spool.keep(b"x" * 60, "r-3")
+    await spool.keep(b"x" * 1_000, "r-5", vouched=vouched)
+
+
+async def test_files_are_counted_too_and_the_next_process_knows_what_is_there(tmp_path: Path) -> None:
+    few = Share(bytes_max=1_000_000, files_max=20)
+    spool = Spool(tmp_path / "spool", unknown=few)
+    kept = await asyncio.gather(
+        *(spool.keep(b"", "r", vouched=False) for _ in range(30)), return_exceptions=True
+    )  # at once, so that none sees another's file
+    assert [type(each) for each in kept if each] == [SpoolFull] * 10
+    later = Spool(tmp_path / "spool", unknown=few)
+    with pytest.raises(SpoolFull):
+        await later.keep(b"", "r", vouched=False)
+    await later.keep(b"", "r")
+
+
+async def test_how_much_waits_is_not_counted_anew_for_each_event(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 20,000 files that took longer than writing the event."""
+    for number in range(20):
+        await spool.keep(b"body", f"r-{number}")
+
+    def scanned(_folder: object) -> None:
+        raise AssertionError("the folder was read")
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    await spool.keep(b"body", "r-20")
+
+
+async def test_what_is_held_is_in_nobodys_way_still_counts_and_comes_back_to_its_place(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", unknown=Share(bytes_max=1_000_000, files_max=2))
+    await spool.keep(b"first", "r-1", vouched=False)
+    await spool.keep(b"second", "r-2")
+    first, second = spool.waiting()
+    spool.hold(first)
+    assert spool.waiting() == [second]
+    await spool.keep(b"third", "r-3", vouched=False)
+    with pytest.raises(SpoolFull):
+        await spool.keep(b"fourth", "r-4", vouched=False)
+    spool.drop(second)
+    spool.unhold()
+    assert [spooled.body for path in spool.waiting() if (spooled := spool.read(path))] == [b"first", b"third"]
+    assert spool.waits()
+
+
+async def test_the_files_of_an_older_version_are_read_and_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    spool = Spool(folder)
+    await spool.keep(b"x" * 1_000, "r-1")
+    (kept,) = spool.waiting()
+    kept.rename(folder / ("-".join(kept.stem.split("-")[:2]) + ".event"))
+    later = Spool(folder, vouched=Share(bytes_max=1_500, files_max=10))
+    assert [spooled.request_id for path in later.waiting() if (spooled := later.read(path))] == ["r-1"]
+    with pytest.raises(SpoolFull):
+        await later.keep(b"x" * 1_000, "r-2")
 
 
 async def test_events_are_kept_while_others_are_replayed(spool: Spool) -> None:

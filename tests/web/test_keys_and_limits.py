@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.web.gateway import Gateway, a_gateway, a_message, a_portal, a_webhook, an_event
+from tests.web.gateway import Gateway, a_gateway, a_message, a_portal, a_webhook, an_event, until
 
 
 @pytest.fixture
@@ -116,6 +116,43 @@ async def test_strangers_at_the_doors_are_slowed_down_and_platforms_are_not(stri
     assert (await strict.call("GET", "/webhooks/meta?hub.mode=x", key=None)).status == 429
     replies = await asyncio.gather(*(strict.meta(a_webhook(a_message(f"wamid.{n}"))) for n in range(50)))
     assert {reply.status for reply in replies} == {200}
+
+
+async def test_strangers_over_their_limit_cost_postgresql_nothing_and_a_good_sender_is_still_let_in(
+    strict: Gateway,
+) -> None:
+    portal = await strict.portal(application_token="token")
+    assert (await strict.bitrix24(an_event(portal["member_id"], "token"))).status == 200
+    made_up = "zx_0123456789ab_wrong"
+    for _ in range(7):
+        await strict.bitrix24(an_event("nobody", "x"))
+        await strict.call("GET", "/api/portals", key=made_up)
+    async with strict.database() as connection, connection.transaction():
+        # Who looks for anything would wait.
+        await connection.execute("LOCK TABLE portal_config, api_key")
+        async with asyncio.timeout(4):
+            for member_id, token in (("nobody", "x"), (portal["member_id"], "y"), ("", "")):
+                assert (await strict.bitrix24(an_event(member_id, token))).status == 429
+            assert (await strict.call("GET", "/api/portals", key=made_up)).status == 429
+            event = an_event(portal["member_id"], "token", message_id="2")
+            assert (await strict.bitrix24(event)).status == 200
+    # Seen by this process for the first time, from an address that is over its limit.
+    key = await strict.key_for(portal["id"])
+
+    async def let_in() -> bool:
+        return (await strict.call("GET", f"/api/portals/{portal['id']}", key=key)).status == 200
+
+    await until(let_in, "a new key is known")
+
+
+async def test_what_a_stranger_over_the_limit_sends_is_not_read(strict: Gateway) -> None:
+    for _ in range(7):
+        await strict.meta(a_webhook(), secret="wrong")
+    reader, writer = await asyncio.open_connection("127.0.0.1", strict.settings.port)
+    writer.write(b"POST /webhooks/meta HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n{")
+    async with asyncio.timeout(4):
+        assert b" 429 " in await reader.readline()
+    writer.close()
 
 
 async def test_a_callers_own_header_is_not_believed(

@@ -107,7 +107,8 @@ async def test_metrics_come_as_json_too(gateway: Gateway) -> None:
 async def test_on_a_private_bind_a_call_through_a_proxy_needs_a_key(gateway: Gateway, path: str) -> None:
     forwarded = {"X-Forwarded-For": "203.0.113.1"}
     assert (await gateway.call("GET", path, key=None)).status == 200
-    assert (await gateway.call("GET", path, key=None, headers=forwarded)).status == 401
+    for told in (forwarded, {"Via": "1.1 proxy"}, {"X-Forwarded-Proto": "https"}, {"Host": "gateway.example.com"}):
+        assert (await gateway.call("GET", path, key=None, headers=told)).status == 401
     assert (await gateway.call("GET", path, headers=forwarded)).status == 200
 
 

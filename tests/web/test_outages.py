@@ -15,7 +15,8 @@ from zaptrix.store.migrate import upgrade
 async def lonely(own_servers: Servers, folder: Path) -> AsyncIterator[Gateway]:
     """A gateway on servers that may be stopped."""
     await upgrade(own_servers.postgres.url)
-    gateway = await a_gateway(folder, own_servers.postgres.url, own_servers.redis.url)
+    limit = {"WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN": "30"}
+    gateway = await a_gateway(folder, own_servers.postgres.url, own_servers.redis.url, **limit)
     yield gateway
     gateway.stop()
 
@@ -65,6 +66,88 @@ async def test_without_postgresql_meta_is_told_to_come_back_and_bitrix24s_events
     assert len(await lonely.events(second)) == 1
     assert await lonely.events(third) == []  # the spool's replay has found out that it was not theirs
     assert (await lonely.meta(a_webhook(a_message("wamid.away")))).status == 200
+
+
+async def test_without_postgresql_a_stranger_uses_up_nothing_that_a_portal_needs(
+    own_servers: Servers, lonely: Gateway
+) -> None:
+    portal = await lonely.portal(application_token="token")
+
+    async def known() -> bool:
+        digests = lonely.folder / "senders.digests"
+        return digests.exists() and portal["id"].encode() in digests.read_bytes()
+
+    await until(known, "the portal is known on the disk")
+    await asyncio.to_thread(own_servers.postgres.stop)
+    # Nothing that was in memory is left, either.
+    lonely.stop()
+    lonely.start()
+    await lonely.ready()
+
+    async def stranger(size: int, member_id: str = "somebody") -> int:
+        return (await lonely.bitrix24(an_event(member_id, "guessed", text="x" * size))).status
+
+    statuses = [await stranger(2_000_000) for _ in range(12)]
+    assert statuses == [200] * 8 + [503] * 4
+    statuses = [await stranger(10, portal["member_id"]) for _ in range(22)]
+    assert set(statuses[:14]) == {200}
+    assert 429 in statuses
+    spooled = sum(path.stat().st_size for path in (lonely.folder / "spool").iterdir())
+    assert spooled < 17 * 1024 * 1024
+
+    request_ids = [a_request_id() for _ in range(5)]
+    for number, request_id in enumerate(request_ids):
+        event = an_event(portal["member_id"], "token", message_id=str(number), text="y" * 1_000_000)
+        assert (await lonely.bitrix24(event, request_id=request_id)).status == 200
+    await asyncio.to_thread(own_servers.postgres.start)
+
+    async def arrived() -> bool:
+        return all([await lonely.events(request_id) for request_id in request_ids])
+
+    await until(arrived, "the portal's events are in the journal")
+    assert await lonely.rows("SELECT count(*) FROM event") == [{"count": 5}]
+
+
+async def test_a_secret_that_cannot_be_read_is_its_own_portals_trouble(
+    database_url: str, redis_url: str, folder: Path
+) -> None:
+    own = await a_gateway(folder, database_url, redis_url, WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN="10")
+    try:
+        portal = await own.portal(application_token="token")
+        digests = folder / "senders.digests"
+
+        async def known() -> bool:
+            return digests.exists() and portal["id"].encode() in digests.read_bytes()
+
+        await until(known, "the portal is known on the disk")
+        own.stop()
+        right, other = own.environ["ENCRYPTION_KEYS"], "C1Qm9aZ0Zf0cZ0m3m0d0l2q0y0p0r0s0t0u0v0w0x0Y="
+        own.environ["ENCRYPTION_KEYS"] = other
+        own.start()
+        await own.ready()
+        statuses = [(await own.bitrix24(an_event(portal["member_id"], "guessed"))).status for _ in range(20)]
+        assert 200 in statuses[:10]
+        assert 429 in statuses
+        request_id = a_request_id()
+        assert (await own.bitrix24(an_event(portal["member_id"], "token"), request_id=request_id)).status == 200
+
+        async def held() -> bool:
+            return bool(list((folder / "spool").glob("*.held"))) and not list((folder / "spool").glob("*.event"))
+
+        await until(held, "it is held out of the way")
+        assert own.log.count("event not admitted") == 0
+        own.stop()
+        own.environ["ENCRYPTION_KEYS"] = f"{other},{right}"
+        own.start()
+        await own.ready()
+
+        async def arrived() -> bool:
+            return len(await own.events(request_id)) == 1
+
+        await until(arrived, "its event is in the journal")
+        assert await own.rows("SELECT count(*) FROM event") == [{"count": 1}]
+    finally:
+        own.stop()
 
 
 async def test_without_postgresql_and_without_a_disk_bitrix24_is_told_so(own_servers: Servers, lonely: Gateway) -> None:

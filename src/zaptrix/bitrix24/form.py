@@ -5,7 +5,9 @@ https://apidocs.bitrix24.com/api-reference/events/index.html
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
+import re
+from binascii import unhexlify
+from collections.abc import Collection
 
 from zaptrix.core import limits
 
@@ -14,6 +16,10 @@ Form = dict[str, Value]
 
 # An index longer than this is a name: no list is that long, and int() refuses very long digits.
 _INDEX_DIGITS_MAX = 9
+_VALUE_BYTES_MAX = 1_000
+
+
+_ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 class BadForm(Exception):
@@ -36,6 +42,22 @@ def parse_form(body: bytes) -> Form:
             name, _, value = field.partition(b"=")
             _plant(tree, _path(_name(name)), _text(value))
     return {name: _with_lists(value) for name, value in tree.items()}
+
+
+def last_values(body: bytes, names: Collection[str]) -> dict[str, str]:
+    """What the fields with these names hold, the last one where one comes twice, without reading the rest of `body`.
+
+    For who has to be told apart before their form is worth the work. A value that is longer than any key is not read.
+    """
+    if body.count(b"&") >= limits.FORM_KEYS_MAX:
+        return {}
+    found: dict[str, str] = {}
+    longest = 3 * max(map(len, names))  # with each character escaped
+    for field in body.split(b"&"):
+        raw, _, value = field[: longest + 1 + _VALUE_BYTES_MAX].partition(b"=")
+        if len(raw) <= longest and (name := _text(raw)) in names:
+            found[name] = _text(value) if len(value) < _VALUE_BYTES_MAX else ""
+    return found
 
 
 class _Map(dict[str, "str | _Map"]):
@@ -63,7 +85,7 @@ class _Map(dict[str, "str | _Map"]):
 
 def _name(raw: bytes) -> str:
     try:
-        name = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+        name = _unescaped(raw).decode()
     except UnicodeDecodeError:
         raise BadForm("a field's name is not UTF-8") from None
     if not name or "\0" in name:
@@ -72,7 +94,13 @@ def _name(raw: bytes) -> str:
 
 
 def _text(raw: bytes) -> str:
-    return unquote_to_bytes(raw.replace(b"+", b" ")).decode(errors="replace").replace("\0", "")
+    return _unescaped(raw).decode(errors="replace").replace("\0", "")
+
+
+def _unescaped(raw: bytes) -> bytes:
+    """The library's own function reads escapes one by one: 2 MB of them took a second."""
+    spaced = raw.replace(b"+", b" ")
+    return _ESCAPED.sub(lambda run: unhexlify(run[0].replace(b"%", b"")), spaced) if b"%" in spaced else spaced
 
 
 def _path(name: str) -> list[str]:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from zaptrix.bitrix24.form import BadForm, Form, Value, parse_form
+from zaptrix.bitrix24.form import BadForm, Form, Value, last_values, parse_form
 from zaptrix.bitrix24.wire import OURS_ALONE
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
@@ -20,10 +20,13 @@ from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.message import Side
 
-__all__ = ["BadForm", "Form", "Name", "as_posted", "claimed_sender", "parse_form", "same_token", "to_event"]
+__all__ = [
+    "BadForm", "Form", "Name", "as_posted", "claimed_in", "claimed_sender", "parse_form", "same_token", "to_event",
+]  # fmt: skip
 
 UNKNOWN = "unknown"  # labels stay bounded, whatever somebody posts; the journal's body keeps the name as it came
 _KEY_BYTES = 16
+_KEY_CHARACTERS_MAX = 256
 
 
 class Name(StrEnum):
@@ -58,6 +61,27 @@ def claimed_sender(form: Form) -> tuple[str, str]:
     if not isinstance(auth, dict):
         return "", ""
     return _string(auth.get("member_id")), _string(auth.get("application_token"))
+
+
+_MEMBER, _TOKEN = "auth[member_id]", "auth[application_token]"
+# As PHP's http_build_query writes them.
+_SPELLED = {name: name.replace("[", "%5B").replace("]", "%5D").encode() + b"=" for name in (_MEMBER, _TOKEN)}
+
+
+def claimed_in(body: bytes) -> tuple[str, str]:
+    """What `claimed_sender` would tell of `body`, without reading the whole form: it may be a stranger's, and large."""
+    quick = {name: _last_value(body, spelled) for name, spelled in _SPELLED.items()}
+    found = quick if all(quick.values()) else last_values(body, _SPELLED)
+    return found.get(_MEMBER, ""), found.get(_TOKEN, "")
+
+
+def _last_value(body: bytes, spelled: bytes) -> str:
+    """A plain value (letters and digits, as Bitrix24's keys are) of the last field that is spelled so, or nothing."""
+    at = body.rfind(b"&" + spelled) + 1
+    if not at and not body.startswith(spelled):
+        return ""
+    value = body[at + len(spelled) : at + len(spelled) + _KEY_CHARACTERS_MAX].partition(b"&")[0]
+    return value.decode() if value.isalnum() and len(value) < _KEY_CHARACTERS_MAX else ""
 
 
 def same_token(stored: str, given: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zaptrix.bitrix24 import webhook
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.watch import Watch
+from zaptrix.core import limits
 from zaptrix.core.event import NewEvent
 
 
@@ -20,11 +21,18 @@ class Admission:
         self._watch = watch
 
     async def admit(self, body: bytes, request_id: str) -> list[NewEvent]:
-        """The items of a posted form. Raises webhook.BadForm, NotAdmitted or StoreUnavailable."""
-        form = webhook.parse_form(body)
-        member_id, token = webhook.claimed_sender(form)
+        """The items of a posted form. Raises webhook.BadForm, NotAdmitted, StoreUnavailable or UnreadableSecret.
+
+        Who it comes from is found out first: a stranger's form is not worth the work.
+        """
+        claimed = member_id, token = webhook.claimed_in(body)
         sender = await self._directory.sender(member_id) if member_id and token else None
         if sender is None or not webhook.same_token(sender.application_token, token):
+            if len(body) <= limits.STRANGERS_FORM_BYTES_MAX:
+                webhook.parse_form(body)  # its faults are told to whoever tries this door
+            raise NotAdmitted("unknown portal or wrong application token")
+        form = webhook.parse_form(body)
+        if webhook.claimed_sender(form) != claimed:
             raise NotAdmitted("unknown portal or wrong application token")
         events = webhook.to_event(webhook.as_posted(form), sender.portal.id, request_id)
         return self._watch.hold(sender.portal.id, events)

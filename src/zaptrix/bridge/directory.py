@@ -54,6 +54,10 @@ class _Book(Generic[Key, Value]):
         self._asking: dict[Key, asyncio.Task[Value | None]] = {}
         self._age = 0
 
+    def known(self, key: Key) -> Value | None:
+        """What is remembered; nobody is asked."""
+        return self._entries.get(key)
+
     async def get(self, key: Key) -> Value | None:
         known = self._entries.get(key)
         if known is not None:
@@ -117,6 +121,10 @@ class Directory:
     async def sender(self, member_id: str) -> Sender | None:
         """The portal that an event claims to come from, with the token that proves it."""
         return await self._by_member.get(member_id)
+
+    def known_sender(self, member_id: str) -> Sender | None:
+        """What is remembered of it; nobody is asked."""
+        return self._by_member.known(member_id)
 
     async def portal(self, portal_id: PortalId) -> Portal | None:
         return await self._by_portal.get(portal_id)

@@ -27,7 +27,10 @@ class Replay:
         return await asyncio.to_thread(self._spool.waiting)
 
     async def one(self, path: Path) -> None:
-        """Replay one of `waiting`. Raises StoreUnavailable: then it waits on. Whatever else it raises is for ever."""
+        """Replay one of `waiting`. Raises StoreUnavailable: then it waits on. UnreadableSecret: then it is to be held.
+
+        Whatever else it raises is for ever.
+        """
         spooled = await asyncio.to_thread(self._spool.read, path)
         if spooled is not None:
             try:
@@ -36,6 +39,14 @@ class Replay:
                 # Nobody could be asked when it came; now we know that it was a stranger's.
                 log.warning("dropped a spooled event", reason=str(exc), request_id=spooled.request_id)
         await asyncio.to_thread(self._spool.drop, path)
+
+    async def hold(self, path: Path) -> None:
+        """Let one wait apart from the others: its portal's secret cannot be read, which is nobody else's trouble."""
+        await asyncio.to_thread(self._spool.hold, path)
+
+    async def unhold(self) -> None:
+        """Let those be tried again."""
+        await asyncio.to_thread(self._spool.unhold)
 
     async def set_aside(self, path: Path) -> None:
         """Keep one that cannot be replayed for a person to look at, out of the way of those behind it."""

@@ -20,6 +20,13 @@ META_ITEMS_MAX = 1_000
 BITRIX_BODY_BYTES_MAX = 2 * 1024 * 1024
 # Who posts an event once does not wait long: a door that PostgreSQL does not answer says so, or spools, after this.
 DOOR_STORE_S_MAX = 3.0
+# What waits on a host's disk for PostgreSQL: of portals that are known there, and of whom nobody can be asked about.
+SPOOL_BYTES_MAX = 256 * 1024 * 1024
+SPOOL_FILES_MAX = 200_000
+SPOOL_UNKNOWN_BYTES_MAX = 16 * 1024 * 1024
+SPOOL_UNKNOWN_FILES_MAX = 1_000
+SPOOL_HELD_S = 60.0  # how often an event is tried again whose portal's secret could not be read
+STRANGERS_FORM_BYTES_MAX = 64 * 1024  # up to here a stranger is told what is wrong with a form
 FORM_DEPTH_MAX = 10
 FORM_KEYS_MAX = 2_000
 API_BODY_BYTES_MAX = 256 * 1024

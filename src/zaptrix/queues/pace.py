@@ -272,9 +272,27 @@ class Throttle:
     def __init__(self, redis: Redis) -> None:
         self._buckets = Buckets(redis, wait_s_max=0)
         self._local = LocalBuckets()
+        self._refused: OrderedDict[str, float] = OrderedDict()  # until when, by this process's monotonic clock
+
+    def refused_for(self, key: str) -> float | None:
+        """Seconds for which `key` was told to stay away; None when it was not, as far as this process knows.
+
+        For before the work is done: asking takes nothing and nobody's time.
+        """
+        wait_s = self._refused.get(key, 0.0) - time.monotonic()
+        return wait_s if wait_s > 0 else None
 
     async def allow(self, key: str, per_minute: int) -> float | None:
         """None: let it in. Else: seconds after which to come back. Without Redis each process counts for itself."""
+        wait_s = await self._allow(key, per_minute)
+        if wait_s is not None:
+            self._refused[key] = time.monotonic() + wait_s
+            self._refused.move_to_end(key)
+            if len(self._refused) > LOCAL_BUCKETS_MAX:
+                self._refused.popitem(last=False)
+        return wait_s
+
+    async def _allow(self, key: str, per_minute: int) -> float | None:
         bucket = Bucket(key=f"calls:{key}", rate_per_s=per_minute / 60, burst=per_minute, full_when_lost=False)
         try:
             async with answering():

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
+import math
 import re
 import secrets
+import time
 from datetime import datetime
 
 import msgspec
 
 from zaptrix.core.ids import PortalId
-from zaptrix.store.database import Connection
+from zaptrix.core.limits import DOOR_STORE_S_MAX
+from zaptrix.store.database import Connection, Database
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,39 @@ async def check(connection: Connection, key: str) -> ApiKey | None:
         return None
     await connection.execute(_USED, row["id"])
     return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"])
+
+
+_HASHES = "SELECT id, hash FROM api_key WHERE revoked_at IS NULL"
+_RENEW_S = 5.0
+
+
+class KnownKeys:
+    """The hashes of all good keys, for who must not cost a look-up a call: an address that has used up its limit.
+
+    What is known here may be revoked since, so that it only opens the way to `check`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hashes: dict[str, bytes] = {}
+        self._renewed_at = -math.inf
+        self._renewing = asyncio.Lock()
+
+    async def hold(self, key: str) -> bool:
+        """Whether `key` seems good. All are read anew at most once in some seconds. Raises StoreUnavailable."""
+        parts = _KEY.fullmatch(key)
+        if parts is None:
+            return False
+        if not self._match(parts["id"], parts["secret"]):
+            async with self._renewing:
+                if time.monotonic() - self._renewed_at >= _RENEW_S:
+                    async with self._database.within(DOOR_STORE_S_MAX) as connection:
+                        self._hashes = {row["id"]: row["hash"] for row in await connection.fetch(_HASHES)}
+                    self._renewed_at = time.monotonic()
+        return self._match(parts["id"], parts["secret"])
+
+    def _match(self, key_id: str, secret: str) -> bool:
+        return hmac.compare_digest(self._hashes.get(key_id, b""), _hash(secret))
 
 
 _LISTED = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
@@ -137,6 +137,22 @@ _VERSIONS = "SELECT id, xmin::text AS version FROM portal_config UNION ALL SELEC
 async def versions(connection: Connection) -> dict[UUID, str]:
     """The version of each portal and channel: another one means that something of it has changed."""
     return {row["id"]: row["version"] for row in await connection.fetch(_VERSIONS)}
+
+
+_SENDERS = "SELECT id, member_id, application_token FROM portal_config WHERE id = ANY($1)"
+
+
+class SealedSender(msgspec.Struct, frozen=True):
+    """Whose events a portal's are, its token as it is stored."""
+
+    portal_id: PortalId
+    member_id: str
+    application_token: str
+
+
+async def senders(connection: Connection, portal_ids: Sequence[UUID]) -> list[SealedSender]:
+    """Those of `portal_ids` that are portals."""
+    return [SealedSender(*row) for row in await connection.fetch(_SENDERS, portal_ids)]
 
 
 _ID_OF_MEMBER = "SELECT id FROM portal_config WHERE member_id = $1"

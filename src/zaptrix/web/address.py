@@ -8,7 +8,6 @@ from typing import Any
 
 from zaptrix.settings import Network
 
-FORWARDING = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 _CLIENT_PREFIX = 64  # one customer of a provider has that much of IPv6, and could wander in it
 
 
@@ -21,11 +20,6 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     if trusted and _is_in(address, trusted):
         address = _forwarded_for(scope["headers"], trusted) or address
     return _key(address)
-
-
-def was_forwarded(scope: Mapping[str, Any]) -> bool:
-    """Whether somebody in between says that it speaks for another."""
-    return any(name in FORWARDING for name, _ in scope["headers"])
 
 
 def _forwarded_for(

@@ -15,8 +15,8 @@ from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.store import api_keys
 from zaptrix.store.api_keys import ApiKey
-from zaptrix.web.address import client_address, was_forwarded
-from zaptrix.web.exposure import is_private_bind
+from zaptrix.web.address import client_address
+from zaptrix.web.exposure import is_from_inside, is_private
 from zaptrix.web.problems import FORBIDDEN, Problem, too_many, unauthorized
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -62,9 +62,13 @@ def only_of(caller: ApiKey, portal_id: UUID | None = None) -> PortalId | None:
 async def known_caller(connection: Connection, _handler: BaseRouteHandler) -> None:
     """A guard: only with a key, and not too often. Calls without a good key count for the address they come from."""
     app = app_of(connection)
+    address = f"api:{client_address(connection.scope, app.settings.trusted_proxies)}"
+    wait_s = app.throttle.refused_for(address)
+    # A made-up key is not looked for while its address is over the limit; a good one is not held up by strangers there.
+    if wait_s is not None and not await app.known_keys.hold(_given(connection.headers)):
+        raise too_many(wait_s)
     caller = await _caller(app, connection.headers)
-    who = f"key:{caller.id}" if caller else f"api:{client_address(connection.scope, app.settings.trusted_proxies)}"
-    wait_s = await app.throttle.allow(who, app.settings.api_rate_per_min)
+    wait_s = await app.throttle.allow(f"key:{caller.id}" if caller else address, app.settings.api_rate_per_min)
     if wait_s is not None:
         raise too_many(wait_s)
     if caller is None and not _given(connection.headers):
@@ -81,10 +85,9 @@ async def admin(connection: Connection, _handler: BaseRouteHandler) -> None:
 
 
 async def watcher(connection: Connection, handler: BaseRouteHandler) -> None:
-    """A guard of the monitoring pages: open on a private bind, else with METRICS_TOKEN or an admin's key."""
+    """A guard of the monitoring pages: open where all of the way is private, else METRICS_TOKEN or an admin's key."""
     app = app_of(connection)
-    # A private bind with a proxy before it is public.
-    if is_private_bind(app.settings.host) and not was_forwarded(connection.scope):
+    if is_private(app.settings) and is_from_inside(app.settings, connection.scope["headers"]):
         return
     token = app.settings.metrics_token
     if token and hmac.compare_digest(_given(connection.headers).encode(), token.encode()):

@@ -12,12 +12,14 @@ import structlog
 from granian.rsgi import Scope
 
 from zaptrix.app import App
-from zaptrix.bitrix24.webhook import BadForm
+from zaptrix.bitrix24.webhook import BadForm, claimed_in
 from zaptrix.bridge.admit import NotAdmitted
 from zaptrix.core.codes import Both
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message import Side
+from zaptrix.queues.quiet import QuietLog
 from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -40,6 +42,7 @@ META_PATH = "/webhooks/meta"
 BITRIX24_PATH = "/webhooks/bitrix24/outbound"
 
 log = structlog.get_logger(__name__)
+_quiet = QuietLog(__name__)
 
 _NO_SIGNATURE = Both("A assinatura falta ou não é da Meta", "The signature is missing or is not Meta's")
 _NOT_ADMITTED = Both("Portal desconhecido ou application_token errado", "Unknown portal or wrong application token")
@@ -65,8 +68,11 @@ class Doors:
         if scope.method == "GET":
             return await self._challenge(scope)
         _only(scope, "POST", allow="GET, POST")
+        signature = scope.headers.get("x-hub-signature-256")
+        if not webhook.is_signature(signature):
+            self._refuse_over(scope)  # nothing in the body could make it Meta's
         body = await _body(scope, talk, META_BODY_BYTES_MAX)
-        if not webhook.verify(self._secrets, body, scope.headers.get("x-hub-signature-256")):
+        if not webhook.verify(self._secrets, body, signature):
             raise await self._stranger(scope, unauthorized(_NO_SIGNATURE))
         try:
             await self._app.receiver.accept(webhook.split(body, request_id))
@@ -80,6 +86,9 @@ class Doors:
         """https://apidocs.bitrix24.com/api-reference/events/index.html"""
         _only(scope, "POST", allow="POST")
         body = await _body(scope, talk, BITRIX_BODY_BYTES_MAX)
+        known = self._app.senders.know(*claimed_in(body))
+        if not known:
+            self._refuse_over(scope)
         try:
             events = await self._app.admission.admit(body, request_id)
             if self._app.spool.waits():
@@ -93,13 +102,14 @@ class Doors:
             ) from None
         except NotAdmitted:
             raise await self._stranger(scope, unauthorized(_NOT_ADMITTED)) from None
-        except StoreUnavailable:
-            await self._keep(body, request_id)
+        except (StoreUnavailable, UnreadableSecret):
+            # Nobody can say for sure whose it is.
+            await (self._keep(body, request_id) if known else self._keep_unknown(scope, body, request_id))
         except Exception:
             # Bitrix24 never sends an event twice: whatever broke here, the event is not lost with it.
             metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("event not admitted", request_id=request_id, alarm=True)
-            await self._keep(body, request_id)
+            await (self._keep(body, request_id) if known else self._keep_unknown(scope, body, request_id))
         metrics.webhook_received(Side.BITRIX24)
         log.debug("webhook received", source="bitrix24", bytes=len(body), request_id=request_id)
         return EMPTY
@@ -112,7 +122,7 @@ class Doors:
         return plain(200, text)
 
     async def _keep(self, body: bytes, request_id: str) -> None:
-        """On the disk, also when nobody can say yet whose it is: the replay finds out."""
+        """A known portal's event, on the disk: the replay looks once more whose it is."""
         try:
             await self._app.spool.keep(body, request_id)
         except (SpoolFull, OSError) as exc:
@@ -121,12 +131,39 @@ class Doors:
         metrics.alarmed(AlarmKind.SPOOLED)
         log.warning("spooled", request_id=request_id)
 
+    async def _keep_unknown(self, scope: Scope, body: bytes, request_id: str) -> None:
+        """An event of whom nobody can be asked about, within the strangers' limit and their share of the disk.
+
+        No alarm: it is anybody's to make, and perhaps a portal that was made a moment ago.
+        """
+        await self._spend(scope)
+        try:
+            await self._app.spool.keep(body, request_id, vouched=False)
+        except (SpoolFull, OSError) as exc:
+            _quiet.warning("event of an unknown portal not kept", exc)
+            raise unavailable(_NOWHERE) from None
+        log.info("spooled for an unknown portal", request_id=request_id)
+
+    def _refuse_over(self, scope: Scope) -> None:
+        """Raises a Problem for an address that is over the strangers' limit: what it sends is not worth a look."""
+        wait_s = self._app.throttle.refused_for(self._limited_as(scope))
+        if wait_s is not None:
+            raise too_many(wait_s)
+
     async def _stranger(self, scope: Scope, refusal: Problem) -> Problem:
         """`refusal`, or that they have to slow down, who cannot show that they are a platform."""
-        settings = self._app.settings
-        address = client_address(asgi_scope(scope), settings.trusted_proxies)
-        wait_s = await self._app.throttle.allow(f"door:{address}", settings.webhook_unauthenticated_rate_per_min)
-        return refusal if wait_s is None else too_many(wait_s)
+        await self._spend(scope)
+        return refusal
+
+    async def _spend(self, scope: Scope) -> None:
+        """Count a call of a stranger's. Raises a Problem when that was one too many."""
+        rate = self._app.settings.webhook_unauthenticated_rate_per_min
+        wait_s = await self._app.throttle.allow(self._limited_as(scope), rate)
+        if wait_s is not None:
+            raise too_many(wait_s)
+
+    def _limited_as(self, scope: Scope) -> str:
+        return f"door:{client_address(asgi_scope(scope), self._app.settings.trusted_proxies)}"
 
 
 def _only(scope: Scope, method: str, *, allow: str) -> None:

@@ -31,7 +31,7 @@ from zaptrix.web.languages import problem_language
 from zaptrix.web.problems import TOO_LARGE, Problem, broken
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
-from zaptrix.web.spooled import keep_replaying
+from zaptrix.web.spooled import keep_following, keep_replaying
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +102,7 @@ class Gateway:
         await begin_beating(app)
         await stack.enter_async_context(_background(keep_beating(app)))
         await stack.enter_async_context(_background(keep_replaying(app)))
+        await stack.enter_async_context(_background(keep_following(app)))
         await stack.enter_async_context(_background(keep_registering(app)))
         self._site.state["app"] = app
         self._doors = _doors(app)

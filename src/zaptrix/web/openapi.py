@@ -21,7 +21,7 @@ from zaptrix.settings import Settings
 from zaptrix.web import problems
 from zaptrix.web.api.carried import BODY, WHOLE
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH
-from zaptrix.web.exposure import is_private_bind
+from zaptrix.web.exposure import is_private
 from zaptrix.web.forms import FILE
 from zaptrix.web.problems import CONTENT_TYPE, Kind, ProblemDocument
 
@@ -49,10 +49,8 @@ an `X-Request-Id`.
 
 **Monitoring.** `/health` is open. The other monitoring pages are {monitoring}.
 """
-_OPEN: Final = "open, as this gateway listens on a private address (calls that a proxy forwards take a key)"
-_CLOSED: Final = (
-    "for admins' keys and METRICS_TOKEN (`Authorization: Bearer`), as this gateway listens on public addresses"
-)
+_OPEN: Final = "open to who calls it directly, as HOST and PUBLIC_URL are private addresses (else they take a key)"
+_CLOSED: Final = "for admins' keys and METRICS_TOKEN (`Authorization: Bearer`), as HOST or PUBLIC_URL is public"
 _TAGS: Final = {
     "Portals": "Bitrix24 accounts.",
     "Channels": "WhatsApp numbers, each joined to one open line.",
@@ -68,7 +66,7 @@ _TAGS: Final = {
 
 def monitoring_words(settings: Settings) -> str:
     """Who may see the monitoring pages."""
-    return _OPEN if is_private_bind(settings.host) else _CLOSED
+    return _OPEN if is_private(settings) else _CLOSED
 
 
 def describe(routes: Sequence[Router], settings: Settings) -> bytes:

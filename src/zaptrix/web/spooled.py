@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
 from zaptrix.app import App
 from zaptrix.bridge.replay import Replay
+from zaptrix.core.limits import SPOOL_HELD_S
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics
@@ -16,24 +21,42 @@ from zaptrix.telemetry.metrics import AlarmKind
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 1.0
+_LISTING_SHARE = 10  # of a second that listing took so many are waited: a folder of many files is not read all day
 
 
 async def keep_replaying(app: App) -> None:
     """Runs beside the doors of every web process of this host: the spool is its own disk, and nobody else sees it."""
+    unheld_at = -math.inf
     while True:
-        if not await _replay(app.replay):
-            await asyncio.sleep(_EVERY_S)
+        began = time.monotonic()
+        if began - unheld_at >= SPOOL_HELD_S:
+            unheld_at = began
+            await app.replay.unhold()
+        waiting = await app.replay.waiting()
+        listed_s = time.monotonic() - began
+        if not await _replay(app.replay, waiting):
+            await asyncio.sleep(max(_EVERY_S, _LISTING_SHARE * listed_s))
 
 
-async def _replay(replay: Replay) -> int:
+async def keep_following(app: App) -> None:
+    """Beside the doors, too: whose events go to the spool while PostgreSQL is away has to be known before."""
+    while True:
+        await app.senders.follow()
+        await asyncio.sleep(_EVERY_S)
+
+
+async def _replay(replay: Replay, waiting: Sequence[Path]) -> int:
     """How many events were replayed. One that breaks something must not keep those behind it from being replayed."""
     replayed = 0
-    for path in await replay.waiting():
+    for path in waiting:
         try:
             await replay.one(path)
-        except (StoreUnavailable, UnreadableSecret) as exc:
+        except StoreUnavailable as exc:
             log.warning("the spool waits", reason=str(exc))
             return 0
+        except UnreadableSecret as exc:
+            log.warning("a spooled event is held", reason=str(exc), file=path.name)
+            await replay.hold(path)
         except Exception:
             metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("set a spooled event aside", file=path.name, alarm=True)
