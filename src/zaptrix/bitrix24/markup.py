@@ -232,6 +232,7 @@ def _with_quotes(spans: Sequence[Span]) -> Text:
 
 
 def _quoted(line: list[Span], *, whole: bool) -> list[Span]:
+    line = [span for span in line if span.text] or line
     if line and line[0].text.startswith(_QUOTE_SIGN) and Mark.CODE not in line[0].marks:
         line = [Span(line[0].text.removeprefix(_QUOTE_SIGN).removeprefix(" "), line[0].marks), *line[1:]]
     elif whole and line:
@@ -275,11 +276,12 @@ def _tagged_span(span: Span) -> str:
 
 
 def _lines(spans: Iterable[Span]) -> list[list[Span]]:
+    """Lines of spans; an empty one tells what its line end looks like."""
     lines: list[list[Span]] = [[]]
     for span in spans:
         first, *rest = span.text.split("\n")
-        lines[-1] += [Span(first, span.marks)] if first else []
-        lines += [[Span(part, span.marks)] if part else [] for part in rest]
+        lines[-1].append(Span(first, span.marks))
+        lines += [[Span(part, span.marks)] for part in rest]
     return lines
 
 
@@ -297,7 +299,7 @@ def _joined(lines: Iterable[list[Span]]) -> list[Span]:
 
 
 def _is_quoted(line: Sequence[Span]) -> bool:
-    return any(Mark.QUOTE in span.marks for span in line)
+    return any(Mark.QUOTE in span.marks for span in line if span.text)
 
 
 def _shown(line: Sequence[Span]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import accumulate, groupby
+from operator import attrgetter
 
 import msgspec
 
@@ -45,15 +48,8 @@ def plain_text(text: str) -> Text:
 
 def rich_text(spans: Iterable[Span]) -> Text:
     """Text of `spans`, with empty ones dropped and neighbours of one look joined."""
-    joined: list[Span] = []
-    for span in spans:
-        if not span.text:
-            continue
-        if joined and joined[-1].marks == span.marks:
-            joined[-1] = Span(joined[-1].text + span.text, span.marks)
-        else:
-            joined.append(span)
-    return Text(tuple(joined))
+    runs = groupby((span for span in spans if span.text), key=attrgetter("marks"))
+    return Text(tuple(Span("".join(span.text for span in run), marks) for marks, run in runs))
 
 
 def in_a_line(words: str, most: int) -> str:
@@ -64,9 +60,24 @@ def in_a_line(words: str, most: int) -> str:
 
 def part_of(text: Text, start: int, end: int) -> Text:
     """The characters from `start` to before `end`, as they are set."""
-    spans: list[Span] = []
-    at = 0
-    for span in text.spans:
-        spans.append(Span(span.text[max(start - at, 0) : max(end - at, 0)], span.marks))
-        at += len(span.text)
-    return rich_text(spans)
+    return Slices(text).between(start, end)
+
+
+class Slices:
+    """A text of which many parts are taken, each at the cost of that part alone."""
+
+    def __init__(self, text: Text) -> None:
+        self.plain = text.plain
+        self.length = len(self.plain)
+        self._spans = text.spans
+        self._ends = list(accumulate(len(span.text) for span in text.spans))
+
+    def between(self, start: int, end: int) -> Text:
+        """The characters from `start` to before `end`, as they are set."""
+        spans: list[Span] = []
+        place = bisect_right(self._ends, start)
+        while place < len(self._spans) and (first := self._ends[place] - len(self._spans[place].text)) < end:
+            span = self._spans[place]
+            spans.append(Span(span.text[max(start - first, 0) : end - first], span.marks))
+            place += 1
+        return rich_text(spans)

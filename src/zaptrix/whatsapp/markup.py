@@ -1,49 +1,51 @@
-"""WhatsApp's marks to the neutral text and back. Pure.
+"""WhatsApp's marks to the neutral text and back. Pure, and linear in the length of the text.
 
 `*bold*`, `_italic_`, `~struck~`, three backticks or one around code, `> quote`. A mark binds within one line, at the
-edges of words, and with no space inside its edges. There is no escape: where a character that was written for itself
-would pair up, a U+200B keeps it from binding. Links are left as they are, or they would lead elsewhere.
+edges of words, and with no space inside its edges; a block of code may go over several lines. There is no escape: where
+a character that was written for itself would pair up, a U+200B keeps it from binding. What may be a code, an address or
+a handle is left as it is (`tokens`): rather than touch it, a mark beside it is left out.
 https://faq.whatsapp.com/539178204879377
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from zaptrix.core.text import Mark, Span, Text, rich_text
-
-_SIGNS = {"*": Mark.BOLD, "_": Mark.ITALIC, "~": Mark.STRIKE}
-_SIGN_OF = {mark: sign for sign, mark in _SIGNS.items()} | {Mark.CODE: "```"}
-_SIGN_CHARACTERS = "*_~`"
-_QUOTE = "> "
-_ZERO_WIDTH = "\N{ZERO WIDTH SPACE}"
-
-_LINK = rf"https?://[^\s{_ZERO_WIDTH}`]*[^\s{_ZERO_WIDTH}*_~`.,;:!?()\[\]]"
-LINKS = re.compile(_LINK)
-_ATOMS = re.compile(
-    r"```(?P<block>.+?)```"
-    rf"|(?<![^\W_])`(?P<inline>[^\s{_ZERO_WIDTH}`](?:[^`]*[^\s{_ZERO_WIDTH}`])?)`(?![^\W_])"
-    rf"|(?P<link>{_LINK})"
-    r"|[^*_~`]+?(?=[*_~`]|https?://|$)"
-    r"|."
+from zaptrix.whatsapp.fences import masked, without_backticks
+from zaptrix.whatsapp.tokens import (
+    BACKTICK,
+    SIGNS,
+    ZERO_WIDTH,
+    Token,
+    is_code,
+    is_gap,
+    own_signs,
+    owns,
+    takes_mark,
+    tokens,
 )
+
+_MARK_OF = {"*": Mark.BOLD, "_": Mark.ITALIC, "~": Mark.STRIKE}
+_SIGN_OF = {mark: sign for sign, mark in _MARK_OF.items()} | {Mark.CODE: "```"}
+_SIGN_CHARACTERS = SIGNS + BACKTICK
+_QUOTE = "> "
 
 
 def from_whatsapp(text: str) -> Text:
     """What a customer wrote. Marks that bind nothing stay characters."""
     if not any(sign in text for sign in "*_~`>"):
-        return Text((Span(text),)) if text else Text()
-    spans: list[Span] = []
-    for number, line in enumerate(text.split("\n")):
-        if number:
-            spans.append(Span("\n"))
-        if line.startswith(_QUOTE):
-            spans.extend(_parsed(_atoms(line[len(_QUOTE) :]), (Mark.QUOTE,)))
-        else:
-            spans.extend(_parsed(_atoms(line), ()))
-    return rich_text(spans)
+        return rich_text([Span(text)])
+    plain, codes = without_backticks(text)
+    # Code is looked at as a word: what stands in it is no sign and no line end.
+    hidden = masked(plain, codes)
+    cuts = [cut for start, end in codes for cut in (_Cut(start, 0, Mark.CODE, 1), _Cut(end, 0, Mark.CODE, -1))]
+    start = 0
+    for line in hidden.split("\n"):
+        cuts += _cuts(line, start)
+        start += len(line) + 1
+    return rich_text(_spans(plain, sorted(cuts)))
 
 
 def to_whatsapp(text: Text) -> str:
@@ -57,78 +59,92 @@ def to_whatsapp(text: Text) -> str:
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
-Atom = str | Span
-"""Plain characters or one sign; or what is never looked into: code and links."""
+
+class _Cut(NamedTuple):
+    """Where a mark begins (1) or ends (-1), and how many characters are its sign."""
+
+    at: int
+    signs: int
+    mark: Mark
+    turn: int
 
 
-def _atoms(line: str) -> list[Atom]:
-    return [_atom(found) for found in _ATOMS.finditer(line)]
+def _cuts(line: str, start: int) -> Iterator[_Cut]:
+    """The marks of a line that begins at `start`."""
+    quoted = line.startswith(_QUOTE)
+    if quoted:
+        yield _Cut(start, len(_QUOTE), Mark.QUOTE, 1)
+    for opening, closing in _pairs(line[len(_QUOTE) :] if quoted else line):
+        shift = start + (len(_QUOTE) if quoted else 0)
+        yield _Cut(shift + opening.at, 1, _MARK_OF[opening.sign], 1)
+        yield _Cut(shift + closing.at, 1, _MARK_OF[opening.sign], -1)
+    if quoted:
+        yield _Cut(start + len(line), 0, Mark.QUOTE, -1)
 
 
-def _atom(found: re.Match[str]) -> Atom:
-    code = found["block"] or found["inline"]
-    if code is not None:
-        return Span(code, (Mark.CODE,))
-    return Span(found[0]) if found["link"] else found[0]
+class _Edge(NamedTuple):
+    """A sign at a token's edge."""
+
+    at: int
+    sign: str
+    of_code: bool
 
 
-def _parsed(atoms: Sequence[Atom], marks: tuple[Mark, ...]) -> Iterator[Span]:
-    """Spans of `atoms`, which stand inside `marks`."""
-    hopeless = {sign for sign, mark in _SIGNS.items() if mark in marks}
-    at = 0
-    while at < len(atoms):
-        atom = atoms[at]
-        if isinstance(atom, Span):
-            yield Span(atom.text, _sorted({*marks, *atom.marks}))
-        elif atom in _SIGNS and atom not in hopeless and _opens(atoms, at):
-            end = _closing(atoms, at)
-            if end is not None:
-                yield from _parsed(atoms[at + 1 : end], (*marks, _SIGNS[atom]))
-                at = end + 1
+def _pairs(line: str) -> Iterator[tuple[_Edge, _Edge]]:
+    """Each sign that begins a mark, with the first one that ends it; marks stand inside each other and never cross."""
+    opening, closing = _edges(line)
+    nexts = dict.fromkeys(SIGNS, 0)
+    around: list[_Edge] = []  # the ends of the marks that we are inside of
+    for edge in opening:
+        while around and around[-1].at < edge.at:
+            around.pop()
+        ends, at = closing[edge.sign], nexts[edge.sign]
+        while at < len(ends) and ends[at].at <= edge.at + 1:
+            at += 1
+        nexts[edge.sign] = at
+        if at == len(ends) or any(outer.sign == edge.sign for outer in around):
+            continue
+        end = ends[at]
+        # Two codes have nothing to do with each other's signs.
+        if (around and around[-1].at < end.at) or (edge.of_code and end.of_code):
+            continue
+        around.append(end)
+        yield edge, end
+
+
+def _edges(line: str) -> tuple[list[_Edge], dict[str, list[_Edge]]]:
+    opening: list[_Edge] = []
+    closing: dict[str, list[_Edge]] = {sign: [] for sign in SIGNS}
+    for token in tokens(line):
+        for sign in SIGNS:
+            if sign not in token.text or owns(token, sign):
                 continue
-            # What finds no end from here finds none further on: this keeps a line of stars linear.
-            hopeless.add(atom)
-            yield Span(atom, _sorted(marks))
+            code = is_code(token, sign)
+            first, last = token.text.find(sign), token.text.rfind(sign)
+            if first < len(token.lead) and not is_gap(line[token.start + first + 1 : token.start + first + 2] or " "):
+                opening.append(_Edge(token.start + first, sign, code))
+            if last >= len(token.text) - len(token.tail) and not is_gap(token.text[last - 1 : last] or " "):
+                closing[sign].append(_Edge(token.start + last, sign, code))
+    return sorted(opening), closing
+
+
+def _spans(plain: str, cuts: Iterable[_Cut]) -> Iterator[Span]:
+    marks: set[Mark] = set()
+    at = 0
+    for cut in cuts:
+        yield Span(plain[at : cut.at], tuple(sorted(marks)))
+        at = max(at, cut.at + cut.signs)
+        if cut.turn > 0:
+            marks.add(cut.mark)
         else:
-            yield Span(atom, _sorted(marks))
-        at += 1
-
-
-def _closing(atoms: Sequence[Atom], start: int) -> int | None:
-    for at in range(start + 2, len(atoms)):
-        if atoms[at] == atoms[start] and _closes(atoms, at):
-            return at
-    return None
-
-
-def _opens(atoms: Sequence[Atom], at: int) -> bool:
-    return not _before(atoms, at).isalnum() and at + 1 < len(atoms) and not _gap(_after(atoms, at))
-
-
-def _closes(atoms: Sequence[Atom], at: int) -> bool:
-    return at > 0 and not _gap(_before(atoms, at)) and not _after(atoms, at).isalnum()
-
-
-def _before(atoms: Sequence[Atom], at: int) -> str:
-    """The character before an atom; nothing at the edge of the line and beside code and links."""
-    left = atoms[at - 1] if at else ""
-    return left[-1:] if isinstance(left, str) else ""
-
-
-def _after(atoms: Sequence[Atom], at: int) -> str:
-    right = atoms[at + 1] if at + 1 < len(atoms) else ""
-    return right[:1] if isinstance(right, str) else ""
-
-
-def _gap(character: str) -> bool:
-    return character.isspace() or character == _ZERO_WIDTH
-
-
-def _sorted(marks: set[Mark] | tuple[Mark, ...]) -> tuple[Mark, ...]:
-    return tuple(sorted(marks))
+            marks.discard(cut.mark)
+    yield Span(plain[at:], tuple(sorted(marks)))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
+
+_Atom = str | Span
+"""A character, a sign of ours, or code, which is never looked into."""
 
 
 class _Sign(str):
@@ -137,9 +153,16 @@ class _Sign(str):
     __slots__ = ()
 
 
+class _Kept(str):
+    """A sign that belongs to its token, which is left as it is."""
+
+    __slots__ = ()
+
+
 class _Line(NamedTuple):
     text: str
     marks: list[set[Mark]]  # of each character
+    kept: dict[int, Token]  # whose own the signs are that stand there
     quoted: bool
 
 
@@ -149,24 +172,55 @@ def _lines(text: Text) -> Iterator[_Line]:
     for span in (*text.spans, Span("\n")):
         for character in span.text:
             if character == "\n":
-                yield _line(characters, marks)
+                yield _line("".join(characters), marks)
                 characters, marks = [], []
             else:
                 characters.append(character)
                 marks.append(set(span.marks))
 
 
-def _line(characters: list[str], marks: list[set[Mark]]) -> _Line:
-    text = "".join(characters)
+def _line(text: str, marks: list[set[Mark]]) -> _Line:
     quoted = any(Mark.QUOTE in here for here in marks)
     for here in marks:
         here.discard(Mark.QUOTE)
         if Mark.CODE in here:
             here &= {Mark.CODE}
-    for link in LINKS.finditer(text):
-        shared = set.intersection(*marks[link.start() : link.end()])
-        marks[link.start() : link.end()] = [shared] * (link.end() - link.start())
-    return _Line(text, marks, quoted)
+    kept: dict[int, Token] = {}
+    if any(marks) or any(sign in text for sign in _SIGN_CHARACTERS):
+        owned = [(token, own_signs(token)) for token in tokens(text)]
+        for token, own in owned:
+            kept |= {token.start + at: token for at, found in enumerate(token.text) if found in own}
+            _shared(marks, token, whole=bool(own))
+        for sign, mark in _MARK_OF.items():
+            held = [(token, sign in own) for token, own in owned if not takes_mark(token, sign)]
+            _unmark(mark, marks, held, sign)
+    return _Line(text, marks, kept, quoted)
+
+
+def _shared(marks: list[set[Mark]], token: Token, *, whole: bool) -> None:
+    """No mark begins or ends within a token."""
+    start = token.start if whole else token.core_start
+    end = token.end if whole else token.core_start + len(token.core)
+    if start < end:
+        seen = [marks[at] for at in range(start, end) if token.text[at - token.start] != ZERO_WIDTH]
+        shared = set.intersection(*seen) if seen else set()
+        for at in range(token.start, token.end):
+            marks[at] = set(shared) if start <= at < end else marks[at] & shared
+
+
+def _unmark(mark: Mark, marks: list[set[Mark]], held: Iterable[tuple[Token, bool]], sign: str) -> None:
+    """Without `mark` on tokens that hold its sign or are copied, as a sign beside them would be, too; and behind the
+    first that owns a sign with which a phone may begin."""
+    for token, owned in held:
+        if token.text == sign or Mark.CODE in marks[token.start]:
+            continue  # it binds nothing
+        begins = owned and any(
+            found == sign and not token.text[max(at - 1, 0) : at].isalnum() for at, found in enumerate(token.text)
+        )
+        for here in marks[token.start : len(marks) if begins else token.end]:
+            here.discard(mark)
+        if begins:
+            return
 
 
 def _written(line: _Line) -> str:
@@ -180,20 +234,20 @@ def _written(line: _Line) -> str:
         body = line.text
     if line.quoted:
         return _QUOTE + body
-    return _ZERO_WIDTH + body if body.startswith(_QUOTE) else body
+    return ZERO_WIDTH + body if body.startswith(_QUOTE) else body
 
 
-def _marked(line: _Line, start: int, end: int, order: Sequence[Mark]) -> Iterator[Atom]:
+def _marked(line: _Line, start: int, end: int, order: Sequence[Mark]) -> Iterator[_Atom]:
     """A part of a line, with the signs of its marks."""
     if not order:
-        yield from _unmarked(line.text[start:end])
+        yield from (_Kept(line.text[at]) if at in line.kept else line.text[at] for at in range(start, end))
         return
     mark, inner = order[0], order[1:]
     at = start
     while at < end:
         marked = mark in line.marks[at]
         stop = next((here for here in range(at, end) if (mark in line.marks[here]) != marked), end)
-        first, last = _bindable(line.text, at, stop, mark) if marked else (stop, stop)
+        first, last = _bindable(line, at, stop, mark) if marked else (stop, stop)
         yield from _marked(line, at, first, inner)
         if first < last:
             yield _Sign(_SIGN_OF[mark])
@@ -206,30 +260,31 @@ def _marked(line: _Line, start: int, end: int, order: Sequence[Mark]) -> Iterato
         at = stop
 
 
-def _bindable(text: str, start: int, end: int, mark: Mark) -> tuple[int, int]:
+def _bindable(line: _Line, start: int, end: int, mark: Mark) -> tuple[int, int]:
     """The part of a run that a mark can bind: without spaces and signs at its edges; nothing inside a word."""
-    first, last = start, end
-    loose = "`" if mark is Mark.CODE else _SIGN_CHARACTERS
-    while first < last and (_gap(text[first]) or text[first] in loose):
+    text, first, last = line.text, start, end
+    while first < last and _is_loose(line, first, mark):
         first += 1
-    while first < last and (_gap(text[last - 1]) or text[last - 1] in loose):
+    while first < last and _is_loose(line, last - 1, mark):
         last -= 1
     in_word = (first > 0 and text[first - 1].isalnum()) or (last < len(text) and text[last].isalnum())
-    if in_word or (mark is Mark.CODE and "```" in text[first:last]):
+    if in_word or (mark is Mark.CODE and not _is_code(text[first:last])):
         return end, end
     return first, last
 
 
-def _unmarked(text: str) -> Iterator[Atom]:
-    at = 0
-    for link in LINKS.finditer(text):
-        yield from text[at : link.start()]
-        yield Span(link[0])
-        at = link.end()
-    yield from text[at:]
+def _is_code(text: str) -> bool:
+    return "```" not in text and not text.startswith(BACKTICK) and not text.endswith(BACKTICK)
 
 
-def _guarded(atoms: Sequence[Atom]) -> str:
+def _is_loose(line: _Line, at: int, mark: Mark) -> bool:
+    """Whether a mark cannot begin or end there. Signs that belong to a token are marked with it."""
+    if mark is Mark.CODE or line.text[at] not in _SIGN_CHARACTERS:
+        return is_gap(line.text[at])
+    return at not in line.kept or not line.kept[at].core
+
+
+def _guarded(atoms: Sequence[_Atom]) -> str:
     """`atoms` as one text, with U+200B where a character that is written for itself would pair up."""
     opens = {at for at, atom in enumerate(atoms) if _signs(atom) and _opens(atoms, at)}
     closes = {at for at, atom in enumerate(atoms) if _signs(atom) and _closes(atoms, at)}
@@ -238,29 +293,48 @@ def _guarded(atoms: Sequence[Atom]) -> str:
     last_close = {_first(atoms[at]): at for at in sorted(closes)}
     written: list[str] = []
     for at, atom in enumerate(atoms):
-        free = _signs(atom) and not isinstance(atom, _Sign)
+        free = _signs(atom) and not isinstance(atom, _Sign | _Kept)
         ends = at in closes and first_open.get(_first(atom), at) < at - 1
         begins = at in opens and last_close.get(_first(atom), at) > at + 1
         # On both sides: a gap on one side alone would only turn what opens into what closes, or back.
         apart = free and (ends or begins)
-        if at and (_backticks(atoms[at - 1], atom) or (apart and not _gap(_before(atoms, at)))):
-            written.append(_ZERO_WIDTH)
+        if at and (_run_together(atoms[at - 1], atom) or (apart and not is_gap(_before(atoms, at)))):
+            written.append(ZERO_WIDTH)
         written.append(atom.text if isinstance(atom, Span) else atom)
-        if apart and at + 1 < len(atoms) and not _gap(_after(atoms, at)):
-            written.append(_ZERO_WIDTH)
+        if apart and at + 1 < len(atoms) and not is_gap(_after(atoms, at)):
+            written.append(ZERO_WIDTH)
     return "".join(written)
 
 
-def _signs(atom: Atom) -> bool:
+def _opens(atoms: Sequence[_Atom], at: int) -> bool:
+    return not _before(atoms, at).isalnum() and at + 1 < len(atoms) and not is_gap(_after(atoms, at))
+
+
+def _closes(atoms: Sequence[_Atom], at: int) -> bool:
+    return at > 0 and not is_gap(_before(atoms, at)) and not _after(atoms, at).isalnum()
+
+
+def _before(atoms: Sequence[_Atom], at: int) -> str:
+    """The character before an atom; nothing at the edge of the line and beside code."""
+    left = atoms[at - 1] if at else ""
+    return left[-1:] if isinstance(left, str) else ""
+
+
+def _after(atoms: Sequence[_Atom], at: int) -> str:
+    right = atoms[at + 1] if at + 1 < len(atoms) else ""
+    return right[:1] if isinstance(right, str) else ""
+
+
+def _signs(atom: _Atom) -> bool:
     return isinstance(atom, str) and atom[0] in _SIGN_CHARACTERS
 
 
-def _first(atom: Atom) -> str:
+def _first(atom: _Atom) -> str:
     return atom.text[0] if isinstance(atom, Span) else atom[0]
 
 
-def _backticks(left: Atom, right: Atom) -> bool:
-    """Two neighbours that would run together into a mark of code."""
-    if isinstance(left, Span) or isinstance(right, Span) or (isinstance(left, _Sign) and isinstance(right, _Sign)):
+def _run_together(left: _Atom, right: _Atom) -> bool:
+    """Two neighbours that would become a mark of code."""
+    if isinstance(left, Span) or isinstance(right, Span) or left[-1] != BACKTICK or right[0] != BACKTICK:
         return False
-    return left[-1] == "`" == right[0]
+    return not (isinstance(left, _Sign | _Kept) and type(left) is type(right))

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.text import Mark, Span, Text, part_of
-from zaptrix.whatsapp.markup import LINKS, to_whatsapp
+from zaptrix.core.text import Mark, Slices, Span, Text
+from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.tokens import LINKS
 
-# The best places to cut at first: the end of a paragraph, a line, a sentence, a word; each from which share of the
-# room on, for a part should not be short without need.
-_PAUSES = (
-    (re.compile(r"\s*\n\s*\n"), 0.5),
-    (re.compile(r"[ \t]*\n"), 0.5),
-    (re.compile(r"(?<=[.!?…;:])[ \t]+"), 0.5),
-    (re.compile(r"\s+"), 0.0),
-)
-_GAP = re.compile(r"(?:\s*\n)?[ \t]*(?=\S)|\s+\Z")
-_NEVER_LONG = 1_300  # characters: marks make a text three times as long at the most
+_SPACE = re.compile(r"\s+")
+_ENDS = frozenset(".!?…;:")
+_TRIES = 4  # to make a part shorter by a little; then it is made shorter by much
+_SIGNS_MAX = 8  # characters: what marks and zero-width spaces may make of one
+_NAME_MAX = 256
 _JOINER = "\N{ZERO WIDTH JOINER}"
 _CLINGING = frozenset({"Mn", "Me", "Mc"})
 
@@ -37,42 +34,77 @@ def signed(text: Text, author: str | None) -> Text:
 
 def may_be_long(text: Text) -> bool:
     """Whether it is worth asking who signs, and cutting."""
-    return sum(len(span.text) for span in text.spans) > _NEVER_LONG
+    length = sum(len(span.text) for span in text.spans)
+    return length * _SIGNS_MAX + _NAME_MAX > WHATSAPP_TEXT_MAX and size_of(text, None) + _NAME_MAX > WHATSAPP_TEXT_MAX
 
 
-def in_parts(text: Text, author: str | None) -> list[Text]:
-    """`text` as texts that go one by one, the name of `author` above the first. Only space at the cuts is left out."""
-    parts: list[Text] = []
-    while may_be_long(text) and _size(text, author) > WHATSAPP_TEXT_MAX:
-        end = _end_of_part(text, author)
-        parts.append(part_of(text, 0, end))
-        plain = text.plain
-        gap = _GAP.match(plain, end)
-        text = part_of(text, gap.end() if gap else end, len(plain))
-        author = None
-    return [*parts, text] if text or not parts else parts
-
-
-def _size(text: Text, author: str | None) -> int:
+def size_of(text: Text, author: str | None) -> int:
+    """How long `text` is as it is sent, under the name of `author`."""
     return len(to_whatsapp(signed(text, author)).encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _end_of_part(text: Text, author: str | None) -> int:
+def in_parts(text: Text, author: str | None) -> list[Text]:
+    """`text` as texts that go one by one, the name of `author` above the first. Only space at the cuts is left out.
+
+    Never more than one part is looked at: a text ten times as long takes ten times as long.
+    """
+    parts: list[Text] = []
+    whole = Slices(text)
+    at = 0
+    while at < whole.length or not parts:
+        window = whole.between(at, at + WHATSAPP_TEXT_MAX)
+        if not window and at + WHATSAPP_TEXT_MAX < whole.length:
+            at = _after_space(whole, at)
+            continue
+        last = at + WHATSAPP_TEXT_MAX >= whole.length
+        if last and size_of(window, author) <= WHATSAPP_TEXT_MAX:
+            end = whole.length
+        else:
+            # One character more tells whether a word ends with the window.
+            end = at + _end_of_part(window, whole.plain[at : at + WHATSAPP_TEXT_MAX + 1], author)
+        parts.append(whole.between(at, end))
+        at = _after_space(whole, end)
+        author = None
+    return parts
+
+
+def _after_space(whole: Slices, at: int) -> int:
+    found = _SPACE.match(whole.plain, at)
+    return found.end() if found else at
+
+
+def _end_of_part(window: Text, plain: str, author: str | None) -> int:
     """Where the first part ends: the last good place at which it still fits."""
-    plain = text.plain
-    end = _pause(plain, min(WHATSAPP_TEXT_MAX, len(plain)))
-    while end > 1 and (size := _size(part_of(text, 0, end), author)) > WHATSAPP_TEXT_MAX:
-        end = _pause(plain, max(1, min(end - 1, end * WHATSAPP_TEXT_MAX // size)))
+    slices = Slices(window)
+    end = _pause(plain, min(WHATSAPP_TEXT_MAX, slices.length))
+    tries = 0
+    while end > 1 and (size := size_of(slices.between(0, end), author)) > WHATSAPP_TEXT_MAX:
+        tries += 1
+        room = min(end - 1, end * WHATSAPP_TEXT_MAX // size) if tries < _TRIES else end // 2
+        end = _pause(plain, max(1, room))
     return end
+
+
+# The best places to cut at first: the end of a paragraph, a line, a sentence, a word; each from which share of the
+# room on, for a part should not be short without need.
+_PAUSES: tuple[tuple[Callable[[str, str], bool], float], ...] = (
+    (lambda space, _before: space.count("\n") > 1, 0.5),
+    (lambda space, _before: "\n" in space, 0.5),
+    (lambda _space, before: before in _ENDS, 0.5),
+    (lambda _space, _before: True, 0.0),
+)
 
 
 def _pause(plain: str, room: int) -> int:
     """The best place to cut at, `room` characters from the beginning or before; never 0."""
-    for pattern, share in _PAUSES:
-        places = [found.start() for found in pattern.finditer(plain, int(room * share), min(len(plain), room + 1))]
-        # A part begins with a letter: what stands before the first one is no part.
-        if places and plain[: places[-1]].strip():
-            return places[-1]
+    # A part begins with a letter: what stands before the first one is no part.
+    spaces = [found for found in _SPACE.finditer(plain, 0, min(len(plain), room + 1)) if found.start()]
+    for is_pause, share in _PAUSES:
+        for found in reversed(spaces):
+            if found.start() < room * share:
+                break
+            if is_pause(found[0], plain[found.start() - 1]):
+                return found.start()
     return _between_characters(plain, _outside_of_link(plain, room))
 
 
