@@ -1,7 +1,7 @@
 """How a phone shows WhatsApp's marks, sign by sign: nothing of it is shared with the code that is tested.
 
-A mark begins where no letter stands before its sign and no space behind it, and ends at the next sign with no space before
-it and no letter behind it, within the line. https://faq.whatsapp.com/539178204879377
+A mark begins where no letter stands before its sign and no space behind it, and ends at the next sign with no space
+before it and no letter behind it, within the line. https://faq.whatsapp.com/539178204879377
 """
 
 import re

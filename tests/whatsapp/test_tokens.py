@@ -70,8 +70,9 @@ def test_a_customers_token_reaches_the_operator_beside_every_mark(token: str, wo
 
 @pytest.mark.parametrize("token", TOKENS, **ids)
 def test_a_customers_token_reaches_the_operator_within_every_mark(token: str) -> None:
-    for text in (f"*veja {token} aqui*", f"_é {token}_", f"~{token} não~", f"```{token}```" if "`" not in token else token,
-                 f"> {token}", f"- {token}", f"({token})", f"{token}, {token}."):  # fmt: skip
+    code = token if "`" in token else f"```{token}```"
+    texts = (f"*veja {token} aqui*", f"_é {token}_", f"~{token} não~", code, f"> {token}", f"- {token}", f"({token})")
+    for text in (*texts, f"{token}, {token}."):
         assert token in to_bbcode(from_whatsapp(text)), text
 
 

@@ -10,6 +10,7 @@ https://faq.whatsapp.com/539178204879377
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from zaptrix.core.text import Mark, Span, Text, rich_text
@@ -192,8 +193,7 @@ def _line(text: str, marks: list[set[Mark]]) -> _Line:
             kept |= {token.start + at: token for at, found in enumerate(token.text) if found in own}
             _shared(marks, token, whole=bool(own))
         for sign, mark in _MARK_OF.items():
-            held = [(token, sign in own) for token, own in owned if not takes_mark(token, sign)]
-            _unmark(mark, marks, held, sign)
+            _unmark(mark, sign, marks, owned)
     return _Line(text, marks, kept, quoted)
 
 
@@ -201,26 +201,45 @@ def _shared(marks: list[set[Mark]], token: Token, *, whole: bool) -> None:
     """No mark begins or ends within a token."""
     start = token.start if whole else token.core_start
     end = token.end if whole else token.core_start + len(token.core)
-    if start < end:
-        seen = [marks[at] for at in range(start, end) if token.text[at - token.start] != ZERO_WIDTH]
-        shared = set.intersection(*seen) if seen else set()
-        for at in range(token.start, token.end):
-            marks[at] = set(shared) if start <= at < end else marks[at] & shared
+    seen = [marks[at] for at in range(start, end) if token.text[at - token.start] != ZERO_WIDTH]
+    if not seen:
+        return
+    shared = set.intersection(*seen)
+    marks[start:end] = [set(shared) for _ in range(start, end)]
+    for outwards in (range(start - 1, token.start - 1, -1), range(end, token.end)):
+        so_far = set(shared)
+        for at in outwards:
+            so_far &= marks[at]
+            marks[at] = set(so_far)
 
 
-def _unmark(mark: Mark, marks: list[set[Mark]], held: Iterable[tuple[Token, bool]], sign: str) -> None:
-    """Without `mark` on tokens that hold its sign or are copied, as a sign beside them would be, too; and behind the
-    first that owns a sign with which a phone may begin."""
-    for token, owned in held:
-        if token.text == sign or Mark.CODE in marks[token.start]:
-            continue  # it binds nothing
-        begins = owned and any(
-            found == sign and not token.text[max(at - 1, 0) : at].isalnum() for at, found in enumerate(token.text)
-        )
-        for here in marks[token.start : len(marks) if begins else token.end]:
-            here.discard(mark)
-        if begins:
-            return
+def _unmark(mark: Mark, sign: str, marks: list[set[Mark]], owned: Sequence[tuple[Token, set[str]]]) -> None:
+    """Without `mark` where its sign would stand beside another one, or beside a code, of which it would be copied with;
+    and behind the first code with whose own signs a phone may begin a mark."""
+    for order, edge in ((owned, attrgetter("lead")), (owned[::-1], attrgetter("tail"))):
+        before = False
+        for token, _ in order:
+            if token.text == sign:
+                continue  # it binds nothing
+            here = mark in marks[token.core_start]
+            if here and (not takes_mark(token, sign) or (sign in edge(token) and not before)):
+                here = _cleared(mark, marks, token.start, token.end)
+            before = here
+    first = next((token for token, own in owned if sign in own and _may_begin(token, sign, marks)), None)
+    if first is not None:
+        _cleared(mark, marks, first.start, len(marks))
+
+
+def _may_begin(token: Token, sign: str, marks: list[set[Mark]]) -> bool:
+    if token.text == sign or Mark.CODE in marks[token.start]:
+        return False
+    return any(found == sign and not token.text[max(at - 1, 0) : at].isalnum() for at, found in enumerate(token.text))
+
+
+def _cleared(mark: Mark, marks: list[set[Mark]], start: int, end: int) -> bool:
+    for here in marks[start:end]:
+        here.discard(mark)
+    return False
 
 
 def _written(line: _Line) -> str:

@@ -20,7 +20,7 @@ _LINK = r"(?:https?://|www\.)"
 LINKS = re.compile(rf"{_LINK}[^\s{ZERO_WIDTH}`]*[^\s{ZERO_WIDTH}*_~`.,;:!?()\[\]]", re.IGNORECASE)
 _IS_LINK = re.compile(_LINK, re.IGNORECASE)
 _TOKEN = re.compile(r"\S+")
-# What may stand around a word. With a slash, an @ or an = between them a sign is part of an address, a handle or a code.
+# What may stand around a word. Behind a slash, an @ or an = a sign is part of an address, a handle or a code.
 _AROUND = frozenset("*_~`()[]{}<>\"'.,;:!?-")
 _PATH_BEGINS = frozenset("/\\=&|")
 _PATH_ENDS = frozenset("/\\=&|@#+")
@@ -107,7 +107,7 @@ def own_signs(token: Token) -> set[str]:
 
 def takes_mark(token: Token, sign: str) -> bool:
     """Whether a `sign` of ours may stand beside the token: whoever copies a code would copy that, too."""
-    return not (sign in token.text or owns(token, sign) or is_code(token, sign) or any(_path_edges(token)))
+    return not (owns(token, sign) or is_code(token, sign) or any(_path_edges(token)))
 
 
 def is_code(token: Token, sign: str) -> bool:
