@@ -246,7 +246,9 @@ class World:
         account = {"waba_id": f"1088663334{self._tenants:05d}"} if own_account else {}
         display = f"55114004{self._tenants:04d}"
         phone = await self.control(
-            "POST", "numbers", {"phone_number_id": number, "display_phone_number": display, **account}
+            "POST",
+            "numbers",
+            {"phone_number_id": number, "display_phone_number": display, "subscribed": False, **account},
         )
         tenant = Tenant(world=self, key=key, number=number, portal=portal, phone=phone)
         if beside is None:
@@ -309,7 +311,7 @@ class Tenant:
                 **channel,
             },
         )
-        assert joined["registration"] == {"done": True, "error": None}, joined
+        assert joined["registration"] == joined["subscription"] == {"done": True, "error": None}, joined
         self.channel_id = UUID(joined["id"])
 
     async def customer_writes(self, *texts: str, wa_id: str = "554188887777", name: str = "Ana Souza") -> None:

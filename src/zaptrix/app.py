@@ -15,6 +15,7 @@ from zaptrix.bitrix24 import codes as bitrix24_codes
 from zaptrix.bitrix24 import registration
 from zaptrix.bitrix24 import translate as bitrix24_translate
 from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.credentials import PortalCredentials
 from zaptrix.bitrix24.disk import PortalDisk
 from zaptrix.bitrix24.history import PortalHistories
 from zaptrix.bitrix24.oauth import OAuth
@@ -45,9 +46,10 @@ from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
 from zaptrix.bridge.senders import Senders
 from zaptrix.bridge.settle import Settler
+from zaptrix.bridge.subscription import Subscriptions
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
-from zaptrix.bridge.tenants import Tenants
+from zaptrix.bridge.tenants import Credentials, Tenants
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
@@ -80,6 +82,7 @@ from zaptrix.tasks import ended
 from zaptrix.whatsapp import codes as whatsapp_codes
 from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.credentials import NumberCredentials
 from zaptrix.whatsapp.platform import WhatsApp
 from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
 
@@ -110,6 +113,7 @@ class App:
     spool: Spool
     replay: Replay
     registrar: Registrar
+    subscriptions: Subscriptions
     tenants: Tenants
     letters: Letters
     sender: Sender
@@ -180,24 +184,25 @@ class _Opened(NamedTuple):
 def _compose(settings: Settings, opened: _Opened) -> App:
     database, redis, session, clock, budgets, media = opened
     box, hits = SecretBox(settings.encryption_keys), Hits(redis)
-    cache = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s)
-    bells, directory = Bells(redis, clock.now), Directory(database, box)
-    pace, timeout_s = RedisPace(redis), settings.bitrix_timeout_s
-    vault = StoredTokens(database, box)
-    token_cache = _token_cache(settings, redis, hits, box)
-    tokens = Tokens(vault, token_cache, OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), clock.now)
+    cache, timeout_s = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s), settings.bitrix_timeout_s
+    bells, directory, pace = Bells(redis, clock.now), Directory(database, box), RedisPace(redis)
+    vault, token_cache = StoredTokens(database, box), _token_cache(settings, redis, hits, box)
+    oauth = OAuth(session, url=settings.bitrix_oauth_url, now=clock.now)
+    tokens = Tokens(vault, token_cache, oauth, clock.now)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
     graph = _graph_client(settings, session, directory, pace)
     templates = Templates(database, directory, graph, clock.now)
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
     receiver, watch = Receiver(database, bells, budgets), Watch(database)
     senders = Senders(database, directory, box, SenderDigests(settings.data_dir / "senders.digests"))
-    admission = Admission(directory, watch)
+    admission, subscriptions = Admission(directory, watch), Subscriptions(database, directory, graph)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
     spool, stopping = Spool(settings.data_dir / "spool", clock.now), Stopping()
     parts = (graph, portal_client, templates, clock, budgets, media, stopping)
     drains = _drains(settings, database, directory, bells, cache, seen, *parts)
+    credentials = Credentials(NumberCredentials(graph), PortalCredentials(session, oauth=oauth, now=clock.now))
+    parties = (directory, registrar, subscriptions, cache, token_cache, bells)
     return App(
         settings=settings,
         database=database,
@@ -218,7 +223,8 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         senders=senders,
         replay=Replay(spool, admission, receiver),
         registrar=registrar,
-        tenants=Tenants(database, box, directory, registrar, cache, token_cache, bells),
+        subscriptions=subscriptions,
+        tenants=Tenants(database, box, credentials, settings.portal_channels_max, *parties),
         letters=Letters(database, bells, kept_days=settings.media_retention_days, wait_s=settings.media_ready_s),
         sender=Sender(database, bells, clock.now),
         templates=templates,

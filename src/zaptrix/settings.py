@@ -166,6 +166,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: Annotated[tuple[Network, ...], _networks()] = ()
     """Only these may say, in a header, for whom they speak."""
     api_rate_per_min: Annotated[int, _whole(1, 1_000_000, 100)] = 100
+    portal_channels_max: Annotated[int, _whole(1, 1000, 100)] = 100
+    """How many channels one portal may have."""
     webhook_unauthenticated_rate_per_min: Annotated[int, _whole(1, 1_000_000, 200)] = 200
     web_processes: Annotated[int, _whole(1, 64, 1)] = 1
     worker_processes: Annotated[int, _whole(1, 64, 1)] = 1

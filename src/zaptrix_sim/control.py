@@ -134,6 +134,7 @@ class Control:
             waba_id=str(wanted.get("waba_id") or DEMO_WABA),
             mps=int(wanted.get("mps") or DEFAULT_MPS),
             access_token=str(wanted.get("access_token") or ""),
+            subscribed=bool(wanted.get("subscribed", True)),
         )
         return number_record(self._engine, number)
 

@@ -39,14 +39,19 @@ class Phones:
 
     # --- who there is --------------------------------------------------------------------------------------------
 
-    def add_number(self, number_id: str, *, display: str, waba_id: str, mps: int, access_token: str) -> Number:
-        """Create a number, or change its pace when it is there already."""
+    def add_number(  # an admin's form
+        self, number_id: str, *, display: str, waba_id: str, mps: int, access_token: str, subscribed: bool = True
+    ) -> Number:
+        """Create a number, or change its pace when it is there already.
+
+        `subscribed`: whether a new account sends its webhooks to the app. At Meta it does once it was told to.
+        """
         world = self._engine.world
         number = world.numbers.get(number_id)
         if number is not None:
             number.mps, number.pace = mps, Bucket(mps, mps)
             return number
-        waba = world.wabas.setdefault(waba_id, Waba(id=waba_id))
+        waba = world.wabas.setdefault(waba_id, Waba(id=waba_id, subscribed=subscribed))
         token = access_token or f"EAASIM{secrets.token_hex(24)}"
         number = Number(
             id=number_id,

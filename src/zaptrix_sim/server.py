@@ -75,6 +75,7 @@ def application(settings: Settings, options: Options) -> web.Application:
     app.router.add_route("*", "/meta/{tail:.*}", meta.serve)
     app.router.add_route("*", "/bitrix24/oauth/token/", oauth.token)
     app.router.add_route("*", "/bitrix24/oauth/token", oauth.token)
+    app.router.add_route("*", "/bitrix24/rest/app.info", oauth.app_info)
     app.router.add_route("*", "/bitrix24/oauth/rest/app.info", oauth.app_info)
     app.router.add_route("*", "/bitrix24/oauth/rest/app.info/", oauth.app_info)
     app.router.add_route("*", "/bitrix24/{portal}/rest/{method:.+}", portal.serve)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bridge.house import House
 from zaptrix.bridge.registration import Registrar
-from zaptrix.core.errors import Unavailable, Unexpected
+from zaptrix.core.errors import Scope, Unavailable, Unexpected
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.secrets import UnreadableSecret
@@ -73,7 +73,7 @@ async def test_a_channel_whose_secrets_cannot_be_read_keeps_no_other_from_its_tu
 ) -> None:
     first, _ = await house.ledger.channel(portal, name="a"), await house.ledger.channel(portal, name="b")
     line = Line()
-    line.fails[first.id] = UnreadableSecret("encrypted with a key that is not among ENCRYPTION_KEYS")
+    line.fails[first.id] = UnreadableSecret(Scope.CHANNEL)
     await aged(house)
     for _ in range(2):
         await a_registrar(house, line).retry()

@@ -122,6 +122,28 @@ async def test_a_number_that_nobody_connected_keeps_its_events_for_later(house: 
     assert await texts(house) == ["oi"]
 
 
+async def test_what_came_while_a_number_was_anothers_is_not_routed_to_its_new_portal(house: House) -> None:
+    """Neither what waited in the journal, nor what an admin replays, nor what Meta tells again days later."""
+    first = await house.ledger.channel(await house.ledger.portal(), phone_number_id="999")
+    lane, customer = incoming_lane("999"), a_customer()
+    await house.happens(lane, asked(first, customer, "waits"))
+    await house.ledger.run("DELETE FROM portal_config")
+    taken = await house.ledger.channel(await house.ledger.portal(), phone_number_id="999")
+    assert taken.number_since is not None
+    await house.happens(lane, asked(taken, customer, "told again", written_at=now() - timedelta(days=2)))
+    await house.happens(lane, asked(taken, customer, "for the new one"))
+    for _ in range(2):
+        await house.drain(lane)
+        why = "it came while the number was another portal's"
+        assert await events(house) == [("unroutable", why), ("unroutable", why), ("routed", None)]
+        assert await texts(house) == ["for the new one"]
+        async with house.ledger.database.transaction() as connection:
+            for event_id in [
+                row["id"] for row in await house.ledger.rows("SELECT id FROM event WHERE state <> 'routed'")
+            ]:
+                await journal.replay(connection, event_id)
+
+
 @pytest.mark.parametrize("poison", ["a NUL \x00 in it", "half an emoji \ud83d"])
 async def test_a_poisonous_event_in_a_batch_of_500_is_set_aside_alone(
     house: House, channel: Channel, poison: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import itertools
 import json
 import os
 import socket
@@ -26,6 +25,7 @@ import asyncpg
 import pytest
 from multidict import CIMultiDict
 
+from tests.web.simulators import simulators
 from zaptrix.cli.api_keys import create_api_key
 from zaptrix.core.ids import PortalId
 from zaptrix.settings import Settings
@@ -40,7 +40,6 @@ METRICS_TOKEN = "metrics-token-of-the-tests"
 NOBODY = "http://127.0.0.1:9"  # nobody listens there
 
 Json = dict[str, Any]
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -207,6 +206,7 @@ async def a_gateway(folder: Path, database_url: str, redis_url: str, **environ: 
         "METRICS_TOKEN": METRICS_TOKEN,
         "API_RATE_PER_MIN": "1000000",
         "WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN": "1000000",
+        **simulators().environ,
         **environ,
     }
     settings = Settings.from_env(given)
@@ -242,28 +242,30 @@ def a_request_id() -> str:
 
 
 def a_portal(**changes: object) -> Json:
-    """A body that creates a portal; nobody answers at its address."""
-    number = next(_numbers)
-    return {
-        "portal_url": f"{NOBODY}/portal-{number}-{uuid4().hex[:8]}",
-        "member_id": uuid4().hex,
-        "client_id": f"local.{number}",
-        "client_secret": f"client-secret-{number}",
-        "access_token": f"access-token-{number}",
-        "refresh_token": f"refresh-token-{number}",
-        "application_token": f"application-token-{number}",
-        "expires_in": 3600,
-        **changes,
-    }
+    """A body that creates a portal, of an account that is new at Bitrix24."""
+    told = simulators().portal()
+    names = ("portal_url", "member_id", "client_id", "client_secret", "access_token", "refresh_token")
+    return {name: told[name] for name in (*names, "application_token")} | {"expires_in": 3600} | changes
+
+
+def a_new_pair(portal: Json) -> Json:
+    """What an admin gets who authorises the application again."""
+    key = portal["portal_url"].rpartition("/")[2]
+    told = simulators().control("POST", f"portals/{key}/tokens")
+    return {name: told[name] for name in ("access_token", "refresh_token")} | {"expires_in": 3600}
 
 
 def a_channel(portal_id: str, **changes: object) -> Json:
+    """A body that creates a channel, of a number that is new at Meta."""
+    number, account = str(changes.get("phone_number_id") or ""), str(changes.get("waba_id") or "")
+    good = [each if each.isascii() and each.isdigit() and len(each) >= 5 else "" for each in (number, account)]
+    told = simulators().number(*good)
     return {
         "portal_id": portal_id,
         "name": "Loja",
-        "phone_number_id": f"{uuid4().int % 10**15:015d}",
+        "phone_number_id": told["phone_number_id"],
         "display_phone_number": "+55 11 91234-5678",
-        "access_token": f"number-token-{uuid4().hex}",
+        "access_token": told["access_token"],
         "line_id": 1,
         **changes,
     }

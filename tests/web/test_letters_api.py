@@ -4,7 +4,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.web.gateway import Gateway, Json, a_conversation, a_letter, a_message, a_request_id, a_webhook
+from tests.web.gateway import (
+    Gateway,
+    Json,
+    a_channel,
+    a_conversation,
+    a_letter,
+    a_message,
+    a_new_pair,
+    a_request_id,
+    a_webhook,
+)
 
 
 @pytest.fixture
@@ -251,11 +261,8 @@ async def test_what_is_for_admins_is_refused_to_a_portals_key(gateway: Gateway, 
 async def test_a_portals_key_repairs_its_portal_and_makes_channels(gateway: Gateway) -> None:
     portal = await gateway.portal()
     key = await gateway.key_for(portal["id"])
-    body = {"access_token": "new", "refresh_token": "newer", "expires_in": 60}
-    assert (await gateway.call("PUT", f"/api/portals/{portal['id']}", body, key=key)).status == 200
+    assert (await gateway.call("PUT", f"/api/portals/{portal['id']}", a_new_pair(portal), key=key)).status == 200
     other = await gateway.portal()
-    from tests.web.gateway import a_channel
-
     assert (await gateway.call("POST", "/api/channels", a_channel(portal["id"]), key=key)).status == 201
     assert (await gateway.call("POST", "/api/channels", a_channel(other["id"]), key=key)).status == 404
 

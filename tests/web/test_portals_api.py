@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.web.gateway import NOBODY, Gateway, Json, Reply, a_channel, a_conversation, a_letter, a_portal
+from tests.web.gateway import Gateway, Json, Reply, a_channel, a_conversation, a_letter, a_new_pair, a_portal
 
 SECRETS = ("client_secret", "access_token", "refresh_token", "application_token")
 
@@ -154,8 +154,11 @@ async def test_both_ways_to_tell_an_end_are_one_too_many(gateway: Gateway) -> No
 
 
 async def test_a_simulated_endpoint_on_this_machine_may_have_another_host(gateway: Gateway) -> None:
-    portal = await gateway.portal(portal_url=f"https://{uuid4().hex}.bitrix24.test", client_endpoint=f"{NOBODY}/rest")
-    assert portal["client_endpoint"] == f"{NOBODY}/rest/"
+    body = a_portal()
+    simulated = f"{body['portal_url']}/rest"
+    body |= {"portal_url": f"https://{uuid4().hex}.bitrix24.test", "client_endpoint": simulated}
+    reply = await gateway.call("POST", "/api/portals", body)
+    assert reply.json["client_endpoint"] == f"{simulated}/"
 
 
 async def test_a_change_leaves_the_rest_as_it_was(gateway: Gateway) -> None:
@@ -184,9 +187,7 @@ async def test_a_repair_takes_the_portal_out_of_its_pause(gateway: Gateway) -> N
     )
     shown = (await gateway.call("GET", f"/api/portals/{portal['id']}")).json
     assert shown["paused_reason"] == "invalid_grant"
-    repaired = await gateway.call(
-        "PUT", f"/api/portals/{portal['id']}", {"access_token": "new", "refresh_token": "newer", "expires_in": 3600}
-    )
+    repaired = await gateway.call("PUT", f"/api/portals/{portal['id']}", a_new_pair(portal))
     assert (repaired.json["paused_at"], repaired.json["paused_reason"]) == (None, None)
 
 
@@ -200,7 +201,7 @@ async def test_a_new_application_token_is_the_one_that_events_carry(gateway: Gat
 
 async def test_a_moved_portal_takes_its_endpoint_along(gateway: Gateway) -> None:
     portal = await gateway.portal()
-    moved = f"https://{uuid4().hex}.bitrix24.com"
+    moved = portal["portal_url"].replace("127.0.0.1", "localhost")
     reply = await gateway.call("PUT", f"/api/portals/{portal['id']}", {"portal_url": moved})
     assert reply.json["client_endpoint"] == f"{moved}/rest/"
     strange = {"client_endpoint": "https://elsewhere.example.com/rest/"}

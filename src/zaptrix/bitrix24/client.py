@@ -14,13 +14,12 @@ import msgspec
 
 import zaptrix
 from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer
-from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core.errors import PlatformError, Scope, Unauthorized, Unavailable, Unexpected
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.pace import Operating, Spending, portal_bucket
 from zaptrix.core.portal import Portal
-from zaptrix.core.ports import PortalPace, TokenVault
+from zaptrix.core.ports import PortalAddresses, PortalPace, PortalTokens
 
 # Where a portal of the cloud may move to; a token follows to no other host.
 # https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
@@ -63,8 +62,8 @@ class PortalClient:
         self,
         session: aiohttp.ClientSession,
         *,
-        tokens: Tokens,
-        vault: TokenVault,
+        tokens: PortalTokens,
+        vault: PortalAddresses,
         pace: PortalPace,
         now: Callable[[], datetime],
         timeout_s: float,

@@ -22,6 +22,8 @@ from zaptrix.core.ports import TokenPair
 OFFICIAL_HOSTS = ("oauth.bitrix.info", "oauth.bitrix24.tech")
 
 _PATH = "/oauth/token/"
+_OWNER_PATH = "/rest/app.info"
+_OWNER_S = 5.0
 _CONNECT_S = 5.0
 _ANSWER_S = 20.0
 _ANSWER_BYTES_MAX = 64 * 1024
@@ -39,6 +41,13 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str
     refresh_token: str
     expires_at: datetime
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose an access token is; None where the server does not say."""
+
+    member_id: str | None = None
+    client_id: str | None = None
 
 
 class _NoRoute(Exception):
@@ -66,6 +75,28 @@ class OAuth:
                 continue
             return self._grant(status, body)
         raise Unavailable("oauth_unreachable", "no OAuth server could be reached")
+
+    async def owner(self, pair: TokenPair) -> Owner:
+        """Whose the pair's access token is, by the word of the server that gave it; never raises.
+
+        https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
+        """
+        timeout = aiohttp.ClientTimeout(total=_OWNER_S, sock_connect=_OWNER_S)
+        for url in self._urls(pair):
+            try:
+                # In the body: an address stands in the logs of proxies.
+                async with self._session.post(
+                    url.removesuffix(_PATH) + _OWNER_PATH,
+                    data={"auth": pair.access_token},
+                    timeout=timeout,
+                    allow_redirects=False,
+                ) as response:
+                    told = msgspec.json.decode(await response.content.read(_ANSWER_BYTES_MAX))
+            except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError, UnicodeDecodeError):
+                continue
+            if owner := _owner(dig(told, "result")):
+                return owner
+        return Owner()
 
     def _urls(self, pair: TokenPair) -> list[str]:
         if self._url:
@@ -110,6 +141,13 @@ class OAuth:
             refresh_token=refresh,
             expires_at=self._now() + timedelta(seconds=number(dig(answer, "expires_in")) or _LIFE_S),
         )
+
+
+def _owner(result: object) -> Owner | None:
+    member_id, client_id = dig(result, "install", "member_id"), dig(result, "client_id")
+    if not isinstance(member_id, str) or not member_id:
+        return None
+    return Owner(member_id, client_id if isinstance(client_id, str) and client_id else None)
 
 
 def _refusal(status: int, answer: object) -> PlatformError:

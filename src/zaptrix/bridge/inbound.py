@@ -94,7 +94,7 @@ class InboundStep:
         for number in {item.event.lane.tenant for item in self._items}:
             if tenant := await self._directory.number(number):
                 self._channels[number] = tenant.channel
-        self._spoken = _in_order(self._items, self._channels)
+        self._spoken = _in_order((item, self._channel(item)) for item in self._items)
         if self._spoken:
             self._cached = await self._cache.get_many_by_customer([said.who for said in self._spoken])
             ids = [said.wamid for said in self._spoken]
@@ -153,13 +153,17 @@ class InboundStep:
         self._spoken = [said for said in self._spoken if said.event.id not in self._twice]
 
     def _channel(self, item: Item) -> Channel | None:
-        return self._channels.get(item.event.lane.tenant)
+        """The channel that has the number, and had it when this came."""
+        channel = self._channels.get(item.event.lane.tenant)
+        return channel if channel and _is_owner(channel, item) else None
 
     def _mark(self, item: Item) -> Mark:
         if isinstance(item.routed, TemplateChange) and item.routed.waba_id in self._accounts:
             return plain_mark(item)
         if self._channel(item) is None:
-            return Mark(item.event, EventState.UNROUTABLE, "no channel has this number")
+            others = item.event.lane.tenant in self._channels
+            why = "it came while the number was another portal's" if others else "no channel has this number"
+            return Mark(item.event, EventState.UNROUTABLE, why)
         if isinstance(item.routed, CustomerMessage) and isinstance(item.routed.content, Unknown):
             # The operator sees that something came; the event waits for a version that knows it.
             return Mark(item.event, EventState.UNROUTABLE, f"an unknown kind of message: {item.routed.content.kind}")
@@ -303,12 +307,18 @@ def inbound_steps(
     return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, codes)
 
 
-def _in_order(items: Sequence[Item], channels: Mapping[str, Channel]) -> list[Spoken]:
+def _is_owner(channel: Channel, item: Item) -> bool:
+    if isinstance(item.routed, CustomerMessage) and not channel.owned_when_written(item.routed.written_at):
+        return False
+    return channel.owned_at(item.event.received_at)
+
+
+def _in_order(items: Iterable[tuple[Item, Channel | None]]) -> list[Spoken]:
     """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
     spoken = [
         Spoken(item.routed, channel, item.event)
-        for item in items
-        if isinstance(item.routed, CustomerMessage) and (channel := channels.get(item.event.lane.tenant))
+        for item, channel in items
+        if channel and isinstance(item.routed, CustomerMessage)
     ]
     return sorted(spoken, key=lambda said: said.message.written_at)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from zaptrix.bridge.tenants import Tenants
+from zaptrix.bridge.tenants import Tenants, TooManyChannels
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Locale
 from zaptrix.settings import Settings
@@ -77,7 +77,8 @@ async def _channel(settings: Settings, database: Database, tenants: Tenants, por
     )
     try:
         joined = await tenants.create_channel(_ACTOR, portal_id, fields)
-    except Taken:
-        return  # another process of ours was faster
+    except (Taken, TooManyChannels) as exc:
+        log.warning("the channel is not seeded", reason=str(exc))  # mostly another process of ours was faster
+        return
     if joined is not None:
         log.info("seeded the channel", channel_id=str(joined.channel.id), error=joined.registration_error)

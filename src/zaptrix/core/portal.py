@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
+
+# Meta tells whole seconds, by its own clock.
+_CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 class Locale(StrEnum):
@@ -59,8 +62,20 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     mark_read: bool = True
     typing: bool = True  # shown while an operator's file is prepared; only with mark_read, as it is one call
     registered_at: datetime | None = None  # the connector stands on the line and events are bound
+    subscribed_at: datetime | None = None  # the number's account was last seen to send its webhooks to our app
+    # Until then the number was another portal's: what came for it before is not for this one. None: it never was.
+    number_since: datetime | None = None
     # A channel can be held on one side alone: a dead WhatsApp token must not keep customers' words from the operator.
     whatsapp_paused_at: datetime | None = None
     whatsapp_paused_reason: str | None = None
     line_paused_at: datetime | None = None
     line_paused_reason: str | None = None
+
+    def owned_at(self, received_at: datetime) -> bool:
+        """Whether what came for the number then came for this portal."""
+        return self.number_since is None or received_at >= self.number_since
+
+    def owned_when_written(self, written_at: datetime) -> bool:
+        """The same of what a customer wrote, by Meta's clock: a webhook may come days after, and the number be another
+        portal's by then."""
+        return self.number_since is None or written_at >= self.number_since - _CLOCKS_DIFFER

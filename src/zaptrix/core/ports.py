@@ -136,7 +136,27 @@ class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
     oauth_host: str | None  # as the portal handed it over; None: try the official ones
 
 
-class TokenVault(Protocol):
+class PortalTokens(Protocol):
+    """Access tokens of portals. Both raise PlatformError."""
+
+    async def token(self, portal: Portal) -> str:
+        """One that is good for minutes."""
+        ...
+
+    async def refused(self, portal: Portal, token: str) -> str:
+        """The portal did not take `token`: another one."""
+        ...
+
+
+class PortalAddresses(Protocol):
+    """Where portals answer."""
+
+    async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:
+        """The portal answers at a new address."""
+        ...
+
+
+class TokenVault(PortalAddresses, Protocol):
     """The stored token pairs: the truth."""
 
     async def pair(self, portal_id: PortalId) -> TokenPair: ...
@@ -146,10 +166,6 @@ class TokenVault(Protocol):
     ) -> bool:
         """Overwrite both tokens at once, which were given for `spent`; False when that is not the stored one any more:
         an admin or another process was faster, and what is stored stays."""
-        ...
-
-    async def moved(self, portal_id: PortalId, client_endpoint: str) -> None:
-        """The portal answers at a new address."""
         ...
 
     def refreshing(self, portal_id: PortalId) -> AbstractAsyncContextManager[None]:
@@ -185,6 +201,44 @@ class PortalFiles(Protocol):
 
     async def fresh(self, portal: Portal, source: str) -> str | None:
         """Another address of the same file; None when the portal tells none."""
+        ...
+
+
+class NumberCredentials(Protocol):
+    """WhatsApp, asked with a token that is not kept yet."""
+
+    async def account_of(self, phone_number_id: str, token: str, waba_id: str | None) -> str | None:
+        """The number's WhatsApp Business account; None when it was not given and Meta does not tell this token of it.
+
+        Raises NotOwned when Meta says that the token does not open the number, or that the number is not of `waba_id`;
+        another PlatformError when Meta cannot be asked.
+        """
+        ...
+
+
+class PortalCredentials(Protocol):
+    """Bitrix24, asked with tokens that are not kept yet."""
+
+    async def check(self, portal: Portal, pair: TokenPair, *, may_refresh: bool) -> TokenPair:
+        """The pair to keep: a fresh one, when `pair` had run out and may be refreshed.
+
+        Raises NotOwned when they are not this portal's, or nobody answers for a portal at its address; another
+        PlatformError when it cannot be asked.
+        """
+        ...
+
+
+class SubscribedAccounts(Protocol):
+    """The WhatsApp Business accounts whose webhooks come to our app. Every method raises PlatformError."""
+
+    async def waba_id(self, channel: Channel) -> str | None: ...
+
+    async def subscribed_apps(self, channel: Channel, waba_id: str) -> Sequence[object]:
+        """The apps that get them."""
+        ...
+
+    async def subscribe(self, channel: Channel, waba_id: str) -> None:
+        """Have them sent to ours. Doing it again harms nothing."""
         ...
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, CrmMode
@@ -17,8 +18,8 @@ from zaptrix.store.secrets import SecretBox
 
 _NAMES = (
     "id", "portal_id", "name", "phone_number_id", "display_phone_number", "waba_id", "line_id", "rate_per_s",
-    "crm_mode", "operator_prefix", "mark_read", "typing", "registered_at", "whatsapp_paused_at",
-    "whatsapp_paused_reason", "line_paused_at", "line_paused_reason",
+    "crm_mode", "operator_prefix", "mark_read", "typing", "registered_at", "subscribed_at", "number_since",
+    "whatsapp_paused_at", "whatsapp_paused_reason", "line_paused_at", "line_paused_reason",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 
@@ -57,14 +58,16 @@ async def add(connection: Connection, portal_id: PortalId, fields: ChannelFields
     """A new channel, or None when there is no such portal. Raises Taken."""
     values = {"portal_id": portal_id, **_assignments(fields, box)}
     names, marks = ", ".join(values), ", ".join(f"${n}" for n in range(1, len(values) + 1))
-    sql = f"INSERT INTO channel ({names}) VALUES ({marks}) RETURNING {_COLUMNS}"  # noqa: S608  # our own names
+    sql = f"INSERT INTO channel ({names}) VALUES ({marks}) RETURNING id"  # noqa: S608  # our own names
     try:
-        row = await connection.fetchrow(sql, *values.values())
+        channel_id = await connection.fetchval(sql, *values.values())
     except asyncpg.UniqueViolationError as exc:
         raise Taken("phone_number_id") from exc
     except asyncpg.ForeignKeyViolationError:
         return None
-    return channel_of(row) if row else None
+    row = await connection.fetchrow(_OWNED_SINCE, channel_id)
+    assert row is not None
+    return channel_of(row)
 
 
 async def change(
@@ -75,15 +78,22 @@ async def change(
     sets = "".join(f"{name} = ${n}, " for n, name in enumerate(values, 2))
     sql = f"""
     UPDATE channel SET {sets} whatsapp_paused_at = NULL, whatsapp_paused_reason = NULL, line_paused_at = NULL,
-        line_paused_reason = NULL, registered_at = NULL, updated_at = now()
-    WHERE id = $1 RETURNING {_COLUMNS}"""  # noqa: S608  # our own names
+        line_paused_reason = NULL, registered_at = NULL, subscription_looked_at = NULL, updated_at = now()
+    WHERE id = $1"""  # noqa: S608  # our own names
     try:
-        row = await connection.fetchrow(sql, channel_id, *values.values())
+        await connection.execute(sql, channel_id, *values.values())
     except asyncpg.UniqueViolationError as exc:
         raise Taken("phone_number_id") from exc
+    row = await connection.fetchrow(_OWNED_SINCE, channel_id)
     return channel_of(row) if row else None
 
 
+# A statement of its own: whoever waited for another portal to let the number go sees that release only now.
+_OWNED_SINCE = f"""
+UPDATE channel SET number_since = (
+    SELECT max(r.released_at) FROM number_release r
+    WHERE r.phone_number_id = channel.phone_number_id AND r.portal_id <> channel.portal_id)
+WHERE id = $1 RETURNING {_COLUMNS}"""  # noqa: S608
 _GET = f"SELECT {_COLUMNS} FROM channel WHERE id = $1"  # noqa: S608
 _BY_NUMBER = f"SELECT {_COLUMNS} FROM channel WHERE phone_number_id = $1"  # noqa: S608
 _OF_LINE = f"SELECT {_COLUMNS} FROM channel WHERE portal_id = $1 AND line_id = $2"  # noqa: S608
@@ -102,6 +112,18 @@ UPDATE channel SET registered_at = CASE WHEN $2::text IS NULL THEN now() END, re
 WHERE id = $1
 """
 _ERROR = "SELECT registration_error FROM channel WHERE id = $1"
+_SUBSCRIPTION_ERROR = "SELECT subscription_error FROM channel WHERE id = $1"
+_SUBSCRIBED = """
+UPDATE channel SET subscribed_at = CASE WHEN $2::text IS NULL THEN now() END, subscription_error = $2,
+    subscription_looked_at = now()
+WHERE id = $1
+"""
+_SUBSCRIPTION_DUE = f"""
+SELECT {_COLUMNS} FROM channel
+WHERE whatsapp_paused_at IS NULL AND (subscription_looked_at IS NULL OR subscription_looked_at < now() -
+    CASE WHEN subscribed_at IS NULL THEN interval '1 minute' ELSE interval '1 hour' END)
+ORDER BY subscription_looked_at NULLS FIRST LIMIT $1"""  # noqa: S608
+_COUNT = "SELECT count(*) FROM channel WHERE portal_id = $1"
 _PAUSE = {
     Side.WHATSAPP: """
 UPDATE channel SET whatsapp_paused_at = now(), whatsapp_paused_reason = $2, updated_at = now()
@@ -150,9 +172,30 @@ async def registered(connection: Connection, channel_id: ChannelId, error: str |
     await connection.execute(_REGISTERED, channel_id, error, url)
 
 
+async def subscribed(connection: Connection, channel_id: ChannelId, error: str | None) -> None:
+    """Record the end of a look at the subscription of the channel's account: it stands, or why not."""
+    await connection.execute(_SUBSCRIBED, channel_id, error)
+
+
+async def subscription_due(connection: Connection, limit: int) -> list[Channel]:
+    """Channels whose account has to be looked at: hourly, or each minute while it is not subscribed."""
+    return [channel_of(row) for row in await connection.fetch(_SUBSCRIPTION_DUE, limit)]
+
+
 async def registration_error(connection: Connection, channel_id: ChannelId) -> str | None:
     error: str | None = await connection.fetchval(_ERROR, channel_id)
     return error
+
+
+async def subscription_error(connection: Connection, channel_id: ChannelId) -> str | None:
+    error: str | None = await connection.fetchval(_SUBSCRIPTION_ERROR, channel_id)
+    return error
+
+
+async def count(connection: Connection, portal_id: PortalId) -> int:
+    """How many channels a portal has."""
+    number: int = await connection.fetchval(_COUNT, portal_id)
+    return number
 
 
 async def pause(
@@ -174,4 +217,4 @@ async def learn_waba(connection: Connection, channel_id: ChannelId, waba_id: str
 async def access_token(connection: Connection, channel_id: ChannelId, box: SecretBox) -> str | None:
     """The number's token, or None when the channel is gone. Raises UnreadableSecret."""
     sealed = await connection.fetchval(_TOKEN, channel_id)
-    return box.open(sealed) if sealed else None
+    return box.open(sealed, Scope.CHANNEL) if sealed else None

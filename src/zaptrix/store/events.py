@@ -186,13 +186,17 @@ async def replay(connection: Connection, event_id: EventId) -> Lane | None:
 
 _REPLAY_NUMBER = """
 UPDATE event SET state = 'new', reason = NULL, routed_at = NULL
-WHERE state = 'unroutable' AND source = 'whatsapp' AND lane LIKE $1 || '.%' RETURNING lane
+WHERE state = 'unroutable' AND source = 'whatsapp' AND lane LIKE $1 || '.%'
+    AND ($2::timestamptz IS NULL OR received_at >= $2) RETURNING lane
 """
 
 
-async def replay_number(connection: Connection, phone_number_id: str) -> set[Lane]:
-    """Make what came for a number before anybody had connected it new again; the rounds to ring."""
-    rows = await connection.fetch(_REPLAY_NUMBER, phone_number_id)
+async def replay_number(connection: Connection, phone_number_id: str, since: datetime | None = None) -> set[Lane]:
+    """Make what came for a number before anybody had connected it new again; the rounds to ring.
+
+    `since`: until then the number was another portal's, and so is what came for it.
+    """
+    rows = await connection.fetch(_REPLAY_NUMBER, phone_number_id, since)
     return {Lane(Queue.INCOMING, row["lane"]).round for row in rows}
 
 

@@ -125,7 +125,7 @@ async def get(connection: Connection, portal_id: PortalId) -> Portal | None:
 
 
 async def by_member_id(connection: Connection, member_id: str, box: SecretBox) -> tuple[Portal, str] | None:
-    """A portal and its application token, by its immutable key."""
+    """A portal and its application token, by its immutable key. Raises UnreadableSecret."""
     row = await connection.fetchrow(_BY_MEMBER, member_id)
     return (portal_of(row), box.open(row["application_token"])) if row else None
 
@@ -162,6 +162,21 @@ async def id_of_member(connection: Connection, member_id: str) -> PortalId | Non
     """The id of the portal with this immutable key."""
     portal_id = await connection.fetchval(_ID_OF_MEMBER, member_id)
     return PortalId(portal_id) if portal_id else None
+
+
+_TAKEN = "SELECT member_id = $1 FROM portal_config WHERE member_id = $1 OR portal_url = $2 ORDER BY 1 DESC LIMIT 1"
+_LOCK_ROW = "SELECT 1 FROM portal_config WHERE id = $1 FOR NO KEY UPDATE"
+
+
+async def taken(connection: Connection, member_id: str, portal_url: str) -> str | None:
+    """Which of them is another portal's already."""
+    by_member = await connection.fetchval(_TAKEN, member_id, portal_url)
+    return None if by_member is None else ("member_id" if by_member else "portal_url")
+
+
+async def lock(connection: Connection, portal_id: PortalId) -> None:
+    """One transaction at a time counts what a portal has, and adds to it."""
+    await connection.execute(_LOCK_ROW, portal_id)
 
 
 async def listed(connection: Connection, after: PortalId | None, only: PortalId | None, limit: int) -> list[Portal]:
@@ -203,7 +218,7 @@ class StoredTokens:
         self._box = box
 
     async def pair(self, portal_id: PortalId) -> TokenPair:
-        """Raises Unauthorized when the portal is gone or was never given tokens."""
+        """Raises Unauthorized when the portal is gone, was never given tokens, or they cannot be decrypted."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_PAIR, portal_id)
         if row is None or not row["refresh_token"] or not row["access_token"]:

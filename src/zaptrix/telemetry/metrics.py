@@ -86,6 +86,7 @@ class AlarmKind(StrEnum):
     UNEXPECTED = "unexpected"  # an answer that no table knows
     PAUSED = "paused"  # a key is bad: a channel or portal stands still
     CONNECTOR_LOST = "connector_lost"  # the connector was taken off its line
+    SUBSCRIPTION_LOST = "subscription_lost"  # a WhatsApp account has sent its webhooks to no app for a while
     SPOOLED = "spooled"  # events wait on the local disk for PostgreSQL
     DRAIN_FAILED = "drain_failed"  # a runner broke down
     BROKE_DOWN = "broke_down"  # anything else of ours did: a request, a file, a chore, background work

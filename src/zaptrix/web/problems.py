@@ -84,6 +84,8 @@ TOO_MANY = _kind("too-many-requests", 429, "Requisições demais", "Too many req
 DOES_NOT_FIT = _kind(
     "template-does-not-fit", 422, "O envio não corresponde ao modelo", "The message does not match the template"
 )
+NOT_OWNED = _kind("not-owned", 422, "A plataforma não confirma", "The platform does not confirm it")
+LIMIT_REACHED = _kind("limit-reached", 409, "Limite atingido", "Limit reached")
 REFUSED_BY_META = _kind("refused-by-whatsapp", 422, "Recusado pelo WhatsApp", "Refused by WhatsApp")
 INTERNAL = _kind("internal", 500, "Erro interno", "Internal error")
 UNAVAILABLE = _kind("unavailable", 503, "Indisponível no momento", "Temporarily unavailable")

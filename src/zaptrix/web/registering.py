@@ -1,4 +1,5 @@
-"""Channels that do not stand on their line yet, or stand there under an address that the gateway has left.
+"""Channels that do not stand on their line yet, or stand there under an address that the gateway has left; and whose
+WhatsApp account does not send us its webhooks.
 
 The gateway does this and no worker: it alone is sure to know PUBLIC_URL, where Bitrix24 is to post its events.
 """
@@ -27,6 +28,7 @@ async def keep_registering(app: App) -> None:
             async with turn(app.database, "register") as mine:
                 if mine:
                     await app.registrar.retry()
+                    await app.subscriptions.retry()
         except (StoreUnavailable, TimeoutError):
             pass  # nothing can be registered now, or another does it
         except Exception:

@@ -27,7 +27,7 @@ from zaptrix.core.template import (
     Value,
     language_code,
 )
-from zaptrix.whatsapp.wire import Unreadable, read
+from zaptrix.whatsapp.wire import Paging, Unreadable, read
 
 Json = dict[str, Any]
 
@@ -79,26 +79,15 @@ class WireTemplate(msgspec.Struct, frozen=True):
     components: list[WirePart] = []
 
 
-class Cursors(msgspec.Struct, frozen=True):
-    after: str | None = None
-
-
-class Paging(msgspec.Struct, frozen=True):
-    cursors: Cursors | None = None
-    next: str | None = None
-
-
 class TemplatePage(msgspec.Struct, frozen=True):
-    """A page of a list; it is the last one when `paging.next` is missing, whatever the cursors say."""
+    """A page of a list."""
 
     data: list[WireTemplate] = []
     paging: Paging | None = None
 
     @property
     def after(self) -> str | None:
-        if self.paging is None or not self.paging.next or self.paging.cursors is None:
-            return None
-        return self.paging.cursors.after
+        return self.paging.after if self.paging else None
 
 
 # --- definitions -----------------------------------------------------------------------------------------------------

@@ -204,6 +204,28 @@ class PhoneNumber(msgspec.Struct, frozen=True):
     health_status: Health | None = None
 
 
+class Cursors(msgspec.Struct, frozen=True):
+    after: str | None = None
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """Of a page of a list; it is the last one when `next` is missing, whatever the cursors say."""
+
+    cursors: Cursors | None = None
+    next: str | None = None
+
+    @property
+    def after(self) -> str | None:
+        return self.cursors.after if self.next and self.cursors else None
+
+
+class PhoneNumbers(msgspec.Struct, frozen=True):
+    """A page of an account's numbers."""
+
+    data: list[PhoneNumber] = []
+    paging: Paging | None = None
+
+
 class App(msgspec.Struct, frozen=True):
     id: str = ""
     name: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,17 +12,20 @@ from litestar import Request, Response, Router, delete, get, post, put
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from zaptrix.bridge.tenants import Joined
+from zaptrix.bridge.tenants import Joined, TooManyChannels
 from zaptrix.core.codes import Both
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.portal import Channel, CrmMode
 from zaptrix.store import channels
+from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.channels import ChannelFields
+from zaptrix.store.database import Connection
 from zaptrix.store.portals import Taken
+from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.problems import CONFLICT, Problem, WrongField, no_such
+from zaptrix.web.problems import LIMIT_REACHED, Problem, WrongField, no_such
 from zaptrix.web.reading import Check, check, one_line, token
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people.", examples=["Vendas"])]
@@ -110,6 +115,14 @@ class Registration(Struct, frozen=True):
     error: str | None
 
 
+class Subscription(Struct, frozen=True):
+    """Whether the number's WhatsApp account sends its webhooks to our app. If not, the gateway tries again; `error`
+    tells what is in the way."""
+
+    done: bool
+    error: str | None
+
+
 class ChannelView(Struct, frozen=True, kw_only=True):
     """A channel as the API shows it."""
 
@@ -118,7 +131,7 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     name: str
     phone_number_id: str
     display_phone_number: str
-    waba_id: Annotated[str | None, Meta(description="Null until it was given, or asked of Meta.")]
+    waba_id: Annotated[str | None, Meta(description="As Meta tells it; null while it does not.")]
     line_id: int
     rate_per_s: int
     crm_mode: CrmMode
@@ -130,19 +143,21 @@ class ChannelView(Struct, frozen=True, kw_only=True):
     line_paused_at: datetime | None
     line_paused_reason: str | None
     registration: Registration
+    subscription: Subscription
 
     @classmethod
-    def of(cls, channel: Channel, error: str | None = None) -> ChannelView:
-        fields = asdict(channel)
-        done = fields.pop("registered_at") is not None
-        return cls(**fields, registration=Registration(done, None if done else error))
+    def of(cls, channel: Channel, registration: Registration, subscription: Subscription) -> ChannelView:
+        known = {name: value for name, value in asdict(channel).items() if name in cls.__struct_fields__}
+        return cls(**known, registration=registration, subscription=subscription)
 
     @classmethod
     def joined(cls, joined: Joined) -> ChannelView:
-        fields = asdict(joined.channel)
-        fields.pop("registered_at")
-        error = joined.registration_error
-        return cls(**fields, registration=Registration(error is None, error))
+        registration, subscription = joined.registration_error, joined.subscription_error
+        return cls.of(
+            joined.channel,
+            Registration(registration is None, registration),
+            Subscription(subscription is None, subscription),
+        )
 
 
 @get("/", summary="List channels", operation_id="listChannels")
@@ -170,18 +185,18 @@ async def get_channel(request: Request[Any, Any, Any], channel_id: UUID) -> Chan
 
 @post("/", summary="Create a channel", operation_id="createChannel", status_code=201)
 async def create_channel(request: Request[Any, Any, Any], data: NewChannel) -> Response[ChannelView]:
-    """Registers the connector on the line at once, and goes on trying if that fails; what customers wrote to this
-    number before is delivered now."""
+    """Asks Meta whether the token opens the number and whether that is of `waba_id`: if not, 422; when Meta cannot be
+    asked, 503; nothing is kept. Then registers the connector on the line and subscribes the number's WhatsApp account
+    to the app, and goes on trying if that fails; what customers wrote to this number before is delivered now, unless it
+    was another portal's then."""
     caller = caller_of(request)
     if caller.portal_id not in {None, data.portal_id}:
         raise no_such("portal")
     check(data, _RULES)
-    try:
+    with _told(caller):
         joined = await app_of(request).tenants.create_channel(
             actor_of(request), PortalId(data.portal_id), _fields(data)
         )
-    except Taken as exc:
-        raise _taken(exc) from None
     if joined is None:
         raise no_such("portal")
     return Response(ChannelView.joined(joined), headers={"Location": f"/api/channels/{joined.channel.id}"})
@@ -189,13 +204,12 @@ async def create_channel(request: Request[Any, Any, Any], data: NewChannel) -> R
 
 @put("/{channel_id:uuid}", summary="Change or repair a channel", operation_id="changeChannel")
 async def change_channel(request: Request[Any, Any, Any], channel_id: UUID, data: ChannelChange) -> ChannelView:
-    """Takes the channel out of its pauses and registers it again: what was held is delivered."""
+    """Takes the channel out of its pauses, registers it and subscribes its account again: what was held is delivered.
+    Another number, token or account is first asked of Meta, as when a channel is created."""
     await _own(request, channel_id)
     check(data, _RULES)
-    try:
+    with _told(caller_of(request)):
         joined = await app_of(request).tenants.change_channel(actor_of(request), ChannelId(channel_id), _fields(data))
-    except Taken as exc:
-        raise _taken(exc) from None
     if joined is None:
         raise no_such("channel")
     return ChannelView.joined(joined)
@@ -228,9 +242,13 @@ async def _own(request: Request[Any, Any, Any], channel_id: UUID) -> None:
         raise no_such("channel")
 
 
-async def _view(connection: Any, channel: Channel) -> ChannelView:
-    waits = channel.registered_at is None
-    return ChannelView.of(channel, await channels.registration_error(connection, channel.id) if waits else None)
+async def _view(connection: Connection, channel: Channel) -> ChannelView:
+    registered, subscribed = channel.registered_at is not None, channel.subscribed_at is not None
+    return ChannelView.of(
+        channel,
+        Registration(registered, None if registered else await channels.registration_error(connection, channel.id)),
+        Subscription(subscribed, None if subscribed else await channels.subscription_error(connection, channel.id)),
+    )
 
 
 def _fields(body: NewChannel | ChannelChange) -> ChannelFields:
@@ -238,6 +256,15 @@ def _fields(body: NewChannel | ChannelChange) -> ChannelFields:
     return ChannelFields(**given)
 
 
-def _taken(_exc: Taken) -> Problem:
-    told = Both("já é de outro canal", "belongs to another channel already")
-    return Problem(CONFLICT, errors=[WrongField("/phone_number_id", told, "taken")])
+@contextmanager
+def _told(caller: ApiKey) -> Iterator[None]:
+    """Why a channel cannot be made or changed, as problem documents."""
+    try:
+        with told_ownership("WhatsApp"):
+            yield
+    except Taken:
+        told = Both("já é de outro canal", "belongs to another channel already")
+        raise taken(caller, "/phone_number_id", told) from None
+    except TooManyChannels as exc:
+        full = Both(f"tem {exc.most} canais, e não pode ter mais", f"has {exc.most} channels, and may not have more")
+        raise Problem(LIMIT_REACHED, errors=[WrongField("/portal_id", full, "channels_max")]) from None

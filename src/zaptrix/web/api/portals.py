@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,12 +18,14 @@ from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import PAGE_DEFAULT, PORTAL_RATE_PER_S_MAX
 from zaptrix.core.portal import Locale, Portal
+from zaptrix.settings import Settings
 from zaptrix.store import portals
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.portals import PortalFields, Taken
+from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.problems import CONFLICT, FORBIDDEN, Problem, WrongField, invalid, no_such
+from zaptrix.web.problems import FORBIDDEN, Problem, WrongField, invalid, no_such
 from zaptrix.web.reading import Check, check, http_address, one_line, token
 
 _ADDRESS = "https://, a host, no user, query or fragment."
@@ -179,21 +184,23 @@ async def get_portal(request: Request[Any, Any, Any], portal_id: UUID) -> Portal
 
 @post("/", summary="Create a portal", operation_id="createPortal", guards=[admin], status_code=201)
 async def create_portal(request: Request[Any, Any, Any], data: NewPortal) -> Response[PortalView]:
-    """Takes an admin's key."""
+    """Takes an admin's key. The portal is asked with these tokens: when it refuses them, or none answers at the
+    address, that is 422; when it cannot be asked, 503; nothing is kept. An access token that has run out is refreshed.
+    """
     check(data, _RULES)
     app = app_of(request)
     fields = _fields(data, app.settings.default_locale, app.clock.now())
     _same_host(str(fields.portal_url), str(fields.client_endpoint))
-    try:
+    _sealed_way(app.settings, fields)
+    with _told(caller_of(request)):
         portal = await app.tenants.create_portal(actor_of(request), fields)
-    except Taken as exc:
-        raise _taken(exc) from None
     return Response(PortalView.of(portal), headers={"Location": f"/api/portals/{portal.id}"})
 
 
 @put("/{portal_id:uuid}", summary="Change or repair a portal", operation_id="changePortal")
 async def change_portal(request: Request[Any, Any, Any], portal_id: UUID, data: PortalChange) -> PortalView:
-    """Takes the portal out of its pause: what was held for it is delivered. Addresses take an admin's key to change."""
+    """Takes the portal out of its pause: what was held for it is delivered. Its addresses, `member_id` and pace take an
+    admin's key to change. Other tokens, addresses or ids are first tried, as when a portal is created."""
     caller, app = caller_of(request), app_of(request)
     _own(caller, portal_id)
     check(data, _RULES)
@@ -201,10 +208,9 @@ async def change_portal(request: Request[Any, Any, Any], portal_id: UUID, data: 
     fields = _changed(data, app.clock.now())
     if fields.client_endpoint is not UNSET:
         await _stays_home(request, portal_id, fields)
-    try:
+    _sealed_way(app.settings, fields)
+    with _told(caller):
         portal = await app.tenants.change_portal(actor_of(request), PortalId(portal_id), fields)
-    except Taken as exc:
-        raise _taken(exc) from None
     if portal is None:
         raise no_such("portal")
     return PortalView.of(portal)
@@ -234,8 +240,8 @@ _RULES: tuple[tuple[str, Check], ...] = (
     ("expires_at", lambda at: None if at.year in _YEARS else _NO_YEAR),
 )
 
-# Where the gateway calls, and where it sends a client secret to.
-_ADDRESSES = ("portal_url", "client_endpoint", "oauth_host")
+# Where the gateway calls and sends a client secret to; who the portal is; and how fast it is called.
+_ADMINS = ("portal_url", "client_endpoint", "oauth_host", "member_id", "enterprise", "rate_per_s")
 
 
 def _own(caller: ApiKey, portal_id: UUID) -> None:
@@ -244,7 +250,7 @@ def _own(caller: ApiKey, portal_id: UUID) -> None:
 
 
 def _may_move(caller: ApiKey, change: PortalChange) -> None:
-    moved = [name for name in _ADDRESSES if getattr(change, name) is not UNSET]
+    moved = [name for name in _ADMINS if getattr(change, name) is not UNSET]
     if caller.portal_id is not None and moved:
         names = ", ".join(moved)
         told = Both(f"Mudar {names} pede a chave de um administrador", f"Changing {names} takes an admin's key")
@@ -305,8 +311,30 @@ def _same_host(portal_url: str, client_endpoint: str) -> None:
 
 
 _IS_TAKEN = Both("já é de outro portal", "belongs to another portal already")
+_NOT_SEALED = Both("precisa ser https: os tokens vão para lá", "has to be https: tokens are sent there")
 
 
-def _taken(exc: Taken) -> Problem:
-    field = exc.field or "member_id"
-    return Problem(CONFLICT, errors=[WrongField(f"/{field}", _IS_TAKEN, "taken")])
+def _sealed_way(settings: Settings, fields: PortalFields) -> None:
+    """Tokens go there: by TLS, or within this machine or a private network that the settings name."""
+    for name, url in (("portal_url", fields.portal_url), ("client_endpoint", fields.client_endpoint)):
+        parts = urlsplit(url or "")
+        if parts.scheme == "http" and not _is_near(settings, parts.hostname or ""):
+            raise invalid(WrongField(f"/{name}", _NOT_SEALED, "not_https"))
+
+
+def _is_near(settings: Settings, host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or any(address in network for network in settings.media_private_networks)
+
+
+@contextmanager
+def _told(caller: ApiKey) -> Iterator[None]:
+    """Why a portal cannot be made or changed, as problem documents."""
+    try:
+        with told_ownership("Bitrix24"):
+            yield
+    except Taken as exc:
+        raise taken(caller, f"/{exc.field or 'member_id'}", _IS_TAKEN) from None

@@ -1,0 +1,93 @@
+"""Subscription: a number's webhooks come only while its WhatsApp Business account sends them to our app.
+
+https://developers.facebook.com/documentation/business-messaging/whatsapp/solution-providers/manage-webhooks
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from zaptrix.bridge.directory import Directory
+from zaptrix.core.errors import PlatformError
+from zaptrix.core.portal import Channel
+from zaptrix.core.ports import SubscribedAccounts
+from zaptrix.store import channels
+from zaptrix.store.database import Database
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+
+log = structlog.get_logger(__name__)
+
+_CHANNELS_AT_ONCE = 20
+_NO_ACCOUNT = "Meta does not tell which WhatsApp Business account the number belongs to: set waba_id on the channel"
+_NOT_SUBSCRIBED = "its WhatsApp Business account sends no webhooks to any app"
+
+
+class Subscriptions:
+    """Makes accounts send us their webhooks, and sees when they do no more."""
+
+    def __init__(self, database: Database, directory: Directory, accounts: SubscribedAccounts) -> None:
+        self._database = database
+        self._directory = directory
+        self._accounts = accounts
+
+    async def subscribe(self, channel: Channel) -> str | None:
+        """Subscribe the channel's account; None when it is done, else why not, for the admin. Idempotent.
+
+        Raises StoreUnavailable.
+        """
+        error: str | None = None
+        try:
+            waba_id = await self._account(channel)
+            if waba_id is None:
+                error = _NO_ACCOUNT
+            else:
+                await self._tell_lost(channel, waba_id)
+                await self._accounts.subscribe(channel, waba_id)
+        except PlatformError as exc:
+            error = str(exc)
+        if error is not None:
+            log.warning("not subscribed", channel_id=str(channel.id), reason=error)
+        async with self._database.transaction() as connection:
+            await channels.subscribed(connection, channel.id, error)
+        return error
+
+    async def trouble(self, channel: Channel) -> str | None:
+        """What keeps the channel's webhooks from coming, in words for the admin; nothing is changed. For the doctor.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            waba_id = await self._account(channel)
+            if waba_id is None:
+                return _NO_ACCOUNT
+            return None if await self._accounts.subscribed_apps(channel, waba_id) else _NOT_SUBSCRIBED
+        except PlatformError as exc:
+            return str(exc)
+
+    async def retry(self) -> None:
+        """Look at the channels whose turn it is, and subscribe them. Raises StoreUnavailable.
+
+        Whether it is our app that an account is subscribed to, Meta does not tell the number's token: it is said again.
+        """
+        async with self._database.connection() as connection:
+            due = await channels.subscription_due(connection, _CHANNELS_AT_ONCE)
+        for channel in due:
+            await self.subscribe(channel)
+
+    async def _tell_lost(self, channel: Channel, waba_id: str) -> None:
+        """Somebody took the subscription away since it was made: what customers wrote meanwhile came nowhere."""
+        if channel.subscribed_at is None or await self._accounts.subscribed_apps(channel, waba_id):
+            return
+        metrics.alarmed(AlarmKind.SUBSCRIPTION_LOST)
+        log.error("subscription lost", channel_id=str(channel.id), waba_id=waba_id, alarm=True)
+
+    async def _account(self, channel: Channel) -> str | None:
+        if channel.waba_id is not None:
+            return channel.waba_id
+        waba_id = await self._accounts.waba_id(channel)
+        if waba_id is not None:
+            async with self._database.transaction() as connection:
+                await channels.learn_waba(connection, channel.id, waba_id)
+            self._directory.clear()
+        return waba_id
