@@ -1,5 +1,6 @@
 """The journal: each webhook item once a day, in its lane's order, forgotten a day at a time."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.store.ledger import Ledger
+from tests.store.test_quiet_statistics import blocks
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id
 from zaptrix.core.lanes import Lane, Queue
@@ -192,3 +194,81 @@ async def test_forgetting_drops_days_and_what_lay_outside_of_them(ledger: Ledger
         await events.forget(connection, before=kept)
     assert await partitions(ledger) == [f"event_{kept:%Y%m%d}"]
     assert [event.request_id for event in await waiting(ledger)] == ["r-1", "r-3"]
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+BACKLOG = 4_000
+
+
+async def a_backlog_of(ledger: Ledger, lane: Lane, count: int) -> None:
+    await ledger.run(
+        "INSERT INTO event (source, name, key, lane, body, request_id, state) SELECT $1, 'x', "
+        "decode(md5($2 || n::text), 'hex'), $2, '\\x7b7d', 'r', 'new' FROM generate_series(1, $3::int) n",
+        "whatsapp" if lane.queue is Queue.INCOMING else "bitrix24",
+        lane.name,
+        count,
+    )
+
+
+def tenants(queue: Queue, count: int) -> list[Lane]:
+    """Lanes of one round."""
+    return [Lane(queue, f"{uuid4() if queue is Queue.OUTBOUND else 2109876543 + n}.3") for n in range(count)]
+
+
+def counted(found: list[Event]) -> dict[str, int]:
+    return dict(Counter(event.lane.name for event in found))
+
+
+@pytest.mark.parametrize("queue", [Queue.INCOMING, Queue.OUTBOUND])
+async def test_a_backlog_of_one_tenant_does_not_hold_up_the_others_of_its_round(ledger: Ledger, queue: Queue) -> None:
+    busy, *others = tenants(queue, 5)
+    await a_backlog_of(ledger, busy, BACKLOG)
+    for number, lane in enumerate(others, 1):
+        await a_backlog_of(ledger, lane, number)
+    found = await waiting(ledger, busy, 100)
+    assert counted(found) == {busy.name: 20} | {lane.name: number for number, lane in enumerate(others, 1)}
+    assert [event.id for event in found] == sorted(event.id for event in found)
+
+
+async def test_two_backlogs_share_a_batch_whoever_came_first(ledger: Ledger) -> None:
+    one, other = tenants(Queue.INCOMING, 2)
+    await a_backlog_of(ledger, one, BACKLOG)
+    await a_backlog_of(ledger, other, BACKLOG)
+    assert counted(await waiting(ledger, one, 100)) == {one.name: 50, other.name: 50}
+
+
+async def test_a_tenant_that_waits_alone_has_the_whole_batch_and_its_oldest_first(ledger: Ledger) -> None:
+    (one,) = tenants(Queue.INCOMING, 1)
+    await a_backlog_of(ledger, one, BACKLOG)
+    found = await waiting(ledger, one, 100)
+    first = await ledger.value("SELECT min(id) FROM event")
+    assert [event.id for event in found] == list(range(first, first + 100))
+
+
+async def test_of_more_tenants_than_a_batch_holds_those_go_first_that_wait_longest(ledger: Ledger) -> None:
+    many = tenants(Queue.INCOMING, 30)
+    for lane in reversed(many):
+        await a_backlog_of(ledger, lane, 3)
+    assert counted(await waiting(ledger, many[0], 10)) == {lane.name: 1 for lane in many[20:]}
+
+
+async def test_what_is_behind_a_held_event_stays_there_in_a_backlog_too(ledger: Ledger) -> None:
+    busy, other = tenants(Queue.OUTBOUND, 2)
+    await a_backlog_of(ledger, busy, 50)
+    held = await ledger.value("SELECT min(id) FROM event")
+    chat = external_chat_id(ChannelId(uuid4()), ConversationId(uuid4())).encode()
+    await ledger.run("UPDATE event SET body = $1, state = CASE WHEN id = $2 THEN 'held' ELSE 'new' END", chat, held)
+    await a_backlog_of(ledger, other, 50)
+    assert counted(await waiting(ledger, busy, 20)) == {other.name: 10}
+
+
+async def test_a_share_costs_what_it_returns_however_long_the_backlog(ledger: Ledger) -> None:
+    busy, *others = tenants(Queue.INCOMING, 10)
+    await a_backlog_of(ledger, busy, BACKLOG)
+    for lane in others:
+        await a_backlog_of(ledger, lane, 2)
+    sql, values = events._SHARES_OF[Queue.INCOMING], ("whatsapp", "3", 100, 10)
+    few = await blocks(ledger, sql, *values)
+    await a_backlog_of(ledger, Lane(Queue.INCOMING, "2109876999.3"), 5 * BACKLOG)
+    assert await blocks(ledger, sql, *values) < 2 * few

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 
 import asyncpg
 import msgspec
@@ -77,10 +78,42 @@ _WAITING_OF = {
     Queue.OUTBOUND: (_HELD + _WAITING).format(more=_NOT_BEHIND_HELD),
 }
 
+# Where more waits than a batch holds, each tenant gets a share of it, the oldest first. Hops from lane to lane along
+# the index: it costs what it returns, however long the backlog of one of them.
+_SHARES = f"""
+lanes AS (
+    (SELECT lane FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' ORDER BY lane LIMIT 1)
+    UNION ALL
+    SELECT n.lane FROM lanes l CROSS JOIN LATERAL (
+        SELECT lane FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' AND lane > l.lane
+        ORDER BY lane LIMIT 1) n
+), share AS MATERIALIZED (SELECT greatest($3::int / count(*), $4::int) AS each FROM lanes),
+waits AS (
+    SELECT w.*, row_number() OVER (PARTITION BY w.lane ORDER BY w.id) AS nth FROM lanes CROSS JOIN LATERAL (
+        SELECT id, received_on, received_at, source, name, lane, body, request_id
+        FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' AND lane = lanes.lane {{more}}
+        ORDER BY id LIMIT (SELECT each FROM share)) w
+)
+SELECT id, received_on, received_at, source, name, lane, body, request_id
+FROM waits ORDER BY nth, id LIMIT $3::int
+"""  # noqa: S608
+_SHARES_OF = {
+    Queue.INCOMING: ("WITH RECURSIVE" + _SHARES).format(more=""),
+    Queue.OUTBOUND: (_HELD.replace("WITH", "WITH RECURSIVE") + "," + _SHARES).format(more=_NOT_BEHIND_HELD),
+}
+_SHARE_MIN = 10
+
 
 async def waiting(connection: Connection, lane: Lane, limit: int) -> list[Event]:
-    """The oldest events of a routing lane's round that were not routed yet, and wait for nothing."""
-    rows = await connection.fetch(_WAITING_OF[lane.queue], _SOURCES[lane.queue].value, lane.round.name, limit)
+    """Events of a routing lane's round that were not routed yet, and wait for nothing; in order.
+
+    The oldest; of more than `limit` a share of each tenant, so that a backlog of one is not waited for by the others.
+    """
+    source, number = _SOURCES[lane.queue].value, lane.round.name
+    rows = await connection.fetch(_WAITING_OF[lane.queue], source, number, limit)
+    if len(rows) == limit:
+        shares = await connection.fetch(_SHARES_OF[lane.queue], source, number, limit, min(_SHARE_MIN, limit))
+        rows = sorted(shares, key=itemgetter("id"))
     return [_event(row) for row in rows]
 
 

@@ -1,0 +1,12 @@
+"""The new events of each tenant by themselves, so that a backlog of one does not hold up the others of its round."""
+
+from alembic import op
+
+revision = "0022"
+down_revision = "0021"
+
+
+def upgrade() -> None:
+    op.execute(
+        "CREATE INDEX event_new_of_lane ON event (source, split_part(lane, '.', -1), lane, id) WHERE state = 'new'"
+    )
