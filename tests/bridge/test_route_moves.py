@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.bridge.house import House, answered, asked, now
 from tests.bridge.test_route_inbound import talks, texts
@@ -13,6 +14,7 @@ from zaptrix.core.event import CustomerMoved
 from zaptrix.core.kinds import Edited, Marks, Quote, Reaction, Unknown
 from zaptrix.core.lanes import bitrix24_lane, incoming_lane, outbound_lane
 from zaptrix.core.message import Words
+from zaptrix.core.phone import e164
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.referral import Referral
 from zaptrix.core.text import plain_text
@@ -299,3 +301,72 @@ async def test_an_unknown_kind_is_shown_kept_and_told_again_when_a_later_version
     (row,) = await house.ledger.rows("SELECT kind, state FROM message")
     assert (row["kind"], row["state"]) == ("text", "pending")
     assert bitrix24_lane(portal.id).round in {lane.round for lane in await house.rung_now()}
+
+
+# --- one person, many ids ---------------------------------------------------------------------------------------------
+
+TWO_SPELLINGS = [
+    ("5215587654321", "525587654321"),
+    ("5493516123456", "543516123456"),
+    ("22997123456", "2290197123456"),
+    ("22507123456", "2250707123456"),
+    ("554188887777", "5541988887777"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), [*TWO_SPELLINGS, *[(b, a) for a, b in TWO_SPELLINGS]])
+async def test_one_line_in_two_spellings_is_one_conversation(
+    house: House, channel: Channel, one: str, other: str
+) -> None:
+    await route(house, channel, asked(channel, Customer(wa_id=one, phone=e164(one)), "1"))
+    await route(house, channel, asked(channel, Customer(wa_id=other, phone=e164(other)), "2"))
+    # As it was written down before both forms were known to be one.
+    await house.ledger.run("UPDATE conversation_mapping SET phone = '+' || wa_id")
+    await house.redis.flushall()
+    await route(house, channel, asked(channel, Customer(bsuid="BR.1", wa_id=one, phone=e164(one)), "3"))
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == ("BR.1", one)
+
+
+NUMBERS_ONLY = {
+    "before": Customer(wa_id=OLD.wa_id, phone=OLD.phone),
+    "after": Customer(wa_id=NEW.wa_id, phone=NEW.phone),
+}
+IDS_ONLY = {"before": Customer(bsuid=OLD.bsuid), "after": Customer(bsuid=NEW.bsuid)}
+
+
+@pytest.mark.parametrize("ids", [{}, NUMBERS_ONLY, {"after": NUMBERS_ONLY["after"]}, {"before": IDS_ONLY["before"]}])
+@pytest.mark.parametrize("words_first", [True, False])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_new_number_keeps_the_conversation_whatever_meta_tells_of_it(
+    house: House, channel: Channel, ids: dict[str, Customer], *, words_first: bool, at_once: bool
+) -> None:
+    await route(house, channel, asked(channel, OLD, "1"))
+    move, words = moves(channel, **ids), asked(channel, NEW, "2")
+    said = [words, move] if words_first else [move, words]
+    for batch in [said] if at_once else [[one] for one in said]:
+        await route(house, channel, *batch)
+    await route(house, channel, asked(channel, OLD, "late"), asked(channel, NEW, "3"))
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == (NEW.bsuid, NEW.wa_id)
+    assert sorted(await texts(house)) == ["1", "2", "3", "late"]
+
+
+@pytest.mark.parametrize("words_first", [True, False])
+async def test_a_new_user_id_keeps_the_conversation(house: House, channel: Channel, *, words_first: bool) -> None:
+    after = Customer(bsuid="BR.2002", wa_id=OLD.wa_id, phone=OLD.phone)
+    move = moves(channel, **IDS_ONLY, number_changed=False)
+    await route(house, channel, asked(channel, OLD, "1"))
+    for one in (asked(channel, after, "2"), move) if words_first else (move, asked(channel, after, "2")):
+        await route(house, channel, one)
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == ("BR.2002", OLD.wa_id)
+
+
+async def test_two_moves_that_come_in_the_wrong_order_are_both_made(house: House, channel: Channel) -> None:
+    third = Customer(bsuid="BR.3003", wa_id="5511966665555", phone="+5511966665555")
+    await route(house, channel, asked(channel, OLD, "1"))
+    await route(house, channel, moves(channel, NEW, third, whatsapp_id="wamid.sys.2"), moves(channel))
+    await route(house, channel, asked(channel, third, "2"))
+    (talk,) = await living(house)
+    assert talk.customer.bsuid == "BR.3003"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zaptrix.core.phone import candidates, canonical, e164, parse_typed
+from zaptrix.core.phone import candidates, canonical, e164, parse_typed, same_line
 
 ANA_8, ANA_9 = "554188887777", "5541988887777"
 
@@ -84,3 +84,37 @@ def test_a_number_is_understood_as_people_type_it(typed: str) -> None:
 @pytest.mark.parametrize("typed", ["", "Ana", "12", "+", "+99999999999999999999"])
 def test_what_people_type_that_is_no_number_is_told_apart(typed: str) -> None:
     assert parse_typed(typed) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("5215587654321", "525587654321"),  # Mexico's 1
+        ("5493516123456", "543516123456"),  # Argentina's 9
+        ("22997123456", "2290197123456"),  # Benin, 2024
+        ("22507123456", "2250707123456"),  # Ivory Coast, 2021: Orange
+        ("22545123456", "2250545123456"),  # MTN
+        ("22501123456", "2250101123456"),  # Moov
+        (ANA_8, ANA_9),
+    ],
+)
+def test_one_line_has_two_spellings(one: str, other: str) -> None:
+    assert set(candidates(one)) == set(candidates(other)) == {one, other}
+    assert same_line(f"+{one}", f"+{other}")
+    assert same_line(e164(one), e164(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("525587654321", "525587654322"),
+        ("2250718139912", "22518139912"),  # given out with ten digits: it never had eight
+        ("2250507123456", "22507123456"),  # another operator's
+        ("541155554444", "5491155554445"),
+        (ANA_9, "5541912345678"),
+    ],
+)
+def test_two_lines_are_two(one: str, other: str) -> None:
+    assert not same_line(f"+{one}", f"+{other}")
+    assert not same_line(None, f"+{other}")
+    assert not same_line(None, None)

@@ -594,6 +594,57 @@ def test_a_new_user_id_alone_is_no_new_number() -> None:
     assert system(told, **{"from": None}) == moved(Customer(bsuid="BR.1"), Customer(bsuid="BR.2"), number_changed=False)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"user_id": "BR.22", "body": "User changed from BR.11 to BR.22"},
+        {"user_id": "BR.22", "body": "The user BR.11 has another id."},
+        {"body": "User A.1 5511 changed from BR.11 to BR.22."},
+        {"previous_user_id": "BR.11", "body": "User changed from BR.11 to BR.22"},
+    ],
+)
+def test_an_old_user_id_is_found_where_only_the_words_name_it(told: dict[str, Any]) -> None:
+    found = system({"type": "user_changed_user_id"} | told, **{"from": None})
+    assert found == moved(Customer(bsuid="BR.11"), Customer(bsuid="BR.22"), number_changed=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "sender"),
+    [
+        ({"customer": "554188887777", "wa_id": "5511955554444"}, None),
+        ({"customer": "+554188887777", "new_wa_id": "+5511955554444"}, None),
+        ({"body": "User Ana 22 changed from 554188887777 to 5511955554444"}, None),
+        ({"body": "User changed from 554188887777 to 5511955554444"}, "554188887777"),
+    ],
+)
+def test_a_new_number_is_found_in_every_spelling(told: dict[str, Any], sender: str | None) -> None:
+    assert system({"type": "user_changed_number"} | told, **{"from": sender}) == moved(
+        Customer(wa_id="554188887777", phone="+5541988887777"),
+        Customer(wa_id="5511955554444", phone="+5511955554444"),
+        number_changed=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"from": "BR.55120"},
+        {"from": "BR.55120", "from_user_id": "BR.55120"},
+        {"from": None, "from_user_id": "BR.55120"},
+        {"from": "BR.55120", "contact": {"wa_id": "BR.55120"}},
+        {"from": None, "contact": {"wa_id": "BR.55120"}},
+        {"from": None, "contact": {"user_id": "BR.55120"}},
+    ],
+)
+def test_a_user_id_is_never_a_number_whichever_field_it_came_in(item: dict[str, Any]) -> None:
+    contacts = [item.pop("contact")] if "contact" in item else []
+    text = {"id": "wamid.1", "timestamp": "1794300010", "type": "text", "text": {"body": "oi"}}
+    (event,) = split(a_post_of(text | item, contacts=contacts), "r")
+    found = translate(journalled(event))
+    assert isinstance(found, CustomerMessage)
+    assert found.customer == Customer(bsuid="BR.55120")
+
+
 @pytest.mark.parametrize("told", [{"type": "customer_identity_changed"}, {"type": "news"}, {}, None, "moved"])
 def test_a_system_message_that_moves_nobody_is_ignored(told: Any) -> None:
     assert isinstance(system(told), Ignored)

@@ -174,15 +174,26 @@ class InboundStep:
         return plain_mark(item)
 
     async def _relink(self, connection: Connection) -> None:
-        """Customers who have other ids now keep their conversations."""
-        for item in self._items:
-            channel = self._channel(item)
-            if not isinstance(item.routed, CustomerMoved) or channel is None or item.event.id in self._relinked:
-                continue
-            changed = await relink(connection, channel, item.routed, item.event.request_id)
-            if changed:
-                self._relinked.add(item.event.id)
-                self._gone += changed
+        """Customers who have other ids now keep their conversations, in whatever order Meta tells of two moves."""
+        waiting = [item for item in self._items if isinstance(item.routed, CustomerMoved) and self._channel(item)]
+        moved = True
+        while waiting and moved:
+            moved = False
+            for item in list(waiting):
+                if item.event.id in self._relinked or await self._relink_one(connection, item):
+                    waiting.remove(item)
+                    moved = True
+
+    async def _relink_one(self, connection: Connection, item: Item) -> bool:
+        """Whether anybody's ids were changed."""
+        channel = self._channel(item)
+        assert channel is not None
+        assert isinstance(item.routed, CustomerMoved)
+        changed = await relink(connection, channel, item.routed, item.event.request_id)
+        if changed:
+            self._relinked.add(item.event.id)
+            self._gone += changed
+        return bool(changed)
 
     async def _resolve(self, connection: Connection) -> None:
         """Find or create the conversation of every customer who spoke."""

@@ -247,7 +247,8 @@ async def _channel(connection: Connection, caller: ApiKey, channel_id: ChannelId
 
 async def _with_customer(connection: Connection, channel: Channel, to: str) -> Conversation:
     """The channel's conversation with whom `to` names."""
-    digits = to if to.isascii() and to.isdigit() else None
+    name = to.strip().removeprefix("+")
+    digits = name if name.isascii() and name.isdigit() else None
     # A WhatsApp id is a name, not a number: an old Brazilian one lacks the ninth digit, and is still who it says.
     asked = parse_recipient(to, channel.display_phone_number)
     sought = msgspec.structs.replace(asked, wa_id=digits) if asked else Customer(wa_id=digits)

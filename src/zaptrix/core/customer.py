@@ -14,7 +14,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     bsuid: str | None = None
     wa_id: str | None = None  # digits, exactly as Meta wrote them
-    phone: str | None = None  # E.164 with "+", canonical (Brazil: with the ninth digit)
+    phone: str | None = None  # E.164 with "+", canonical: as the country's plan writes it today
     name: str | None = None
     username: str | None = None
 

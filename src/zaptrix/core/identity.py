@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
+from zaptrix.core.phone import same_line
 
 
 def choose(customer: Customer, known: Iterable[Conversation]) -> Conversation | None:
@@ -21,7 +22,7 @@ def choose(customer: Customer, known: Iterable[Conversation]) -> Conversation | 
         if customer.wa_id and row.customer.wa_id == customer.wa_id:
             return row
     for row in free:
-        if customer.phone and row.customer.phone == customer.phone:
+        if same_line(row.customer.phone, customer.phone):
             return row
     return None
 
@@ -54,10 +55,8 @@ def twins(customer: Customer, known: Iterable[Conversation]) -> list[Conversatio
 
 
 def _same_number(row: Conversation, customer: Customer) -> bool:
-    return bool(
-        (customer.wa_id and row.customer.wa_id == customer.wa_id)
-        or (customer.phone and row.customer.phone == customer.phone)
-    )
+    known = row.customer
+    return bool(customer.wa_id and known.wa_id == customer.wa_id) or same_line(known.phone, customer.phone)
 
 
 def merged(old: Customer, new: Customer) -> Customer:

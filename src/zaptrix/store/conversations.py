@@ -11,6 +11,7 @@ import msgspec
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
+from zaptrix.core.phone import forms_of
 from zaptrix.core.portal import Channel
 from zaptrix.core.referral import Referral
 from zaptrix.store.database import Connection, Record
@@ -66,13 +67,18 @@ WHERE c.merged_into IS NULL ORDER BY c.last_message_at DESC
 
 
 async def known(connection: Connection, asked: Sequence[tuple[ChannelId, Customer]]) -> list[Conversation]:
-    """All conversations of the channels that could be the customers' beside them, the latest first."""
+    """All conversations of the channels that could be the customers' beside them, the latest first.
+
+    A number is looked for in every form in which it may have been written down.
+    """
+    names = [(channel_id, c.bsuid, c.wa_id, c.phone) for channel_id, c in asked]
+    names += [(channel_id, None, None, form) for channel_id, c in asked if c.phone for form in forms_of(c.phone)[1:]]
     rows = await connection.fetch(
         _KNOWN,
-        [channel_id for channel_id, _ in asked],
-        [c.bsuid for _, c in asked],
-        [c.wa_id for _, c in asked],
-        [c.phone for _, c in asked],
+        [channel_id for channel_id, *_ in names],
+        [bsuid for _, bsuid, *_ in names],
+        [wa_id for *_, wa_id, _ in names],
+        [phone for *_, phone in names],
     )
     return [conversation_of(row, tuple(row["former"] or ())) for row in rows]
 

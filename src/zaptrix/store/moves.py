@@ -50,10 +50,12 @@ async def merge(
     await connection.execute(_TAKE_NAMES, survivor, others)
 
 
-# The window is of a number: a new one has none until it is written from.
+# The window is of a number: a new one has none until it is written from. So is the user id: Meta makes another one with
+# another number, and where it does not say which, the next words will.
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 _RENAME = """
 UPDATE conversation_mapping c SET
-    bsuid = coalesce($2::text, c.bsuid),
+    bsuid = CASE WHEN $5::boolean THEN $2::text ELSE coalesce($2::text, c.bsuid) END,
     wa_id = CASE WHEN $5::boolean THEN $3::text ELSE coalesce($3::text, c.wa_id) END,
     phone = CASE WHEN $5::boolean THEN $4::text ELSE coalesce($4::text, c.phone) END,
     window_expires_at = CASE WHEN $6::boolean THEN NULL ELSE c.window_expires_at END,

@@ -219,9 +219,11 @@ class UnsupportedItem(msgspec.Struct, frozen=True):
 
 
 class System(msgspec.Struct, frozen=True):
-    """A customer's ids have changed. `new_wa_id` and `customer` are older names of `wa_id`."""
+    """A customer's ids have changed. `new_wa_id` is an older name of `wa_id`; `customer` was the id before."""
 
     type: str | None = None
+    body: str | None = None
+    customer: str | None = None
     wa_id: str | None = None
     new_wa_id: str | None = None
     user_id: str | None = None

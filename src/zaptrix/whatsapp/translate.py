@@ -16,12 +16,12 @@ from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.kinds import Cards
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message import Said, State, with_standby
-from zaptrix.core.phone import e164
 from zaptrix.core.states import STATUS_STATES
 from zaptrix.whatsapp import codes
+from zaptrix.whatsapp.ids import WA_ID_MAX, can_be, customer_of
 from zaptrix.whatsapp.items import Fault, Message
 from zaptrix.whatsapp.kinds import content_of
-from zaptrix.whatsapp.moves import BSUID_MAX, WA_ID_MAX, moved
+from zaptrix.whatsapp.moves import moved
 from zaptrix.whatsapp.names import STANDBY
 from zaptrix.whatsapp.templates import CHANGES, template_change
 from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, StatusPricing, Unreadable, read
@@ -73,11 +73,7 @@ def _message(value: ItemValue, event: Event) -> Routed:
     customer = _with_own_number(_customer(item, value.contacts), item, content)
     if not item.id or not customer.key or not phone_number_id:
         return Unroutable("a message without id, sender or number")
-    if (
-        _too_long(item.id, phone_number_id)
-        or len(customer.bsuid or "") > BSUID_MAX
-        or len(customer.wa_id or "") > WA_ID_MAX
-    ):
+    if _too_long(item.id, phone_number_id) or not can_be(customer):
         return Unroutable("a message with an id that cannot be one")
     return CustomerMessage(
         phone_number_id=phone_number_id,
@@ -96,12 +92,9 @@ def _overheard(value: ItemValue, event: Event) -> Routed:
 
 def _customer(item: Message, contacts: list[Contact]) -> Customer:
     contact = _contact_of(item, contacts)
-    wa_id = item.from_ or contact.wa_id or None
     profile = contact.profile
-    return Customer(
-        bsuid=item.from_user_id or contact.user_id or None,
-        wa_id=wa_id,
-        phone=e164(wa_id) if wa_id else None,
+    return replace(
+        customer_of(item.from_, contact.wa_id, user_ids=(item.from_user_id, contact.user_id)),
         name=((profile.name or "")[:NAME_MAX] or None) if profile else None,
         # Older samples write the username with "@", current ones without.
         username=((profile.username or "").removeprefix("@")[:USERNAME_MAX] or None) if profile else None,
@@ -115,18 +108,16 @@ def _with_own_number(customer: Customer, item: Message, content: Said) -> Custom
     """
     if customer.wa_id or not (isinstance(content, Cards) and content.own):
         return customer
-    wa_id = next((entry.wa_id for card in item.contacts or () for entry in card.phones if entry.wa_id), None)
-    return replace(customer, wa_id=wa_id, phone=e164(wa_id)) if wa_id else customer
+    given = customer_of(*(entry.wa_id for card in item.contacts or () for entry in card.phones))
+    return replace(customer, wa_id=given.wa_id, phone=given.phone)
 
 
 def _contact_of(item: Message, contacts: list[Contact]) -> Contact:
     """The sender's contact: not promised to stand at the message's place in the list, and absent at times."""
-    for contact in contacts:
-        if item.from_user_id and contact.user_id == item.from_user_id:
-            return contact
-    for contact in contacts:
-        if item.from_ and contact.wa_id == item.from_:
-            return contact
+    for id_ in (item.from_user_id, item.from_):
+        for contact in contacts:
+            if id_ and id_ in {contact.user_id, contact.wa_id}:
+                return contact
     if len(contacts) != 1:
         return Contact()
     only = contacts[0]

@@ -289,7 +289,7 @@ class _Contacts:
             return bytes(self._all[0]) if self._all else b""
         if self._by_id is None:
             self._by_id = self._indexed()
-        return self._by_id.get(f"user {user_id}") or self._by_id.get(f"phone {wa_id}") or b""
+        return self._by_id.get(user_id) or self._by_id.get(wa_id) or b""
 
     def _indexed(self) -> dict[str, bytes]:
         index: dict[str, bytes] = {}
@@ -298,9 +298,9 @@ class _Contacts:
                 contact = _CONTACT.decode(raw)
             except BROKEN:
                 continue
-            for kind, value in (("user", contact.user_id), ("phone", contact.wa_id)):
+            for value in (contact.user_id, contact.wa_id):
                 if text := _text(value):
-                    index[f"{kind} {text}"] = bytes(raw)
+                    index[text] = bytes(raw)
         return index
 
 
