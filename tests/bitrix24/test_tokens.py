@@ -272,7 +272,7 @@ async def test_both_official_hosts_are_tried_the_portals_own_first_and_no_other_
     asked: list[str] = []
 
     class NoRoute:
-        def get(self, url: str, **_options: object) -> None:
+        async def request(self, _method: str, url: str, **_options: object) -> None:
             asked.append(url)
             raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {url}")
 

@@ -87,6 +87,12 @@ DAY_OLD = timedelta(hours=24, seconds=1)
         (Unavailable("503"), a_case(attempts=3, age=DAY_OLD), Retry(after(8.0), "503")),
         (Unavailable("503"), a_case(attempts=4, age=timedelta(hours=24)), Retry(after(16.0), "503")),
         (Unavailable("503", "down"), a_case(attempts=4, age=DAY_OLD), Bury("503", "down", "unavailable")),
+        (Unavailable("http_404", hold=Scope.PORTAL), a_case(attempts=3), Retry(after(8.0), "http_404")),
+        (
+            Unavailable("http_404", "gone", hold=Scope.PORTAL),
+            a_case(attempts=4, age=DAY_OLD),
+            Pause(Scope.PORTAL, "http_404", "gone", after(1.0)),
+        ),
         # No clear answer: the proof first. The fifth one is not sent again; a clear no before it does not count.
         (Unclear("timeout", "read"), a_case(), Verify(after(60.0), "timeout", "read")),
         (Unclear("timeout"), a_case(attempts=3, unclear=3), Verify(after(60.0), "timeout")),

@@ -30,8 +30,11 @@ holds the two together. The lines for the operator are at the end, in both langu
 each failed message, in the language that `?lang=` or `Accept-Language` asks for: `GET /api/messages/{id}` and
 `GET /api/dead-letters`, under `explanation`.
 
-`100/33` is code 100 with subcode 33. A code that stands in no table is tried twice more, then buried with an alarm; so
-is one without a row that WhatsApp tells of after taking a message, at once. What WhatsApp tells of after taking a
+`100/33` is code 100 with subcode 33. A code that stands in no table is judged by its HTTP status: 429 is a limit, 401,
+402 and 403 pause what stands behind the key, 5xx may have acted; any other is tried twice more, then buried with an
+alarm. Where a page for people answers in place of the platform (404 of a host that is gone, 403 of a proxy) the message
+is tried five times, then its portal or channel is paused: no message is to blame for it. A code without a row that
+WhatsApp tells of after taking a message is buried at once. What WhatsApp tells of after taking a
 message is always final: the operator gets the line, and may send again.
 
 100, 131009 and 131053 may be about a file: where the message names one by the id of an upload of ours, that is made

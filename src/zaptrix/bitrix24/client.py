@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Generic, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import msgspec
 
 import zaptrix
-from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer
+from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer, no_json, words
 from zaptrix.bitrix24.wire import dig, listed
-from zaptrix.core.errors import PlatformError, Scope, Unauthorized, Unavailable, Unexpected
+from zaptrix.core import limits
+from zaptrix.core.errors import Scope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.pace import Operating, Spending, portal_bucket
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import PortalAddresses, PortalPace, PortalTokens
+from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
+
+T = TypeVar("T")
 
 # Where a portal of the cloud may move to; a token follows to no other host.
 # https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
@@ -30,29 +35,31 @@ _CLOUD_ENDINGS = {
 _MOVED = (301, 302, 307, 308)
 
 _OPERATING_LIMIT = "operation_time_limit"
-_QUERY_LIMIT = "query_limit_exceeded"
+_USED_S_MAX = 86_400.0
+_LIMIT_S_LEAST = 60.0
+_TIME_MAX = 4_102_444_800.0  # the year 2100
+
+_LONG_ANSWERS = frozenset({"batch", "event.offline.get", "event.offline.list", "imopenlines.session.history.get"})
 
 _CONNECT_S = 10.0
-_ANSWER_BYTES_MAX = 16 * 1024 * 1024
 _ENDPOINTS_MAX = 10_000
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back, undigested."""
-
-    status: int
-    location: str
-    body: bytes
-    reserved: str  # of the method's time, until it is known what the call has used
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked, however often until there is an answer."""
 
     method: str
     body: bytes
     id: str
     spending: Spending
+
+
+class _Read(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """What an answer says: `found`, or a failure."""
+
+    operating: Operating | None
+    failure: Failure | None
+    found: T | None
 
 
 class PortalClient:
@@ -73,9 +80,7 @@ class PortalClient:
         self._vault = vault
         self._pace = pace
         self._now = now
-        self._timeout = aiohttp.ClientTimeout(
-            total=timeout_s, connect=min(_CONNECT_S, timeout_s), sock_connect=min(_CONNECT_S, timeout_s)
-        )
+        self._timeout_s = timeout_s
         self._moved: dict[str, str] = {}
 
     async def call(
@@ -87,94 +92,118 @@ class PortalClient:
         request_id: str = "",
         spends: Spending | None = None,
     ) -> object:
-        """The `result` of `method`. Raises PlatformError.
+        """The `result` of `method`, as it came. Raises what `ask` raises."""
+        return await self.ask(portal, method, params, _as_it_came, request_id=request_id, spends=spends)
+
+    async def ask(
+        self,
+        portal: Portal,
+        method: str,
+        params: dict[str, object],
+        reader: Callable[[object], T],
+        *,
+        request_id: str = "",
+        spends: Spending | None = None,
+    ) -> T:
+        """What `reader` makes of the `result` of `method`. Raises PlatformError, whatever the portal answers.
 
         A refused token is renewed once, and a portal that has moved is followed once, both inside of the call.
         `spends` is for a batch: its commands spend their own method's time.
         """
         token = await self._tokens.token(portal)
-        request = Request(
+        asked = Asked(
             method=method,
             body=msgspec.json.encode(params),
             id=request_id,
             spending=spends or Spending(portal_id=portal.id, method=method, items=_items(params)),
         )
-        answer = await self._ask(portal, request, token)
+        answer, reserved = await self._exchange(portal, asked, token)
         if answer.status in _MOVED:
-            await self._pace.settle(request.spending, answer.reserved, None, refused=False)
+            await self._pace.settle(asked.spending, reserved, None, refused=False)
             await self._follow(portal, method, answer.location)
-            answer = await self._ask(portal, request, token)
-        failure, result = await self._read(request, answer)
-        if failure and failure.code.casefold() in STALE_TOKEN:
+            answer, reserved = await self._exchange(portal, asked, token)
+        read = await self._read(asked, answer, reserved, reader)
+        if read.failure and read.failure.code.casefold() in STALE_TOKEN:
             token = await self._tokens.refused(portal, token)
-            answer = await self._ask(portal, request, token)
-            failure, result = await self._read(request, answer)
-        if failure:
-            if failure.code.casefold() == _QUERY_LIMIT:
+            answer, reserved = await self._exchange(portal, asked, token)
+            read = await self._read(asked, answer, reserved, reader)
+        if read.failure:
+            error = judge(read.failure)
+            if isinstance(error, TooFast) and read.failure.code.casefold() != _OPERATING_LIMIT:
                 await self._pace.refused(portal_bucket(portal))
-            raise judge(failure)
-        return result
+            raise error
+        return cast("T", read.found)
 
-    async def _ask(self, portal: Portal, request: Request, token: str) -> Answer:
+    async def _exchange(self, portal: Portal, asked: Asked, token: str) -> tuple[Answer, str]:
+        """The answer, and what was reserved of the method's time until it is known what the call has used."""
         # A call without an answer leaves its reservation, which counts as used: nobody knows whether it has run.
-        reserved = await self._pace.take(portal_bucket(portal), spending=request.spending)
+        reserved = await self._pace.take(portal_bucket(portal), spending=asked.spending)
         headers = {
             "Authorization": f"Bearer {token}",
             "Content-Type": "application/json",
             "User-Agent": f"zaptrix/{zaptrix.__version__}",
         }
-        if request.id:
-            headers["X-Request-Id"] = request.id
-        url = self._endpoint(portal) + request.method
+        if asked.id:
+            headers["X-Request-Id"] = asked.id
+        request = Request(
+            method="POST",
+            url=self._endpoint(portal) + asked.method,
+            body=asked.body,
+            headers=headers,
+            time_s=self._timeout_s,
+            connect_s=min(_CONNECT_S, self._timeout_s / 2),
+            bytes_max=limits.ANSWER_BYTES_LONG_MAX if asked.method in _LONG_ANSWERS else limits.ANSWER_BYTES_MAX,
+        )
         try:
-            async with self._session.post(
-                url, data=request.body, headers=headers, timeout=self._timeout, allow_redirects=False
-            ) as response:
-                return Answer(
-                    status=response.status,
-                    location=response.headers.get("Location", ""),
-                    body=await _read_body(response),
-                    reserved=reserved,
-                )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
-            raise Unavailable("no_connection", request.method) from exc
-        except aiohttp.InvalidURL as exc:
-            raise Unexpected("bad_endpoint", "the portal's address is no URL") from exc
-        except TimeoutError as exc:
-            raise no_answer(request.method, "timeout") from exc
-        except (aiohttp.ClientError, OSError) as exc:
-            raise no_answer(request.method, "connection_lost") from exc
+            return await exchange(self._session, request), reserved
+        except NotSent as exc:
+            raise Unavailable(str(exc), asked.method) from None
+        except NoAnswer as exc:
+            raise no_answer(asked.method, str(exc)) from None
 
-    async def _read(self, request: Request, answer: Answer) -> tuple[Failure | None, object]:
+    async def _read(self, asked: Asked, answer: Answer, reserved: str, reader: Callable[[object], T]) -> _Read[T]:
         try:
-            body = msgspec.json.decode(answer.body)
+            told = await read(asked.method, answer, lambda body: self._digested(asked, answer, body, reader))
+        except NoAnswer as exc:
+            raise no_answer(asked.method, str(exc)) from None
+        refused = told.failure is not None and told.failure.code.casefold() == _OPERATING_LIMIT
+        await self._pace.settle(asked.spending, reserved, told.operating, refused=refused)
+        return told
+
+    def _digested(self, asked: Asked, answer: Answer, raw: bytes, reader: Callable[[object], T]) -> _Read[T]:
+        try:
+            body = msgspec.json.decode(raw)
         except BROKEN:
-            raise _no_json(request.method, answer.status) from None
-        told = _operating(body)
-        failure = self._failure(request.method, answer.status, body, told)
-        refused = failure is not None and failure.code.casefold() == _OPERATING_LIMIT
-        await self._pace.settle(request.spending, answer.reserved, told, refused=refused)
-        if failure is None and not (isinstance(body, dict) and "result" in body):
-            raise no_answer(request.method, f"http_{answer.status}", "an answer without a result")
-        return failure, dig(body, "result")
+            raise no_json(asked.method, answer.status, answer.retry_after_s) from None
+        operating = _operating(body)
+        failure = self._failure(asked.method, answer, body, operating)
+        if failure is not None:
+            return _Read(operating=_plausible(operating, failure), failure=failure, found=None)
+        if not (isinstance(body, dict) and "result" in body):
+            raise no_answer(asked.method, f"http_{answer.status}", "an answer without a result")
+        return _Read(operating=operating, failure=None, found=reader(dig(body, "result")))
 
-    def _failure(self, method: str, status: int, body: object, operating: Operating | None) -> Failure | None:
+    def _failure(self, method: str, answer: Answer, body: object, operating: Operating | None) -> Failure | None:
         # An error may stand on top, whatever the status, or inside of the result of a registration.
         for place in (body, dig(body, "result")):
             if not isinstance(place, dict) or place.get("error") is None:
                 continue
             if place is body or place.get("result") is False:
-                return Failure(
-                    method=method,
-                    status=status,
-                    code=str(place["error"]),
-                    description=str(place.get("error_description") or ""),
-                    reset_at=operating.reset_at if operating else None,
-                    now=self._now(),
-                )
-        if status < 400:
-            return None
-        return Failure(method=method, status=status, code="", description="", reset_at=None, now=self._now())
+                return self._refusal(method, answer, operating, place["error"], place.get("error_description"))
+        return None if answer.status < 400 else self._refusal(method, answer, operating, "", "")
+
+    def _refusal(
+        self, method: str, answer: Answer, operating: Operating | None, code: object, description: object
+    ) -> Failure:
+        return Failure(
+            method=method,
+            status=answer.status,
+            code=words(code),
+            description=words(description),
+            reset_at=operating.reset_at if operating else None,
+            retry_after_s=answer.retry_after_s,
+            now=self._now(),
+        )
 
     def _endpoint(self, portal: Portal) -> str:
         return self._moved.get(portal.client_endpoint, portal.client_endpoint)
@@ -184,9 +213,9 @@ class PortalClient:
         old = self._endpoint(portal)
         endpoint = _endpoint_of(old, method, location)
         if endpoint is None:
-            raise Unavailable("redirected", f"{method}: to something that is no REST address")
+            raise Unavailable("redirected", f"{method}: to something that is no REST address", hold=Scope.PORTAL)
         if endpoint == old:
-            raise Unavailable("redirected", f"{method}: in a circle")
+            raise Unavailable("redirected", f"{method}: in a circle", hold=Scope.PORTAL)
         if not is_move(old, endpoint):
             raise Unauthorized(
                 "moved", "the portal redirects to a strange host; correct its address", scope=Scope.PORTAL
@@ -204,7 +233,9 @@ def _endpoint_of(old: str, method: str, location: str) -> str | None:
         urlsplit(url).port  # noqa: B018 - raises when it cannot be a port
     except ValueError:
         return None
-    return url.removesuffix(method) if url.endswith(f"/rest/{method}") else None
+    endpoint = url.removesuffix(method)
+    fits = len(endpoint) <= limits.ENDPOINT_CHARACTERS_MAX and endpoint.isascii() and endpoint.isprintable()
+    return endpoint if fits and url.endswith(f"/rest/{method}") else None
 
 
 def is_move(old: str, new: str) -> bool:
@@ -223,22 +254,6 @@ def _in_cloud(host: str) -> bool:
     return bool(portal) and cloud == "bitrix24" and ending in _CLOUD_ENDINGS
 
 
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for part in response.content.iter_chunked(64 * 1024):
-        body += part
-        if len(body) > _ANSWER_BYTES_MAX:
-            raise aiohttp.ClientPayloadError(f"more than {_ANSWER_BYTES_MAX} bytes")
-    return bytes(body)
-
-
-def _no_json(method: str, status: int) -> PlatformError:
-    """A page for people: a proxy, maintenance, a portal that is no more."""
-    if status == 503 or 300 <= status < 500:
-        return Unavailable(f"http_{status}", f"{method}: the answer is not JSON")
-    return no_answer(method, f"http_{status}", "the answer is not JSON")
-
-
 def _operating(body: object) -> Operating | None:
     """What the portal counts of the method, or of the commands of a batch: the outer one has no time of its own."""
     commands = dig(body, "result", "result_time")
@@ -248,12 +263,27 @@ def _operating(body: object) -> Operating | None:
 
 
 def _told(time: object) -> Operating | None:
-    used_s, reset_at, at = dig(time, "operating"), dig(time, "operating_reset_at"), dig(time, "finish")
-    if isinstance(used_s, int | float) and isinstance(reset_at, int | float) and reset_at > 0:
-        return Operating(
-            used_s=float(used_s), reset_at=float(reset_at), at=float(at) if isinstance(at, int | float) else 0.0
-        )
-    return None
+    """Within reason: it is a portal's word, and other portals share what it is counted with."""
+    used_s, reset_at = _figure(dig(time, "operating"), _USED_S_MAX), _figure(dig(time, "operating_reset_at"), _TIME_MAX)
+    if used_s is None or not reset_at:
+        return None
+    return Operating(used_s=used_s, reset_at=reset_at, at=_figure(dig(time, "finish"), _TIME_MAX) or 0.0)
+
+
+def _figure(value: object, most: float) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        return None
+    return float(value)
+
+
+def _plausible(told: Operating | None, failure: Failure) -> Operating | None:
+    """Nobody's limit is so low that a refusal by it would be believed: it would be remembered for a month."""
+    refused = failure.code.casefold() == _OPERATING_LIMIT
+    return None if told and refused and told.used_s < _LIMIT_S_LEAST else told
+
+
+def _as_it_came(result: object) -> object:
+    return result
 
 
 def _items(params: dict[str, object]) -> int:

@@ -20,6 +20,7 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
+from zaptrix.telemetry.redact import redact_text
 
 # Calls that may simply be made again: reading ones, and those whose second call changes nothing.
 SAFE_TO_REPEAT = frozenset(
@@ -54,6 +55,10 @@ _OPERATING_WINDOW_S = 600.0
 _TABLE = codes.table_of(RULES)
 
 _LONG_DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){5,}")
+_OPAQUE = re.compile(r"(?=[\w.-]*\d)(?=[\w.-]*[^\W\d_])[\w.-]{20,}")  # letters and digits so long are no word
+# A code of theirs: words and a few digits, and nothing that may be a number or a key of somebody's.
+_CODE = re.compile(r"(?=(?:[^\d]*\d){0,5}[^\d]*$)[A-Za-z0-9_]{1,64}")
+_WORDS_MAX = 2_000
 _DETAIL_MAX = 200
 
 
@@ -65,11 +70,18 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     description: str
     reset_at: float | None
+    retry_after_s: float | None = None
     now: datetime
 
     @property
     def detail(self) -> str:
         return f"{self.method}: {safe_detail(self.description)}" if self.description else self.method
+
+    @property
+    def shown_code(self) -> str:
+        # Old CRM methods answer with an empty code, a number or a sentence in its place.
+        # https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
+        return self.code if is_code(self.code) else f"http_{self.status}"
 
 
 def rule_of(code: str) -> Rule | None:
@@ -85,7 +97,7 @@ def judge(failure: Failure) -> PlatformError:
     rule = rule_of(failure.code)
     if rule is None:
         return _by_status(failure)
-    code, detail = _shown_code(failure), failure.detail
+    code, detail = failure.shown_code, failure.detail
     match _kind(rule, failure):
         case Kind.TOO_FAST:
             return TooFast(code, detail, wait_s=_wait_s(rule, failure))
@@ -109,24 +121,53 @@ def no_answer(method: str, code: str, detail: str = "") -> PlatformError:
     return Unavailable(code, detail) if method in SAFE_TO_REPEAT else Unclear(code, detail)
 
 
+def no_json(method: str, status: int, retry_after_s: float | None = None) -> PlatformError:
+    """A page for people: of a proxy, of maintenance, of a host that is no portal any more.
+
+    No message is to blame for it, so that what goes on holds the portal and buries nothing.
+    """
+    code, detail = f"http_{status}", f"{method}: the answer is not JSON"
+    if status == 429:
+        return TooFast(code, detail, wait_s=retry_after_s)
+    if 300 <= status < 500:
+        return Unavailable(code, detail, hold=Scope.PORTAL)
+    return Unavailable(code, detail) if status == 503 else no_answer(method, code, "the answer is not JSON")
+
+
+def is_code(text: str) -> bool:
+    """Whether it has the form of a code, and may be shown."""
+    return bool(_CODE.fullmatch(text))
+
+
+def words(told: object) -> str:
+    """A portal's code or description, which may be anything, as text of a length that one can look through."""
+    if told is None or isinstance(told, list | dict):
+        return ""
+    return str(told)[:_WORDS_MAX]
+
+
 def safe_detail(text: str) -> str:
-    """The portal's words for people, short and without anything that may be a phone number."""
-    return _LONG_DIGITS.sub("…", " ".join(text.split()))[:_DETAIL_MAX]
+    """The portal's words for people, short and without anything that may be a phone number or a secret."""
+    return _OPAQUE.sub("…", redact_text(_LONG_DIGITS.sub("…", " ".join(text.split()))))[:_DETAIL_MAX]
 
 
 def _by_status(failure: Failure) -> PlatformError:
-    if failure.status == 503:
-        return Unavailable("http_503", failure.detail)
-    if failure.status >= 500:
-        return no_answer(failure.method, f"http_{failure.status}", safe_detail(failure.description))
-    return Unexpected(_shown_code(failure), failure.detail)
+    """A code that stands in no table says by its status whether it is about the message, about us or about neither.
 
-
-def _shown_code(failure: Failure) -> str:
-    # Old CRM methods answer with an empty code, a number or a sentence in its place.
-    # https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html
-    code = failure.code
-    return code if re.fullmatch(r"\w{1,64}", code) else f"http_{failure.status}"
+    https://apidocs.bitrix24.com/error-codes.html
+    """
+    code, detail = f"http_{failure.status}", failure.detail
+    match failure.status:
+        case 429:
+            return TooFast(code, detail, wait_s=failure.retry_after_s)
+        case 401 | 402 | 403:
+            return Unauthorized(failure.shown_code, detail, scope=Scope.PORTAL)
+        case 503:
+            return Unavailable(code, detail)
+        case status if status >= 500:
+            return no_answer(failure.method, code, safe_detail(failure.description))
+        case _:
+            return Unexpected(failure.shown_code, detail)
 
 
 def _kind(rule: Rule, failure: Failure) -> Kind:

@@ -45,26 +45,26 @@ class Contacts:
         https://apidocs.bitrix24.com/api-reference/crm/duplicates/crm-duplicate-find-by-comm.html
         """
         forms = [f"+{digits}" for digits in candidates(phone.removeprefix("+"))]
-        result = await self._client.call(
+        return await self._client.ask(
             portal,
             "crm.duplicate.findbycomm",
             {"type": "PHONE", "values": forms, "entity_type": "CONTACT"},
+            lambda result: min(wire.contact_ids(result), default=None),
             request_id=request_id,
         )
-        return min(wire.contact_ids(result), default=None)
 
     async def find_chats(self, portal: Portal, contact_id: int, *, request_id: str = "") -> list[int]:
         """The chats of a contact on our connector, the newest first. A session that nobody has answered yet counts.
 
         https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/chats/imopenlines-crm-chat-get.html
         """
-        result = await self._client.call(
+        return await self._client.ask(
             portal,
             "imopenlines.crm.chat.get",
             {"CRM_ENTITY_TYPE": "contact", "CRM_ENTITY": contact_id, "ACTIVE_ONLY": "N"},
+            lambda result: wire.chat_ids(result, portal.connector_id),
             request_id=request_id,
         )
-        return wire.chat_ids(result, portal.connector_id)
 
     async def _create(self, portal: Portal, customer: Customer, referral: Referral | None, request_id: str) -> int:
         """https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-add.html"""
@@ -86,8 +86,9 @@ class Contacts:
         return await self._add(portal, fields | source, request_id)
 
     async def _add(self, portal: Portal, fields: dict[str, object], request_id: str) -> int:
-        result = await self._client.call(portal, "crm.contact.add", {"fields": fields}, request_id=request_id)
-        contact_id = wire.number(result)
+        contact_id = await self._client.ask(
+            portal, "crm.contact.add", {"fields": fields}, wire.number, request_id=request_id
+        )
         if contact_id is None:
             raise Unexpected("no_contact_id", "crm.contact.add answered without an id")
         return contact_id

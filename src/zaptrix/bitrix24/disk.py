@@ -41,12 +41,16 @@ class PortalDisk:
     async def _ask(self, portal: Portal, file_id: int) -> str:
         """It holds a token: it goes into no table and no log."""
         try:
-            told = await self._client.call(portal, "disk.file.get", {"id": file_id})
+            url = await self._client.ask(portal, "disk.file.get", {"id": file_id}, _download_url)
         except Unexpected as error:
             if error.code != _NOT_THERE:
                 raise
             raise Refused("no_result", error.code) from error
-        url = wire.dig(told, "DOWNLOAD_URL")
-        if not isinstance(url, str) or not url:
+        if not url:
             raise Refused("no_result", "disk.file.get")
         return url
+
+
+def _download_url(told: object) -> str:
+    url = wire.dig(told, "DOWNLOAD_URL")
+    return url if isinstance(url, str) else ""

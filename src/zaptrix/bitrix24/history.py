@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeAlias, TypeVar
 
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
-from zaptrix.bitrix24.codes import Failure, judge
+from zaptrix.bitrix24.codes import Failure, judge, words
 from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.webhook import told_late
@@ -31,7 +32,8 @@ _HIDDEN = "content-item-system"
 _LINES_OWN = "content-item-ol-"
 _TO_CUSTOMER = "content-item-ol-output"
 
-Found = object | PlatformError
+T = TypeVar("T")
+Found: TypeAlias = "T | PlatformError"
 
 
 class PortalHistories:
@@ -43,14 +45,14 @@ class PortalHistories:
 
     async def states(self, portal: Portal, chats: Sequence[Chat]) -> list[ChatState | None]:
         """https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/sessions/imopenlines-dialog-get.html"""
-        found = await self._batch(portal, _DIALOG, [f"CHAT_ID={chat.bitrix_chat_id}" for chat in chats])
+        found = await self._batch(portal, _DIALOG, [f"CHAT_ID={chat.bitrix_chat_id}" for chat in chats], _state)
         _refused_by_all(found)
-        return [None if isinstance(each, PlatformError) else _state(each) for each in found]
+        return [None if isinstance(each, PlatformError) else each for each in found]
 
     async def replies(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[list[Reply]]:
         """A session is asked for by its id: by its chat's, only members may read it."""
         wanted = [list(_where(chat, state)) for chat, state in asked]
-        found = await self._batch(portal, _HISTORY, [where for wheres in wanted for where in wheres])
+        found = await self._batch(portal, _HISTORY, [where for wheres in wanted for where in wheres], wire.history)
         _refused_by_all(found)
         sessions = iter(found)
         return [_operators([next(sessions) for _ in wheres]) for wheres in wanted]
@@ -72,22 +74,28 @@ class PortalHistories:
             portal.id, item, connector=portal.connector_id, line_id=chat.line_id, message_id=reply.bitrix_message_id
         )
 
-    async def _batch(self, portal: Portal, method: str, queries: Sequence[str]) -> list[Found]:
+    async def _batch(
+        self, portal: Portal, method: str, queries: Sequence[str], reader: Callable[[object], T]
+    ) -> list[Found[T]]:
         """The results of one method, in order. Raises what concerns the portal and not one command."""
         commands = {f"c{place}": f"{method}?{query}" for place, query in enumerate(queries)}
         spends = Spending(portal_id=portal.id, method=method, items=len(commands))
-        told = await self._client.call(portal, "batch", {"halt": 0, "cmd": commands}, spends=spends)
-        return [self._command(method, told, name) for name in commands]
+        return await self._client.ask(
+            portal,
+            "batch",
+            {"halt": 0, "cmd": commands},
+            lambda told: [self._command(method, told, name, reader) for name in commands],
+            spends=spends,
+        )
 
-    def _command(self, method: str, told: object, name: str) -> Found:
+    def _command(self, method: str, told: object, name: str, reader: Callable[[object], T]) -> Found[T]:
         error = wire.dig(told, "result_error", name)
         if error is None:
             result = wire.dig(told, "result", name)
-            return Refused("no_result", method) if result is None else result
+            return Refused("no_result", method) if result is None else reader(result)
         code, description = wire.dig(error, "error"), wire.dig(error, "error_description")
         failure = Failure(
-            method=method, status=400, code=str(code or ""), description=str(description or ""), reset_at=None,
-            now=self._now(),
+            method=method, status=400, code=words(code), description=words(description), reset_at=None, now=self._now()
         )  # fmt: skip
         judged = judge(failure)
         if isinstance(judged, TooFast | Unavailable | Unclear | Unauthorized):
@@ -95,7 +103,7 @@ class PortalHistories:
         return judged
 
 
-def _refused_by_all(found: Sequence[Found]) -> None:
+def _refused_by_all(found: Sequence[Found[T]]) -> None:
     refusals = [each for each in found if isinstance(each, PlatformError)]
     if found and len(refusals) == len(found):
         raise refusals[0]
@@ -114,8 +122,8 @@ def _where(chat: Chat, state: ChatState) -> Iterator[str]:
         yield f"CHAT_ID={chat.bitrix_chat_id}"
 
 
-def _operators(sessions: Iterable[Found]) -> list[Reply]:
-    histories = [wire.history(each) for each in sessions if not isinstance(each, PlatformError)]
+def _operators(sessions: Iterable[Found[wire.History]]) -> list[Reply]:
+    histories = [each for each in sessions if not isinstance(each, PlatformError)]
     found = {
         message.id: _reply(message, history)
         for history in histories

@@ -5,18 +5,25 @@ https://apidocs.bitrix24.com/settings/oauth/index.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeGuard
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 
 import zaptrix
-from zaptrix.bitrix24.codes import safe_detail
+from zaptrix.bitrix24.codes import is_code, safe_detail, words
 from zaptrix.bitrix24.wire import dig, number
+from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ports import TokenPair
+from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
 
 # The only hosts that a client secret may ever go to. Which of them serves a portal, the portal says itself.
 OFFICIAL_HOSTS = ("oauth.bitrix.info", "oauth.bitrix24.tech")
@@ -30,6 +37,8 @@ _ANSWER_BYTES_MAX = 64 * 1024
 _WAIT_S = 2.0
 _OVERLOAD_WAIT_S = 3600.0
 _LIFE_S = 3600  # of an access token, should the answer not tell
+
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 # The chain is dead, whatever status comes with it.
 _DEAD = frozenset({"invalid_grant", "invalid_client", "wrong_client", "not_installed", "payment_required"})
@@ -50,10 +59,6 @@ class Owner(msgspec.Struct, frozen=True):
     client_id: str | None = None
 
 
-class _NoRoute(Exception):
-    """The request never left for this host."""
-
-
 class OAuth:
     """Refreshes tokens. `url` replaces both official hosts; empty: the official ones."""
 
@@ -70,10 +75,13 @@ class OAuth:
         """
         for url in self._urls(pair):
             try:
-                status, body = await self._ask(url, pair)
-            except _NoRoute:
+                answer = await exchange(self._session, _request(url, pair))
+                return await read("oauth", answer, partial(self._grant, answer))
+            except NotSent:
                 continue
-            return self._grant(status, body)
+            except NoAnswer as exc:
+                code = "oauth_timeout" if str(exc) == "timeout" else "oauth_no_answer"
+                raise Unavailable(code, f"no answer of the OAuth server that could be read: {exc}") from None
         raise Unavailable("oauth_unreachable", "no OAuth server could be reached")
 
     async def owner(self, pair: TokenPair) -> Owner:
@@ -81,21 +89,20 @@ class OAuth:
 
         https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
         """
-        timeout = aiohttp.ClientTimeout(total=_OWNER_S, sock_connect=_OWNER_S)
         for url in self._urls(pair):
-            try:
+            request = Request(
+                method="POST",
+                url=url.removesuffix(_PATH) + _OWNER_PATH,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
                 # In the body: an address stands in the logs of proxies.
-                async with self._session.post(
-                    url.removesuffix(_PATH) + _OWNER_PATH,
-                    data={"auth": pair.access_token},
-                    timeout=timeout,
-                    allow_redirects=False,
-                ) as response:
-                    told = msgspec.json.decode(await response.content.read(_ANSWER_BYTES_MAX))
-            except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError, UnicodeDecodeError):
-                continue
-            if owner := _owner(dig(told, "result")):
-                return owner
+                body=urlencode({"auth": pair.access_token}).encode(),
+                time_s=_OWNER_S,
+                connect_s=_CONNECT_S,
+                bytes_max=_ANSWER_BYTES_MAX,
+            )
+            with suppress(NotSent, NoAnswer):
+                if owner := await read("owner", await exchange(self._session, request), _owner):
+                    return owner
         return Owner()
 
     def _urls(self, pair: TokenPair) -> list[str]:
@@ -105,60 +112,70 @@ class OAuth:
         first = pair.oauth_host if pair.oauth_host in OFFICIAL_HOSTS else OFFICIAL_HOSTS[0]
         return [f"https://{host}{_PATH}" for host in sorted(OFFICIAL_HOSTS, key=lambda host: host != first)]
 
-    async def _ask(self, url: str, pair: TokenPair) -> tuple[int, bytes]:
-        query = {
+    def _grant(self, answer: Answer, body: bytes) -> Grant:
+        try:
+            told = msgspec.json.decode(body)
+        except BROKEN:
+            raise _no_json(answer) from None
+        access, refresh = dig(told, "access_token"), dig(told, "refresh_token")
+        # Some errors come with status 200: what counts is whether there are tokens.
+        if not (_is_token(access) and _is_token(refresh)):
+            raise _refusal(answer, told)
+        lasts_s = min(number(dig(told, "expires_in")) or _LIFE_S, limits.TOKEN_S_MAX)
+        return Grant(access_token=access, refresh_token=refresh, expires_at=self._now() + timedelta(seconds=lasts_s))
+
+
+def _request(url: str, pair: TokenPair) -> Request:
+    return Request(
+        method="GET",
+        url=url,
+        query={
             "grant_type": "refresh_token",
             "client_id": pair.client_id,
             "client_secret": pair.client_secret,
             "refresh_token": pair.refresh_token,
-        }
-        headers = {"User-Agent": f"zaptrix/{zaptrix.__version__}"}
-        timeout = aiohttp.ClientTimeout(total=_ANSWER_S, connect=_CONNECT_S, sock_connect=_CONNECT_S)
-        # No cause is kept here: the library's errors may quote the whole address, and the secrets stand in it.
-        try:
-            async with self._session.get(
-                url, params=query, headers=headers, timeout=timeout, allow_redirects=False
-            ) as response:
-                return response.status, await response.content.read(_ANSWER_BYTES_MAX)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            raise _NoRoute from None
-        except TimeoutError:
-            raise Unavailable("oauth_timeout", "the OAuth server did not answer in time") from None
-        except (aiohttp.ClientError, OSError):
-            raise Unavailable("oauth_no_answer", "the connection to the OAuth server was lost") from None
-
-    def _grant(self, status: int, body: bytes) -> Grant:
-        try:
-            answer = msgspec.json.decode(body)
-        except BROKEN:
-            raise Unavailable(f"oauth_http_{status}", "the OAuth server's answer is not JSON") from None
-        access, refresh = dig(answer, "access_token"), dig(answer, "refresh_token")
-        # Some errors come with status 200: what counts is whether there are tokens.
-        if not (isinstance(access, str) and isinstance(refresh, str) and access and refresh):
-            raise _refusal(status, answer)
-        return Grant(
-            access_token=access,
-            refresh_token=refresh,
-            expires_at=self._now() + timedelta(seconds=number(dig(answer, "expires_in")) or _LIFE_S),
-        )
+        },
+        headers={"User-Agent": f"zaptrix/{zaptrix.__version__}"},
+        time_s=_ANSWER_S,
+        connect_s=_CONNECT_S,
+        bytes_max=_ANSWER_BYTES_MAX,
+    )
 
 
-def _owner(result: object) -> Owner | None:
+def _owner(body: bytes) -> Owner | None:
+    try:
+        result = dig(msgspec.json.decode(body), "result")
+    except BROKEN:
+        return None
     member_id, client_id = dig(result, "install", "member_id"), dig(result, "client_id")
     if not isinstance(member_id, str) or not member_id:
         return None
     return Owner(member_id, client_id if isinstance(client_id, str) and client_id else None)
 
 
-def _refusal(status: int, answer: object) -> PlatformError:
+def _is_token(value: object) -> TypeGuard[str]:
+    """One that a header can carry."""
+    return isinstance(value, str) and 0 < len(value) <= limits.TOKEN_CHARACTERS_MAX and bool(_TOKEN.fullmatch(value))
+
+
+def _no_json(answer: Answer) -> PlatformError:
+    """A page for people. No message is to blame for it: what goes on holds the portal, and buries nothing."""
+    code, detail = f"oauth_http_{answer.status}", "the OAuth server's answer is not JSON"
+    if answer.status == 429:
+        return TooFast(code, detail, wait_s=answer.retry_after_s or _WAIT_S)
+    return Unavailable(code, detail, hold=Scope.PORTAL if 300 <= answer.status < 500 else None)
+
+
+def _refusal(answer: Answer, told: object) -> PlatformError:
     """https://apidocs.bitrix24.com/settings/oauth/error-codes.html"""
-    code = str(dig(answer, "error") or f"oauth_http_{status}")
-    detail = safe_detail(str(dig(answer, "error_description") or "")) or "the OAuth server refused the refresh"
+    status, named = answer.status, words(dig(told, "error"))
+    code = named if is_code(named) else f"oauth_http_{status}"
+    detail = safe_detail(words(dig(told, "error_description"))) or "the OAuth server refused the refresh"
     if status == 429 or code.casefold() == "query_limit_exceeded":
-        return TooFast(code, detail, wait_s=_WAIT_S)
+        return TooFast(code, detail, wait_s=answer.retry_after_s or _WAIT_S)
     if code.casefold() == "overload_limit":
         return TooFast(code, detail, wait_s=_OVERLOAD_WAIT_S)
     if status >= 500 and code.casefold() not in _DEAD:
         return Unavailable(code, detail)
     # Whatever else it says, no message is to blame: hold the portal until an admin has looked.
-    return Unauthorized(code[:64], detail, scope=Scope.PORTAL)
+    return Unauthorized(code, detail, scope=Scope.PORTAL)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeGuard
 
 import msgspec
 
@@ -26,6 +27,8 @@ _EXTENDED = "rest_offline_extended"
 _WRONG_LICENSE = "wrong_license"
 _REQUEST_ID = "offline"
 _ITEMS = "MESSAGES"
+_PROCESSES_MAX = 50
+_PROCESS_ID_MAX = 255
 
 
 class PortalQueue:
@@ -36,7 +39,7 @@ class PortalQueue:
 
     async def bind(self, portal: Portal, *, wanted: bool) -> None:
         """https://apidocs.bitrix24.com/api-reference/events/event-bind.html"""
-        is_bound = wire.is_bound_offline(await self._client.call(portal, "event.get", {}), _EVENT)
+        is_bound = await self._client.ask(portal, "event.get", {}, lambda told: wire.is_bound_offline(told, _EVENT))
         if is_bound is wanted:
             return
         try:
@@ -49,7 +52,9 @@ class PortalQueue:
     async def keeps(self, portal: Portal) -> bool:
         """https://apidocs.bitrix24.com/api-reference/common/system/feature-get.html"""
         try:
-            return wire.truth(wire.dig(await self._client.call(portal, "feature.get", {"CODE": _EXTENDED}), "value"))
+            return await self._client.ask(
+                portal, "feature.get", {"CODE": _EXTENDED}, lambda told: wire.truth(wire.dig(told, "value"))
+            )
         except Refused:
             return False  # a portal too old to know the question
 
@@ -59,14 +64,10 @@ class PortalQueue:
 
     async def left(self, portal: Portal) -> list[Kept]:
         """https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html"""
-        rows = wire.listed(await self._client.call(portal, "event.offline.list", {"filter": {"!PROCESS_ID": ""}}))
-        by_process: dict[str, list[object]] = {}
-        for row in rows:
-            process_id = wire.dig(row, "PROCESS_ID")
-            if isinstance(process_id, str) and process_id:
-                by_process.setdefault(process_id, []).append(row)
+        asked: dict[str, object] = {"filter": {"!PROCESS_ID": ""}}
+        processes = await self._client.ask(portal, "event.offline.list", asked, _processes)
         # Of a list longer than its page each process is asked for the rest.
-        return [await self._get(portal, {"clear": 0, "process_id": process_id}) for process_id in by_process]
+        return [await self._get(portal, {"clear": 0, "process_id": process_id}) for process_id in processes]
 
     async def clear(self, portal: Portal, process_id: str) -> None:
         """https://apidocs.bitrix24.com/api-reference/events/event-offline-clear.html"""
@@ -82,16 +83,31 @@ class PortalQueue:
         which: dict[str, object] = {"filter": {"=EVENT_NAME": _EVENT}, "order": {"ID": "ASC"}}
         asked = {"limit": limits.OFFLINE_ROWS, **which, **params}
         try:
-            answer = await self._client.call(portal, "event.offline.get", asked)
+            return await self._client.ask(
+                portal, "event.offline.get", asked, lambda told: _kept(told, whole=params["clear"] == 0)
+            )
         except Refused as error:
             if error.code.casefold() == _WRONG_LICENSE and params["clear"] == 0:
                 raise NotKept from error
             raise
-        process_id = wire.dig(answer, "process_id")
-        return Kept(
-            rows=tuple(wire.listed(wire.dig(answer, "events"))),
-            process_id=process_id if isinstance(process_id, str) and params["clear"] == 0 else "",
-        )
+
+
+def _processes(rows: object) -> list[str]:
+    """The readings that were not cleared, in their order."""
+    ids = [wire.dig(row, "PROCESS_ID") for row in wire.listed(rows)]
+    return list(dict.fromkeys(each for each in ids if _is_process_id(each)))[:_PROCESSES_MAX]
+
+
+def _kept(answer: object, *, whole: bool) -> Kept:
+    process_id = wire.dig(answer, "process_id")
+    return Kept(
+        rows=tuple(wire.listed(wire.dig(answer, "events"))),
+        process_id=process_id if whole and _is_process_id(process_id) else "",
+    )
+
+
+def _is_process_id(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= _PROCESS_ID_MAX and value.isascii() and value.isprintable()
 
 
 def _told(portal: Portal, row: object, judge: Callable[[datetime | None], Recovered]) -> Iterator[Told]:
@@ -118,12 +134,15 @@ def _told(portal: Portal, row: object, judge: Callable[[datetime | None], Recove
             )
 
 
-def _as_form(value: object) -> Value | None:
-    """JSON as the same event's form would have it: scalars are text, nulls are not there."""
+def _as_form(value: object, depth: int = limits.FORM_DEPTH_MAX) -> Value | None:
+    """JSON as the same event's form would have it: scalars are text, nulls are not there, and it is as deep at most."""
+    if isinstance(value, Mapping | list) and not depth:
+        return ""
     if isinstance(value, Mapping):
-        return {str(key): inner for key, below in value.items() if (inner := _as_form(below)) is not None}
+        found = ((str(key), _as_form(below, depth - 1)) for key, below in value.items())
+        return {key: inner for key, inner in found if inner is not None}
     if isinstance(value, list):
-        return [inner for below in value if (inner := _as_form(below)) is not None]
+        return [inner for below in value if (inner := _as_form(below, depth - 1)) is not None]
     if value is None:
         return None
     return ("1" if value else "0") if isinstance(value, bool) else str(value)

@@ -166,14 +166,13 @@ class Bitrix24:
             "MESSAGES": [element.content for element in elements],
         }
         try:
-            result = await self._client.call(
-                first.portal, "imconnector.send.messages", params, request_id=first.request_id
+            items = await self._client.ask(
+                first.portal, "imconnector.send.messages", params, wire.sent_items, request_id=first.request_id
             )
         except Refused as error:
             return [Refused(error.code, error.detail, notice="inbound_lost")] * len(parcels)
         except PlatformError as error:
             return [error] * len(parcels)
-        items = wire.sent_items(result)
         # Results carry no id of ours that can be trusted: their place in the list is what names them.
         return [_outcome(items[index] if index < len(items) else None, parcel) for index, parcel in enumerate(parcels)]
 
@@ -182,12 +181,13 @@ class Bitrix24:
         if chat_id is None:
             return Refused("no_chat", "the conversation has no chat yet")
         try:
-            result = await self._client.call(
-                parcel.portal, "im.message.add", to_notice(parcel, notice, chat_id), request_id=parcel.request_id
+            told = to_notice(parcel, notice, chat_id)
+            message_id = await self._client.ask(
+                parcel.portal, "im.message.add", told, wire.number, request_id=parcel.request_id
             )
         except PlatformError as error:
             return error
-        return Accepted(bitrix_chat_id=chat_id, bitrix_message_id=wire.number(result))
+        return Accepted(bitrix_chat_id=chat_id, bitrix_message_id=message_id)
 
     async def _confirm_group(self, parcels: Sequence[Parcel]) -> Outcome:
         first = parcels[0]

@@ -89,10 +89,9 @@ class Proofs:
         return chats[:_CHATS_MAX]
 
     async def _history(self, parcel: Parcel, **where: object) -> wire.History:
-        result = await self._client.call(
-            parcel.portal, "imopenlines.session.history.get", where, request_id=parcel.request_id
+        return await self._client.ask(
+            parcel.portal, "imopenlines.session.history.get", where, wire.history, request_id=parcel.request_id
         )
-        return wire.history(result)
 
 
 def _bare(text: str) -> str:

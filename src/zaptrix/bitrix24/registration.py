@@ -36,8 +36,7 @@ async def register(client: PortalClient, portal: Portal, channel: Channel, publi
     # Any text that is not empty switches on, "N" too: 1 and 0 are the only safe words.
     await client.call(portal, "imconnector.activate", {**line, "ACTIVE": "1"})
     await client.call(portal, "imconnector.connector.data.set", {**line, "DATA": _shown(channel)})
-    status = await client.call(portal, "imconnector.status", line)
-    if not wire.truth(wire.dig(status, "STATUS")):
+    if not await client.ask(portal, "imconnector.status", line, lambda told: wire.truth(wire.dig(told, "STATUS"))):
         raise Unexpected("connector_not_active", f"the connector is not active on line {channel.line_id}")
     await _bind_events(client, portal, public_url)
 
@@ -84,7 +83,7 @@ def _shown(channel: Channel) -> dict[str, str]:
 async def _bind_events(client: PortalClient, portal: Portal, public_url: str) -> None:
     """https://apidocs.bitrix24.com/api-reference/events/event-bind.html"""
     handler = public_url.rstrip("/") + EVENTS_PATH
-    bound = wire.bindings(await client.call(portal, "event.get", {}))
+    bound = await client.ask(portal, "event.get", {}, wire.bindings)
     have = {binding.event for binding in bound if binding.handler == handler}
     for name in Name:
         if name not in have:

@@ -15,6 +15,9 @@ from zaptrix.bitrix24.disknames import named
 from zaptrix.core.event import Recovered
 
 ID_MAX = 2**63 - 1
+_MOMENT_MAX = 40
+_EXTERNAL_ID_MAX = 255
+_YEARS = (2000, 2100)
 Id = Annotated[int, msgspec.Meta(ge=1, le=ID_MAX)]
 
 
@@ -274,17 +277,17 @@ def truth(value: object) -> bool:
 
 
 def moment(text: object) -> datetime | None:
-    """A time that names its zone."""
+    """A time that names its zone, of a year that one can reckon with in any zone."""
     try:
-        found = datetime.fromisoformat(str(text))
+        found = datetime.fromisoformat(text) if isinstance(text, str) and len(text) <= _MOMENT_MAX else None
     except ValueError:
         return None
-    return found if found.tzinfo else None
+    return found if found and found.tzinfo and _YEARS[0] <= found.year <= _YEARS[1] else None
 
 
 def _text(entry: object, name: str) -> str:
     value = dig(entry, name)
-    return value if isinstance(value, str) else ""
+    return value.replace("\0", "") if isinstance(value, str) else ""
 
 
 def _file_ids(params: object) -> tuple[int, ...]:
@@ -298,4 +301,4 @@ def _external_ids(params: object) -> tuple[str, ...]:
     ids = dig(params, "connectorMid")
     if ids is None:
         ids = dig(params, "CONNECTOR_MID")
-    return tuple(str(entry) for entry in listed(ids))
+    return tuple(found for entry in listed(ids) if (found := scalar(entry)[:_EXTERNAL_ID_MAX].replace("\0", "")))

@@ -118,6 +118,13 @@ _PORTAL_ADDRESS = Both(
     "The portal's address does not answer as a portal. Check the address (https) and install the app again.",
 )
 
+_NO_ENTRY = Both(
+    "A plataforma recusa a chave sem dizer por quê, ou uma página de um proxy responde no lugar dela. Confira o "
+    "endereço, o token e o plano; depois repare o canal ou o portal, e o que está na fila segue sozinho.",
+    "The platform refuses the key without saying why, or a proxy's page answers in its place. Check the address, the "
+    "token and the plan; then repair the channel or the portal, and what is waiting goes on by itself.",
+)
+
 _FILE_ADDRESS = Both(
     "O endereço do arquivo não é o do portal, ou leva a uma rede privada. Confira o endereço do portal; se ele "
     "fica em rede privada, diga qual em MEDIA_PRIVATE_NETWORKS.",
@@ -174,7 +181,11 @@ FILES: tuple[Rule, ...] = (
 OWN: tuple[Rule, ...] = (
     *FILES,
     Rule(("no_connection", "oauth_unreachable", "oauth_timeout", "oauth_no_answer"), Kind.UNAVAILABLE, _CONNECTION),
-    Rule(("timeout", "connection_lost", "claim_ran_out", "runner_died", "no_json"), Kind.UNCLEAR, _CONNECTION),
+    Rule(
+        ("timeout", "connection_lost", "claim_ran_out", "runner_died", "no_json", "answer_too_large", "unreadable"),
+        Kind.UNCLEAR,
+        _CONNECTION,
+    ),
     Rule(("no_wamid", "no_result", "no_session"), Kind.UNCLEAR, UNKNOWN_FIX),
     Rule(("pace", "pace_unknown", "operating", "status_under_way"), Kind.TOO_FAST, _PACE),
     Rule(
@@ -255,6 +266,9 @@ OWN: tuple[Rule, ...] = (
 
 _OWN = table_of(OWN)
 _BY_STATUS = {
+    "http_401": Rule(("http_401",), Kind.PORTAL, _NO_ENTRY),
+    "http_402": Rule(("http_402",), Kind.PORTAL, _NO_ENTRY),
+    "http_403": Rule(("http_403",), Kind.PORTAL, _NO_ENTRY),
     "http_429": Rule(("http_429",), Kind.TOO_FAST, _PACE),
     "http_503": Rule(("http_503",), Kind.UNAVAILABLE, _CONNECTION),
 }
@@ -270,4 +284,6 @@ def own_rule(code: str) -> Rule | None:
         return Rule((code,), Kind.UNAVAILABLE, _FILE_HOST)
     if code.startswith("oauth_http_"):
         return Rule((code,), Kind.UNAVAILABLE, _CONNECTION)
+    if code.startswith(("http_3", "http_404", "http_410")):
+        return Rule((code,), Kind.UNAVAILABLE, _NO_ENTRY)
     return Rule((code,), Kind.UNCLEAR, _CONNECTION) if code.startswith("http_5") else None

@@ -25,6 +25,13 @@ DETAIL_MAX = 500
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]+")
 
 
+class Scope(StrEnum):
+    """How much stands behind a bad key."""
+
+    CHANNEL = "channel"
+    PORTAL = "portal"
+
+
 class PlatformError(Exception):
     """A platform call that did not succeed."""
 
@@ -53,7 +60,14 @@ class OutOfTime(PlatformError):
 
 
 class Unavailable(PlatformError):
-    """The platform surely did not act: no connection, 503, or a token that had expired."""
+    """The platform surely did not act: no connection, 503, or a token that had expired.
+
+    `hold`: what is to be held should it go on, because it is the address or the key that leads nowhere.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, hold: Scope | None = None) -> None:
+        super().__init__(code, detail)
+        self.hold = hold
 
 
 class Unclear(PlatformError):
@@ -74,13 +88,6 @@ class Refused(PlatformError):
 
 class StaleUpload(Refused):
     """The platform will not have a file by the id that it gave our upload: its own copy may be gone, or no good."""
-
-
-class Scope(StrEnum):
-    """How much stands behind a bad key."""
-
-    CHANNEL = "channel"
-    PORTAL = "portal"
 
 
 class Unauthorized(PlatformError):

@@ -78,6 +78,7 @@ TEMPLATE_PAYLOAD_MAX = 256
 TEMPLATE_SPACES_MAX = 4
 TEMPLATES_PER_PAGE = 100
 TEMPLATE_PAGES_MAX = 100  # an account has 6,000 at the most; a cursor that never ends is nobody's to follow
+TEMPLATES_LIST_S_MAX = 120.0  # for all pages of it
 TEMPLATES_FRESH_S = 3_600.0  # webhooks tell of changes; one that was lost is made good by then
 TEMPLATES_LOOK_S = 0.5  # how often a notice looks whether they have come
 TEMPLATES_WAIT_S_MAX = 3.0  # how long a notice waits for the templates that it names
@@ -85,6 +86,15 @@ TEMPLATES_NAMED = 3  # in a notice
 TEMPLATE_SKETCH_MAX = 160  # characters of each
 # Where the number's bucket is shared with what Meta delivers to us, a little room is left.
 NUMBER_BURST_S = 1.0
+
+# Answers of platforms. A history has hundreds of messages; nearly all others are short.
+ANSWER_BYTES_MAX = 2 * 1024 * 1024
+ANSWER_BYTES_LONG_MAX = 16 * 1024 * 1024
+ANSWER_BYTES_AT_ONCE = 256 * 1024  # what is longer is read in a thread
+RETRY_AFTER_S_MAX = 3600.0  # the longest wait that a platform's word is taken for
+ENDPOINT_CHARACTERS_MAX = 255
+TOKEN_CHARACTERS_MAX = 4_096
+TOKEN_S_MAX = 30 * 24 * 3600
 
 # Bitrix24. https://apidocs.bitrix24.com/limits.html
 PORTAL_RATE_PER_S = 2.0

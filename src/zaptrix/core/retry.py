@@ -159,8 +159,11 @@ def _pause(error: Unauthorized, case: Case) -> Pause:
 def _unavailable(error: Unavailable, case: Case) -> Verdict:
     # An outage is not the message's fault: five attempts in two minutes would bury what a portal's maintenance hour
     # only delays. So attempts alone do not bury it, age does too.
-    if case.attempts + 1 >= limits.ATTEMPTS_MAX and _outlasted(case):
-        return Bury(error.code, error.detail, "unavailable")
+    if case.attempts + 1 >= limits.ATTEMPTS_MAX:
+        if error.hold is not None:
+            return Pause(error.hold, error.code, error.detail, _later(case, case.patience.base_s))
+        if _outlasted(case):
+            return Bury(error.code, error.detail, "unavailable")
     at = _later(case, backoff_s(case.attempts, case.jitter, case.patience.base_s))
     return Retry(at, error.code, error.detail)
 

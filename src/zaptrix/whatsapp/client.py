@@ -5,13 +5,14 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
-from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, ConnectionTimeoutError
+from aiohttp import ClientSession
 
 from zaptrix import __version__
 from zaptrix.core import limits
@@ -23,10 +24,11 @@ from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import NumberTokens, Pace
 from zaptrix.core.template import CreatedTemplate, Definition
+from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
 from zaptrix.whatsapp.outgoing import Typed, text_message
-from zaptrix.whatsapp.shapes import UploadForm, Wamid
+from zaptrix.whatsapp.shapes import UploadForm, Wamid, wamid_of
 from zaptrix.whatsapp.templates import TemplatePage, definition_of
 
 CONNECT_S = 5.0
@@ -43,6 +45,9 @@ _NO_BUCKETS: tuple[Bucket, ...] = ()
 _NO_SUCH_OBJECT = ("33", "100/33")
 # What else stands in an id's place would be another address of the Graph.
 _MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_UPLOAD_ID_MAX = 64  # what the ledger keeps
+_WABA_ID = re.compile(r"[0-9]{5,32}")
+_ADDRESS_MAX = 8_192
 
 # Which bucket a refusal speaks of.
 _REFUSING = {"130429": "number", "http_429": "number", "131056": "pair"}
@@ -71,8 +76,7 @@ class GraphClient:
         self._root = f"{graph_url.rstrip('/')}/{version.strip('/')}"
         self._tokens = tokens
         self._pace = pace
-        # Connecting ends first, so that an overall timeout always means that the request may have left.
-        self._timeout = ClientTimeout(total=timeout_s, connect=min(CONNECT_S, timeout_s / 2))
+        self._timeout_s = timeout_s
 
     async def send_text(
         self,
@@ -117,14 +121,15 @@ class GraphClient:
                 "biz_opaque_callback_data": callback_data,
             },
         )
-        if not answer.messages or not answer.messages[0].id:
+        taken = wamid_of(answer)
+        if taken is None:
             raise Unclear("no_wamid", "the answer names no message")
-        return Wamid(answer.messages[0].id, (answer.contacts[0].wa_id or None) if answer.contacts else None)
+        return taken
 
     async def media_source(self, channel: Channel, media_id: str) -> MediaSource:
         """Where a file at Meta is right now: the address lives for five minutes, the id for days."""
         info = await self.media_info(channel, media_id)
-        if not info.url:
+        if not info.url or len(info.url) > _ADDRESS_MAX:
             raise Unavailable("no_media_address", "Meta tells no address of the file")
         return MediaSource(info.url, _headers(await self._tokens.number_token(channel.id), ""), info.mime_type)
 
@@ -150,16 +155,16 @@ class GraphClient:
         form = UploadForm(name, type_, size)
         token = await self._tokens.number_token(channel.id)
         await self._pace.take(number_bucket(channel))
-        status, body = await self._exchange(
+        answer = await self._exchange(
             "POST",
             f"{channel.phone_number_id}/media",
             _headers(token, "") | form.headers,
             form.body(parts),
             repeatable=True,
-            timeout=ClientTimeout(total=timeout_s, connect=CONNECT_S),
+            time_s=timeout_s,
         )
-        media_id = _answer(status, body, wire.SentMessage, repeatable=True).id
-        if not media_id:
+        media_id = (await self._read("media", answer, wire.SentMessage, repeatable=True)).id
+        if not _MEDIA_ID.fullmatch(media_id) or len(media_id) > _UPLOAD_ID_MAX:
             raise Unavailable("no_media_id", "the answer names no file")
         return media_id
 
@@ -191,20 +196,24 @@ class GraphClient:
         """The WhatsApp Business account that the number belongs to, when Meta tells this token of it."""
         health = (await self.phone_number(channel)).health_status
         entities = health.entities if health else []
-        return next((each.id for each in entities if each.entity_type == "WABA" and each.id.isdigit()), None)
+        return next((each.id for each in entities if each.entity_type == "WABA" and _WABA_ID.fullmatch(each.id)), None)
 
     async def templates(self, channel: Channel, waba_id: str) -> list[Definition]:
         """Every template of a WhatsApp Business account, page by page."""
-        found: list[Definition] = []
+        found: dict[str, Definition] = {}
         after: str | None = ""
-        for _ in range(limits.TEMPLATE_PAGES_MAX):
-            query = {"fields": _TEMPLATE_FIELDS, "limit": str(limits.TEMPLATES_PER_PAGE)}
-            path = f"{waba_id}/message_templates?{urlencode(query | ({'after': after} if after else {}))}"
-            page = await self._call("GET", channel, path, TemplatePage, buckets=_NO_BUCKETS, repeatable=True)
-            found += [each for told in page.data if (each := definition_of(told))]
-            after = page.after
-            if after is None:
-                return found
+        try:
+            async with asyncio.timeout(limits.TEMPLATES_LIST_S_MAX):
+                for _ in range(limits.TEMPLATE_PAGES_MAX):
+                    query = {"fields": _TEMPLATE_FIELDS, "limit": str(limits.TEMPLATES_PER_PAGE)}
+                    path = f"{waba_id}/message_templates?{urlencode(query | ({'after': after} if after else {}))}"
+                    page = await self._call("GET", channel, path, TemplatePage, buckets=_NO_BUCKETS, repeatable=True)
+                    found |= {each.id: each for told in page.data if (each := definition_of(told))}
+                    after = page.after
+                    if after is None:
+                        return list(found.values())
+        except TimeoutError:
+            raise Unavailable("timeout", "the list of templates did not come whole in time") from None
         raise Unexpected("endless_list", "the list of templates does not end")
 
     async def create_template(self, channel: Channel, waba_id: str, wanted: dict[str, object]) -> CreatedTemplate:
@@ -229,8 +238,8 @@ class GraphClient:
 
     async def ask(self, token: str, path: str, shape: type[T]) -> T:
         """Read something with a token that no channel has yet; it takes of no number's pace."""
-        status, body = await self._exchange("GET", path, _headers(token, ""), None, repeatable=True)
-        return _answer(status, body, shape, repeatable=True)
+        answer = await self._exchange("GET", path, _headers(token, ""), None, repeatable=True)
+        return await self._read(f"GET {shape.__name__}", answer, shape, repeatable=True)
 
     async def _call(
         self,
@@ -251,9 +260,9 @@ class GraphClient:
         if buckets:
             await self._pace.take(*buckets)
         data = None if content is None else msgspec.json.encode(content)
-        status, body = await self._exchange(method, path, _headers(token, request_id), data, repeatable=repeatable)
+        answer = await self._exchange(method, path, _headers(token, request_id), data, repeatable=repeatable)
         try:
-            return _answer(status, body, shape, repeatable=repeatable)
+            return await self._read(f"{method} {shape.__name__}", answer, shape, repeatable=repeatable)
         except TooFast as error:
             kind = _REFUSING.get(error.code)
             await self._pace.refused(*(bucket for bucket in buckets if bucket.key.partition(":")[0] == kind))
@@ -267,26 +276,29 @@ class GraphClient:
         data: bytes | AsyncIterator[bytes] | None,
         *,
         repeatable: bool,
-        timeout: ClientTimeout | None = None,
-    ) -> tuple[int, bytes]:
-        unclear = Unavailable if repeatable else Unclear
+        time_s: float | None = None,
+    ) -> Answer:
+        request = Request(
+            method=method,
+            url=f"{self._root}/{path}",
+            headers=headers,
+            body=data,
+            time_s=time_s or self._timeout_s,
+            connect_s=min(CONNECT_S, self._timeout_s / 2),
+            bytes_max=limits.ANSWER_BYTES_MAX,
+        )
         try:
-            async with self._session.request(
-                method,
-                f"{self._root}/{path}",
-                data=data,
-                headers=headers,
-                timeout=timeout or self._timeout,
-                allow_redirects=False,
-            ) as response:
-                return response.status, await response.read()
-        except (ClientConnectorError, ConnectionTimeoutError) as error:
-            # Refused, unknown host, TLS, too long to connect: nothing was written yet.
-            raise Unavailable("no_connection", type(error).__name__) from error
-        except TimeoutError as error:
-            raise unclear("timeout") from error
-        except (ClientError, OSError) as error:
-            raise unclear("connection_lost", type(error).__name__) from error
+            return await exchange(self._session, request)
+        except NotSent as error:
+            raise Unavailable(str(error)) from None
+        except NoAnswer as error:
+            raise _unclear(str(error), repeatable=repeatable) from None
+
+    async def _read(self, call: str, answer: Answer, shape: type[T], *, repeatable: bool) -> T:
+        try:
+            return await read(call, answer, lambda body: _read_as(shape, answer, body, repeatable=repeatable))
+        except NoAnswer as error:
+            raise _unclear(str(error), repeatable=repeatable) from None
 
 
 def _address(customer: Customer) -> dict[str, object]:
@@ -313,17 +325,15 @@ def _headers(token: str, request_id: str) -> dict[str, str]:
     return headers
 
 
-def _answer(status: int, body: bytes, shape: type[T], *, repeatable: bool) -> T:
+def _read_as(shape: type[T], answer: Answer, body: bytes, *, repeatable: bool) -> T:
     fault = _fault(body)
-    if fault is not None:
-        raise codes.error_of(fault)
-    if status != 200:
-        raise _without_code(status, repeatable=repeatable)
+    if fault is not None or answer.status != 200:
+        raise codes.error_of_answer(fault, answer.status, retry_after_s=answer.retry_after_s, repeatable=repeatable)
     try:
         return wire.read(body, shape)
-    except wire.Unreadable as error:
+    except wire.Unreadable:
         # 200 and no JSON: it may well have been done.
-        raise (Unavailable if repeatable else Unclear)("no_json", "200 without a JSON object") from error
+        raise _unclear("no_json", "200 without a JSON object", repeatable=repeatable) from None
 
 
 def _fault(body: bytes) -> Fault | None:
@@ -335,11 +345,5 @@ def _fault(body: bytes) -> Fault | None:
         return None
 
 
-def _without_code(status: int, *, repeatable: bool) -> PlatformError:
-    """An answer of something that stands before Meta's code: a proxy's page, or nothing."""
-    code = f"http_{status}"
-    if status == 429:
-        return TooFast(code)
-    if status == 503 or (status >= 500 and repeatable):
-        return Unavailable(code)
-    return Unclear(code) if status >= 500 else Unexpected(code)
+def _unclear(code: str, detail: str = "", *, repeatable: bool) -> PlatformError:
+    return Unavailable(code, detail) if repeatable else Unclear(code, detail)

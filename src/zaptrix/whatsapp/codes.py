@@ -11,6 +11,7 @@ import re
 from zaptrix.core import codes
 from zaptrix.core.codes import Kind, Rule
 from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.telemetry.redact import redact_text
 from zaptrix.whatsapp import account_codes, admin_codes, message_codes
 from zaptrix.whatsapp.items import Fault
 
@@ -20,6 +21,9 @@ RULES: tuple[Rule, ...] = (*account_codes.RULES, *message_codes.RULES, *admin_co
 
 _TABLE = codes.table_of(RULES)
 _DETAIL_MAX = 300
+_WORDS_MAX = 2_000
+_TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_OPAQUE = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[\w-]{24,}")  # letters and digits so long are no word
 
 # What a code means by its details, where Meta leaves the subcode out: it calls subcodes deprecated.
 _BY_DETAILS = {(100, "does not exist, cannot be loaded due to missing permissions"): "100/33"}
@@ -56,9 +60,36 @@ def error_of(fault: Fault) -> PlatformError:
             return Unexpected(code, detail)
 
 
+def error_of_answer(
+    fault: Fault | None, status: int, *, retry_after_s: float | None = None, repeatable: bool = False
+) -> PlatformError:
+    """The error that an answer stands for: by its code, or where no table knows that or it has none, by its status.
+
+    `repeatable`: doing it twice harms nothing, so that no clear answer counts as not done.
+    """
+    if fault is not None and fault.code is not None and rule_of(code_of(fault)) is not None:
+        return error_of(fault)
+    named = fault is not None and fault.code is not None
+    code, detail = code_of(fault) if fault and named else f"http_{status}", detail_of(fault) if fault else ""
+    match status:
+        case 429:
+            return TooFast(f"http_{status}", detail, wait_s=retry_after_s)
+        case 401 | 402 | 403 if fault is not None:
+            return Unauthorized(code, detail, scope=Scope.CHANNEL)
+        case 503:
+            return Unavailable(code, detail)
+        case _ if status >= 500:
+            return (Unavailable if repeatable else Unclear)(code, detail)
+        case _ if 300 <= status < 500 and fault is None:
+            # A page for people: Graph is not there. No message is to blame: what goes on holds the channel.
+            return Unavailable(f"http_{status}", "the answer is not JSON of Meta's", hold=Scope.CHANNEL)
+        case _:
+            return Unexpected(code, detail)
+
+
 def code_of(fault: Fault) -> str:
     """The code as text, with its subcode where the table tells them apart; what is no code of Meta's is cut short."""
-    code = str(fault.code)[:20]
+    code = "" if fault.code is None else str(fault.code)[:20]
     exact = f"{code}/{fault.error_subcode}"
     if exact in _TABLE:
         return exact
@@ -77,12 +108,13 @@ def _told(fault: Fault) -> str:
 def detail_of(fault: Fault) -> str:
     """What Meta tells people about the error, without what could name a customer."""
     details = fault.error_data.details if fault.error_data else None
-    told = _anonymous(details or fault.error_user_msg or fault.message or fault.title or "")[:_DETAIL_MAX]
-    return f"{told} (trace {fault.fbtrace_id})" if fault.fbtrace_id else told
+    told = details or fault.error_user_msg or fault.message or fault.title or ""
+    told = _anonymous(told[:_WORDS_MAX])[:_DETAIL_MAX]
+    return f"{told} (trace {fault.fbtrace_id})" if _TRACE.fullmatch(fault.fbtrace_id or "") else told
 
 
 _PERSONAL = re.compile(r"\b[A-Z]{2}\.[A-Za-z0-9.]{6,}|\+?\d[\d ().-]{6,}\d|wamid\.\S+|[\w.+-]+@[\w-]+\.\S+")
 
 
 def _anonymous(text: str) -> str:
-    return _PERSONAL.sub("…", text)
+    return _OPAQUE.sub("…", redact_text(_PERSONAL.sub("…", text)))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.media import CAPTIONED
 from zaptrix.core.message import MediaKind
+from zaptrix.whatsapp.wire import Sent
+
+_WA_ID = re.compile(r"\+?[0-9]{5,19}")
 
 # Hosts below which Meta keeps media. The address comes from Meta's own answer, and still leads nowhere else.
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
@@ -19,6 +24,15 @@ class Wamid(NamedTuple):
 
     whatsapp_id: str
     wa_id: str | None  # the customer's, as Meta writes it: Brazil's ninth digit may be gone
+
+
+def wamid_of(answer: Sent) -> Wamid | None:
+    """None when the answer to a send names no message, or none that can be one."""
+    whatsapp_id = answer.messages[0].id if answer.messages else ""
+    if not 0 < len(whatsapp_id) <= WAMID_CHARACTERS_MAX or not whatsapp_id.isprintable():
+        return None
+    wa_id = answer.contacts[0].wa_id if answer.contacts else None
+    return Wamid(whatsapp_id, wa_id if wa_id and _WA_ID.fullmatch(wa_id) else None)
 
 
 class MediaToSend(NamedTuple):

@@ -94,8 +94,8 @@ class TemplatePage(msgspec.Struct, frozen=True):
 
 
 def definition_of(told: WireTemplate) -> Definition | None:
-    """A definition; None when it has no id or name to be known by."""
-    if not told.id or not told.name:
+    """A definition; None when it has no id or name to be known by, or longer ones than any has."""
+    if not 0 < len(told.id) <= _ID_MAX or not 0 < len(told.name) <= _NAME_MAX:
         return None
     parts = {part.type.upper(): part for part in told.components}
     body, footer = parts.get("BODY"), parts.get("FOOTER")
@@ -103,11 +103,11 @@ def definition_of(told: WireTemplate) -> Definition | None:
     return Definition(
         id=told.id,
         name=told.name,
-        language=language_code(told.language),
-        status=told.status.upper(),
-        category=told.category.upper(),
-        quality=((told.quality_score.score if told.quality_score else None) or "UNKNOWN").upper(),
-        rejected_reason=told.rejected_reason if told.rejected_reason not in {None, "", "NONE"} else None,
+        language=language_code(_word(told.language)),
+        status=_word(told.status).upper(),
+        category=_word(told.category).upper(),
+        quality=_word((told.quality_score.score if told.quality_score else None) or "UNKNOWN").upper(),
+        rejected_reason=_word(told.rejected_reason) if told.rejected_reason not in {None, "", "NONE"} else None,
         parameter_format=ParameterFormat.NAMED
         if (told.parameter_format or "").upper() == "NAMED"
         else ParameterFormat.POSITIONAL,
@@ -118,6 +118,11 @@ def definition_of(told: WireTemplate) -> Definition | None:
         cards=tuple(_card(card) for card in carousel.cards) if carousel else (),
         offer_expires=bool(offer and offer.limited_time_offer and offer.limited_time_offer.has_expiration),
     )
+
+
+def _word(told: str | None) -> str:
+    """One of Meta's words, as the ledger can keep it."""
+    return "".join(sign for sign in told or "" if sign.isascii())[:_WORD_MAX]
 
 
 def _header(part: WirePart | None) -> Header | None:

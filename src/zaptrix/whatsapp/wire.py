@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -33,6 +33,9 @@ from zaptrix.core.foreign_json import BROKEN
 from zaptrix.whatsapp.items import Fault, Message
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_WHOLE_MAX = 2**63 - 1  # what a row can hold
+_CURSOR_MAX = 2_000
 
 # --- peeks -----------------------------------------------------------------------------------------------------------
 
@@ -170,7 +173,7 @@ class MediaInfo(msgspec.Struct, frozen=True):
     url: str = ""
     mime_type: str | None = None
     sha256: str | None = None
-    file_size: int | None = None
+    file_size: Annotated[int, msgspec.Meta(ge=0, le=_WHOLE_MAX)] | None = None
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -216,7 +219,7 @@ class Paging(msgspec.Struct, frozen=True):
 
     @property
     def after(self) -> str | None:
-        return self.cursors.after if self.next and self.cursors else None
+        return (self.cursors.after or "")[:_CURSOR_MAX] or None if self.next and self.cursors else None
 
 
 class PhoneNumbers(msgspec.Struct, frozen=True):
@@ -353,6 +356,6 @@ def _whole(value: float | str) -> int:
         whole = int(value)
     except (ValueError, OverflowError) as error:
         raise _Misfit from error
-    if isinstance(value, float) and value != whole:
+    if abs(whole) > _WHOLE_MAX or (isinstance(value, float) and value != whole):
         raise _Misfit
     return whole
