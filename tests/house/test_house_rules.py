@@ -146,3 +146,9 @@ def test_the_runtime_lock_is_part_of_the_development_lock() -> None:
 def test_what_is_explained_in_one_language_is_explained_in_the_other() -> None:
     there = {name for name in READMES if (ROOT / name).is_file()}
     assert there in (set(), set(READMES))
+
+
+def test_migrations_stand_in_one_line() -> None:
+    """Two branches that each take the next number would meet in a schema that nothing can upgrade to."""
+    names = sorted(path.name for path in (ROOT / "src/zaptrix/store/migrations/versions").glob("[0-9]*.py"))
+    assert [name[:4] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
