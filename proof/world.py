@@ -78,6 +78,7 @@ class World:
     port: int = field(default_factory=free_port)
     files_port: int = field(default_factory=free_port)  # of a server of the admin's own, which a test may stand in for
     admin_key: str = ""
+    keys: str = ""  # ENCRYPTION_KEYS of what starts from now on
     workers: list[Child] = field(default_factory=list)
     gateway: Child | None = None
     simulator: Child | None = None
@@ -92,7 +93,7 @@ class World:
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         await asyncio.to_thread(self.servers.start)
         await upgrade(self.servers.postgres.url)
-        self._keys = Fernet.generate_key().decode()
+        self.keys = Fernet.generate_key().decode()
         self.admin_key = await create_api_key(Settings.from_env(self.environ), name="test", portal_id=None)
         self.simulator = self._spawn("zaptrix_sim", "simulator")
         self.start_gateway()
@@ -124,7 +125,7 @@ class World:
                 "DATABASE_URL": self.servers.postgres.url,
                 "REDIS_URL": self.servers.redis.url,
                 "DATA_DIR": str(self.folder / "data"),
-                "ENCRYPTION_KEYS": self._keys,
+                "ENCRYPTION_KEYS": self.keys,
                 "PORT": str(self.port),
                 "METRICS_PORT": "0",
                 "PUBLIC_URL": self.url,

@@ -102,6 +102,7 @@ class App:
     box: SecretBox
     hits: Hits
     cache: ConversationCache
+    token_cache: RedisTokenCache
     throttle: Throttle
     known_keys: KnownKeys
     budgets: Budgets
@@ -188,9 +189,8 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     bells, directory, pace = Bells(redis, clock.now), Directory(database, box), RedisPace(redis)
     vault, token_cache = StoredTokens(database, box), _token_cache(settings, redis, hits, box)
     oauth = OAuth(session, url=settings.bitrix_oauth_url, now=clock.now)
-    tokens = Tokens(vault, token_cache, oauth, clock.now)
+    tokens, graph = Tokens(vault, token_cache, oauth, clock.now), _graph_client(settings, session, directory, pace)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
-    graph = _graph_client(settings, session, directory, pace)
     templates = Templates(database, directory, graph, clock.now)
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
     receiver, watch = Receiver(database, bells, budgets), Watch(database)
@@ -212,6 +212,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         box=box,
         hits=hits,
         cache=cache,
+        token_cache=token_cache,
         throttle=Throttle(redis),
         known_keys=KnownKeys(database),
         budgets=budgets,

@@ -7,7 +7,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 import structlog
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, MultiFernet
 from redis.asyncio import Redis
 
 from tests.queues.conftest import eventually
@@ -257,6 +257,20 @@ async def test_a_pair_that_is_not_saved_is_kept_encrypted_for_a_day_until_it_is_
     assert 86_000 < await redis.ttl(f"zx:token-unsaved:{portal}") <= 86_400
     await cache.drop_unsaved(portal)
     assert await cache.unsaved(portal) is None
+
+
+async def test_what_is_kept_of_tokens_goes_over_to_a_new_key_and_keeps_its_end(redis: Redis, hits: Hits) -> None:
+    old, new = Fernet(Fernet.generate_key()), Fernet(Fernet.generate_key())
+    before, portal = token_cache(redis, hits, old), PortalId(uuid4())
+    await before.put(portal, "s3cret-token", 60)
+    await before.keep_unsaved(portal, b"s3cret-pair")
+    await redis.set("zx:token:strange", "nobody's")
+    rotated = MultiFernet([new, old])
+    assert await before.reseal(lambda sealed: rotated.rotate(sealed.encode()).decode()) == 2
+    after = token_cache(redis, hits, new)
+    assert (await after.get(portal), await after.unsaved(portal)) == ("s3cret-token", b"s3cret-pair")
+    assert 0 < await redis.ttl(f"zx:token:{portal}") <= 60
+    assert await redis.get("zx:token:strange") == "nobody's"
 
 
 async def test_a_token_that_ends_now_is_not_kept(redis: Redis, hits: Hits) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.fernet import Fernet
 
 from tests.web.gateway import (
     NOBODY,
@@ -18,6 +19,7 @@ from tests.web.gateway import (
     a_webhook,
 )
 from tests.web.simulators import simulators
+from zaptrix.store.secrets import SecretBox
 
 
 @pytest.fixture
@@ -289,6 +291,28 @@ async def test_a_repair_with_dead_tokens_changes_nothing(gateway: Gateway, porta
 async def test_another_portals_tokens_are_not_taken(gateway: Gateway, portal: Json, other: Json) -> None:
     reply = await gateway.call("PUT", f"/api/portals/{portal['id']}", a_new_pair(other))
     assert reply.status == 422
+
+
+async def test_secrets_that_are_lost_are_given_anew_and_not_asked_for(gateway: Gateway, portal: Json) -> None:
+    channel = await gateway.channel(portal["id"])
+    lost = SecretBox([Fernet.generate_key().decode()]).seal("lost")
+    await gateway.rows(
+        "UPDATE portal_config SET client_secret = $2, access_token = $2, refresh_token = $2 WHERE id = $1",
+        UUID(portal["id"]),
+        lost,
+    )
+    await gateway.rows("UPDATE channel SET access_token = $2 WHERE id = $1", UUID(channel["id"]), lost)
+    portal_path, channel_path = f"/api/portals/{portal['id']}", f"/api/channels/{channel['id']}"
+    pair = a_new_pair(portal)
+    for path, change in ((portal_path, pair), (channel_path, {"waba_id": channel["waba_id"]})):
+        reply = await gateway.call("PUT", path, change)
+        assert (reply.status, fields_of(reply)) == (422, {"access_token"})
+    told = simulators().control("POST", f"portals/{portal['portal_url'].rpartition('/')[2]}/tokens")
+    app = {name: told[name] for name in ("client_id", "client_secret")}
+    assert (await gateway.call("PUT", portal_path, a_new_pair(portal) | app)).status == 200
+    token = simulators().number(channel["phone_number_id"])["access_token"]
+    repaired = await gateway.call("PUT", channel_path, {"access_token": token})
+    assert repaired.json["registration"] == repaired.json["subscription"] == {"done": True, "error": None}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ import structlog
 
 from zaptrix.bridge.notices import Line
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
+from zaptrix.core.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.message import Notice, Side
 from zaptrix.core.retry import Pause
-from zaptrix.store import audit, channels, holds, portals
-from zaptrix.store.database import Connection
+from zaptrix.queues.bells import Bells
+from zaptrix.store import audit, channels, claims, holds, portals
+from zaptrix.store.database import Connection, Database
 from zaptrix.store.holds import Waiting
+from zaptrix.store.secrets import SecretBox
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -46,6 +49,23 @@ async def _tell_admin(connection: Connection, subject: str, verdict: Pause) -> N
     await audit.write(connection, "gateway", f"{verdict.scope}.pause", subject, reason=_reason(verdict))
     metrics.alarmed(AlarmKind.PAUSED)
     log.error("paused", subject=subject, code=verdict.code, alarm=True)
+
+
+async def resume(database: Database, box: SecretBox, bells: Bells) -> None:
+    """Let go of whom an unreadable secret held, once its key is back in ENCRYPTION_KEYS.
+
+    A start with the wrong keys holds every tenant, and nobody repairs a thousand by hand. Raises StoreUnavailable.
+    """
+    async with database.transaction() as connection:
+        readable = await holds.unlock(connection, box)
+        for portal_id in readable.portals:
+            await audit.write(connection, "gateway", "portal.resume", f"portal {portal_id}")
+            await claims.hasten(connection, portal_id)
+        for channel_id, portal_id in readable.channels:
+            await audit.write(connection, "gateway", "channel.resume", f"channel {channel_id}")
+            await claims.hasten(connection, channel_id, portal_id)
+    numbers = [meta_lane(channel_id) for channel_id, _ in readable.channels]
+    bells.ring_soon([*map(bitrix24_lane, readable.portals), *numbers])
 
 
 async def held_back(connection: Connection, paused: Iterable[ChannelId], now: datetime) -> list[Line]:

@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 from cryptography.fernet import Fernet
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 import zaptrix
@@ -33,6 +34,8 @@ app = typer.Typer(
 )
 api_key = typer.Typer(no_args_is_help=True, help="Keys for the management API.")
 app.add_typer(api_key, name="api-key")
+keys = typer.Typer(no_args_is_help=True, help="The keys that stored secrets are encrypted with: ENCRYPTION_KEYS.")
+app.add_typer(keys, name="keys")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -143,6 +146,57 @@ def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zapt
         if not asyncio.run(revoke(settings, key_id)):
             raise StartError(f"there is no open key {key_id}; `zaptrix api-key list` shows the keys")
     print(f"{key_id} is revoked")
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show how many secrets are under each of ENCRYPTION_KEYS: one that holds none may be taken out."""
+    with _told():
+        settings = _settings_with_database()
+        settings.need("ENCRYPTION_KEYS")
+        from zaptrix.cli.keys import look
+
+        found = asyncio.run(look(settings))
+    table = Table("key", "secrets", "what to do")
+    for place in range(len(settings.encryption_keys)):
+        used = found.by_key[place]
+        todo = "encrypts" if place == 0 else "run `zaptrix keys rotate`" if used else "may be taken out"
+        table.add_row(f"number {place + 1}", str(used), todo)
+    Console(soft_wrap=True).print(table)
+    _tell_unreadable(found.unreadable)
+
+
+@keys.command("rotate")
+def rotate_keys() -> None:
+    """Encrypt every stored secret anew with the first of ENCRYPTION_KEYS; it may be broken off and run again.
+
+    All processes have to run with the new key first before; the old one may be taken out when `keys list` says so.
+    """
+    with _told():
+        settings = _settings_with_database()
+        settings.need("ENCRYPTION_KEYS")
+        from zaptrix.cli.keys import rotate
+
+        with Progress(console=errors) as progress:
+            done = asyncio.run(rotate(settings, progress))
+    print(f"{done.resealed} secrets are under the first key now; the others were already")
+    if done.in_redis is None:
+        errors.print("zaptrix: Redis did not answer: tokens that it holds stay under their key for a day at most")
+    _tell_unreadable(done.unreadable)
+
+
+def _tell_unreadable(names: list[str]) -> None:
+    """What no key opens, and what to do; the exit code is 1 when there is any."""
+    if not names:
+        return
+    errors.print(
+        f"zaptrix: {len(names)} secrets are under none of these keys: put their key back into ENCRYPTION_KEYS, or give"
+        " them anew with PUT /api/portals or /api/channels",
+        markup=False,
+    )
+    for name in names:
+        errors.print(f"  {name}", markup=False)
+    raise typer.Exit(1)
 
 
 def _day(at: datetime | None) -> str:

@@ -255,6 +255,16 @@ OWN: tuple[Rule, ...] = (
     ),
     Rule(("redirected", "bad_endpoint"), Kind.UNAVAILABLE, _PORTAL_ADDRESS),
     Rule(
+        ("secret_unreadable",),
+        Kind.CHANNEL,
+        Both(
+            "Um segredo guardado não pode ser decifrado. Reponha a chave em ENCRYPTION_KEYS e reinicie: tudo segue "
+            "sozinho. Se a chave se perdeu, grave tokens novos pela API.",
+            "A stored secret cannot be decrypted. Put its key back into ENCRYPTION_KEYS and restart: all goes on by "
+            "itself. If the key is lost, set new tokens by the API.",
+        ),
+    ),
+    Rule(
         ("no_tokens",),
         Kind.PORTAL,
         Both(

@@ -9,6 +9,7 @@ from typing import NamedTuple, Self, TypeVar, cast
 import msgspec
 from cryptography.fernet import InvalidToken
 from redis.asyncio import Redis
+from redis.exceptions import WatchError
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
@@ -301,6 +302,32 @@ class RedisTokenCache:
 
     async def drop_unsaved(self, portal_id: PortalId) -> None:
         await self._unlink(_unsaved_key(portal_id))
+
+    async def reseal(self, rotated: Callable[[str], str]) -> int | None:
+        """Put what Redis holds of tokens under the first key; how many, or None when Redis is away.
+
+        `rotated` raises InvalidToken for what no key of ours made: that is a miss, and stays one.
+        """
+        try:
+            return sum([await self._reseal(key, rotated) async for key in self._redis.scan_iter(match="zx:token*")])
+        except AWAY as exc:
+            _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
+            return None
+
+    async def _reseal(self, key: str, rotated: Callable[[str], str]) -> bool:
+        async with self._redis.pipeline(transaction=True) as pipe:
+            await pipe.watch(key)
+            kept = cast("str | None", await pipe.get(key))
+            if kept is None:
+                return False
+            try:
+                resealed = rotated(kept)
+                pipe.multi()  # type: ignore[no-untyped-call]  # the library's own gap
+                pipe.set(key, resealed, keepttl=True)
+                await pipe.execute()
+            except (InvalidToken, ValueError, WatchError):
+                return False  # or another has just written it: under the first key
+        return True
 
     async def _set(self, key: str, secret: bytes, seconds: int) -> bool:
         try:

@@ -22,6 +22,7 @@ _NAMES = (
     "whatsapp_paused_at", "whatsapp_paused_reason", "line_paused_at", "line_paused_reason",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
+SEALED = ("access_token",)
 
 
 class ChannelFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

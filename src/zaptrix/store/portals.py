@@ -20,7 +20,7 @@ from zaptrix.store.secrets import SecretBox
 
 _COLUMNS = """id, portal_url, member_id, client_endpoint, locale, enterprise, rate_per_s, offline_events, paused_at,
 paused_reason"""
-_SEALED = ("client_secret", "access_token", "refresh_token", "application_token")
+SEALED = ("client_secret", "access_token", "refresh_token", "application_token")
 
 
 class Taken(Exception):
@@ -72,7 +72,7 @@ def _assignments(fields: PortalFields, box: SecretBox) -> dict[str, object]:
     values: dict[str, object] = {
         name: v for name, v in msgspec.structs.asdict(fields).items() if v is not msgspec.UNSET
     }
-    return {name: box.seal(v) if name in _SEALED and isinstance(v, str) else v for name, v in values.items()}
+    return {name: box.seal(v) if name in SEALED and isinstance(v, str) else v for name, v in values.items()}
 
 
 async def add(connection: Connection, fields: PortalFields, box: SecretBox) -> Portal:

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from zaptrix.app import App
+from zaptrix.bridge.holding import resume
 from zaptrix.core import limits
 from zaptrix.media.blobs import BlobsAway
 from zaptrix.queues.connection import AWAY, answering
@@ -31,6 +32,7 @@ _OFFLINE_EVERY_S = 5.0
 _RELEASE_EVERY_S = 2.0
 _REMIND_EVERY_S = 20.0
 _ERASE_EVERY_S = 5.0
+_RESUME_EVERY_S = 20.0
 _DISK_EVERY_S = 60.0
 _REDIS_ANSWER_S = 3.0
 
@@ -44,6 +46,7 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "release": (app.recovery.release, _RELEASE_EVERY_S),
         "remind": (app.reminders.run, _REMIND_EVERY_S),
         "keep house": (app.sweep.keep_house, _HOUSE_EVERY_S),
+        "resume": (lambda: resume(app.database, app.box, app.bells), _RESUME_EVERY_S),
         "erase": (app.erasure.run, _ERASE_EVERY_S),
         "forget files": (lambda: _forget_files(app), _HOUSE_EVERY_S),
     }

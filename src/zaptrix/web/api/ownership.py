@@ -22,8 +22,10 @@ _FIELDS: Final = {
     Denial.APPLICATION: "/client_id",
 }
 _LOST: Final = Both(
-    "O token guardado não pode ser usado: envie também access_token (e, no portal, refresh_token e client_secret).",
-    "The stored token cannot be used: send access_token, too (and of a portal refresh_token and client_secret).",
+    "O token guardado não pode ser usado: envie também access_token (e, no portal, refresh_token, client_id e "
+    "client_secret).",
+    "The stored token cannot be used: send access_token, too (and of a portal refresh_token, client_id and "
+    "client_secret).",
 )
 _CANNOT: Final = Both("não pode ser usado", "cannot be used")
 

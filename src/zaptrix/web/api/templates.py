@@ -306,10 +306,10 @@ def told_platform(request: AnyRequest) -> Iterator[None]:
         raise Problem(CHANNEL_NOT_FIT, _NO_ACCOUNT) from None
     except Refused as exc:
         raise Problem(REFUSED_BY_META, _filled(_REFUSED, code=exc.code, detail=exc.detail)) from None
-    except Unauthorized as exc:
-        raise Problem(CHANNEL_NOT_FIT, _bad_key(request, exc.code)) from None
     except UnreadableSecret:
         raise Problem(CHANNEL_NOT_FIT, _UNREADABLE) from None
+    except Unauthorized as exc:
+        raise Problem(CHANNEL_NOT_FIT, _bad_key(request, exc.code)) from None
     except TooFast as exc:
         raise too_many(exc.wait_s or 60) from None
     except PlatformError as exc:
