@@ -3,28 +3,20 @@
 https://apidocs.bitrix24.com/api-reference/crm/index.html
 """
 
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from zaptrix_sim import bitrix_crm_book as book
+from zaptrix_sim import bitrix_crm_query as query
 from zaptrix_sim.bitrix_call import Call, Method
 from zaptrix_sim.bitrix_errors import RestError, refusal
 from zaptrix_sim.phpform import listed
 
-PAGE: Final = 50
 VALUES_MAX: Final = 20
-# The universal methods' names beside the old ones.
-NAMES: Final = {
-    "name": "NAME",
-    "lastName": "LAST_NAME",
-    "title": "TITLE",
-    "sourceId": "SOURCE_ID",
-    "opened": "OPENED",
-    "assignedById": "ASSIGNED_BY_ID",
-    "comments": "COMMENTS",
-    "contactId": "CONTACT_ID",
-    "sourceDescription": "SOURCE_DESCRIPTION",
-}
-OLD_NAMES: Final = {old: new for new, old in NAMES.items()}
+# Fields with several values are told only when `select` names them.
+OLD_MULTIPLE: Final = frozenset({"PHONE"})
+ID_OLD, ID_NEW = "ID", "id"
 
 
 async def find_by_comm(call: Call) -> Any:
@@ -38,30 +30,6 @@ async def find_by_comm(call: Call) -> Any:
     if kind == "EMAIL":
         return []
     return book.find_by_phone(call.portal, values, str(call.get("ENTITY_TYPE") or "").upper()) or []
-
-
-async def contact_add(call: Call) -> Any:
-    return _add_old(call, book.CONTACT)["id"]
-
-
-async def lead_add(call: Call) -> Any:
-    return _add_old(call, book.LEAD)["id"]
-
-
-async def contact_get(call: Call) -> Any:
-    return _old_card(_got(call, book.CONTACT))
-
-
-async def lead_get(call: Call) -> Any:
-    return _old_card(_got(call, book.LEAD))
-
-
-async def contact_list(call: Call) -> Any:
-    return _page(call, [_old_card(card) for card in _filtered(call, book.CONTACT)])
-
-
-async def lead_list(call: Call) -> Any:
-    return _page(call, [_old_card(card) for card in _filtered(call, book.LEAD)])
 
 
 async def item_add(call: Call) -> Any:
@@ -80,7 +48,8 @@ async def item_get(call: Call) -> Any:
 
 
 async def item_list(call: Call) -> Any:
-    return {"items": _page(call, [_item(card) for card in _filtered(call, _kind(call))])}
+    cards = _listed(call, _kind(call), _item)
+    return {"items": [query.selected(card, call.get("SELECT"), frozenset(), ID_NEW) for card in cards]}
 
 
 async def item_update(call: Call) -> Any:
@@ -89,18 +58,48 @@ async def item_update(call: Call) -> Any:
     return {"item": _item(card)}
 
 
+async def item_delete(call: Call) -> Any:
+    book.remove(call.portal, _kind(call), int(_got(call, _kind(call))["id"]))
+    return []
+
+
+# --- the old methods, one set for each kind --------------------------------------------------------------------------
+
+
+def _old_methods(kind: str) -> dict[str, Method]:
+    async def add(call: Call) -> Any:
+        return _add_old(call, kind)["id"]
+
+    async def get(call: Call) -> Any:
+        return _old_card(_got(call, kind))
+
+    async def listing(call: Call) -> Any:
+        cards = _listed(call, kind, _old_card)
+        return [query.selected(card, call.get("SELECT"), OLD_MULTIPLE, ID_OLD) for card in cards]
+
+    async def update(call: Call) -> Any:
+        fields = _map(call.need("FIELDS"))
+        _got(call, kind).update(
+            {_new_name(name): value for name, value in fields.items() if name not in {"ID", "PHONE"}}
+        )
+        return True
+
+    async def delete(call: Call) -> Any:
+        book.remove(call.portal, kind, int(_got(call, kind)["id"]))
+        return True
+
+    named: dict[str, Method] = {"add": add, "get": get, "list": listing, "update": update, "delete": delete}
+    return {f"crm.{kind.lower()}.{name}": method for name, method in named.items()}
+
+
 METHODS: Final[dict[str, Method]] = {
     "crm.duplicate.findbycomm": find_by_comm,
-    "crm.contact.add": contact_add,
-    "crm.contact.get": contact_get,
-    "crm.contact.list": contact_list,
-    "crm.lead.add": lead_add,
-    "crm.lead.get": lead_get,
-    "crm.lead.list": lead_list,
     "crm.item.add": item_add,
     "crm.item.get": item_get,
     "crm.item.list": item_list,
     "crm.item.update": item_update,
+    "crm.item.delete": item_delete,
+    **{name: method for kind in book.TYPE_OF.values() for name, method in _old_methods(kind).items()},
 }
 
 
@@ -129,7 +128,7 @@ def _add_old(call: Call, kind: str) -> book.Card:
         for row in listed(fields.get("PHONE"))
         if isinstance(row, dict)
     ]
-    plain = {OLD_NAMES.get(name, name): value for name, value in fields.items() if name != "PHONE"}
+    plain = {_new_name(name): value for name, value in fields.items() if name not in {"ID", "PHONE"}}
     return book.add(call.portal, kind, plain, phones)
 
 
@@ -138,7 +137,7 @@ def _old_card(card: book.Card) -> dict[str, Any]:
         {"ID": str(row["id"]), "VALUE": row["value"], "VALUE_TYPE": row["valueType"], "TYPE_ID": "PHONE"}
         for row in card["phones"]
     ]
-    plain = {NAMES.get(name, name): value for name, value in card.items() if name not in {"id", "phones", "im"}}
+    plain = {_old_name(name): value for name, value in card.items() if name not in {"id", "phones", "im"}}
     return {"ID": str(card["id"]), **plain, **({"PHONE": phones, "HAS_PHONE": "Y"} if phones else {"HAS_PHONE": "N"})}
 
 
@@ -148,26 +147,36 @@ def _item(card: book.Card) -> dict[str, Any]:
     return {name: value for name, value in card.items() if name not in {"phones", "im"}} | {"fm": rows}
 
 
-def _filtered(call: Call, kind: str) -> list[book.Card]:
-    """Equality filters only, on fields, a phone, or `=imol`, the link to an open line's dialog."""
-    wanted = {name.lstrip("="): value for name, value in _map(call.get("FILTER")).items()}
-    if phone := wanted.pop("PHONE", None):
-        numbers = book.find_by_phone(call.portal, [str(phone)], kind).get(kind, [])
-        cards = [call.portal.crm[kind][number] for number in numbers]
-    else:
-        cards = list(call.portal.crm.get(kind, {}).values())
-    if link := wanted.pop("imol", None):
-        cards = [card for card in cards if link in card.get("im", ())]
-    for name, value in wanted.items():
-        field = OLD_NAMES.get(name, "id" if name.upper() == "ID" else name)
-        cards = [card for card in cards if str(card.get(field)) == str(value)]
-    return cards
+def _listed(call: Call, kind: str, shown: Callable[[book.Card], dict[str, Any]]) -> list[dict[str, Any]]:
+    """A page of those that the filter keeps, as they are shown, in the order that is wanted."""
+    wanted = [(card, shown(card)) for card in call.portal.crm.get(kind, {}).values()]
+    found = query.ordered(query.kept(wanted, call.get("FILTER"), _values), call.get("ORDER"), _values)
+    told = query.page(found, call.number("START"))
+    call.total, call.upcoming = told.total, told.upcoming
+    return [one for _, one in told.items]
 
 
-def _page(call: Call, cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    start = call.number("START")
-    if start >= 0:
-        call.total = len(cards)
-        if start + PAGE < len(cards):
-            call.upcoming = start + PAGE
-    return cards[max(0, start) : max(0, start) + PAGE]
+def _values(card: tuple[book.Card, dict[str, Any]], field: str) -> list[Any]:
+    """Of a field, a phone as it was written, or `imol`, the link to an open line's dialog. Names are not case-sensitive."""
+    own, shown = card
+    name = field.casefold()
+    if name == "phone":
+        return [row["value"] for row in own["phones"]]
+    if name == "imol":
+        return list(own.get("im", ()))
+    return [value for key, value in shown.items() if key.casefold() == name]
+
+
+def _old_name(name: str) -> str:
+    """`lastName` is LAST_NAME in the old methods; fields of the portal's own keep their names."""
+    return name if name.isupper() else _CAPITAL.sub(r"_\g<0>", name).upper()
+
+
+def _new_name(name: str) -> str:
+    if name.startswith("UF_") or not name.isupper():
+        return name
+    first, *others = name.lower().split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+_CAPITAL = re.compile(r"(?<=[a-z])[A-Z]")

@@ -32,6 +32,14 @@ def get(portal: Portal, kind: str, number: int) -> Card | None:
     return portal.crm.get(kind, {}).get(number)
 
 
+def remove(portal: Portal, kind: str, number: int) -> None:
+    card = portal.crm[kind].pop(number)
+    for row in card["phones"]:
+        named = portal.crm_by_phone.get(digits_of(str(row["value"])), {}).get(kind, [])
+        if number in named:
+            named.remove(number)
+
+
 def find_by_phone(portal: Portal, values: Iterable[str], kind: str = "") -> dict[str, list[int]]:
     """Numbers compare by their digits alone; at most 20 of a kind are named."""
     found: dict[str, list[int]] = {}
