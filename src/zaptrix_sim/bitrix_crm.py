@@ -157,7 +157,7 @@ def _listed(call: Call, kind: str, shown: Callable[[book.Card], dict[str, Any]])
 
 
 def _values(card: tuple[book.Card, dict[str, Any]], field: str) -> list[Any]:
-    """Of a field, a phone as it was written, or `imol`, the link to an open line's dialog. Names are not case-sensitive."""
+    """Of a field, a phone as it was written, or `imol`, the link to an open line's dialog; any case of a name does."""
     own, shown = card
     name = field.casefold()
     if name == "phone":
