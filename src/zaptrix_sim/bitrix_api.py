@@ -32,6 +32,9 @@ METHODS: Final[dict[str, Method]] = {
     **bitrix_crm.METHODS,
     **bitrix_disk.METHODS,
 }
+# An inbound webhook: a user's id, a secret (here, a token) and the method.
+# https://apidocs.bitrix24.com/local-integrations/local-webhooks.html
+_WEBHOOK = re.compile(r"[0-9]+/(?P<code>[^/]+)/(?P<method>.+)")
 _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]*\])+)")
 _REFERENCE_KEY = re.compile(r"\[([^\[\]]*)\]")
 
@@ -43,7 +46,9 @@ class PortalFace:
         self._chats = chats
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        method = request.match_info["method"].removesuffix(".json").rstrip("/").lower()
+        path = request.match_info["method"]
+        webhook = _WEBHOOK.fullmatch(path)
+        method = (webhook["method"] if webhook else path).rstrip("/").removesuffix(".json").lower()
         facts = {"portal": request.match_info["portal"], "method": method}
         portal = self._engine.world.portals.get(facts["portal"])
         if portal is None:
@@ -53,7 +58,8 @@ class PortalFace:
         async def act(fault: Fault | None) -> Answer:
             started = self._engine.now()
             try:
-                return await self._call(portal, method, params, _bearer(request, params), fault)
+                bearer = webhook["code"] if webhook else _bearer(request, params)
+                return await self._call(portal, method, params, bearer, fault)
             except RestError as error:
                 time = self._time(portal, method, started)
                 return Answer(error.as_dict() | {"time": time}, error.status)

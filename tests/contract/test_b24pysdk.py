@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from b24pysdk import Client, errors
-from b24pysdk.credentials import BitrixApp, BitrixToken, OAuthEventData
+from b24pysdk.credentials import BitrixApp, BitrixToken, BitrixWebhook, OAuthEventData
 from b24pysdk.errors import oauth
 from requests.adapters import HTTPAdapter
 
@@ -173,6 +173,34 @@ async def test_the_sdk_reads_every_page_of_a_list(stage: Stage, portal: Json) ->
     contacts = await asyncio.to_thread(lambda: list(client.crm.contact.list().as_list().result))
 
     assert len(contacts) == 120
+
+
+async def made_contacts(stage: Stage, portal: Json, count: int) -> None:
+    for first in range(0, count, 40):
+        numbers = range(first, min(first + 40, count))
+        commands = {f"c{number}": f"crm.contact.add?fields[NAME]=C{number}" for number in numbers}
+        assert (await stage.rest(portal, "batch", {"cmd": commands}))[0] == 200
+
+
+@pytest.mark.parametrize("descending", [False, True])
+async def test_the_sdk_finds_all_of_many_the_fast_way(stage: Stage, portal: Json, descending: bool) -> None:
+    await made_contacts(stage, portal, 121)
+    client = Client(a_token(portal))
+
+    old = client.crm.contact.list(select=["ID", "NAME"]).as_list_fast(descending=descending)
+    new = client.crm.item.list(3, filter={"%name": "C"}).as_list_fast(descending=descending)
+
+    contacts = await asyncio.to_thread(lambda: list(old.result))
+    items = await asyncio.to_thread(lambda: list(new.result))
+    assert len({contact["ID"] for contact in contacts}) == len(contacts) == 121
+    assert [int(contact["ID"]) for contact in contacts] == [item["id"] for item in items]
+    assert (int(contacts[0]["ID"]) > int(contacts[-1]["ID"])) == descending
+
+
+async def test_the_sdk_calls_through_a_webhook(stage: Stage, portal: Json) -> None:
+    webhook = BitrixWebhook(domain=portal["domain"], webhook_token=f"1/{portal['access_token']}")
+
+    assert (await asked(lambda: Client(webhook).profile()))["ID"]
 
 
 async def test_the_sdk_reads_a_batch_with_an_error_among_its_results(stage: Stage, portal: Json) -> None:
