@@ -4,7 +4,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -104,6 +104,10 @@ class MetaFace:
         return self._media.delete(object_id, token)
 
     async def number_fields(self, request: web.Request, object_id: str, token: str) -> Answer:
+        if waba := self._waba_of_template(object_id, token):
+            return Answer(self._templates.one(waba, object_id, request.query))
+        if object_id in self._engine.world.wabas:
+            return Answer(_account_card(self._waba(object_id, token), request.query))
         if object_id not in self._engine.world.numbers:
             return self._media.info(object_id, request.query.get("phone_number_id", ""), token)
         number = self._owned(object_id, token)
@@ -164,14 +168,19 @@ class MetaFace:
 
     async def templates(self, request: web.Request, object_id: str, token: str) -> Answer:
         waba = self._waba(object_id, token)
-        return Answer(self._templates.page(waba, request.query, f"{request.url.origin()}{request.path}"))
+        return Answer(self._templates.page(waba, _asked(request, token), f"{request.url.origin()}{request.path}"))
 
     async def create_template(self, request: web.Request, object_id: str, token: str) -> Answer:
         return Answer(self._templates.create(self._waba(object_id, token), _parsed(await request.read())))
 
     async def delete_template(self, request: web.Request, object_id: str, token: str) -> Answer:
-        name, template_id = request.query.get("name", ""), request.query.get("hsm_id", "")
-        return Answer(self._templates.delete(self._waba(object_id, token), name, template_id))
+        return Answer(self._templates.delete(self._waba(object_id, token), request.query))
+
+    async def edit_template(self, request: web.Request, object_id: str, token: str) -> Answer:
+        waba = self._waba_of_template(object_id, token)
+        if waba is None:
+            raise unknown_object(object_id)
+        return Answer(self._templates.edit(waba, object_id, _parsed(await request.read())))
 
     # --- who may -------------------------------------------------------------------------------------------------
 
@@ -202,6 +211,12 @@ class MetaFace:
             raise unknown_object(waba_id)
         return waba
 
+    def _waba_of_template(self, template_id: str, token: str) -> Waba | None:
+        """The account of a template, when the token opens it."""
+        world = self._engine.world
+        waba = world.wabas[world.numbers[world.number_of_token[token]].waba_id]
+        return waba if template_id in waba.templates else None
+
     async def _answers_challenge(self, url: str, verify_token: str) -> bool:
         challenge = "1158201444"
         query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
@@ -215,6 +230,7 @@ class MetaFace:
 
 _EDGES: Final[dict[tuple[str, str], Edge]] = {
     ("GET", "*"): MetaFace.number_fields,
+    ("POST", "*"): MetaFace.edit_template,
     ("DELETE", "*"): MetaFace.delete_media,
     ("POST", "*/media"): MetaFace.upload,
     ("GET", "*/phone_numbers"): MetaFace.phone_numbers,
@@ -243,10 +259,33 @@ def _refuse(fault: Fault) -> Answer:
     return Answer(error.as_dict(), error.status)
 
 
+def _asked(request: web.Request, token: str) -> dict[str, str]:
+    """The query as the next page repeats it: with the token, wherever it came."""
+    return dict(request.query) | {"access_token": token}
+
+
+def _account_card(waba: Waba, query: Mapping[str, str]) -> dict[str, Any]:
+    """https://developers.facebook.com/documentation/business-messaging/whatsapp/whatsapp-business-accounts"""
+    known = {
+        "id": waba.id,
+        "name": "Loja Azul",
+        "currency": "BRL",
+        "timezone_id": "25",
+        "message_template_namespace": "0f6c8b3e_3a5d_4c3f_9c1e_5a2f9d7b1c10",
+        "account_review_status": "APPROVED",
+        "business_verification_status": "verified",
+        "country": "BR",
+        "ownership_type": "SELF",
+    }
+    names = [name.strip() for name in query.get("fields", "").split(",") if name.strip()]
+    default = ("id", "name", "currency", "timezone_id", "message_template_namespace")
+    return {name: known[name] for name in dict.fromkeys(["id", *(names or default)]) if name in known}
+
+
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise bad_parameter("The request body is not valid JSON.") from exc
     if not isinstance(body, dict):
         raise bad_parameter("The request body must be an object.")

@@ -56,8 +56,8 @@ class MetaMedia:
         self._engine = engine
 
     async def upload(self, request: web.Request, number: Number) -> Answer:
-        """`messaging_product`, `type` and `file`, in a multipart form."""
-        fields: dict[str, str] = {}
+        """`file` in a multipart form; `messaging_product` and `type` there or in the query."""
+        fields: dict[str, str] = dict(request.query)
         content, name, mime = Content(), "", ""
         try:
             async for part in await request.multipart():

@@ -14,6 +14,7 @@ from zaptrix_sim.faults import Fault
 from zaptrix_sim.interactive_send import header_media
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
 from zaptrix_sim.meta_kinds import KINDS, line_of
+from zaptrix_sim.meta_links import NOT_FETCHED, with_files
 from zaptrix_sim.meta_media import CLASSES, MetaMedia
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
@@ -42,13 +43,17 @@ class MetaSend:
 
     async def message(self, number: Number, body: dict[str, Any], fault: Fault | None) -> Answer:
         """Accept a message, or raise the refusal. The answer means accepted, nothing more."""
+        body, all_came = await with_files(self._engine, number, body)
         said = self._said(number, body)
         phone, contact = self._recipient(number, body)
         self._judge_named(phone, body)
         mark = str(body.get("biz_opaque_callback_data") or "")
         self._judge(number, phone, said, mark)
         message = self._phones.accept(phone, said, mark=mark, to_user_id="user_id" in contact)
-        await self._let_go(phone, message, silent=fault is not None and fault.kind == "silence")
+        if all_came:
+            await self._let_go(phone, message, silent=fault is not None and fault.kind == "silence")
+        else:
+            self._phones.fail(phone, message, told_later(NOT_FETCHED))
         if self._engine.options.meta_latency_s:
             await asyncio.sleep(self._engine.options.meta_latency_s)
         told = {"id": message.id} | ({} if said.category == "service" else {"message_status": "accepted"})

@@ -3,11 +3,11 @@
 https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/template-management
 """
 
-import base64
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
+from zaptrix_sim import meta_template_list as listing
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_errors import GraphError, bad_parameter
 from zaptrix_sim.meta_webhooks import MetaWebhooks
@@ -16,10 +16,8 @@ from zaptrix_sim.world import Waba
 
 Json = dict[str, Any]
 CATEGORIES: Final = ("MARKETING", "UTILITY", "AUTHENTICATION")
-PAGE_DEFAULT: Final = 25
-PAGE_MAX: Final = 100
+EDITABLE: Final = ("APPROVED", "REJECTED", "PAUSED")
 BODY_MAX: Final = 1024
-CARD_FIELDS: Final = ("id", "name", "language", "status", "category")
 
 
 class MetaTemplates:
@@ -30,20 +28,22 @@ class MetaTemplates:
     # --- what an app asks ----------------------------------------------------------------------------------------
 
     def page(self, waba: Waba, query: Mapping[str, str], url: str) -> Json:
-        """`paging.next` stands there while more is left; the cursors always do."""
-        found = [
-            one
-            for one in waba.templates.values()
-            if all(query.get(name, one[name]) == one[name] for name in ("name", "language", "status", "category"))
-        ]
-        limit = min(int(query.get("limit") or PAGE_DEFAULT), PAGE_MAX)
-        start = _place(query.get("after", ""))
-        names = [name for name in query.get("fields", "").split(",") if name]
-        cards = [{name: one[name] for name in names or CARD_FIELDS if name in one} for one in found[start:][:limit]]
-        paging: Json = {"cursors": {"before": _cursor(start), "after": _cursor(start + len(cards))}}
-        if start + len(cards) < len(found):
-            paging["next"] = f"{url}?after={paging['cursors']['after']}"
-        return {"data": cards, "paging": paging} if cards else {"data": []}
+        """`paging.next` stands there while more is left, and asks as this call did; the cursors always do."""
+        return listing.page(list(waba.templates.values()), query, url)
+
+    def one(self, waba: Waba, template_id: str, query: Mapping[str, str]) -> Json:
+        return listing.card(waba.templates[template_id], query)
+
+    def edit(self, waba: Waba, template_id: str, wanted: Json) -> Json:
+        """Its components, or its category, which goes through review again."""
+        made = waba.templates[template_id]
+        if made["status"] not in EDITABLE:
+            raise _invalid(2388039, "The template cannot be edited in its status.")
+        if "components" in wanted:
+            _judge_components(wanted["components"])
+        made |= {name: wanted[name] for name in ("components", "category") if name in wanted} | {"status": "PENDING"}
+        self._engine.world.changes += 1
+        return {"success": True, **{name: made[name] for name in ("id", "name", "category")}}
 
     def create(self, waba: Waba, wanted: Json) -> Json:
         """Taken in for review; it is not approved before somebody says so by /control."""
@@ -60,8 +60,15 @@ class MetaTemplates:
         made = self.put(waba, wanted | {"status": "PENDING"})
         return {name: made[name] for name in ("id", "status", "category")}
 
-    def delete(self, waba: Waba, name: str, template_id: str) -> Json:
-        gone = [key for key, one in waba.templates.items() if one["name"] == name and template_id in {"", key}]
+    def delete(self, waba: Waba, query: Mapping[str, str]) -> Json:
+        """By name, in all languages; by name and `hsm_id`, one; or by a list of ids."""
+        ids = [query["hsm_id"]] if query.get("hsm_id") else listing.values(query.get("hsm_ids", ""))
+        name = query.get("name", "")
+        gone = [
+            key
+            for key, one in waba.templates.items()
+            if (key in ids or not ids) and (one["name"] == name or (not name and "hsm_ids" in query))
+        ]
         if not gone:
             raise GraphError(100, "Invalid parameter", subcode=2593002, details="Message template not found")
         for key in gone:
@@ -144,16 +151,3 @@ def _judge_components(components: Any) -> None:
 
 def _invalid(subcode: int, text: str) -> GraphError:
     return GraphError(100, "Invalid parameter", subcode=subcode, user_text=text)
-
-
-def _cursor(place: int) -> str:
-    return base64.urlsafe_b64encode(b"place %d" % place).decode()
-
-
-def _place(cursor: str) -> int:
-    if not cursor:
-        return 0
-    try:
-        return int(base64.urlsafe_b64decode(cursor).decode().removeprefix("place "))
-    except ValueError as exc:
-        raise bad_parameter("Invalid cursors values were passed.") from exc

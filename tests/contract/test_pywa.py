@@ -9,6 +9,7 @@ from pywa_async.client import WhatsApp
 from pywa_async.handlers import MessageHandler, MessageStatusHandler
 from pywa_async.types.message import Message
 from pywa_async.types.message_status import MessageStatus
+from pywa_async.types.templates import TemplateStatus
 
 from tests.simulator.stage import ANA, ANA_WA_ID, NUMBER, Json, Stage
 
@@ -23,6 +24,8 @@ class ToSimulator(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host == self._url.host:  # where a list goes on is told as a whole address
+            return await self._inner.handle_async_request(request)
         assert request.url.host == GRAPH_HOST
         path = b"/meta" + request.url.raw_path
         request.url = request.url.copy_with(
@@ -176,3 +179,33 @@ async def test_pywa_knows_the_error_of_a_failed_status(stage: Stage, wa: WhatsAp
 
     assert isinstance(error, errors.MessageUndeliverable)
     assert error.details
+
+
+async def test_pywa_lists_templates_and_reads_one(stage: Stage, wa: WhatsApp) -> None:
+    body = [{"type": "BODY", "text": "Seu pedido saiu."}]
+    for number in range(30):
+        wanted = {"phone_number_id": NUMBER, "name": f"aviso_{number}", "components": body}
+        await stage.control("POST", "templates", wanted)
+
+    first = await wa.get_templates(statuses=[TemplateStatus.APPROVED])
+    rest = await first.next()  # type: ignore[misc]  # told as if it did not wait
+    one = await wa.get_template(rest[0].id)
+
+    assert len({each.id for each in [*first, *rest]}) == first.total_count == 30
+    assert (one.name, one.status) == (rest[0].name, TemplateStatus.APPROVED)
+    assert [getattr(each, "text", None) for each in one.components] == ["Seu pedido saiu."]
+    assert (await wa.delete_template(one.name)).success
+
+
+async def test_pywa_reads_the_account(stage: Stage, wa: WhatsApp) -> None:
+    assert (await wa.get_business_account()).name == "Loja Azul"
+
+
+async def test_pywa_sends_a_file_by_its_link(stage: Stage, wa: WhatsApp) -> None:
+    await stage.ana_writes()
+
+    sent = await wa.send_document(f"+{ANA}", "http://127.0.0.1:9/boleto.pdf", filename="boleto.pdf", caption="Boleto")
+
+    await stage.until(lambda: bool(stage.listener.values("statuses")))
+    (told,) = stage.listener.values("statuses")
+    assert (told["id"], told["status"], told["errors"][0]["code"]) == (sent.id, "failed", 131053)
