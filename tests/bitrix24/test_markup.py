@@ -37,6 +37,7 @@ BB_TEXT = st.lists(
         ("[b]Mia:[/b] [br][b]Total:[/b] [br]10", "Mia", "[b]Total:[/b] [br]10"),
         ("[b]Total:[/b] 10", None, "[b]Total:[/b] 10"),
         ("[b]Atenção:[/b]", None, "[b]Atenção:[/b]"),
+        ("[b]Mia Lang:[/b]\n", "Mia Lang", ""),
         ("oi [b]Mia:[/b] [br]oi", None, "oi [b]Mia:[/b] [br]oi"),
         ("", None, ""),
     ],
@@ -72,6 +73,63 @@ def test_the_operators_name_is_told_from_what_the_operator_wrote(source: str, au
 )
 def test_what_has_no_look_on_whatsapp_becomes_plain_words(source: str, text: str) -> None:
     assert from_bbcode(source) == plain_text(text)
+
+
+def test_beside_a_file_a_name_alone_is_a_signature() -> None:
+    assert split_signature("[b]Mia Lang:[/b]", with_files=True) == ("Mia Lang", "")
+    assert split_signature("[b]Mia Lang[/b]", with_files=True) == (None, "[b]Mia Lang[/b]")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("veja:[list]\n[*]a\n[*]b\n[/list]\nfim", "veja:\n- a\n- b\nfim"),
+        ("[list][*]a[*]b[/list]", "- a\n- b"),
+        ("[LIST=1][*]a[*]b[/LIST]fim", "1. a\n2. b\nfim"),
+        ("[list][*]a[list=1][*]b[/list][*]c[/list]", "- a\n1. b\n- c"),
+        ("[ul][li]a[/li][li]b[/li][/ul]x", "- a\n- b\nx"),
+        ("[table][tr][td]a[/td][td]b[/td][/tr][tr][td]c[/td][td]d[/td][/tr][/table]fim", "a | b\nc | d\nfim"),
+        ("x[TABLE]\n[TR]\n[TH]a[/TH]\n[TD]b[/TD]\n[/TR]\n[/TABLE]\nfim", "x\na | b\nfim"),
+        ("oi [spoiler]x[/spoiler] [spoiler=Fim]y[/spoiler]", "oi x Fim: y"),
+        ("[email]a@b.example[/email] [email=a@b.example]Ana[/email]", "a@b.example Ana (a@b.example)"),
+        ("[url=mailto:a@b.example]a@b.example[/url]", "a@b.example"),
+        ("[url=mailto:a@b.example?subject=Oi]A@b.example[/url]", "A@b.example"),
+        ("[url=mailto:a@b.example]escreva[/url] [url=tel:+5551]ligue[/url]", "escreva (a@b.example) ligue (+5551)"),
+        ("[url=tel:+5551998765432]+55 51 99876-5432[/url]", "+55 51 99876-5432"),
+        ("[url=https://loja.example/]loja.example[/url]", "https://loja.example/"),
+        ("[url=https://loja.example/a/b/c]https://loja.example/a...[/url]", "https://loja.example/a/b/c"),
+        ("[p]a[/p][p]b[/p][center]c[/center]d", "a\nb\nc\nd"),
+        ("[video]https://v.example/1[/video]", "https://v.example/1"),
+        ("[td]x [list]y", "[td]x [list]y"),
+    ],
+)
+def test_lists_tables_and_addresses_are_readable_words_once(source: str, text: str) -> None:
+    assert from_bbcode(source).plain == text
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("/me", f"{ZWSP}/me"),
+        ("/menu do dia", f"{ZWSP}/menu do dia"),
+        ("/LOUD oi", f"{ZWSP}/LOUD oi"),
+        (" \ufeff\u2060/me", f" \ufeff\u2060{ZWSP}/me"),
+        ("oi\n\t/ajuda x", f"oi\n\t{ZWSP}/ajuda x"),
+        ("a /me 1/2 https://x.example/me", "a /me 1/2 https://x.example/me"),
+    ],
+)
+def test_no_order_of_a_customer_acts(text: str, source: str) -> None:
+    assert to_bbcode(plain_text(text)) == source
+
+
+def test_an_order_that_is_set_does_not_act_either_and_code_stays_as_it_is() -> None:
+    text = rich_text([Span("/me", (B,)), Span("\n/me", (Q,)), Span("\n"), Span("/usr/bin", (C,))])
+    assert to_bbcode(text) == f"[b]{ZWSP}/me[/b]\n>>{ZWSP}/me\n[code]/usr/bin[/code]"
+
+
+def test_a_block_of_code_keeps_its_empty_lines() -> None:
+    assert to_bbcode(Text((Span("a\n\n\nb\n", (C,)),))) == "[code]a\n\n\nb\n[/code]"
+    assert from_bbcode("[code]a\n\nb[/code]") == Text((Span("a\n\nb", (C,)),))
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,77 @@ def test_a_deletion_has_no_words() -> None:
 def test_a_change_without_its_ids_is_unroutable() -> None:
     found = routed(Name.MESSAGE_DELETE, messages({"im": {"chat_id": "1"}, "chat": {"id": CHAT}}))
     assert type(found).__name__ == "Unroutable"
+
+
+# --- who signs -------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_line_says_by_itself_keeps_its_heading() -> None:
+    text = "[b]Horário de atendimento:[/b][br]8h às 18h"
+    found = written({"user_id": "0", "text": text})
+    assert isinstance(found, OperatorMessage)
+    assert text_of(found) == "Horário de atendimento:\n8h às 18h"
+    change = changed(Name.MESSAGE_UPDATE, {"user_id": 0, "text": text})
+    assert isinstance(change, OperatorChange)
+    assert (change.author, change.text and change.text.plain) == (None, "Horário de atendimento:\n8h às 18h")
+
+
+@pytest.mark.parametrize("text", ["[b]Bia Lima:[/b]", "[b]Bia Lima:[/b] ", "[b]Bia Lima:[/b] [br]"])
+def test_a_file_alone_has_no_caption_but_an_author(text: str) -> None:
+    found = written({"user_id": "27", "text": text, "files": [PICTURE]})
+    assert isinstance(found, OperatorMessage)
+    assert isinstance(found.content, Media)
+    assert (found.content.author, found.content.caption) == ("Bia Lima", Text())
+
+
+# --- where a file is -------------------------------------------------------------------------------------------------
+
+SHORT = "https://acme-demo.bitrix24.com/~Q7xKd"
+PICTURE = {"name": "a.jpg", "type": "image", "link": SHORT}
+
+
+@pytest.mark.parametrize(
+    ("links", "source"),
+    [
+        ({"downloadLink": "/pub/im.file.php?FILE_ID=1", "link": f"{SHORT}#img.jpg"}, SHORT),
+        ({"downloadLink": f"{SHORT}?x#y", "link": "/~Q7xKd"}, f"{SHORT}?x"),
+        ({"downloadLink": "//acme-demo.bitrix24.com/x", "link": SHORT}, SHORT),
+        ({"downloadLink": "", "link": SHORT}, SHORT),
+        ({"downloadLink": SHORT.upper(), "link": ""}, SHORT.upper()),
+        ({"downloadLink": "/pub/im.file.php?FILE_ID=1", "link": ""}, "/pub/im.file.php?FILE_ID=1"),
+    ],
+)
+def test_the_link_of_a_file_is_the_one_that_names_its_host(links: dict[str, str], source: str) -> None:
+    found = operators("", files=[PICTURE | links])
+    assert isinstance(found.content, Media)
+    assert found.content.source == source
+
+
+# --- what is too long ------------------------------------------------------------------------------------------------
+
+
+def test_of_a_text_that_is_too_long_the_head_goes_and_it_is_told() -> None:
+    found = operators("a" * 19_990 + "[b]" + "c" * 30_000 + "[/b]")
+    assert found.cut
+    assert len(text_of(found)) == 20_000
+    assert not operators("a" * 20_000).cut
+    assert not operators("a" * 20_000 + " \n" * 10).cut
+
+
+def test_no_half_of_a_tag_is_shown() -> None:
+    assert text_of(operators("a" * 19_995 + "[url=https://x.example/]loja[/url]")) == "a" * 19_995
+
+
+def test_of_blocks_that_are_too_long_the_head_goes_and_it_is_told() -> None:
+    links = [{"LINK": {"LINK": f"https://x.example/{number}"}} for number in range(5_000)]
+    for text in ("", "veja"):
+        found = written({"user_id": "27", "text": text}, attachments_old=links)
+        assert isinstance(found, OperatorMessage)
+        assert found.cut
+        assert len(text_of(found)) <= 20_005
+
+
+def test_an_edit_that_is_too_long_is_told() -> None:
+    found = changed(Name.MESSAGE_UPDATE, {"text": "a" * 20_001})
+    assert isinstance(found, OperatorChange)
+    assert (found.cut, found.text and len(found.text.plain)) == (True, 20_000)

@@ -10,7 +10,7 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import Answering, OperatorMessage, Recovered, Untold
 from zaptrix.core.kinds import Quote
 from zaptrix.core.lanes import incoming_lane
-from zaptrix.core.message import Content, Media, MediaKind, Words, quote_of
+from zaptrix.core.message import Content, Media, MediaKind, Notice, Words, quote_of
 from zaptrix.core.portal import Channel
 from zaptrix.core.text import Mark, Span, Text, plain_text
 
@@ -184,3 +184,19 @@ async def test_files_without_an_address_are_told_once(house: House, talk: Conver
     for _ in range(2):
         await heard(house, talk, answered(talk, "a.pdf", lost_files=1, bitrix_message_id=70))
     assert [(each["code"], each["params"]) for each in await house.notices()] == [("file_unreachable", {"count": "1"})]
+
+
+# --- what does not go whole ------------------------------------------------------------------------------------------
+
+
+async def test_who_writes_too_much_is_told_that_the_beginning_went(house: House, talk: Conversation) -> None:
+    await house.drain(await house.portal_tells(talk.portal_id, answered(talk, "x" * 20_000, cut=True)))
+    notices = await house.ledger.rows("SELECT content FROM message WHERE kind = 'notice'")
+    assert [msgspec.json.decode(row["content"], type=Content) for row in notices] == [
+        Notice("text_cut", {"limit": "20000"})
+    ]
+
+
+async def test_what_no_row_can_hold_is_left_out_of_a_message_that_goes(house: House, talk: Conversation) -> None:
+    (row,) = await heard(house, talk, answered(talk, "https://loja.example/p\0edido"))
+    assert row["said"].text.plain == "https://loja.example/pedido"

@@ -9,24 +9,23 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core.foreign_json import BROKEN
-from zaptrix.core.text import Text
 
 _DEPTH_MAX = 6
-_CHARACTERS_MAX = 10_000
+_BESIDE_WORDS = "()[]{}<>\"'.,;:!?*_~"
 
 
-def attached_text(*attachments: object) -> Text:
-    """Everything that can be read of the blocks."""
-    return from_bbcode("\n".join(line for line in _lines(attachments) if line.strip())[:_CHARACTERS_MAX])
+def attached_lines(*attachments: object) -> list[str]:
+    """Everything that can be read of the blocks, as BBCode."""
+    return [line for line in _lines(attachments) if line.strip()]
 
 
 def attached_links(*attachments: object, but: str) -> list[str]:
     """The addresses in the blocks that `but` does not name already: what is lost when the words alone go on."""
+    named = {word for each in but.split() for word in (each, each.strip(_BESIDE_WORDS))}
     found = (link for block in _blocks(attachments, 0) for link in _links(block))
-    return [link for link in dict.fromkeys(found) if link not in but]
+    return [link for link in dict.fromkeys(found) if link not in named]
 
 
 def _lines(attachments: Iterable[object]) -> Iterator[str]:

@@ -5,6 +5,8 @@ https://apidocs.bitrix24.com/api-reference/disk/file/disk-file-get.html
 
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.disknames import linked_in, named_in
@@ -24,7 +26,8 @@ class PortalDisk:
         """Where `source` can be fetched right now. Raises PlatformError."""
         file_id = named_in(source)
         if file_id is None:
-            return source
+            # Behind a proxy a portal may not know its own name.
+            return urljoin(portal.portal_url, source) if source.startswith("/") else source
         try:
             return await self._ask(portal, file_id)
         except Refused as error:

@@ -16,6 +16,7 @@ from zaptrix.bitrix24.codes import Failure, judge, words
 from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.webhook import told_late
+from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.notices import is_notice
@@ -140,7 +141,9 @@ def _is_operators(message: wire.HistoryMessage, people: Mapping[int, wire.Person
         return False
     if _HIDDEN in message.style or (_LINES_OWN in message.style and _TO_CUSTOMER not in message.style):
         return False
-    return bool(message.bbcode or message.files) and not is_notice(from_bbcode(message.bbcode).plain)
+    return bool(message.bbcode or message.files) and not is_notice(
+        from_bbcode(message.bbcode[: limits.OPERATOR_TEXT_MAX]).plain
+    )
 
 
 def _reply(message: wire.HistoryMessage, history: wire.History) -> Reply:

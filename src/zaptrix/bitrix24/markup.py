@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import NamedTuple
 
+from zaptrix.bitrix24.addresses import is_short_for, names_mailbox, without_scheme
 from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
 
 ZWSP = "\N{ZERO WIDTH SPACE}"
 
 # The operator's name before an added and before an updated message. A name may hold anything, ":" too. With files alone
-# there is no line break, only a space: bold words with a colon that an operator wrote himself are no name.
-_SIGNATURE = re.compile(r"\[b\](.{1,120}?):\[/b\](?:\s*\[br\]\s?|\s+\Z)", re.IGNORECASE | re.DOTALL)
+# there is no line break, a space at the most: elsewhere bold words with a colon are what an operator wrote.
+_SIGNATURE = re.compile(r"\[b\](.{1,120}?):\[/b\](?:\s*\[br\]\s?|(?P<alone>\s*\Z))", re.IGNORECASE | re.DOTALL)
 
 _TOKEN = re.compile(
     r"\[img(?:[\s=][^\[\]]*)?\](?P<img>[^\[\]]*)\[/img\]"
@@ -25,17 +27,29 @@ _TOKEN = re.compile(
     r"|(?P<line_end>#br#)",
     re.IGNORECASE,
 )
-_QUOTE_EDGES = re.compile(r"(\[quote\])[ \t]*\n|\n[ \t]*(\[/quote\])", re.IGNORECASE)
+_IN_TABLE = "table|tbody|thead|tr|td|th"
+# The line ends beside a block are the block's own.
+_EDGES = re.compile(
+    r"(\[(?:quote|list(?:=[^\[\]\s]{0,20})?)\])[ \t]*\n"
+    r"|\n[ \t]*(\[/(?:quote|list)\])"
+    rf"|(\[/?(?:{_IN_TABLE})(?:[=\s][^\[\]]*)?\])\s+(?=\[/?(?:{_IN_TABLE})[\]=\s])",
+    re.IGNORECASE,
+)
 _ICON_TITLE = re.compile(r"\btitle=(.+?)(?:\s\w{1,20}=|\Z)", re.IGNORECASE | re.DOTALL)
 _ENTITY = re.compile("&(?:quot|amp|lt|gt|#0?39);")
 _ENTITIES = {"&quot;": '"', "&amp;": "&", "&lt;": "<", "&gt;": ">", "&#39;": "'", "&#039;": "'"}
 
 _MARKS = {"b": Mark.BOLD, "i": Mark.ITALIC, "s": Mark.STRIKE, "quote": Mark.QUOTE}
+# These begin on a line of their own, and so does what follows.
+_BLOCKS = {"quote", "list", "ul", "ol", "table", "tr", "p", "left", "right", "center", "justify"}
+_CELLS = {"td", "th"}
 # These show what is inside, and nothing of their own.
-_INNER = {"u", "size", "color", "font", "user", "chat", "dialog", "context", "pch", "list"}
-# These have a value that shows when nothing is inside; a link's shows behind what is inside, too.
-_VALUED = {"url", "call", "send", "put"}
-_PAIRED = {*_MARKS, *_INNER, *_VALUED}
+_INNER = {"u", "size", "color", "font", "sup", "sub", "user", "chat", "dialog", "context", "pch", "tbody", "thead"}
+_INNER |= {"spoiler", "li", "video", "audio"}
+# These have a value that shows when nothing is inside; an address shows behind what is inside, too.
+_ADDRESSED = {"url", "email", "mail"}
+_VALUED = {*_ADDRESSED, "call", "send", "put"}
+_PAIRED = {*_MARKS, *_BLOCKS, *_CELLS, *_INNER, *_VALUED}
 
 _QUOTE_FRAME = "-" * 54
 _QUOTE_SIGN = ">>"
@@ -44,10 +58,10 @@ _QUOTE_CONTEXT = re.compile(r"(\]) #(?:chat)?[\d:]{1,40}/\d{1,19}\s*\Z")
 _MAY_ACT = re.compile(rf"[\[&#]|{_QUOTE_SIGN}|{_QUOTE_FRAME}")
 
 
-def split_signature(text: str) -> tuple[str | None, str]:
+def split_signature(text: str, *, with_files: bool = False) -> tuple[str | None, str]:
     """The operator's name and the message behind it; None where the message carries no name."""
     found = _SIGNATURE.match(text)
-    if not found:
+    if not found or (found["alone"] == "" and not with_files):
         return None, text
     name = " ".join(from_bbcode(found[1]).plain.split())
     return name or None, text[found.end() :]
@@ -78,7 +92,16 @@ def to_bbcode(text: Text) -> str:
 
 
 def _parsed(tidy: str) -> Text:
-    return _with_quotes(_Reader().read(_QUOTE_EDGES.sub(r"\1\2", tidy)))
+    return _with_quotes(_Reader().read(_EDGES.sub(r"\1\2\3", tidy)))
+
+
+class _Valued(NamedTuple):
+    """A tag with a value that is not closed yet, and how much had been said before it."""
+
+    value: str
+    spans: int
+    characters: int
+    ink: int
 
 
 class _Reader:
@@ -87,7 +110,9 @@ class _Reader:
     def __init__(self) -> None:
         self._spans: list[Span] = []
         self._marks: Counter[Mark] = Counter()
-        self._valued: list[tuple[str, str, int]] = []  # name, value, where its inside begins
+        self._valued: dict[str, list[_Valued]] = {name: [] for name in _VALUED}
+        self._numbers: list[int | None] = []  # of the next entry of each list that is open; None: it has none
+        self._characters = self._ink = 0  # what was said so far, and what of it can be seen
         self._line_due = False
 
     def read(self, source: str) -> list[Span]:
@@ -118,38 +143,84 @@ class _Reader:
             self._close(name)
         elif paired:
             self._open(name, token["rest"])
+        elif name in {"*", "hr"}:
+            self._entry(name, closed=bool(token["close"]))
         elif name in _SINGLES and not token["close"]:
             self._say(_SINGLES[name](token["rest"]))
         else:
             self._say(token[0])
 
     def _open(self, name: str, rest: str) -> None:
-        if name == "quote" and self._spans and not self._spans[-1].text.endswith("\n"):
-            self._say("\n")
+        value = rest.removeprefix("=").strip()
+        if name in _BLOCKS:
+            self._new_line()
         if name in _MARKS:
             self._marks[_MARKS[name]] += 1
         elif name in _VALUED:
-            self._valued.append((name, rest.removeprefix("=").strip(), len(self._spans)))
+            self._valued[name].append(_Valued(value, len(self._spans), self._characters, self._ink))
+        elif name in {"list", "ul", "ol"}:
+            self._numbers.append(1 if name == "ol" or value[:1].isdigit() else None)
+        elif name in _CELLS and not self._at_line_start:
+            self._say(" | ")
+        elif name == "li":
+            self._entry("*", closed=False)
+        elif name == "spoiler" and value:
+            self._say(f"{value}: ")
 
     def _close(self, name: str) -> None:
+        self._line_due = self._line_due or name in _BLOCKS
         if name in _MARKS:
             self._marks[_MARKS[name]] -= 1
-            self._line_due = self._line_due or name == "quote"
         elif name in _VALUED:
             self._close_valued(name)
+        elif name in {"list", "ul", "ol"} and self._numbers:
+            self._numbers.pop()
+
+    def _entry(self, name: str, *, closed: bool) -> None:
+        """An entry of a list; what divides two parts of a text."""
+        self._new_line()
+        if name == "hr" or closed:
+            return
+        number = self._numbers[-1] if self._numbers else None
+        self._say(f"{number}. " if number else "- ")
+        if number:
+            self._numbers[-1] = number + 1
+
+    @property
+    def _at_line_start(self) -> bool:
+        return not self._spans or self._line_due or self._spans[-1].text.endswith("\n")
+
+    def _new_line(self) -> None:
+        if not self._at_line_start:
+            self._say("\n")
 
     def _close_valued(self, name: str) -> None:
-        at = max(index for index, (opened, _, _) in enumerate(self._valued) if opened == name)
-        _, value, start = self._valued.pop(at)
-        inside = "".join(span.text for span in self._spans[start:]).strip()
-        if not inside:
-            self._say(value)
-        elif name == "url" and value and _plain(value) != inside:
-            self._say(f" ({value})")
+        opened = self._valued[name].pop()
+        if self._ink == opened.ink:
+            self._say(without_scheme(opened.value))
+        elif name in _ADDRESSED and opened.value:
+            self._close_address(opened)
+
+    def _close_address(self, opened: _Valued) -> None:
+        """An address once: as it is written, or whole in place of its beginning, or behind other words."""
+        value, inside = _plain(opened.value), ""
+        # What is much longer says something else.
+        if self._characters - opened.characters <= 2 * len(value) + 40:
+            inside = "".join(span.text for span in self._spans[opened.spans :]).strip()
+        if inside == value or names_mailbox(value, inside):
+            return
+        if inside and is_short_for(value, inside):
+            marks = self._spans[-1].marks
+            del self._spans[opened.spans :]
+            self._spans.append(Span(value, marks))
+        else:
+            self._say(f" ({without_scheme(opened.value)})")
 
     def _say(self, text: str, *marks: Mark) -> None:
         if not text:
             return
+        self._characters += len(text)
+        self._ink += not text.isspace()
         if self._line_due and not text.startswith("\n"):
             self._spans.append(Span("\n"))
         self._line_due = False
@@ -208,7 +279,6 @@ def _nothing(_rest: str) -> str:
 
 _SINGLES: dict[str, Callable[[str], str]] = {
     "br": lambda _rest: "\n",
-    "*": lambda _rest: "- ",
     "like": lambda _rest: "\N{THUMBS UP SIGN}",
     "dislike": lambda _rest: "\N{THUMBS DOWN SIGN}",
     "icon": _icon,
@@ -244,17 +314,17 @@ def _quoted(line: list[Span], *, whole: bool) -> list[Span]:
 
 # --- to BBCode -------------------------------------------------------------------------------------------------------
 
-_KNOWN_TAGS = sorted(
-    {*_PAIRED, *_SINGLES, "code", "img", "video", "audio", "spoiler", "table", "tr", "td", "th", "p", "left", "right"}
-    | {"center", "justify", "email", "mail"}
-)
-_WOULD_ACT = re.compile(
+_KNOWN_TAGS = sorted({*_PAIRED, *_SINGLES, "*", "hr", "code", "img"})
+_ACTS = (
     rf"(?P<tag>\[)(?=/?(?:{'|'.join(map(re.escape, _KNOWN_TAGS))})(?![a-z0-9]))"
     rf"|(?P<quote>^)(?={_QUOTE_SIGN})"
     rf"|(?P<frame>-{{53}})(?=-)"
-    r"|(?P<line_end>#)(?=br#)",
-    re.IGNORECASE | re.MULTILINE,
+    r"|(?P<line_end>#)(?=br#)"
 )
+_WOULD_ACT_IN_CODE = re.compile(_ACTS, re.IGNORECASE | re.MULTILINE)
+# `/me` and `/loud` at the head of a message are orders to the portal's chat, and others are to a bot in it.
+_ORDER = r"(?P<order>^(?:[^\S\n]|[\u200b-\u200f\u2060\ufeff])*)(?=/)"
+_WOULD_ACT = re.compile(rf"{_ACTS}|{_ORDER}", re.IGNORECASE | re.MULTILINE)
 _TAG_OF = {Mark.BOLD: "b", Mark.ITALIC: "i", Mark.STRIKE: "s"}
 
 
@@ -264,9 +334,10 @@ def _tagged(spans: Iterable[Span]) -> str:
 
 
 def _tagged_span(span: Span) -> str:
-    text = _WOULD_ACT.sub(rf"\g<0>{ZWSP}", span.text.replace("\0", ""))
-    # Inside of code, tags are shown as they are.
-    tags = ["code"] if Mark.CODE in span.marks else [_TAG_OF[mark] for mark in span.marks]
+    # Inside of code, tags are shown as they are, and nothing is an order.
+    code = Mark.CODE in span.marks
+    text = (_WOULD_ACT_IN_CODE if code else _WOULD_ACT).sub(rf"\g<0>{ZWSP}", span.text.replace("\0", ""))
+    tags = ["code"] if code else [_TAG_OF[mark] for mark in span.marks]
     for tag in reversed(tags):
         text = f"[{tag}]{text}[/{tag}]"
     return text

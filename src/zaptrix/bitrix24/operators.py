@@ -5,12 +5,14 @@ https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/index.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.attach import attached_links, attached_text
+from zaptrix.bitrix24.attach import attached_lines, attached_links
 from zaptrix.bitrix24.markup import from_bbcode, split_signature
 from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.core import limits
@@ -20,13 +22,15 @@ from zaptrix.core.message import Content, Media, MediaKind, Words
 from zaptrix.core.text import Span, Text, rich_text
 
 _SYSTEM = "0"
+_HALF_TAG = re.compile(r"\[/?[a-z*]{1,12}(?:[=\s][^\[\]]{0,300})?\Z", re.IGNORECASE)
 
 
 def message_added(data: object) -> Routed:
     item = msgspec.convert(wire.first(data, "MESSAGES"), wire.OperatorItem, strict=False)
-    author, source = split_signature(item.message.text)
     files = wire.sent_files(item.message.files)
-    contents = _contents(_text(source, item, files), author, files)
+    written = _written(item, with_files=bool(files))
+    text, left_out = _with_beside(from_bbcode(written.source), item, files)
+    contents = _contents(text, written.author, files)
     if not contents:
         return _nothing(item)
     return OperatorMessage(
@@ -35,8 +39,9 @@ def message_added(data: object) -> Routed:
         bitrix_message_id=item.im.message_id,
         content=contents[0],
         more=tuple(contents[1:]),
-        answering=_answering(source, author, item, files),
+        answering=_answering(written, item, files),
         lost_files=sum(not file.link for file in files) if item.recovered is None else 0,
+        cut=written.cut or left_out,
         recovered=item.recovered,
     )
 
@@ -51,16 +56,36 @@ def message_deleted(data: object) -> Routed:
 
 def _changed(data: object, *, deleted: bool) -> Routed:
     item = msgspec.convert(wire.first(data, "MESSAGES"), wire.OperatorItem, strict=False)
-    author, source = split_signature(item.message.text)
-    quoted = split_quote(source)
+    written = _written(item, with_files=False)
+    quoted = split_quote(written.source)
     return OperatorChange(
         external_chat_id=item.chat.id,
         bitrix_chat_id=item.im.chat_id,
         bitrix_message_id=item.im.message_id,
-        text=None if deleted else from_bbcode(source),
+        text=None if deleted else from_bbcode(written.source),
         unquoted=from_bbcode(quoted.rest) if quoted else None,
-        author=author,
+        author=written.author,
+        cut=written.cut and not deleted,
     )
+
+
+class _Written(NamedTuple):
+    """Who signs a text, and the text as BBCode; `cut`: not all of it."""
+
+    author: str | None
+    source: str
+    cut: bool
+
+
+def _written(item: wire.OperatorItem, *, with_files: bool) -> _Written:
+    author, source = None, item.message.text
+    if wire.scalar(item.message.user_id) != _SYSTEM:
+        # The line itself signs nothing: bold words at the head of what it says are its own.
+        author, source = split_signature(source, with_files=with_files)
+    head, tail = source[: limits.OPERATOR_TEXT_MAX], source[limits.OPERATOR_TEXT_MAX :]
+    if not tail.strip():
+        return _Written(author, head, cut=False)
+    return _Written(author, _HALF_TAG.sub("", head), cut=True)
 
 
 def _nothing(item: wire.OperatorItem) -> Routed:
@@ -75,17 +100,18 @@ def _nothing(item: wire.OperatorItem) -> Routed:
     )
 
 
-def _text(source: str, item: wire.OperatorItem, files: Sequence[wire.SentFile]) -> Text:
-    """The words, and what of the blocks beside them would be lost with the words alone."""
-    words = from_bbcode(source)
+def _with_beside(words: Text, item: wire.OperatorItem, files: Sequence[wire.SentFile]) -> tuple[Text, bool]:
+    """The words, with what of the blocks beside them would be lost with the words alone; whether some is left out."""
     beside = (item.attachments_old, item.message.attachments)
-    if words or files:
-        lines = attached_links(*beside, but=words.plain) if any(beside) else []
-    else:
-        return attached_text(*beside)
+    if not words and not files:
+        told = "\n".join(attached_lines(*beside))
+        return from_bbcode(told[: limits.OPERATOR_TEXT_MAX]), len(told) > limits.OPERATOR_TEXT_MAX
+    lines = attached_links(*beside, but=words.plain) if any(beside) else []
     # A file without an address is named, so that nothing vanishes.
     lines += [file.name for file in files if file.name and not file.link]
-    return _joined(words, lines)
+    room = limits.OPERATOR_TEXT_MAX
+    fitting = [line for line in lines if (room := room - len(line) - 1) >= 0]
+    return _joined(words, fitting), len(fitting) < len(lines)
 
 
 def _joined(text: Text, lines: Sequence[str]) -> Text:
@@ -94,19 +120,17 @@ def _joined(text: Text, lines: Sequence[str]) -> Text:
     return rich_text([*text.spans, Span("\n" if text else ""), Span("\n".join(lines))])
 
 
-def _answering(
-    source: str, author: str | None, item: wire.OperatorItem, files: Sequence[wire.SentFile]
-) -> Answering | None:
-    quoted = split_quote(source)
+def _answering(written: _Written, item: wire.OperatorItem, files: Sequence[wire.SentFile]) -> Answering | None:
+    quoted = split_quote(written.source)
+    named = None if quoted else wire.number(wire.dig(item.message.params, "REPLY_ID"))
+    if quoted is None and named is None:
+        return None
+    text, _ = _with_beside(from_bbcode(quoted.rest if quoted else written.source), item, files)
+    contents = tuple(_contents(text, written.author, files))
     if quoted is None:
-        named = wire.number(wire.dig(item.message.params, "REPLY_ID"))
-        contents = _contents(_text(source, item, files), author, files) if named else ()
-        return Answering(words="", bitrix_message_id=named, contents=tuple(contents)) if contents else None
+        return Answering(words="", bitrix_message_id=named, contents=contents) if contents else None
     return Answering(
-        words=quoted.words,
-        author=quoted.author,
-        bitrix_message_id=quoted.bitrix_message_id,
-        contents=tuple(_contents(_text(quoted.rest, item, files), author, files)),
+        words=quoted.words, author=quoted.author, bitrix_message_id=quoted.bitrix_message_id, contents=contents
     )
 
 

@@ -18,6 +18,7 @@ ID_MAX = 2**63 - 1
 _MOMENT_MAX = 40
 _EXTERNAL_ID_MAX = 255
 _YEARS = (2000, 2100)
+_WHOLE = ("http://", "https://")
 Id = Annotated[int, msgspec.Meta(ge=1, le=ID_MAX)]
 
 
@@ -131,11 +132,11 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sent_files(value: object) -> list[SentFile]:
-    """The files of an operator's message; `link` is the short public one, without the hint that images carry."""
+    """The files of an operator's message; a link goes without the hint that images carry."""
     return [
         SentFile(
             _text(entry, "name"),
-            (_text(entry, "downloadLink") or _text(entry, "link")).partition("#")[0],
+            _link(entry),
             _text(entry, "type"),
             _text(entry, "mime"),
             number(dig(entry, "size")),
@@ -143,6 +144,13 @@ def sent_files(value: object) -> list[SentFile]:
         for entry in listed(value)
         if isinstance(entry, dict)
     ]
+
+
+def _link(entry: object) -> str:
+    """Where a file can be fetched. A portal behind a proxy may tell one of its links without its own name."""
+    told = [_text(entry, name).partition("#")[0].strip() for name in ("downloadLink", "link")]
+    whole = (link for link in told if link.lower().startswith(_WHOLE))
+    return next(whole, "") or next(filter(None, told), "")
 
 
 def sent_items(result: object) -> list[SentItem]:

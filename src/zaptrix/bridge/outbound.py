@@ -11,8 +11,9 @@ import structlog
 from zaptrix.bridge.changes import apply
 from zaptrix.bridge.holding import held_at_once
 from zaptrix.bridge.notices import Line, say
-from zaptrix.bridge.outgoing import outgoing
+from zaptrix.bridge.outgoing import Outgoing, outgoing
 from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorChange, OperatorMessage, Untold
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
@@ -28,6 +29,8 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
+
+_TEXT_CUT = Notice("text_cut", {"limit": str(limits.OPERATOR_TEXT_MAX)})
 
 InChat = OperatorMessage | OperatorChange | Untold | DialogStarted
 
@@ -85,11 +88,7 @@ class OutboundStep:
                 await recovery.mark_late(connection, new, marks)
             await conversations.touch(connection, [row.conversation.id for row in rows])
             self._rung = {row.conversation.channel_id for row in rows}
-        return held + [
-            Line(each.talk.id, Notice("file_unreachable", {"count": str(each.message.lost_files)}), each.written_at)
-            for each in whole
-            if each.message.lost_files
-        ]
+        return held + [line for each in whole for line in _left_out(each)]
 
     async def _changed(self, connection: Connection) -> list[Line]:
         """Edits and deletions, in the order in which they came."""
@@ -101,6 +100,8 @@ class OutboundStep:
                 continue
             self._rung.add(talk.channel_id)
             told += [Line(talk.id, notice, item.event.received_at) for notice in outcome]
+            if change.cut and not outcome:
+                told.append(Line(talk.id, _TEXT_CUT, item.event.received_at))
         return told
 
     def _asked(self) -> Iterable[tuple[Item, OperatorChange, Conversation]]:
@@ -179,6 +180,15 @@ async def _hold(connection: Connection, portal_id: PortalId, lost: ConnectorLost
             await audit.write(connection, "bitrix24", "channel.pause", str(channel.id), reason=lost.reason)
             log.error("paused", channel_id=str(channel.id), side="bitrix24", reason=lost.reason, alarm=True)
             metrics.alarmed(AlarmKind.CONNECTOR_LOST)
+
+
+def _left_out(one: Outgoing) -> Iterable[Line]:
+    """What of an operator's message does not go to the customer, and has to be told."""
+    if one.message.lost_files:
+        count = str(one.message.lost_files)
+        yield Line(one.talk.id, Notice("file_unreachable", {"count": count}), one.written_at)
+    if one.message.cut:
+        yield Line(one.talk.id, _TEXT_CUT, one.written_at)
 
 
 def _operator_message(item: Item) -> OperatorMessage:

@@ -36,6 +36,8 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] ",
+    # What an error is about may be a row, and rows hold what people wrote.
+    "log_error_verbosity": "terse",
     "lc_messages": "C",
 }
 

@@ -104,6 +104,7 @@ class OperatorMessage(msgspec.Struct, frozen=True, kw_only=True):
     more: tuple[Content, ...] = ()  # further ones, when several messages come of it
     answering: Answering | None = None
     lost_files: int = 0  # files that the portal gave no address of
+    cut: bool = False  # it was longer than a message can be, and this is its beginning
     recovered: Recovered | None = None
 
 
@@ -119,6 +120,7 @@ class OperatorChange(msgspec.Struct, frozen=True, kw_only=True):
     text: Text | None
     unquoted: Text | None = None
     author: str | None = None
+    cut: bool = False  # it was longer than a message can be, and this is its beginning
 
 
 class Untold(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,6 +104,9 @@ PORTAL_BURST_ENTERPRISE = 250
 PORTAL_RATE_PER_S_MAX = 10_000  # of a self-hosted portal, whose limits are its administrator's
 OPERATING_S_MAX = 480.0  # per method in ten minutes, then OPERATION_TIME_LIMIT
 OPERATING_S_WATCHED = 120.0  # from here on each call is reserved for; below it a portal pays nothing
+# What an operator writes at once; a portal takes no more, but may post it.
+# https://apidocs.bitrix24.com/api-reference/chats/messages/im-message-add.html
+OPERATOR_TEXT_MAX = 20_000
 BITRIX_TEXTS_PER_CALL = 10
 BITRIX_CONFIRMS_PER_CALL = 50
 BITRIX_TEXT_MAX = 20_000  # of BBCode; a portal cuts what is longer

@@ -259,6 +259,12 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "File not sent to WhatsApp: Bitrix24 gave no address of {count} file(s); the customer got the name alone. "
         "Send it again.",
     },
+    "text_cut": {
+        _PT: "A última mensagem passa de {limit} caracteres: ao WhatsApp foi só o começo dela. "
+        "Envie o resto em outra mensagem.",
+        _EN: "The last message is over {limit} characters: its beginning alone went to WhatsApp. "
+        "Send the rest in another message.",
+    },
     "sent_by_api": {
         _PT: "Enviado ao cliente pela integração: {text}",
         _EN: "Sent to the customer by the integration: {text}",
@@ -272,6 +278,8 @@ def notice_text(code: str, params: Mapping[str, str], locale: Locale) -> str:
     return texts[locale].format_map(_Blank(params))
 
 
+# Characters. A line of ours is not that long, and each of its beginnings is followed to the end of what is looked at.
+_LOOKED_AT = 2_000
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
 _LINES = re.compile(
     "|".join(_PARAMETER.sub(".*", re.escape(text)) for texts in NOTICES.values() for text in texts.values()), re.DOTALL
@@ -280,7 +288,7 @@ _LINES = re.compile(
 
 def is_notice(plain: str) -> bool:
     """Whether a text in a chat is a line of ours: a portal may show one under an employee's name."""
-    return bool(_LINES.search(plain))
+    return bool(_LINES.search(plain[:_LOOKED_AT]))
 
 
 class _Blank(dict[str, str]):

@@ -9,9 +9,9 @@ import msgspec
 
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message import Content, State, kind_of
+from zaptrix.store.contents import encoded
 from zaptrix.store.database import STATE_BY_KEY, Connection
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Content).decode
 
 Note = tuple[PortalId, int]
@@ -68,7 +68,7 @@ _TELL = "UPDATE message SET told_change = $2 WHERE id = $1 AND told_change IS DI
 
 async def rewrite(connection: Connection, message_id: MessageId, content: Content) -> None:
     """A message that is held and was not sent says something else now."""
-    await connection.execute(_REWRITE, message_id, _encode(content).decode(), kind_of(content))
+    await connection.execute(_REWRITE, message_id, encoded(content), kind_of(content))
 
 
 async def withdraw(connection: Connection, ids: Sequence[MessageId], parts: Sequence[MessageId]) -> None:

@@ -11,9 +11,9 @@ import msgspec
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Content, Direction, Origin, kind_of
+from zaptrix.store.contents import encoded
 from zaptrix.store.database import Connection, Record
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Content).decode
 
 
@@ -68,7 +68,7 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
         [m.direction.value for m in messages],
         [kind_of(m.content) for m in messages],
         [m.origin.value for m in messages],
-        [_encode(m.content).decode() for m in messages],
+        [encoded(m.content) for m in messages],
         [m.request_id for m in messages],
         [m.written_at for m in messages],
         [m.whatsapp_id for m in messages],
@@ -183,7 +183,7 @@ async def learn(connection: Connection, learned: Sequence[tuple[Wamid, Content]]
         [wamid[0] for wamid, _ in learned],
         [wamid[1] for wamid, _ in learned],
         [kind_of(content) for _, content in learned],
-        [_encode(content).decode() for _, content in learned],
+        [encoded(content) for _, content in learned],
     )
     return len(rows)
 
@@ -208,7 +208,7 @@ async def fill(connection: Connection, filled: Sequence[tuple[MessageId, Attempt
     """What is to be said is known only now, by those who hold the messages."""
     if filled:
         await connection.execute(
-            _FILL, [one[0] for one in filled], [one[1] for one in filled], [_encode(one[2]).decode() for one in filled]
+            _FILL, [one[0] for one in filled], [one[1] for one in filled], [encoded(one[2]) for one in filled]
         )
 
 
