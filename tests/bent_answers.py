@@ -28,7 +28,9 @@ _MUCH = 20 * 1024 * 1024
 
 def head(status: int = 200, *lines: str, length: int | None = None) -> bytes:
     told = [] if length is None else [f"Content-Length: {length}"]
-    return "\r\n".join([f"HTTP/1.1 {status} Odd", *lines, *told, "Connection: close", "", ""]).encode()
+    return "\r\n".join([f"HTTP/1.1 {status} Odd", *lines, *told, "Connection: close", "", ""]).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def whole(body: bytes | str, status: int = 200, *lines: str) -> bytes:

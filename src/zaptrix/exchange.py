@@ -149,13 +149,14 @@ def _read_aside(call: str, body: bytes, reader: Callable[[bytes], T]) -> T:
 
 
 @contextmanager
-def reading(call: str) -> Iterator[None]:
-    """What breaks on a foreign answer in here is an answer that could not be read. Raises PlatformError, NoAnswer."""
+def reading(call: str, *, known: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """What breaks on a foreign answer in here is an answer that could not be read. Raises PlatformError, NoAnswer and
+    what is `known` to whoever asks."""
     try:
         yield
-    except (PlatformError, NoAnswer):
-        raise
-    except Exception as exc:  # noqa: BLE001 - what our reading breaks on is the other side's doing, too
+    except Exception as exc:
+        if isinstance(exc, (PlatformError, NoAnswer, *known)):
+            raise
         misread(call, exc)
         raise NoAnswer("unreadable") from None
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ThreadedResolver, web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from tests.bent_answers import ANSWERS, Bending, head
 from tests.media.hosts import LOOPBACK, dripping, endless, giving, hosting, redirecting, silent
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable
 from zaptrix.media.blobs import Blobs
@@ -246,13 +248,22 @@ async def test_a_server_that_is_away_is_worth_another_try(fetcher: Fetcher) -> N
         await fetch(fetcher, gone.url, gone.allowed)
 
 
-PUBLIC = ("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "177.71.128.21")
+PUBLIC = (
+    *("93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "177.71.128.21", "9.255.255.255", "11.0.0.0"),
+    *("172.15.255.255", "172.32.0.0", "192.0.1.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "100.128.0.0"),
+    *("2a03:2880::1", "2001:200::1", "2800:3f0::1", "3ffe::1", "64:ff9b::808:808", "::ffff:8.8.8.8"),
+)
 NOT_PUBLIC = (
     *("127.0.0.1", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1"),
     *("0.0.0.0", "224.0.0.1", "239.255.255.250", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1"),  # noqa: S104  # judged, not bound
     *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12:3456::1", "ff02::1", "2001:db8::1"),
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2002:a00:1::1"),
-    *("", "example.org", "127.1"),
+    *("fec0::1", "feff:ffff::1", "192.0.0.1", "192.0.0.170", "192.88.99.1", "3fff::1", "3fff:fff::1", "5f00::1"),
+    *("198.19.255.255", "198.51.100.7", "203.0.113.7", "100.127.255.255", "0.255.0.1", "192.31.196.1", "192.175.48.1"),
+    *("192.52.193.1", "64:ff9b:1::808:808", "64:ff9b::c0a8:101", "64:ff9b::a9fe:a9fe", "2002:808:808::", "100::1"),
+    *("2001::7f00:1", "2001:0:808:808::1", "2001:2::1", "2001:10::1", "2001:20::1", "2620:4f:8000::1", "::7f00:1"),
+    *("::ffff:0:7f00:1", "::ffff:169.254.169.254", "::ffff:0.0.0.0", "4000::1", "e000::1", "ff0e::1", "febf::1"),
+    *("", "example.org", "127.1", "1.2.3", "0x7f000001", "2130706433", "017700000001", "::1%lo", "[::1]"),
 )
 
 
@@ -293,6 +304,82 @@ async def test_a_name_that_leads_to_such_an_address_is_refused_whatever_else_it_
 async def test_a_name_that_leads_nowhere_is_refused() -> None:
     with pytest.raises(ForbiddenAddress):
         await CheckedResolver(inner=Told([])).resolve("files.example.org", 443)
+
+
+class Breaking(Told):
+    """A name server, or the library before it, that breaks on what it is asked."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    async def resolve(self, *_asked: object) -> list[ResolveResult]:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [UnicodeError("label too long"), ValueError("embedded null byte"), IndexError()])
+async def test_what_a_resolver_breaks_on_is_the_name_of_no_host(error: Exception) -> None:
+    with pytest.raises(ForbiddenAddress):
+        await CheckedResolver(inner=Breaking(error)).resolve("files.example.org", 443)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"https://{'a' * 300}.com/",
+        f"https://{'a' * 64}.com/",
+        f"https://{'.'.join(['a' * 60] * 5)}/",
+        "https://a..b.com/",
+        "https://.com/",
+        "https://./",
+        "https://a\0b.com/",
+        "https://a%00b.com/",
+        "https://xn--a.com/\0",
+        "https://\ud800.com/",
+        "https://xn--.com/",
+        "https://-a-.com/",
+        "https://ａ．b/",
+        "https://[::1/",
+        "https://[v1.x]/",
+        "https://[fe80::1%25eth0]/",
+        "https://a b.com/",
+        "https://a\r\nX-Evil: 1/",
+        "https://a.com:65536/",
+        "https://a.com:-1/",
+        "https://a.com:٣/",
+        "https://💥💥.com:443/",
+        "https://\u200b/",
+        "https://a.com\\@b.com/",
+        "https:///x",
+        "https:x",
+        "http://%/",
+        "\0",
+        "https://" + "a." * 5_000 + "com/",
+        "https://127.0.0.1:443/" + "x" * 100_000,
+    ],
+)
+async def test_a_link_of_any_sort_ends_in_an_error_of_ours(
+    fetcher: Fetcher, link: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name server is asked: what gets so far ends there."""
+    monkeypatch.setattr(ThreadedResolver, "resolve", Breaking(socket.gaierror("no such name")).resolve)
+    for allowed in (Allowed(anywhere=True), Allowed(domains=("com",))):
+        with pytest.raises(PlatformError):
+            await fetch(fetcher, link, allowed)
+    async with Bending().running() as server:
+        server.always(head(302, f"Location: {link}", length=0))
+        with pytest.raises(PlatformError):
+            await fetch(fetcher, server.url, Allowed(origins=(Origin.of(server.url),), anywhere=True))
+
+
+@pytest.mark.parametrize("odd", ANSWERS)
+async def test_a_host_that_answers_anything_ends_in_a_file_or_an_error_of_ours(odd: str) -> None:
+    fetcher = Fetcher(private=LOOPBACK, timeout_s=4.0)
+    async with Bending().running() as server:
+        server.always(ANSWERS[odd])
+        with suppress(PlatformError):
+            await fetch(fetcher, server.url, Allowed(origins=(Origin.of(server.url),)))
+    await fetcher.close()
 
 
 async def test_what_was_judged_is_what_is_connected_to() -> None:

@@ -7,6 +7,7 @@ it was meant for. https://owasp.org/www-community/attacks/Server_Side_Request_Fo
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -19,12 +20,17 @@ from yarl import URL
 from zaptrix import __version__
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable
+from zaptrix.exchange import NoAnswer, reading
 from zaptrix.media.reach import CheckedResolver, ForbiddenAddress, Network, is_address, may_reach
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({400, 401, 403, 404, 410})
 _CONNECT_S = 5.0
 _FOR_ONE_HOST = "authorization"
+_KNOWN = (ClientError, OSError)
+_NAME_MAX = 253
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
 
 class Origin(NamedTuple):
@@ -86,7 +92,8 @@ class Fetcher:
         response: ClientResponse | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._follow(url, allowed, dict(headers or {}))
+                with reading("file", known=_KNOWN):
+                    response = await self._follow(url, allowed, dict(headers or {}))
                 async with response:
                     size = response.content_length
                     if size is not None and size > bytes_max:
@@ -100,7 +107,7 @@ class Fetcher:
             raise Unavailable("file_timeout", "the file did not come in time") from error
         except ForbiddenAddress as error:
             raise _forbidden() from error
-        except ClientError as error:
+        except (ClientError, NoAnswer) as error:
             raise _lost(error) from error
 
     async def _follow(self, url: str, allowed: Allowed, headers: dict[str, str]) -> ClientResponse:
@@ -146,16 +153,21 @@ def _session(resolver: CheckedResolver) -> ClientSession:
 
 async def _parts(response: ClientResponse, bytes_max: int) -> AsyncIterator[bytes]:
     size = 0
-    try:
-        async for part in response.content.iter_chunked(limits.MEDIA_PART_BYTES):
-            size += len(part)
-            if size > bytes_max:
-                raise _too_large(bytes_max)
-            yield part
-    except ClientError as error:
-        raise _lost(error) from error
-    except TimeoutError as error:
-        raise Unavailable("file_timeout", "the file did not come in time") from error
+    parts = response.content.iter_chunked(limits.MEDIA_PART_BYTES)
+    while True:
+        try:
+            with reading("file", known=_KNOWN):
+                part = await anext(parts, None)
+        except (ClientError, NoAnswer) as error:
+            raise _lost(error) from error
+        except TimeoutError as error:
+            raise Unavailable("file_timeout", "the file did not come in time") from error
+        if part is None:
+            return
+        size += len(part)
+        if size > bytes_max:
+            raise _too_large(bytes_max)
+        yield part
 
 
 def _good(response: ClientResponse) -> ClientResponse:
@@ -180,9 +192,14 @@ def _parsed(url: str) -> URL:
         _ = parsed.port
     except (ValueError, TypeError) as error:
         raise _forbidden() from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    if parsed.scheme not in ("http", "https") or not _is_host(parsed.raw_host or ""):
         raise _forbidden()
     return parsed
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is an address, or can be a name, as names go over the wire: https://www.rfc-editor.org/rfc/rfc1123"""
+    return is_address(text) or (len(text) <= _NAME_MAX and bool(_NAME.fullmatch(text)))
 
 
 def _joined(at: URL, location: str) -> URL:
