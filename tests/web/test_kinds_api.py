@@ -160,6 +160,11 @@ REFUSED: dict[str, tuple[str, Json, list[tuple[str, str]]]] = {
     "no file": ("image", {}, [("/file", "one_of")]),
     "two places of a file": ("image", {"link": "https://ex.com/a.jpg", "media_id": "1"}, [("/file", "one_of")]),
     "a link into our own network": ("image", {"link": "https://127.0.0.1/a.jpg"}, [("/link", "fetch")]),
+    "a link of a name too long": ("document", {"link": f"https://{'a' * 300}.com/"}, [("/link", "fetch")]),
+    "a link of an empty name": ("document", {"link": "https://a..b.com/"}, [("/link", "fetch")]),
+    "a link of half an address": ("document", {"link": "https://[::1/x"}, [("/link", "fetch")]),
+    "a link with a NUL in its name": ("document", {"link": "https://a%00b.com/"}, [("/link", "fetch")]),
+    "a link to a site's own network": ("document", {"link": "https://[fec0::1]/"}, [("/link", "fetch")]),
     "a link without encryption": ("image", {"link": "http://example.com/a.jpg"}, [("/link", "fetch")]),
     "a link to Meta's door from inside": ("image", {"link": "https://169.254.169.254/"}, [("/link", "fetch")]),
     "a caption that signs make too long": (
