@@ -205,6 +205,28 @@ async def test_a_receipt_of_nobodys_message_is_kept_for_a_while_and_no_longer(ho
     assert await house.ledger.value("SELECT count(*) FROM parked_receipt") == 0
 
 
+async def test_what_arrived_after_all_corrects_the_line_that_told_otherwise(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    await tell(house, channel, a_receipt(message_id, State.DEAD, code="131026"))
+    await tell(house, channel, a_receipt(message_id, State.SENT))
+    await tell(house, channel, a_receipt(message_id, State.DELIVERED))
+    await tell(house, channel, a_receipt(message_id, State.READ), a_receipt(message_id, State.DEAD, code="131026"))
+    assert [line["code"] for line in await house.notices()] == ["unreachable", "arrived_after_all"]
+    assert await house.ledger.state(message_id) == "read"
+    assert await house.ledger.value("SELECT error_code FROM message WHERE id = $1", message_id) is None
+
+
+async def test_a_failure_and_its_correction_that_come_together_are_told_as_nothing(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    await tell(house, channel, a_receipt(message_id, State.DEAD, code="131026"), a_receipt(message_id, State.DELIVERED))
+    assert await house.notices() == []
+    assert await house.ledger.state(message_id) == "delivered"
+
+
 # --- a key that proves bad late ---------------------------------------------------------------------------------------
 
 

@@ -10,10 +10,11 @@ from tests.bridge.house import House, answered, asked, now
 from tests.bridge.test_route_inbound import talks, texts
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMoved
-from zaptrix.core.kinds import Edited, Marks, Quote, Reaction, Unknown
-from zaptrix.core.lanes import bitrix24_lane, incoming_lane, outbound_lane
-from zaptrix.core.message import Words
+from zaptrix.core.event import CustomerMoved, Ignored, TemplateChange, Unroutable
+from zaptrix.core.ids import meta_id
+from zaptrix.core.kinds import Edited, Marks, Quote, Reaction, Revoked, Unknown, Unsupported
+from zaptrix.core.lanes import Lane, bitrix24_lane, incoming_lane, outbound_lane
+from zaptrix.core.message import Media, MediaKind, Said, Words, kind_of
 from zaptrix.core.phone import e164
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.referral import Referral
@@ -370,3 +371,84 @@ async def test_two_moves_that_come_in_the_wrong_order_are_both_made(house: House
     await route(house, channel, asked(channel, third, "2"))
     (talk,) = await living(house)
     assert talk.customer.bsuid == "BR.3003"
+
+
+# --- one id, several bodies -------------------------------------------------------------------------------------------
+
+ABOUT = Marks(quote=Quote(whatsapp_id="wamid.first"))
+BODIES: list[tuple[str, Said]] = [
+    ("text", Words(plain_text("chegou"))),
+    ("image", Media(kind=MediaKind.IMAGE, source="1")),
+    ("edit", Edited(text=plain_text("outra"))),
+    ("revoke", Revoked(marks=ABOUT)),
+]
+
+
+async def kinds(house: House) -> list[str]:
+    rows = await house.ledger.rows("SELECT kind FROM message WHERE direction = 'inbound' ORDER BY id")
+    return [row["kind"] for row in rows]
+
+
+@pytest.mark.parametrize("memory", ["remembers", "forgot", "at once"])
+@pytest.mark.parametrize(("name", "content"), BODIES)
+async def test_another_body_under_the_same_id_is_shown_once_and_in_its_order(
+    house: House, channel: Channel, name: str, content: Said, memory: str
+) -> None:
+    first = msgspec.structs.replace(
+        asked(channel, OLD, ""), whatsapp_id="wamid.first", content=Unsupported(kind="image", code=131060)
+    )
+    second = msgspec.structs.replace(first, content=content)
+    batches = [[first, second, asked(channel, OLD, "depois")]]
+    if memory != "at once":
+        batches = [[first], [second], [asked(channel, OLD, "depois")]]
+    batches += [[first, second], [second, second]]
+    for batch in batches:
+        if memory == "forgot":
+            await house.redis.flushall()
+        await route(house, channel, *batch)
+    assert await kinds(house) == ["unsupported", kind_of(content), "text"]
+    wanted = await house.ledger.value("SELECT count(*) FROM file")
+    assert wanted == (1 if name == "image" else 0)
+    ids = [row["whatsapp_id"] for row in await house.ledger.rows("SELECT whatsapp_id FROM message ORDER BY id")]
+    assert [meta_id(one) for one in ids[:2]] == ["wamid.first"] * 2
+    assert ids[0] == "wamid.first"
+
+
+async def test_a_placeholder_after_the_words_tells_nothing_more(house: House, channel: Channel) -> None:
+    words = msgspec.structs.replace(asked(channel, OLD, "oi"), whatsapp_id="wamid.first")
+    await route(house, channel, words, msgspec.structs.replace(words, content=Unsupported()))
+    await route(house, channel, msgspec.structs.replace(words, content=Words(plain_text("oi"), marks=ABOUT)))
+    assert await kinds(house) == ["text"]
+
+
+async def test_an_edit_under_the_id_of_its_own_message_quotes_it(house: House, channel: Channel) -> None:
+    words = msgspec.structs.replace(asked(channel, OLD, "oi"), whatsapp_id="wamid.first")
+    await route(house, channel, words)
+    await route(house, channel, msgspec.structs.replace(words, content=Edited(text=plain_text("olá"))))
+    rows = await house.ledger.rows("SELECT content->'marks'->'quote'->>'gist' AS gist FROM message ORDER BY id")
+    assert [row["gist"] for row in rows] == [None, "oi"]
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+async def test_no_window_is_open_for_longer_than_a_day_from_now(house: House, channel: Channel) -> None:
+    ahead = msgspec.structs.replace(asked(channel, OLD, "1"), written_at=now() + timedelta(days=40))
+    await route(house, channel, ahead)
+    (talk,) = await living(house)
+    assert talk.window_expires_at is not None
+    assert talk.window_expires_at <= now() + timedelta(hours=24)
+
+
+async def test_what_concerns_an_account_is_of_no_number(house: House, channel: Channel) -> None:
+    change = TemplateChange(
+        waba_id="1", template_id="2", name="n", language="pt_BR", what="status", new="PAUSED", reason=None, at=now()
+    )
+    lane = Lane(incoming_lane("998877").queue, "998877.1")
+    await house.drain(await house.happens(lane, Ignored("account.flows"), change, Unroutable("nothing we know")))
+    rows = await house.ledger.rows("SELECT state, reason FROM event ORDER BY id")
+    assert [(row["state"], row["reason"]) for row in rows] == [
+        ("ignored", "account.flows"),
+        ("ignored", "no number here has the templates of this account"),
+        ("unroutable", "nothing we know"),
+    ]

@@ -1,7 +1,7 @@
 """What an item of Meta's means to the bridge."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -325,3 +325,16 @@ def test_an_overheard_message_is_the_same_as_the_one_that_comes_when_the_convers
     (event,), (again,) = split(raw, "r"), split(a_post_of(TEXT), "r")
     assert (event.name, again.name) == ("standby.text", "messages.text")
     assert event.key == again.key
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "kept"), [(-86_400, True), (0, True), (60, True), (3_600, False), (40 * 86_400, False)]
+)
+def test_nothing_was_written_after_it_came(ahead_s: int, kept: bool) -> None:
+    told = NOW + timedelta(seconds=ahead_s)
+    message = routed_of(TEXT | {"timestamp": str(int(told.timestamp()))})
+    assert isinstance(message, CustomerMessage)
+    assert message.written_at == (told if kept else NOW)
+    receipt = receipt_of(timestamp=str(int(told.timestamp())))
+    assert isinstance(receipt, Receipt)
+    assert receipt.at == (told if kept else NOW)

@@ -12,6 +12,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.moves import join, relink
 from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import Applied, apply_receipts, tell_ended
+from zaptrix.bridge.repeats import further
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
@@ -19,11 +20,11 @@ from zaptrix.core.codes import CodeTable
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Event, EventState, Receipt, TemplateChange
-from zaptrix.core.identity import bereft, choose, merged, twins
-from zaptrix.core.ids import ChannelId, ConversationId, EventId
+from zaptrix.core.identity import bereft, choose, merged, says_it_all, twins, without_former_ids
+from zaptrix.core.ids import ChannelId, ConversationId, EventId, MessageId
 from zaptrix.core.kinds import Unknown
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Direction, Media, Origin, opens_window
+from zaptrix.core.message import Content, Direction, Media, Origin, opens_window
 from zaptrix.core.portal import Channel
 from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
@@ -35,6 +36,7 @@ from zaptrix.store.messages import NewMessage, Quotable, Wamid
 from zaptrix.store.receipts import Told
 
 _UNKNOWN = ("messages.unknown", "standby.unknown")  # what the door calls a kind that it does not know
+_OF_A_NUMBER = (CustomerMessage, CustomerMoved, Receipt)
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
 
 
@@ -107,7 +109,10 @@ class InboundStep:
         if self._spoken:
             await self._resolve(connection)
             known = await self._quotable(connection)
-            new = await messages.insert(connection, [self._ledger_row(said, known) for said in self._spoken])
+            rows = [self._ledger_row(said, known) for said in self._spoken]
+            new = await messages.insert(connection, rows)
+            if len(new) < len(rows):
+                new += await self._insert_further(connection, known)
             if any(isinstance(said.message.content, Media) for said in self._spoken):
                 await files.want(connection, new, self._file_wait_s)
             await conversations.hear(connection, self._heard())
@@ -146,11 +151,26 @@ class InboundStep:
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
         self._learned = [said for said in self._spoken if said.event.name in _UNKNOWN and not _is_unknown(said)]
-        if not self._perhaps_seen:
-            return
-        known = await messages.known(connection, self._perhaps_seen)
-        self._twice = {said.event.id for said in self._spoken if said.wamid in known}
-        self._spoken = [said for said in self._spoken if said.event.id not in self._twice]
+        stored = await messages.quotable(connection, self._perhaps_seen) if self._perhaps_seen else {}
+        known = {wamid: found.content for wamid, found in stored.items()}
+        kept: list[Spoken] = []
+        for said in self._spoken:
+            if said.wamid in known:
+                more = _further(said, known[said.wamid])
+                if more is None:
+                    self._twice.add(said.event.id)
+                else:
+                    kept.append(more)
+                continue
+            known[said.wamid] = said.message.content
+            kept.append(said)
+        self._spoken = kept
+
+    async def _insert_further(self, connection: Connection, quotable: Mapping[Wamid, Quotable]) -> list[MessageId]:
+        """The ledger had some of the ids, and Redis did not remember them."""
+        stored = await messages.quotable(connection, [said.wamid for said in self._spoken])
+        more = [each for said in self._spoken if (each := _further(said, stored[said.wamid].content))]
+        return await messages.insert(connection, [self._ledger_row(said, quotable) for said in more]) if more else []
 
     def _channel(self, item: Item) -> Channel | None:
         """The channel that has the number, and had it when this came."""
@@ -158,7 +178,9 @@ class InboundStep:
         return channel if channel and _is_owner(channel, item) else None
 
     def _mark(self, item: Item) -> Mark:
-        if isinstance(item.routed, TemplateChange) and item.routed.waba_id in self._accounts:
+        if isinstance(item.routed, TemplateChange) and item.routed.waba_id not in self._accounts:
+            return Mark(item.event, EventState.IGNORED, "no number here has the templates of this account")
+        if not isinstance(item.routed, _OF_A_NUMBER):
             return plain_mark(item)
         if self._channel(item) is None:
             others = item.event.lane.tenant in self._channels
@@ -201,16 +223,16 @@ class InboundStep:
         channels = {said.channel.id: said.channel for said in self._spoken}
         if self._gone:
             self._cached = {who: talk for who, talk in self._cached.items() if talk.id not in self._gone}
-        asked = [(who[0], c) for who, c in customers.items() if not _says_it_all(self._cached.get(who), c)]
+        asked = [(who[0], c) for who, c in customers.items() if not says_it_all(self._cached.get(who), c)]
         known: dict[ChannelId, dict[ConversationId, Conversation]] = {channel_id: {} for channel_id in channels}
         for talk in await conversations.known(connection, asked) if asked else []:
             known[talk.channel_id][talk.id] = talk
         for who, customer in customers.items():
             here, cached = known[who[0]], self._cached.get(who)
-            if cached is None or not _says_it_all(cached, customer):
+            if cached is None or not says_it_all(cached, customer):
                 cached = await self._find(connection, channels[who[0]], customer, here)
             # What one webhook tells of a customer, the next one in this batch may leave out.
-            told = _without_former_ids(customer, cached)
+            told = without_former_ids(customer, cached)
             self._talks[who] = here[cached.id] = replace(cached, customer=merged(cached.customer, told))
 
     async def _find(
@@ -279,12 +301,14 @@ class InboundStep:
         referrals: dict[ConversationId, Referral] = {}
         for said in self._spoken:
             talk = self._talks[said.who]
-            customer = _without_former_ids(said.message.customer, talk)
+            customer = without_former_ids(said.message.customer, talk)
             told[talk.id] = merged(told[talk.id], customer) if talk.id in told else customer
             last[talk.id] = said.message.written_at
             if opens_window(said.message.content):
                 # The window is counted from Meta's clock: a webhook can be days late.
-                ends[talk.id] = said.message.written_at + timedelta(hours=limits.WINDOW_HOURS)
+                # Nor can it be of tomorrow, whatever it says.
+                spoken_at = min(said.message.written_at, said.event.received_at)
+                ends[talk.id] = max(ends.get(talk.id, spoken_at), spoken_at + timedelta(hours=limits.WINDOW_HOURS))
             if referral := said.message.content.marks.referral:
                 referrals[talk.id] = referral
         self._talks = {
@@ -343,25 +367,17 @@ def _customers(spoken: Sequence[Spoken]) -> dict[Who, Customer]:
     return customers
 
 
-def _says_it_all(cached: Conversation | None, customer: Customer) -> bool:
-    """Whether the cache's word is enough: it knows this customer, and the webhook tells no new number."""
-    return (
-        cached is not None
-        and (customer.bsuid is None or cached.customer.bsuid == customer.bsuid)
-        and (customer.wa_id is None or cached.customer.wa_id == customer.wa_id)
-    )
-
-
 def _is_news(talk: Conversation, cached: Conversation | None) -> bool:
     """Whether the cache has to learn of it. The window moves with every message, and is only asked of the ledger."""
     return cached is None or replace(cached, window_expires_at=talk.window_expires_at) != talk
 
 
-def _without_former_ids(customer: Customer, talk: Conversation) -> Customer:
-    """What came late under a user id that is no more tells a name, and neither the id nor the number of today."""
-    if customer.bsuid in talk.former_bsuids:
-        return Customer(name=customer.name, username=customer.username)
-    return customer
+def _further(said: Spoken, known: Content) -> Spoken | None:
+    """`said` under an id of its own, when it says more than `known`, which has its id."""
+    if isinstance(known, Unknown) and said.event.name in _UNKNOWN:
+        return None  # the same message, understood now: it is learned
+    more = further(said.message, known)
+    return replace(said, message=more) if more else None
 
 
 def _is_unknown(said: Spoken) -> bool:

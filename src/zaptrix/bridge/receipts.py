@@ -15,9 +15,11 @@ from zaptrix.core.errors import Scope
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import OPEN_STATES, Direction, Notice, Origin, Side, State
+from zaptrix.core.limits import SKETCH_MAX
+from zaptrix.core.message import OPEN_STATES, Content, Direction, Notice, Origin, Side, State, shown
 from zaptrix.core.retry import Pause
 from zaptrix.core.states import advance
+from zaptrix.core.text import in_a_line
 from zaptrix.store import messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
@@ -124,7 +126,19 @@ async def _said(
     for message_id, content in (await messages.contents(connection, to_show)).items():
         if notice := sent_by_api(message_id, content):
             said.append(Line(standings[message_id].conversation_id, notice, proven[message_id].at))
+    revived = [
+        step for step in proven.values() if standings[step.id].state is State.DEAD and standings[step.id].notice_id
+    ]
+    told = await messages.contents(connection, [step.id for step in revived])
+    said += [_arrived_after_all(step, standings[step.id], told.get(step.id)) for step in revived]
     return said
+
+
+def _arrived_after_all(step: Advance, standing: Standing, content: Content | None) -> Line:
+    """The operator was told that it failed: that is not so any more."""
+    words = in_a_line((content and shown(content)) or "", SKETCH_MAX)
+    notice = Notice("arrived_after_all", {"text": f" “{words}”" if words else ""})
+    return Line(standing.conversation_id, notice, step.at, step.id)
 
 
 def _failed(step: Advance, standing: Standing, codes: CodeTable) -> Line:

@@ -68,3 +68,19 @@ def merged(old: Customer, new: Customer) -> Customer:
         name=new.name or old.name,
         username=new.username or old.username,
     )
+
+
+def says_it_all(cached: Conversation | None, customer: Customer) -> bool:
+    """Whether a cache's word is enough: it knows this customer, and the webhook tells no new id."""
+    return (
+        cached is not None
+        and (customer.bsuid is None or cached.customer.bsuid == customer.bsuid)
+        and (customer.wa_id is None or cached.customer.wa_id == customer.wa_id)
+    )
+
+
+def without_former_ids(customer: Customer, talk: Conversation) -> Customer:
+    """What came late under a user id that is no more tells a name, and neither the id nor the number of today."""
+    if customer.bsuid in talk.former_bsuids:
+        return Customer(name=customer.name, username=customer.username)
+    return customer

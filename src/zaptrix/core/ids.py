@@ -36,6 +36,20 @@ def connector_id(portal_id: PortalId) -> str:
     return f"zaptrix_{portal_id.hex[:16]}"
 
 
+_FURTHER = "#"  # stands in no id of Meta's
+_WAMID_KEPT = 240  # of an id that gets a further one, so that both fit
+
+
+def further_id(whatsapp_id: str, mark: str) -> str:
+    """The id of one more message that came under `whatsapp_id`."""
+    return f"{whatsapp_id[:_WAMID_KEPT]}{_FURTHER}{mark}"
+
+
+def meta_id(whatsapp_id: str) -> str:
+    """The id by which Meta knows a message of the ledger."""
+    return whatsapp_id.partition(_FURTHER)[0]
+
+
 def callback_data(message_id: MessageId) -> str:
     """What a send carries in `biz_opaque_callback_data`: a status webhook that brings it back proves the send."""
     return f"zx:{message_id}"

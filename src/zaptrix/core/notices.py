@@ -265,6 +265,12 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _EN: "The last message is over {limit} characters: its beginning alone went to WhatsApp. "
         "Send the rest in another message.",
     },
+    "arrived_after_all": {
+        _PT: "Correção: a mensagem{text} que constava como não entregue chegou ao WhatsApp do cliente. "
+        "Não a envie de novo.",
+        _EN: "Correction: the message{text} that was told as not delivered has reached the customer's WhatsApp. "
+        "Do not send it again.",
+    },
     "sent_by_api": {
         _PT: "Enviado ao cliente pela integração: {text}",
         _EN: "Sent to the customer by the integration: {text}",

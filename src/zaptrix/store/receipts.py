@@ -33,6 +33,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: ConversationId
     origin: Origin
     request_id: str | None
+    notice_id: MessageId | None = None  # the line that told the operator that it failed
 
 
 # By our own callback data, which every send carries; by the WhatsApp id for whatever else.
@@ -43,7 +44,8 @@ WITH told AS MATERIALIZED (
     SELECT m.id FROM told t JOIN message m ON m.id = t.message_id AND m.channel_id = t.channel_id
     UNION SELECT m.id FROM told t JOIN message m ON m.channel_id = t.channel_id AND m.whatsapp_id = t.whatsapp_id
 )
-SELECT id, channel_id, state, whatsapp_id, portal_id, conversation_id, origin, request_id FROM message
+SELECT id, channel_id, state, whatsapp_id, portal_id, conversation_id, origin, request_id, notice_id
+FROM message
 WHERE direction = 'outbound' AND id = ANY(ARRAY(SELECT id FROM found)) ORDER BY id FOR UPDATE
 """
 
@@ -66,6 +68,7 @@ async def standings(connection: Connection, told: Sequence[Told]) -> list[Standi
             conversation_id=row["conversation_id"],
             origin=Origin(row["origin"]),
             request_id=row["request_id"],
+            notice_id=row["notice_id"],
         )
         for row in rows
     ]
@@ -103,8 +106,8 @@ UPDATE message m SET
     dead_at = CASE a.state WHEN 'dead' THEN a.at END,
     error_code = CASE a.state WHEN 'dead' THEN a.code END,
     error_detail = CASE a.state WHEN 'dead' THEN a.detail END,
-    confirm_due_at = CASE WHEN a.state = 'dead' THEN NULL WHEN m.sent_at IS NULL AND m.origin = 'operator' THEN now()
-        ELSE m.confirm_due_at END
+    confirm_due_at = CASE WHEN a.state = 'dead' THEN NULL
+        WHEN (m.sent_at IS NULL OR m.state = 'dead') AND m.origin = 'operator' THEN now() ELSE m.confirm_due_at END
 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::boolean[])
     AS a(id, state, at, whatsapp_id, code, detail, price_category, price_type, price_model, price_billable)

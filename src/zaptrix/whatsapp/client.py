@@ -19,6 +19,7 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.ids import meta_id
 from zaptrix.core.media import MediaSource
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
@@ -117,7 +118,7 @@ class GraphClient:
                 **_address(conversation.customer),
                 "type": kind,
                 kind: content,
-                **({"context": {"message_id": quotes}} if quotes else {}),
+                **({"context": {"message_id": meta_id(quotes)}} if quotes else {}),
                 "biz_opaque_callback_data": callback_data,
             },
         )
@@ -183,7 +184,7 @@ class GraphClient:
             wire.Done,
             buckets=(number_bucket(channel),),
             request_id=request_id,
-            content={"messaging_product": "whatsapp", "status": "read", "message_id": whatsapp_id, **shown},
+            content={"messaging_product": "whatsapp", "status": "read", "message_id": meta_id(whatsapp_id), **shown},
             repeatable=True,
         )
 

@@ -53,7 +53,7 @@ class _Status(msgspec.Struct):
 class _Value(msgspec.Struct):
     metadata: _Metadata
     contacts: Annotated[list[Raw], Meta(max_length=1)] = []
-    messages: Annotated[list[_Message], Meta(max_length=1)] = []
+    messages: Annotated[list[Raw], Meta(max_length=1)] = []
     statuses: Annotated[list[_Status], Meta(max_length=1)] = []
     errors: Annotated[list[Raw], Meta(max_length=0)] = []
     user_actions: Annotated[list[Raw], Meta(max_length=0)] = []
@@ -61,6 +61,7 @@ class _Value(msgspec.Struct):
 
 _POST = msgspec.json.Decoder(_Post)
 _VALUE = msgspec.json.Decoder(_Value)
+_MESSAGE = msgspec.json.Decoder(_Message)
 
 
 def lone_item(body: bytes, request_id: str) -> NewEvent | None:
@@ -69,12 +70,12 @@ def lone_item(body: bytes, request_id: str) -> NewEvent | None:
         entry = _POST.decode(body).entry[0]
         raw = entry.changes[0].value
         value = _VALUE.decode(raw)
+        if len(value.messages) + len(value.statuses) != 1:
+            return None
+        number = value.metadata.phone_number_id
+        name, key = _message(number, value.messages[0]) if value.messages else _status(number, value.statuses[0])
     except BROKEN:
         return None
-    if len(value.messages) + len(value.statuses) != 1:
-        return None
-    number = value.metadata.phone_number_id
-    name, key = _message(number, value.messages[0]) if value.messages else _status(number, value.statuses[0])
     return NewEvent(
         source=Side.WHATSAPP,
         name=name,
@@ -85,8 +86,9 @@ def lone_item(body: bytes, request_id: str) -> NewEvent | None:
     )
 
 
-def _message(number: str, item: _Message) -> tuple[str, Key]:
-    return message_name(item.type), message_key(number, item.id, b"")
+def _message(number: str, raw: Raw) -> tuple[str, Key]:
+    item = _MESSAGE.decode(raw)
+    return message_name(item.type), message_key(number, item.id, bytes(raw))
 
 
 def _status(number: str, item: _Status) -> tuple[str, Key]:

@@ -38,7 +38,8 @@ def status_name(kind: str, status: str) -> str:
 
 
 def message_key(phone_number_id: str, wamid: str, raw: bytes) -> Key:
-    return "message", phone_number_id, wamid, b"" if wamid else raw
+    # Another body under the same id is another item: Meta first says that it cannot show a message, and then does.
+    return "message", phone_number_id, wamid, raw
 
 
 def status_key(kind: str, phone_number_id: str, wamid: str, status: str, *, participant: str, raw: bytes) -> Key:

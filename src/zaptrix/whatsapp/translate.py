@@ -6,7 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -35,6 +35,7 @@ PRICE_WORD_MAX = 64
 
 _KNOWN_STATUSES_WITHOUT_MEANING = ("deleted", "warning")
 _YEAR_2100 = 4_102_444_800
+_CLOCKS_APART = timedelta(minutes=5)
 
 
 def translate(event: Event) -> Routed:
@@ -134,7 +135,11 @@ def _moment(timestamp: str | None, received_at: datetime) -> datetime:
     if timestamp is None or not (timestamp.isascii() and timestamp.isdigit()) or len(timestamp) > 10:
         return received_at
     seconds = int(timestamp)
-    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _YEAR_2100 else received_at
+    if not 0 < seconds < _YEAR_2100:
+        return received_at
+    told = datetime.fromtimestamp(seconds, UTC)
+    # What has come was not written later than that; a little is how far two clocks may be apart.
+    return told if told <= received_at + _CLOCKS_APART else received_at
 
 
 # --- statuses --------------------------------------------------------------------------------------------------------
