@@ -19,7 +19,7 @@ import msgspec
 
 from proof.arena import make_template
 from proof.plan import plan_of
-from proof.run import Outcome, run
+from proof.run import SLOW_S, Outcome, run
 from zaptrix.cli.children import Child, Program
 
 SECONDS = 20.0
@@ -125,7 +125,8 @@ def _line(seed: int, outcome: Outcome | None, folder: Path, seconds: float) -> s
         f"{counts.get('events_lost', 0)} events lost on their way, drained after {outcome.drained_after_s:g} s"
     )
     if outcome.good:
-        return f"seed {seed}: good; {told}"
+        slow = outcome.timeline[-1:] if outcome.drained_after_s > SLOW_S else []
+        return "\n".join([f"seed {seed}: good; {told}", *slow])
     lines = [f"seed {seed}: {len(outcome.violations)} VIOLATIONS; {told}", again]
     lines += [f"  {one}" for one in outcome.violations[:10]] + [f"  {moment}" for moment in outcome.timeline]
     return "\n".join(lines)

@@ -6,13 +6,14 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
 from proof.balancer import Balancer
 from proof.plan import Plan
 from proof.ports import free_port
+from proof.skewed import step
 from proof.tap import Tap
 from proof.world import START_S_MAX, Tenant, World, eventually, iso
 from zaptrix.cli.children import Child
@@ -25,6 +26,13 @@ HASTE = {"RECOVERY_ROUND_S": "1", "META_VERIFY_WAIT_S": "9", "SIM_RETRY_LONGEST_
 ASKED_S_MAX = 120.0
 
 
+class Rig(NamedTuple):
+    """What a worker's faults are done with."""
+
+    clock: Path
+    tap: Tap
+
+
 @dataclass(kw_only=True)
 class Arena(World):
     """`port` is the balancer's; the gateways listen on ports of their own."""
@@ -34,6 +42,8 @@ class Arena(World):
     tenants: list[Tenant] = field(default_factory=list)
     chats: dict[int, int] = field(default_factory=dict)  # by the number of a person
     latest: dict[int, str] = field(default_factory=dict)  # the wamid of a person's latest text
+    rigs: dict[int, Rig] = field(default_factory=dict)  # by the worker's process
+    _rigged: int = 0
 
     async def open(self, template: Path) -> None:
         """Everything up, the channels joined, the first chats opened; call `stop` also when this fails half-way."""
@@ -46,7 +56,9 @@ class Arena(World):
         self.gateways = {free_port(): None for _ in range(self.plan.gateways)}
         self.balancer = Balancer(self.port, list(self.gateways))
         await self.balancer.start()
-        await self.start(workers=self.plan.workers)
+        await self.start(workers=0)
+        for _ in range(self.plan.workers):
+            await self.add_worker()
         homes: dict[int, Tenant] = {}
         for portal in self.plan.channels:
             tenant = await self.tenant(beside=homes.get(portal))
@@ -57,9 +69,11 @@ class Arena(World):
     async def stop(self) -> None:
         for gateway in self.gateways.values():
             if gateway is not None:
-                gateway.stop()
+                await asyncio.to_thread(gateway.stop)
         await super().stop()
         await self.balancer.stop()
+        for rig in self.rigs.values():
+            await rig.tap.stop()
 
     def start_gateway(self) -> None:
         """Those that are not there."""
@@ -67,10 +81,14 @@ class Arena(World):
             if gateway is None or gateway.exit_code() is not None:
                 self.gateways[port] = self._spawn("zaptrix", f"gateway{port}", "serve", extra={"PORT": str(port)})
 
-    def start_worker(self, *arguments: str, ahead_s: float = 0.0, tap: Tap | None = None) -> Child:
-        """The first one's clock is the one that the plan has set wrong."""
-        ahead_s = ahead_s or (self.plan.worker_ahead_s if not self.workers else 0.0)
-        return super().start_worker(*arguments, ahead_s=ahead_s, tap=tap)
+    async def add_worker(self) -> None:
+        """One more, with a tap before PostgreSQL. The first one's clock is the one that the plan has set wrong."""
+        self._rigged += 1
+        clock = self.folder / f"clock{self._rigged}"
+        step(clock, self.plan.worker_ahead_s if not self.workers else 0.0)
+        tap = Tap(self.servers.postgres.url, self.folder / f"tap{self._rigged}")
+        await tap.start()
+        self.rigs[self.start_worker(clock=clock, tap=tap).pid] = Rig(clock, tap)
 
     async def chat_of(self, who: int) -> int:
         """The chat of a person on the open line, by the simulators' word alone."""

@@ -67,6 +67,19 @@ STRIKES: dict[str, int] = {
 }
 # Struck beside those: files are slow, and a worker dies while some of them are under way.
 STRIKES_AT_FILES = ("kill_in_transfer",)
+# Beside those, and drawn apart: who stands still, and what hangs. How often each is drawn, and for how many seconds:
+# longer than a claim lasts (4) and what became of it was looked for.
+STANDSTILLS: dict[str, tuple[int, float, float]] = {
+    "freeze_worker": (3, 5.0, 12.0),
+    "freeze_claiming": (5, 6.0, 14.0),
+    "freeze_gateway": (2, 2.0, 8.0),
+    "lose_power": (3, 0.3, 6.0),
+    "stop_worker": (2, 0.0, 0.0),
+    "step_clock": (3, 3.0, 8.0),
+    "hang_postgres": (2, 1.0, 5.0),
+    "lock_table": (2, 1.0, 5.0),
+}
+STANDSTILLS_A_WORLD = (1, 2, 2, 3)
 SENDING = {"match": {"method": "imconnector.send.messages"}}
 FAULTS: tuple[dict[str, Any], ...] = (
     {"side": "meta", "where": "api", "kind": "throttle"},
@@ -129,7 +142,19 @@ def plan_of(seed: int, seconds: float) -> Plan:
         platforms_ahead_s=draw.choice((0.0, 0.0, 45.0, -45.0)),
         worker_ahead_s=draw.choice((0.0, 0.0, 0.0, 150.0, -150.0)),
     )
-    return _mixed(Draw(f"{seed} mixed"), plan)
+    return _stood_still(Draw(f"{seed} stands still"), _mixed(Draw(f"{seed} mixed"), plan))
+
+
+def _stood_still(draw: Draw, plan: Plan) -> Plan:
+    """The same world, in which somebody stands still as well."""
+    names, weights = list(STANDSTILLS), [weight for weight, _, _ in STANDSTILLS.values()]
+    still = []
+    for _ in range(draw.choice(STANDSTILLS_A_WORLD)):
+        name = draw.choices(names, weights)[0]
+        _, least_s, most_s = STANDSTILLS[name]
+        at_s, lasts_s = draw.uniform(0.5, plan.seconds), draw.uniform(least_s, most_s)
+        still.append(Strike(at_s=at_s, name=name, pick=draw.random(), lasts_s=lasts_s))
+    return replace(plan, strikes=tuple(sorted((*plan.strikes, *still), key=attrgetter("at_s"))))
 
 
 def _mixed(draw: Draw, plan: Plan) -> Plan:

@@ -16,7 +16,25 @@ from proof.plan import Episode, Plan, Strike
 from proof.strikes import strike
 
 DRAIN_S_MAX = 150.0
+# Nothing may be held for longer, once everything answers: whatever held it is over in seconds.
+HELD_S_MAX = 30.0
+SLOW_S = 12.0
 LOOK_EVERY_S = 0.3
+
+_OPEN = """
+SELECT string_agg(told, '; ') FROM (
+    SELECT format('%s message(s) %s %s %s, error %s, attempts %s, due in %s s', count(*), direction, kind, state,
+        error_code, max(attempts), round(extract(epoch FROM min(due_at) - now()))) AS told
+    FROM message WHERE state IN ('pending', 'sending', 'verifying') GROUP BY direction, kind, state, error_code
+    UNION ALL SELECT format('%s event(s) %s %s', count(*), source, state) FROM event WHERE state IN ('new', 'held')
+    GROUP BY source, state
+    UNION ALL SELECT format('%s file(s) %s, error %s, due in %s s', count(*), state, error_code,
+        round(extract(epoch FROM min(due_at) - now()))) FROM file WHERE state = 'wanted' GROUP BY state, error_code
+    UNION ALL SELECT format('recovery of %s from %s, ended %s, next in %s s, refused %s', portal_id, away_until,
+        ended_at, round(extract(epoch FROM next_at - now())), refused_reason) FROM recovery
+    UNION ALL SELECT format('lease %s for %s s', name, round(extract(epoch FROM ends_at - now()))) FROM lease
+) open
+"""
 
 Told = Callable[[str], None]
 
@@ -129,13 +147,23 @@ class Fire:
 
     async def _drain(self) -> list[dict[str, Any]]:
         """Wait for the last message, file and notice; what did not arrive in time is a violation."""
-        deadline = time.monotonic() + DRAIN_S_MAX
+        began, held, slow = time.monotonic(), list[dict[str, Any]](), False
         while left := await self._left():
-            if time.monotonic() > deadline:
+            waited_s = time.monotonic() - began
+            if waited_s > SLOW_S and not slow:
+                slow = True
+                self._note(f"still open: {', '.join(left)}; {await self._open()}")
+            if waited_s > HELD_S_MAX and not held:
+                held = [{"kind": "held", "detail": f"after {HELD_S_MAX:g} s: {', '.join(left)}; {await self._open()}"}]
+            if waited_s > DRAIN_S_MAX:
                 said = f"not within {DRAIN_S_MAX:g} s: "
-                return [{"kind": kind, "detail": said + detail} for kind, detail in left.items()]
+                return held + [{"kind": kind, "detail": said + detail} for kind, detail in left.items()]
             await asyncio.sleep(LOOK_EVERY_S)
-        return []
+        return held
+
+    async def _open(self) -> str:
+        """What waits for what, in the ledger and the journal."""
+        return str(await self._arena.sql(_OPEN))
 
     async def _left(self) -> dict[str, str]:
         """What the ledger still waits for, by the kind of violation that it is if it never comes."""

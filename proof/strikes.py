@@ -3,18 +3,24 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import asyncpg
 import redis.asyncio
 
 from proof.arena import Arena
-from proof.plan import STRIKES, STRIKES_AT_FILES, Strike
-from proof.world import START_S_MAX, eventually
+from proof.plan import STANDSTILLS, STRIKES, STRIKES_AT_FILES, Strike
+from proof.skewed import step
+from proof.world import START_S_MAX, STOP_S_MAX, eventually
+from zaptrix.cli.children import Child
 
 REFRESHED_S_MAX = 5.0
 REFRESHES_BEGIN_S = 0.5
+CLAIM_S_MAX = 5.0
+LOCK_S_MAX = 5
+LOCKED = ("message", "event", "portal_config", "channel", "conversation_mapping", "file", "lease")
 
 
 async def strike(arena: Arena, what: Strike) -> None:
@@ -39,7 +45,7 @@ async def _kill_worker(arena: Arena, what: Strike) -> None:
     await _out_of_refreshes(arena)
     arena.kill_worker(int(what.pick * len(arena.workers)))
     await asyncio.sleep(what.lasts_s)
-    arena.start_worker()
+    await arena.add_worker()
 
 
 async def _kill_in_transfer(arena: Arena, what: Strike) -> None:
@@ -51,7 +57,7 @@ async def _kill_in_transfer(arena: Arena, what: Strike) -> None:
     await _out_of_refreshes(arena)
     arena.kill_worker(int(what.pick * len(arena.workers)))
     await arena.control("PUT", "options", {"file_latency_s": before})
-    arena.start_worker()
+    await arena.add_worker()
 
 
 async def _is_transferring(arena: Arena) -> bool:
@@ -165,6 +171,108 @@ async def _revoke_number(arena: Arena, what: Strike) -> None:
     await arena.repair_number(tenant)
 
 
+# --- standing still ---------------------------------------------------------------------------------------------------
+
+
+async def _freeze_worker(arena: Arena, what: Strike) -> None:
+    """A host that is paused or migrated, at any moment."""
+    await _out_of_refreshes(arena)
+    await _stand_still([_worker(arena, what).pid], what.lasts_s)
+
+
+async def _freeze_claiming(arena: Arena, what: Strike) -> None:
+    """The same in the moment in which the worker claims: what it has not sent yet, others will have sent by then."""
+    worker, caught = _worker(arena, what), asyncio.Event()
+    tap = arena.rigs[worker.pid].tap
+
+    async def freeze() -> None:
+        await _out_of_refreshes(arena)
+        _signal(worker.pid, signal.SIGSTOP)
+        caught.set()
+
+    tap.on_claim(freeze)
+    try:
+        await asyncio.wait_for(caught.wait(), CLAIM_S_MAX)
+        await asyncio.sleep(what.lasts_s)
+    except TimeoutError:  # nothing came its way
+        return
+    finally:
+        tap.on_claim(None)
+        _signal(worker.pid, signal.SIGCONT)
+
+
+async def _freeze_gateway(arena: Arena, what: Strike) -> None:
+    gateways = [gateway for gateway in arena.gateways.values() if gateway is not None]
+    if gateways:
+        await _out_of_refreshes(arena)
+        await _stand_still(_family(gateways[int(what.pick * len(gateways))].pid), what.lasts_s)
+
+
+async def _lose_power(arena: Arena, what: Strike) -> None:
+    """A worker's host is gone, and PostgreSQL is not told: no goodbye comes through."""
+    await _out_of_refreshes(arena)
+    worker = arena.workers.pop(int(what.pick * len(arena.workers)))
+    arena.rigs[worker.pid].tap.go_dead()
+    worker.kill()
+    await asyncio.sleep(what.lasts_s)
+    await arena.add_worker()
+
+
+async def _stop_worker(arena: Arena, what: Strike) -> None:
+    """A new release: one is told to stop, and another takes its place."""
+    worker = arena.workers.pop(int(what.pick * len(arena.workers)))
+    worker.ask()
+    await arena.add_worker()
+    assert await asyncio.to_thread(worker.wait, STOP_S_MAX), "a worker did not stop"
+
+
+async def _step_clock(arena: Arena, what: Strike) -> None:
+    """A worker's wall clock is set by an hour, or three, and back again."""
+    clock, steps = arena.rigs[_worker(arena, what).pid].clock, (3600.0, -3600.0, 3 * 3600.0, -3 * 3600.0)
+    step(clock, steps[int(what.pick * 1000) % len(steps)])
+    await asyncio.sleep(what.lasts_s)
+    step(clock, 0.0)
+
+
+async def _hang_postgres(arena: Arena, what: Strike) -> None:
+    """Its disk does not answer: every session stands still where it is."""
+    await _stand_still(await _sessions(arena), what.lasts_s)
+
+
+async def _lock_table(arena: Arena, what: Strike) -> None:
+    """Somebody else's maintenance."""
+    table = LOCKED[int(what.pick * len(LOCKED))]
+    with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+        connection = await asyncpg.connect(arena.servers.postgres.url)
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_S_MAX}s'")
+                await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+                await asyncio.sleep(what.lasts_s)
+        finally:
+            await connection.close()
+
+
+async def _stand_still(pids: Sequence[int], seconds: float) -> None:
+    for pid in pids:
+        _signal(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        for pid in pids:
+            _signal(pid, signal.SIGCONT)
+
+
+def _worker(arena: Arena, what: Strike) -> Child:
+    return arena.workers[int(what.pick * len(arena.workers))]
+
+
+def _family(pid: int) -> list[int]:
+    """A process and those that it has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid, *(each for child in children for each in _family(int(child)))]
+
+
 _SESSIONS = """
 SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -219,5 +327,13 @@ _BY_NAME: dict[str, Callable[[Arena, Strike], Awaitable[None]]] = {
     "expire_tokens": _expire_tokens,
     "revoke_portal": _revoke_portal,
     "revoke_number": _revoke_number,
+    "freeze_worker": _freeze_worker,
+    "freeze_claiming": _freeze_claiming,
+    "freeze_gateway": _freeze_gateway,
+    "lose_power": _lose_power,
+    "stop_worker": _stop_worker,
+    "step_clock": _step_clock,
+    "hang_postgres": _hang_postgres,
+    "lock_table": _lock_table,
 }
-assert _BY_NAME.keys() == {*STRIKES, *STRIKES_AT_FILES}
+assert _BY_NAME.keys() == {*STRIKES, *STRIKES_AT_FILES, *STANDSTILLS}

@@ -11,7 +11,8 @@ CHUNK_BYTES = 64 * 1024
 _SOCKET = ".s.PGSQL.5432"
 # The statements that give messages to a worker to be sent (`store/claims.py`).
 _CLAIMS = b"state = 'sending', claimed_at"
-_ROWS = ord("D")
+# What the first row of a statement that was prepared before comes with: it is bound, and a row follows.
+_BOUND_AND_ROWS = b"2\x00\x00\x00\x04D"
 _HEAD = 5  # a letter and four bytes of length: https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 Caught = Callable[[], Awaitable[None]]
@@ -104,7 +105,7 @@ class _Talk:
     """What one connection speaks of, as far as claims go."""
 
     def __init__(self) -> None:
-        self._asked, self._answered = bytearray(), bytearray()
+        self._asked = bytearray()
         self._begun = False
         self._claims: set[bytes] = set()  # names of prepared statements
         self._claiming = False
@@ -126,12 +127,8 @@ class _Talk:
 
     def answered(self, part: bytes) -> bool:
         """Whether rows of a claim are in it."""
-        self._answered += part
-        letters = [letter for letter, _ in _messages(self._answered)]
-        if self._claiming and _ROWS in letters:
-            self._claiming = False
-            return True
-        return False
+        claiming, self._claiming = self._claiming, False
+        return claiming and part.startswith(_BOUND_AND_ROWS)
 
 
 def _messages(buffer: bytearray) -> list[tuple[int, bytes]]:

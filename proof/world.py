@@ -106,7 +106,7 @@ class World:
         await self.session.close()
         for process in (*self.workers, self.gateway, self.simulator):
             if process is not None:
-                process.stop()
+                await asyncio.to_thread(process.stop)  # what they stand on may be served by this very loop
         await asyncio.to_thread(self.servers.stop)
 
     @property
@@ -143,9 +143,9 @@ class World:
 
     # --- processes -------------------------------------------------------------------------------------------------
 
-    def start_worker(self, *arguments: str, ahead_s: float = 0.0, tap: Tap | None = None) -> Child:
-        """`ahead_s`: how wrong this one's clock is; `tap`: what it reaches PostgreSQL through."""
-        module, wrong = ("proof.skewed", [str(ahead_s)]) if ahead_s else ("zaptrix", [])
+    def start_worker(self, *arguments: str, clock: Path | None = None, tap: Tap | None = None) -> Child:
+        """`clock`: the file that says how wrong this one's is (`proof.skewed`); `tap`: its way to PostgreSQL."""
+        module, wrong = ("proof.skewed", [str(clock)]) if clock else ("zaptrix", [])
         extra = {"DATABASE_URL": tap.url} if tap else {}
         worker = self._spawn(module, f"worker{len(self.workers)}", *wrong, "worker", *arguments, extra=extra)
         self.workers.append(worker)

@@ -6,6 +6,7 @@ from time import monotonic
 
 import pytest
 
+from proof.skewed import step
 from proof.world import Tenant, World, eventually
 
 # What three retries wait at the least: 0.2 s (the worlds' RETRY_BASE_S), then twice as long each time.
@@ -178,7 +179,8 @@ async def test_a_worker_whose_clock_is_minutes_off_retries_in_its_time(tmp_path:
     world = World(folder=tmp_path)
     try:
         await world.start(workers=0)
-        world.start_worker(ahead_s=ahead_s)
+        step(tmp_path / "clock", ahead_s)
+        world.start_worker(clock=tmp_path / "clock")
         tenant = await world.tenant()
         away = {"side": "bitrix24", "where": "api", "kind": "status", "status": 503, "times": 3}
         await world.faults(away | {"match": {"method": "imconnector.send.messages"}})

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from proof.plan import FAULTS, MEDIA_FAULTS, STRIKES, STRIKES_AT_FILES, plan_of
+from proof.plan import FAULTS, MEDIA_FAULTS, STANDSTILLS, STRIKES, STRIKES_AT_FILES, plan_of
 
 SEEDS = range(1, 201)
 
@@ -33,7 +33,7 @@ def test_two_hundred_seeds_strike_everything_and_try_every_fault() -> None:
     plans = [plan_of(seed, 20) for seed in SEEDS]
     struck = {strike.name for plan in plans for strike in plan.strikes}
     tried = {(f["side"], f["where"], f["kind"]) for p in plans for episode in p.episodes for f in episode.faults}
-    assert struck == {*STRIKES, *STRIKES_AT_FILES}
+    assert struck == {*STRIKES, *STRIKES_AT_FILES, *STANDSTILLS}
     assert tried == {(fault["side"], fault["where"], fault["kind"]) for fault in (*FAULTS, *MEDIA_FAULTS)}
 
 

@@ -1,0 +1,72 @@
+"""The tap before PostgreSQL: it passes everything on, knows a claim when it passes, and can go dead."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from proof.tap import Tap
+from tests.store.ledger import Ledger
+from tests.store.test_claims import a_backlog
+from zaptrix.core.ids import AttemptId
+from zaptrix.core.message import Direction
+from zaptrix.core.portal import Channel
+from zaptrix.store import claims
+from zaptrix.store.claims import Ask
+from zaptrix.store.database import Database, open_database
+
+
+@pytest.fixture
+async def tap(database_url: str, tmp_path: Path) -> AsyncIterator[Tap]:
+    tap = Tap(database_url, tmp_path / "tap")
+    await tap.start()
+    yield tap
+    await tap.stop()
+
+
+@pytest.fixture
+async def tapped(tap: Tap) -> AsyncIterator[Database]:
+    database = await open_database(tap.url)
+    yield database
+    await tap.stop()
+    await database.close()
+
+
+async def _claimed(database: Database, channel: Channel, room: int = 1) -> int:
+    ask = Ask(channel.id, AttemptId(uuid4()), room)
+    async with database.connection() as connection:
+        (rows,) = await claims.claim_to_send(connection, Direction.OUTBOUND, [ask], after=UUID(int=0))
+    return len(rows)
+
+
+async def test_a_claim_is_known_before_its_rows_arrive_and_only_when_it_has_some(
+    ledger: Ledger, tap: Tap, tapped: Database
+) -> None:
+    channel, caught = await ledger.channel(), list[str]()
+
+    async def catch() -> None:
+        caught.append("claim")
+
+    tap.on_claim(catch)
+    assert (await _claimed(tapped, channel), caught) == (0, [])
+    await a_backlog(ledger, channel, conversations=3, messages=1)
+    async with tapped.connection() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM message") == 3
+    assert caught == []
+    assert (await _claimed(tapped, channel), caught) == (1, ["claim"])
+    assert (await _claimed(tapped, channel), caught) == (1, ["claim"])  # once
+
+
+async def test_a_dead_tap_says_goodbye_to_nobody(ledger: Ledger, tap: Tap, tapped: Database) -> None:
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    async with tapped.connection() as connection:
+        before = await ledger.value(sessions)
+        tap.go_dead()
+        asking = asyncio.create_task(connection.fetchval("SELECT 1"))
+        done, _ = await asyncio.wait([asking], timeout=0.5)
+        assert not done
+        assert await ledger.value(sessions) == before
+        await tap.stop()
+        await asyncio.wait([asking])
