@@ -130,7 +130,7 @@ async def test_deleting_a_portal_takes_everything_of_it_along(world: World) -> N
     tenant, other = await world.tenant(), await world.tenant()
     await tenant.opened()
     await other.opened()
-    await world.api("DELETE", f"/api/portals/{tenant.portal_id}")
+    await world.api("DELETE", f"/api/portals/{tenant.portal_id}?confirm={tenant.portal['member_id']}")
     # The connector has left the line: nobody writes to a customer who cannot hear.
     (portal,) = [one for one in (await world.control("GET", "state"))["portals"] if one["portal"] == tenant.key]
     assert [line["connectors"] for line in portal["lines"]] == [[]]

@@ -214,7 +214,7 @@ async def test_deleting_a_portal_deletes_all_that_is_its_own(gateway: Gateway) -
     conversation = await a_conversation(gateway, channel)
     message = await a_letter(gateway, channel, conversation)
     key = await gateway.key_for(portal["id"])
-    reply = await gateway.call("DELETE", f"/api/portals/{portal['id']}")
+    reply = await gateway.call("DELETE", f"/api/portals/{portal['id']}?confirm={portal['member_id']}")
     assert (reply.status, reply.body) == (204, b"")
     for path in (
         f"portals/{portal['id']}",
@@ -230,7 +230,7 @@ async def test_deleting_a_portal_deletes_all_that_is_its_own(gateway: Gateway) -
 async def test_changes_are_audited_without_values(gateway: Gateway) -> None:
     portal = await gateway.portal()
     await gateway.call("PUT", f"/api/portals/{portal['id']}", {"client_secret": "very-secret"})
-    await gateway.call("DELETE", f"/api/portals/{portal['id']}")
+    await gateway.call("DELETE", f"/api/portals/{portal['id']}?confirm={portal['member_id']}")
     lines = await gateway.rows("SELECT * FROM audit WHERE subject = $1 ORDER BY id", f"portal {portal['id']}")
     assert [line["action"] for line in lines] == ["portal.create", "portal.change", "portal.delete"]
     assert all(line["actor"].startswith("key ") for line in lines)

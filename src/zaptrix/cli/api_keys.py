@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import timedelta
+
 from zaptrix.app import open_app
 from zaptrix.core.ids import PortalId
+from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys, audit
 from zaptrix.store.api_keys import ApiKeyView
 
 
-async def create_api_key(settings: Settings, *, name: str, portal_id: PortalId | None) -> str:
-    """A new API key, to be shown once. Raises StoreUnavailable."""
+async def create_api_key(
+    settings: Settings,
+    *,
+    name: str,
+    portal_id: PortalId | None,
+    scopes: Collection[KeyScope] = EVERY_SCOPE,
+    days: int | None = None,
+) -> str:
+    """A new API key, to be shown once; `days`: how long it is good. Raises StoreRefused, StoreUnavailable."""
     async with open_app(settings) as app, app.database.transaction() as connection:
-        await audit.write(connection, "cli", "api_key.create", name, portal_id=str(portal_id) if portal_id else None)
-        return await api_keys.create(connection, name, portal_id)
+        expires_at = app.clock.now() + timedelta(days=days) if days else None
+        key = await api_keys.create(connection, name, portal_id, scopes=scopes, expires_at=expires_at)
+        whom = str(portal_id) if portal_id else None
+        await audit.write(connection, "cli", "api_key.create", name, portal_id=whom, scopes=sorted(scopes), days=days)
+        return key
 
 
 async def list_api_keys(settings: Settings) -> list[ApiKeyView]:

@@ -21,6 +21,7 @@ from zaptrix.cli.up import up as run_everything
 from zaptrix.cli.up import with_local_servers
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
+from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.settings import Settings, SettingsError, slips
 from zaptrix.telemetry import log
 
@@ -102,7 +103,14 @@ def doctor() -> None:
 def create_api_key(
     name: Annotated[str, typer.Option(help="What the key is for, as the list of keys will show it.")],
     portal: Annotated[
-        UUID | None, typer.Option(help="Only for this portal; without, the key may do everything.")
+        UUID | None, typer.Option(help="Only for this portal; without, it is an admin's key, for all of them.")
+    ] = None,
+    scope: Annotated[
+        list[KeyScope] | None,
+        typer.Option(help="What it may do; give it again for another one. Without, all of them."),
+    ] = None,
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="How long it is good. Without, until it is revoked.")
     ] = None,
 ) -> None:
     """Make a key and print it, once."""
@@ -112,7 +120,15 @@ def create_api_key(
         from zaptrix.store.database import StoreRefused, StoreUnavailable
 
         try:
-            key = asyncio.run(create(settings, name=name, portal_id=PortalId(portal) if portal else None))
+            key = asyncio.run(
+                create(
+                    settings,
+                    name=name,
+                    portal_id=PortalId(portal) if portal else None,
+                    scopes=frozenset(scope) if scope else EVERY_SCOPE,
+                    days=expires_in_days,
+                )
+            )
         except StoreRefused as exc:
             raise StartError(f"there is no portal {portal}") from exc
         except StoreUnavailable as exc:
@@ -129,10 +145,12 @@ def list_api_keys() -> None:
         from zaptrix.cli.api_keys import list_api_keys as listed
 
         keys = asyncio.run(listed(settings))
-    table = Table("id", "name", "may do", "last used", "revoked")
+    table = Table("id", "name", "for", "may", "last used", "ends", "revoked")
     for key in keys:
-        scope = f"portal {key.portal_id}" if key.portal_id else "everything"
-        table.add_row(key.id, key.name, scope, _day(key.last_used_at), _day(key.revoked_at))
+        whom = f"portal {key.portal_id}" if key.portal_id else "all portals"
+        scopes = ", ".join(each for each in KeyScope if each in key.scopes)
+        days = (_day(at) for at in (key.last_used_at, key.expires_at, key.revoked_at))
+        table.add_row(key.id, key.name, whom, scopes, *days)
     Console(soft_wrap=True).print(table)
 
 

@@ -9,12 +9,14 @@ import math
 import re
 import secrets
 import time
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
 
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import DOOR_STORE_S_MAX
+from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.store.database import Connection, Database
 
 
@@ -24,11 +26,13 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     portal_id: PortalId | None
+    scopes: frozenset[KeyScope] = EVERY_SCOPE
 
 
 _KEY = re.compile(r"zx_(?P<id>[0-9a-f]{12})_(?P<secret>[\w-]{1,100})", re.ASCII)
-_ADD = "INSERT INTO api_key (id, hash, name, portal_id) VALUES ($1, $2, $3, $4)"
-_GET = "SELECT id, hash, name, portal_id FROM api_key WHERE id = $1 AND revoked_at IS NULL"
+_ADD = "INSERT INTO api_key (id, hash, name, portal_id, scopes, expires_at) VALUES ($1, $2, $3, $4, $5, $6)"
+_GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+_GET = f"SELECT id, hash, name, portal_id, scopes FROM api_key WHERE id = $1 AND {_GOOD}"  # noqa: S608
 # Once a minute is enough to tell which keys are in use, and spares a write a request.
 _USED = """
 UPDATE api_key SET last_used_at = now()
@@ -36,10 +40,17 @@ WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 mi
 """
 
 
-async def create(connection: Connection, name: str, portal_id: PortalId | None) -> str:
-    """A new key, as the caller has to send it. It cannot be shown again."""
+async def create(
+    connection: Connection,
+    name: str,
+    portal_id: PortalId | None,
+    *,
+    scopes: Collection[KeyScope] = EVERY_SCOPE,
+    expires_at: datetime | None = None,
+) -> str:
+    """A new key, as the caller has to send it. It cannot be shown again. `portal_id` None: for all portals."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    await connection.execute(_ADD, key_id, _hash(secret), name, portal_id)
+    await connection.execute(_ADD, key_id, _hash(secret), name, portal_id, sorted(scopes), expires_at)
     return f"zx_{key_id}_{secret}"
 
 
@@ -50,10 +61,10 @@ async def check(connection: Connection, key: str) -> ApiKey | None:
     if parts is None or row is None or not hmac.compare_digest(row["hash"], _hash(parts["secret"])):
         return None
     await connection.execute(_USED, row["id"])
-    return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"])
+    return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"], scopes=_scopes(row["scopes"]))
 
 
-_HASHES = "SELECT id, hash FROM api_key WHERE revoked_at IS NULL"
+_HASHES = f"SELECT id, hash FROM api_key WHERE {_GOOD}"  # noqa: S608
 _RENEW_S = 5.0
 
 
@@ -87,7 +98,8 @@ class KnownKeys:
 
 
 _LISTED = """
-SELECT id, name, portal_id, created_at, last_used_at, revoked_at FROM api_key ORDER BY created_at, id
+SELECT id, name, portal_id, scopes, created_at, expires_at, last_used_at, revoked_at FROM api_key
+ORDER BY created_at, id
 """
 _REVOKE = "UPDATE api_key SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL"
 
@@ -98,19 +110,27 @@ class ApiKeyView(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     portal_id: PortalId | None
+    scopes: frozenset[KeyScope]
     created_at: datetime
+    expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
 
 
 async def listed(connection: Connection) -> list[ApiKeyView]:
     """All keys, the oldest first."""
-    return [ApiKeyView(**row) for row in await connection.fetch(_LISTED)]
+    rows = await connection.fetch(_LISTED)
+    return [ApiKeyView(**{**row, "scopes": _scopes(row["scopes"])}) for row in rows]
 
 
 async def revoke(connection: Connection, key_id: str) -> bool:
     """Close a key for good; False when there is no such open key."""
     return await connection.execute(_REVOKE, key_id) == "UPDATE 1"
+
+
+def _scopes(names: Collection[str]) -> frozenset[KeyScope]:
+    """One that a later version of the gateway knows opens nothing in this one."""
+    return frozenset(scope for scope in KeyScope if scope in names)
 
 
 def _hash(secret: str) -> bytes:

@@ -13,11 +13,12 @@ from litestar.handlers import BaseRouteHandler
 from zaptrix.app import App
 from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
+from zaptrix.core.scopes import KeyScope
 from zaptrix.store import api_keys
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.web.address import client_address
 from zaptrix.web.exposure import is_from_inside, is_private
-from zaptrix.web.problems import FORBIDDEN, Problem, too_many, unauthorized
+from zaptrix.web.problems import FORBIDDEN, INSUFFICIENT_SCOPE, Problem, too_many, unauthorized
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -34,6 +35,11 @@ _BAD_KEY = Both(
     "A chave da API (zx_...) não vale: está errada, expirou ou foi revogada",
     "The API key (zx_...) is not valid: it is wrong, expired or revoked",
 )
+
+
+SCOPE = "scope"
+"""The key of a handler's `opt` that says what a call of it takes; without it a look takes `read`, all else `manage`."""
+_LOOKS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def app_of(connection: Connection) -> App:
@@ -59,8 +65,11 @@ def only_of(caller: ApiKey, portal_id: UUID | None = None) -> PortalId | None:
     return caller.portal_id or (PortalId(portal_id) if portal_id else None)
 
 
-async def known_caller(connection: Connection, _handler: BaseRouteHandler) -> None:
-    """A guard: only with a key, and not too often. Calls without a good key count for the address they come from."""
+async def known_caller(connection: Connection, handler: BaseRouteHandler) -> None:
+    """A guard: only with a key of the scope that the call takes, and not too often.
+
+    Calls without a good key count for the address they come from.
+    """
     app = app_of(connection)
     address = f"api:{client_address(connection.scope, app.settings.trusted_proxies)}"
     wait_s = app.throttle.refused_for(address)
@@ -76,11 +85,31 @@ async def known_caller(connection: Connection, _handler: BaseRouteHandler) -> No
     if caller is None:
         raise unauthorized(_BAD_KEY, error="invalid_token")
     connection.scope["auth"] = caller
+    scope = scope_of(str(connection.scope.get("method", "")), handler.opt)
+    if scope not in caller.scopes:
+        raise _lacking(scope)
+
+
+def scope_of(method: str, opt: Mapping[str, Any]) -> KeyScope:
+    """What a key has to have for a call."""
+    return KeyScope.READ if method.upper() in _LOOKS else opt.get(SCOPE, KeyScope.MANAGE)
+
+
+def _lacking(scope: KeyScope) -> Problem:
+    """https://www.rfc-editor.org/rfc/rfc6750#section-3.1"""
+    told = Both(f"Falta a esta chave o escopo {scope}", f"This key lacks the scope {scope}")
+    challenge = f'Bearer realm="zaptrix", error="insufficient_scope", scope="{scope}"'
+    return Problem(INSUFFICIENT_SCOPE, told, headers={"WWW-Authenticate": challenge})
 
 
 async def admin(connection: Connection, _handler: BaseRouteHandler) -> None:
     """A guard after `known_caller`: only keys that are not one portal's."""
-    if caller_of(connection).portal_id is not None:
+    only_admins(caller_of(connection))
+
+
+def only_admins(caller: ApiKey) -> None:
+    """What is no matter of one portal's key."""
+    if caller.portal_id is not None:
         raise Problem(FORBIDDEN, _ADMINS_ONLY)
 
 

@@ -17,9 +17,11 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.routes import BaseRoute, HTTPRoute
 
 import zaptrix
+from zaptrix.core.scopes import KeyScope
 from zaptrix.settings import Settings
 from zaptrix.web import problems
 from zaptrix.web.api.carried import BODY, WHOLE
+from zaptrix.web.callers import scope_of
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH
 from zaptrix.web.exposure import is_private
 from zaptrix.web.forms import FILE
@@ -35,6 +37,10 @@ Zaptrix joins WhatsApp numbers (Meta Cloud API) to Bitrix24 open lines.
 
 **Keys.** Every call to `/api` takes an API key (`zaptrix api-key create`), as `Authorization: Bearer zx_...` or
 `X-API-Key`. An admin's key sees all; a portal's key sees that portal, and of others not even whether they exist.
+
+**Scopes.** A key has some of `read` (looks), `send` (messages) and `manage` (all the rest), and may have an end. Each
+call tells which one it takes (`x-required-scope`); a key without it gets a 403 that names it. Creating and deleting
+portals, their addresses, ids and pace, and events take an admin's key besides.
 
 **Limits.** {api_rate} calls a minute for a key, or for the caller's address without one; then 429 with `Retry-After`.
 
@@ -80,10 +86,13 @@ def describe(routes: Sequence[Router], settings: Settings) -> bytes:
     told["components"]["schemas"] = shapes
     for path, shape in _own_bodies(framework.routes).items():
         told["paths"][path]["post"]["requestBody"] = _with_file(shapes, shape.__name__)
+    scopes = _scopes(framework.routes)
     for path, operations in told["paths"].items():
         for method, operation in operations.items():
             if method in _METHODS:
                 _add_problems(path, method, operation)
+                if scope := scopes.get((path, method)):
+                    _add_scope(scope, operation)
     told["paths"] |= _webhooks()
     return msgspec.json.encode(told)
 
@@ -103,6 +112,24 @@ def _types(routes: Iterable[BaseRoute]) -> Iterator[Any]:
                 yield given.annotation
             if (taken := handler.parsed_data_field) is not None:
                 yield taken.annotation
+
+
+def _scopes(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], KeyScope]:
+    """What a key has to have for a call, by path and method."""
+    return {
+        (route.path_format, method.lower()): scope_of(method, handler.opt)
+        for route in routes
+        for handler in (route.route_handlers if isinstance(route, HTTPRoute) else ())
+        for method in handler.http_methods
+        if route.path_format.startswith("/api/")
+    }
+
+
+def _add_scope(scope: KeyScope, operation: Schema) -> None:
+    """OpenAPI 3.0 has no scopes for keys: they are told in words, and in a field of our own for programs."""
+    operation["x-required-scope"] = scope.value
+    operation["description"] = f"{operation.get('description', '')}\n\nTakes a key with the scope `{scope}`.".strip()
+    operation["responses"]["403"]["description"] += f"; or the key lacks the scope `{scope}`"
 
 
 def _own_bodies(routes: Iterable[BaseRoute]) -> dict[str, type]:

@@ -72,6 +72,7 @@ MALFORMED = _kind("malformed", 400, "Requisição malformada", "Malformed reques
 UNKNOWN_PARAMETER = _kind("unknown-parameter", 400, "Parâmetro desconhecido", "Unknown parameter")
 UNAUTHORIZED = _kind("unauthorized", 401, "Autenticação necessária", "Authentication required")
 FORBIDDEN = _kind("forbidden", 403, "Acesso não permitido", "Access denied")
+INSUFFICIENT_SCOPE = _kind("insufficient-scope", 403, "A chave não tem o escopo", "The key lacks the scope")
 NOT_FOUND = _kind("not-found", 404, "Não encontrado", "Not found")
 METHOD_NOT_ALLOWED = _kind("method-not-allowed", 405, "Método não permitido", "Method not allowed")
 CONFLICT = _kind("conflict", 409, "Já existe", "Already exists")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from zaptrix.core.limits import FILE_NAME_BYTES_MAX, MEDIA_CAPTION_MAX
 from zaptrix.core.message import Media, MediaKind
+from zaptrix.core.scopes import KeyScope
 from zaptrix.core.text import plain_text
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
@@ -17,6 +18,7 @@ from zaptrix.web.api.sending import (
     IdempotencyKey,
     QueuedView,
 )
+from zaptrix.web.callers import SCOPE
 from zaptrix.web.reading import check, message_text, one_line
 from zaptrix.whatsapp.markup import to_whatsapp
 
@@ -112,6 +114,7 @@ files_router = Router(
     route_handlers=[send_image, send_video, send_document, send_audio, send_sticker],
     request_max_body_size=None,  # a file is counted while it comes, and everything else is small
     tags=["Messages"],
+    opt={SCOPE: KeyScope.SEND},
 )
 
 

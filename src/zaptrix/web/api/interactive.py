@@ -25,6 +25,7 @@ from zaptrix.core.interactive import (
 )
 from zaptrix.core.message import Interactive, Media, MediaKind
 from zaptrix.core.misfit import Misfits
+from zaptrix.core.scopes import KeyScope
 from zaptrix.core.text import plain_text
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
@@ -32,6 +33,7 @@ from zaptrix.web.api.sending import (
     IdempotencyKey,
     QueuedView,
 )
+from zaptrix.web.callers import SCOPE
 from zaptrix.web.reading import check, one_line
 from zaptrix.whatsapp.markup import to_whatsapp
 
@@ -132,7 +134,11 @@ async def send_interactive(request: AnyRequest, idempotency_key: IdempotencyKey 
 
 
 interactive_router = Router(
-    "/api/messages", route_handlers=[send_interactive], request_max_body_size=None, tags=["Messages"]
+    "/api/messages",
+    route_handlers=[send_interactive],
+    request_max_body_size=None,
+    tags=["Messages"],
+    opt={SCOPE: KeyScope.SEND},
 )
 
 

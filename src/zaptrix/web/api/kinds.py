@@ -14,6 +14,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message import Content
 from zaptrix.core.misfit import Misfits
+from zaptrix.core.scopes import KeyScope
 from zaptrix.web.api.carried import judging
 from zaptrix.web.api.sending import (
     Answering,
@@ -24,7 +25,7 @@ from zaptrix.web.api.sending import (
     queued_answer,
     told_problems,
 )
-from zaptrix.web.callers import app_of, caller_of, request_id_of
+from zaptrix.web.callers import SCOPE, app_of, caller_of, request_id_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.reading import check, one_line
 
@@ -121,7 +122,12 @@ async def send_reaction(request: AnyRequest, data: ReactionMessage, idempotency_
     return queued_answer(queued)
 
 
-kinds_router = Router("/api/messages", route_handlers=[send_location, send_contacts, send_reaction], tags=["Messages"])
+kinds_router = Router(
+    "/api/messages",
+    route_handlers=[send_location, send_contacts, send_reaction],
+    tags=["Messages"],
+    opt={SCOPE: KeyScope.SEND},
+)
 
 
 async def _send(request: AnyRequest, data: Answering, content: Content, key: str | None) -> Sent:

@@ -16,6 +16,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message import Content, Media, Notice, Side, Words, shown
 from zaptrix.core.portal import Locale
+from zaptrix.core.scopes import KeyScope
 from zaptrix.core.text import plain_text
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView
@@ -25,7 +26,7 @@ from zaptrix.web.api.sending import (
     QueuedView,
     queue,
 )
-from zaptrix.web.callers import app_of, caller_of
+from zaptrix.web.callers import SCOPE, app_of, caller_of
 from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import no_such
@@ -97,7 +98,9 @@ async def get_message(request: Request[Any, Any, Any], message_id: int, lang: La
     return _story(found, language_of(request, lang), app_of(request).codes)
 
 
-messages_router = Router("/api/messages", route_handlers=[send_text, get_message], tags=["Messages"])
+messages_router = Router(
+    "/api/messages", route_handlers=[send_text, get_message], tags=["Messages"], opt={SCOPE: KeyScope.SEND}
+)
 
 _RULES: tuple[tuple[str, Check], ...] = (("text", message_text), ("to", one_line))
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from litestar import Request, Response, Router, delete, get, post, put
+from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
@@ -23,7 +24,7 @@ from zaptrix.store import portals
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.portals import PortalFields, Taken
 from zaptrix.web.api.ownership import taken, told_ownership
-from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_of
+from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_admins, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import FORBIDDEN, Problem, WrongField, invalid, no_such
 from zaptrix.web.reading import Check, check, http_address, one_line, token
@@ -95,6 +96,22 @@ OfflineEvents = Annotated[
         " conversations it may not read. The tokens have to be an administrator's."
     ),
 ]
+
+
+Confirm = Annotated[
+    str | None,
+    Parameter(
+        query="confirm",
+        required=False,
+        max_length=255,
+        description="Has to be given: the `member_id` of the portal that is meant, or its address (`portal_url`, or the"
+        " host of it).",
+    ),
+]
+_NOT_CONFIRMED = Both(
+    "precisa ser o member_id do portal, ou o seu endereço: nada foi excluído",
+    "has to be the portal's member_id, or its address: nothing was deleted",
+)
 
 
 class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -217,10 +234,19 @@ async def change_portal(request: Request[Any, Any, Any], portal_id: UUID, data: 
 
 
 @delete("/{portal_id:uuid}", summary="Delete a portal", operation_id="deletePortal")
-async def delete_portal(request: Request[Any, Any, Any], portal_id: UUID) -> None:
-    """With its channels, conversations, messages and API keys."""
+async def delete_portal(request: Request[Any, Any, Any], portal_id: UUID, confirm: Confirm = None) -> None:
+    """With its channels, conversations, messages and API keys: nothing of it comes back. Takes an admin's key, and
+    `confirm`, which says by name which portal is meant; without it nothing is deleted."""
     _own(caller_of(request), portal_id)
-    if not await app_of(request).tenants.delete_portal(actor_of(request), PortalId(portal_id)):
+    only_admins(caller_of(request))
+    app = app_of(request)
+    async with app.database.connection() as connection:
+        portal = await portals.get(connection, PortalId(portal_id))
+    if portal is None:
+        raise no_such("portal")
+    if confirm not in {portal.member_id, portal.portal_url, urlsplit(portal.portal_url).hostname}:
+        raise invalid(WrongField("/confirm", _NOT_CONFIRMED, "not_confirmed"), source="query")
+    if not await app.tenants.delete_portal(actor_of(request), PortalId(portal_id)):
         raise no_such("portal")
 
 

@@ -21,6 +21,7 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel
+from zaptrix.core.scopes import KeyScope
 from zaptrix.core.template import (
     BodyFill,
     Button,
@@ -49,7 +50,7 @@ from zaptrix.web.api.sending import (
     target_of,
     told_problems,
 )
-from zaptrix.web.callers import actor_of, app_of, caller_of, only_of, request_id_of
+from zaptrix.web.callers import SCOPE, actor_of, app_of, caller_of, only_of, request_id_of
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import (
     CHANNEL_NOT_FIT,
@@ -209,7 +210,7 @@ async def delete_template(request: AnyRequest, name: str, channel_id: UUID, lang
         await app_of(request).templates.delete(actor_of(request), channel, name, language)
 
 
-@post("/template", summary="Send a template", operation_id="sendTemplate", status_code=202)
+@post("/template", summary="Send a template", operation_id="sendTemplate", status_code=202, opt={SCOPE: KeyScope.SEND})
 async def send_template(
     request: AnyRequest, data: TemplateMessage, idempotency_key: IdempotencyKey = None
 ) -> Response[QueuedView]:
