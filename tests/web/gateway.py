@@ -77,6 +77,7 @@ class Gateway:
     admin_key: str = ""
     process: subprocess.Popen[bytes] | None = None
     environ: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()  # a command that runs it
 
     @property
     def url(self) -> str:
@@ -89,7 +90,7 @@ class Gateway:
     def start(self) -> None:
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "zaptrix", "serve"], env=self.environ, stdout=log, stderr=log
+                [*self.prefix, sys.executable, "-m", "zaptrix", "serve"], env=self.environ, stdout=log, stderr=log
             )
 
     async def ready(self) -> None:
@@ -190,7 +191,9 @@ class Gateway:
         return await self.rows("SELECT * FROM event WHERE request_id = $1 ORDER BY id", request_id)
 
 
-async def a_gateway(folder: Path, database_url: str, redis_url: str, **environ: str) -> Gateway:
+async def a_gateway(
+    folder: Path, database_url: str, redis_url: str, *, prefix: tuple[str, ...] = (), **environ: str
+) -> Gateway:
     """A gateway that answers already, with an admin's key."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -210,7 +213,7 @@ async def a_gateway(folder: Path, database_url: str, redis_url: str, **environ: 
         **environ,
     }
     settings = Settings.from_env(given)
-    gateway = Gateway(settings=settings, folder=folder, environ={"PATH": os.environ["PATH"], **given})
+    gateway = Gateway(settings=settings, folder=folder, prefix=prefix, environ={"PATH": os.environ["PATH"], **given})
     gateway.start()
     try:
         await gateway.ready()

@@ -15,8 +15,8 @@ from zaptrix.store.migrate import upgrade
 async def lonely(own_servers: Servers, folder: Path) -> AsyncIterator[Gateway]:
     """A gateway on servers that may be stopped."""
     await upgrade(own_servers.postgres.url)
-    limit = {"WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN": "30"}
-    gateway = await a_gateway(folder, own_servers.postgres.url, own_servers.redis.url, **limit)
+    postgres_url, redis_url = own_servers.postgres.url, own_servers.redis.url
+    gateway = await a_gateway(folder, postgres_url, redis_url, WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN="30")
     yield gateway
     gateway.stop()
 

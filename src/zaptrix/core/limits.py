@@ -20,6 +20,18 @@ META_ITEMS_MAX = 1_000
 BITRIX_BODY_BYTES_MAX = 2 * 1024 * 1024
 # Who posts an event once does not wait long: a door that PostgreSQL does not answer says so, or spools, after this.
 DOOR_STORE_S_MAX = 3.0
+# Callers' clocks. The server's own says how long a head may take, and how long a connection may be idle.
+HEAD_S_MAX = 10.0
+BODY_S_MAX = 10.0  # of a webhook, all of it; of an upload, from one part to the next
+UPLOAD_BYTES_PER_S_MIN = 10_000  # on average, after the first seconds
+ANSWER_TAKEN_S_MAX = 30.0
+# Places: connections that one process keeps open. One that is idle costs 15 KB.
+CONNECTIONS_MAX = 8_192
+CONNECTIONS_SHARE = 4  # one address has no more than this part of them
+CONNECTIONS_LOOK_S = 0.25
+OPEN_FILES_SPARE = 512  # of a process, for what is no caller's connection
+HEAD_BYTES_MAX = 64 * 1024
+BODIES_BYTES_MAX = 128 * 1024 * 1024  # of callers whom nobody knows yet, a process
 # What waits on a host's disk for PostgreSQL: of portals that are known there, and of whom nobody can be asked about.
 SPOOL_BYTES_MAX = 256 * 1024 * 1024
 SPOOL_FILES_MAX = 200_000

@@ -22,6 +22,17 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     return _key(address)
 
 
+def address_of(host: str) -> str:
+    """A peer's own address, fit for a limit's key."""
+    address = _parsed(host)
+    return host if address is None else _key(address)
+
+
+def is_in(host: str, networks: Sequence[Network]) -> bool:
+    address = _parsed(host)
+    return address is not None and _is_in(address, networks)
+
+
 def _forwarded_for(
     headers: Sequence[tuple[bytes, bytes]], trusted: Sequence[Network]
 ) -> IPv4Address | IPv6Address | None:

@@ -6,6 +6,7 @@ than by ASGI, of about 60 (measured with the door and with an empty answer).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from granian.rsgi import Scope
 
 from zaptrix.web import answers
 from zaptrix.web.answers import Answer, HungUp, Talk
+from zaptrix.web.bodies import UploadClock, too_slow
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,18 +53,24 @@ class Exchange:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
         self._parts: AsyncIterator[bytes] | None = answers.parts_of(talk)
+        self._clock = UploadClock()
         self._status: int | None = None
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
 
     async def receive(self) -> Message:
+        """Raises a Problem when the body does not come in time."""
         if self._parts is None:
             await self._talk.client_disconnect()
             return {"type": "http.disconnect"}
         try:
-            part = await anext(self._parts, b"")
+            async with asyncio.timeout(self._clock.left_s()):
+                part = await anext(self._parts, b"")
         except HungUp:
             return {"type": "http.disconnect"}
+        except TimeoutError:
+            raise too_slow() from None
+        self._clock.came(len(part))
         if not part:
             self._parts = None
         return {"type": "http.request", "body": part, "more_body": bool(part)}

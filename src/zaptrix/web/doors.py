@@ -24,13 +24,13 @@ from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address
-from zaptrix.web.answers import EMPTY, Answer, HungUp, Talk, linger, parts_of, plain
+from zaptrix.web.answers import EMPTY, Answer, Talk, plain
 from zaptrix.web.asgi import asgi_scope
+from zaptrix.web.bodies import Bodies
 from zaptrix.web.problems import (
     FORBIDDEN,
     MALFORMED,
     METHOD_NOT_ALLOWED,
-    TOO_LARGE,
     Problem,
     too_many,
     unauthorized,
@@ -52,14 +52,14 @@ _NOT_KEPT = Both(
 )
 _NOWHERE = Both("Nem o PostgreSQL nem o disco local podem guardar", "Neither PostgreSQL nor the local disk can take it")
 _NOT_OUR_TOKEN = Both("O verify_token é outro", "The verify token is another one")
-_HUNG_UP = Both("A conexão terminou antes do corpo", "The connection ended before the body was whole")
 
 
 class Doors:
     """Answers webhooks. Every refusal is raised as a Problem."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, bodies: Bodies) -> None:
         self._app = app
+        self._bodies = bodies
         self._secrets = app.settings.meta_app_secret
         self._verify_token = app.settings.meta_verify_token
 
@@ -71,7 +71,7 @@ class Doors:
         signature = scope.headers.get("x-hub-signature-256")
         if not webhook.is_signature(signature):
             self._refuse_over(scope)  # nothing in the body could make it Meta's
-        body = await _body(scope, talk, META_BODY_BYTES_MAX)
+        body = await self._bodies.read(scope, talk, META_BODY_BYTES_MAX)
         if not webhook.verify(self._secrets, body, signature):
             raise await self._stranger(scope, unauthorized(_NO_SIGNATURE))
         try:
@@ -85,10 +85,20 @@ class Doors:
     async def bitrix24(self, scope: Scope, talk: Talk, request_id: str) -> Answer:
         """https://apidocs.bitrix24.com/api-reference/events/index.html"""
         _only(scope, "POST", allow="POST")
-        body = await _body(scope, talk, BITRIX_BODY_BYTES_MAX)
+        body = await self._bodies.read(scope, talk, BITRIX_BODY_BYTES_MAX)
         known = self._app.senders.know(*claimed_in(body))
-        if not known:
+        if known:
+            await self._bitrix24(scope, body, request_id, known=True)
+        else:
             self._refuse_over(scope)
+            with self._bodies.judged(len(body)):
+                await self._bitrix24(scope, body, request_id, known=False)
+        metrics.webhook_received(Side.BITRIX24)
+        log.debug("webhook received", source="bitrix24", bytes=len(body), request_id=request_id)
+        return EMPTY
+
+    async def _bitrix24(self, scope: Scope, body: bytes, request_id: str, *, known: bool) -> None:
+        """Returns when the event is on disk. `known`: a portal vouches for it, as far as can be told from memory."""
         try:
             events = await self._app.admission.admit(body, request_id)
             if self._app.spool.waits():
@@ -110,9 +120,6 @@ class Doors:
             metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("event not admitted", request_id=request_id, alarm=True)
             await (self._keep(body, request_id) if known else self._keep_unknown(scope, body, request_id))
-        metrics.webhook_received(Side.BITRIX24)
-        log.debug("webhook received", source="bitrix24", bytes=len(body), request_id=request_id)
-        return EMPTY
 
     async def _challenge(self, scope: Scope) -> Answer:
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True))
@@ -169,28 +176,3 @@ class Doors:
 def _only(scope: Scope, method: str, *, allow: str) -> None:
     if scope.method != method:
         raise Problem(METHOD_NOT_ALLOWED, Both(f"Só {allow}", f"Only {allow}"), headers={"Allow": allow})
-
-
-async def _body(scope: Scope, talk: Talk, limit: int) -> bytes:
-    """The whole body; no more is kept of it than `limit` allows."""
-    told = scope.headers.get("content-length", "")
-    try:
-        # What is told is also what is read: the server sees to that.
-        return await (talk() if told.isdigit() and int(told) <= limit else _untold(talk, limit))
-    except HungUp:
-        raise Problem(MALFORMED, _HUNG_UP) from None
-
-
-async def _untold(talk: Talk, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    coming = parts_of(talk)
-    async for part in coming:
-        size += len(part)
-        if size > limit:
-            await linger(coming)
-            # What was not read of it would be taken for the next request of this connection.
-            told = Both(f"O corpo passa de {limit} bytes", f"The body is larger than {limit} bytes")
-            raise Problem(TOO_LARGE, told, headers={"Connection": "close"})
-        parts.append(part)
-    return b"".join(parts)

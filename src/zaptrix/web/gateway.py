@@ -16,6 +16,7 @@ import structlog
 from granian.rsgi import Scope
 
 from zaptrix.app import App, open_app
+from zaptrix.core.limits import CONNECTIONS_MAX
 from zaptrix.media.links import PREFIX
 from zaptrix.settings import Settings
 from zaptrix.tasks import ended
@@ -25,6 +26,8 @@ from zaptrix.web import answers
 from zaptrix.web.answers import REQUEST_ID, Answer, Talk
 from zaptrix.web.asgi import Exchange, asgi_scope
 from zaptrix.web.beating import begin_beating, keep_beating
+from zaptrix.web.bodies import Bodies
+from zaptrix.web.connections import Connections
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.files import PATH_LABEL, Files
 from zaptrix.web.languages import problem_language
@@ -46,11 +49,14 @@ Door = Callable[[Scope, Talk, str], Awaitable[Answer]]
 class Gateway:
     """One server process. The house is opened in the loop that will use it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, places: int = CONNECTIONS_MAX) -> None:
+        """`places`: how many connections the server keeps open in this process."""
         self._settings = settings
         self._site = build_site(settings)
         self._doors: dict[str, Door] = {}
         self._files: Files | None = None
+        self._bodies = Bodies()
+        self._connections = Connections(settings, self._bodies, places)
         self._stack = AsyncExitStack()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -66,6 +72,14 @@ class Gateway:
         loop.run_until_complete(self._stack.aclose())
 
     async def __rsgi__(self, scope: Scope, talk: Talk) -> None:
+        client = scope.client
+        self._connections.inside.add(client)
+        try:
+            await self._answer(scope, talk)
+        finally:
+            self._connections.inside.discard(client)
+
+    async def _answer(self, scope: Scope, talk: Talk) -> None:
         began = time.perf_counter()
         request_id = _request_id(scope)
         path = scope.path
@@ -105,14 +119,15 @@ class Gateway:
         await stack.enter_async_context(_background(keep_following(app)))
         await stack.enter_async_context(_background(keep_registering(app)))
         self._site.state["app"] = app
-        self._doors = _doors(app)
+        await stack.enter_async_context(_background(self._connections.keep()))
+        self._doors = _doors(app, self._bodies)
         self._files = Files(app)
         _spare_the_collector()
         log.info("gateway ready", host=self._settings.host, port=self._settings.port)
 
 
-def _doors(app: App) -> dict[str, Door]:
-    doors = Doors(app)
+def _doors(app: App, bodies: Bodies) -> dict[str, Door]:
+    doors = Doors(app, bodies)
     by_path: dict[str, Door] = {META_PATH: doors.meta, BITRIX24_PATH: doors.bitrix24}
     return by_path
 

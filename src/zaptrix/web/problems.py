@@ -75,6 +75,7 @@ FORBIDDEN = _kind("forbidden", 403, "Acesso não permitido", "Access denied")
 INSUFFICIENT_SCOPE = _kind("insufficient-scope", 403, "A chave não tem o escopo", "The key lacks the scope")
 NOT_FOUND = _kind("not-found", 404, "Não encontrado", "Not found")
 METHOD_NOT_ALLOWED = _kind("method-not-allowed", 405, "Método não permitido", "Method not allowed")
+TIMEOUT = _kind("request-timeout", 408, "A requisição demorou demais", "The request took too long")
 CONFLICT = _kind("conflict", 409, "Já existe", "Already exists")
 CHANNEL_NOT_FIT = _kind("channel-not-fit", 409, "O canal não pode ser usado", "The channel cannot be used")
 TOO_LARGE = _kind("too-large", 413, "Requisição grande demais", "Request too large")
@@ -95,8 +96,8 @@ UNAVAILABLE = _kind("unavailable", 503, "Indisponível no momento", "Temporarily
 BY_STATUS = {
     kind.status: kind
     for kind in (
-        MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, TOO_LARGE, UNSUPPORTED, INVALID,
-        TOO_MANY, INTERNAL, UNAVAILABLE,
+        MALFORMED, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, TIMEOUT, CONFLICT, TOO_LARGE, UNSUPPORTED,
+        INVALID, TOO_MANY, INTERNAL, UNAVAILABLE,
     )
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import sys
@@ -10,8 +11,10 @@ from functools import partial
 import structlog
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from zaptrix.core import limits
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
 from zaptrix.web.gateway import Gateway
@@ -22,8 +25,7 @@ log = structlog.get_logger(__name__)
 # Requests under way get so long when the gateway is told to stop; a supervisor must wait longer.
 _DRAIN_S = 15
 _BACKLOG = 2048
-# Requests that one process works on at a time; more wait in their connections, and memory stays bounded.
-_AT_ONCE = 1024
+_PLACES_MIN = 128
 
 # Granian's own lines go the way of all our lines.
 _LOGGING = {
@@ -37,6 +39,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Blocks. Raises SettingsError when the port is taken."""
     _check_free(settings.host, settings.port)
     log.info("monitoring pages", who=monitoring_words(settings))
+    places = _places()
     server = Granian(
         "zaptrix",
         address=settings.host,
@@ -47,22 +50,39 @@ def serve(settings: Settings) -> None:
         http=HTTPModes.http1,
         websockets=False,
         backlog=_BACKLOG,
-        backpressure=_AT_ONCE,
+        # Connections, that is: none of them costs more than its place until its request is whole.
+        backpressure=places,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(limits.HEAD_S_MAX * 1_000), max_buffer_size=limits.HEAD_BYTES_MAX
+        ),
         log_level=LogLevels.warning,
         log_dictconfig=_LOGGING,
         respawn_failed_workers=True,
         workers_kill_timeout=_DRAIN_S,
     )
-    server.serve(target_loader=partial(load, settings), wrap_loader=False)  # type: ignore[arg-type]  # RSGI takes an object
+    server.serve(target_loader=partial(load, settings, places), wrap_loader=False)  # type: ignore[arg-type]  # RSGI takes an object
 
 
-def load(settings: Settings) -> Gateway:
+def _places() -> int:
+    """How many connections a process can keep open. Raises the soft limit of open files as far as it may go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.CONNECTIONS_MAX + limits.OPEN_FILES_SPARE
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    places = max(_PLACES_MIN, allowed - limits.OPEN_FILES_SPARE)
+    if places < limits.CONNECTIONS_MAX:
+        log.warning("few open files allowed", limit=hard, connections=places, advice=f"ulimit -Hn {wanted}")
+    return places
+
+
+def load(settings: Settings, places: int) -> Gateway:
     """The gateway of one server process."""
     # A fork has its parent's handlers, which in it do nothing: until the server sets its own, a stop has to stop.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     logs.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
-    return Gateway(settings)
+    return Gateway(settings, places)
 
 
 def _check_free(host: str, port: int) -> None:
