@@ -261,7 +261,7 @@ class House:
 
     # --- what happens outside ---
 
-    async def happens(self, lane: Lane, *said: Routed) -> Lane:
+    async def happens(self, lane: Lane, *said: Routed, name: str = "test") -> Lane:
         """Events that say `said`, in the journal, in order; the round that was rung."""
         events = []
         for routed in said:
@@ -270,7 +270,7 @@ class House:
             events.append(
                 NewEvent(
                     source=Side.WHATSAPP if lane.queue is Queue.INCOMING else Side.BITRIX24,
-                    name="test",
+                    name=name,
                     key=number.to_bytes(16, "big"),
                     lane=lane,
                     body=b"{}",

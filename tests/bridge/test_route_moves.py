@@ -373,6 +373,24 @@ async def test_two_moves_that_come_in_the_wrong_order_are_both_made(house: House
     assert talk.customer.bsuid == "BR.3003"
 
 
+@pytest.mark.parametrize("ids", [{}, NUMBERS_ONLY])
+async def test_a_move_that_came_before_the_one_before_it_is_made_after_it(
+    house: House, channel: Channel, ids: dict[str, Customer]
+) -> None:
+    third = Customer(bsuid="BR.3003", wa_id="5511966665555", phone="+5511966665555")
+    lane = incoming_lane(channel.phone_number_id)
+    await route(house, channel, asked(channel, OLD, "1"))
+    before = ids.get("after", NEW)
+    system = "messages.system"
+    second = moves(channel, before, third, whatsapp_id="wamid.sys.2")
+    await house.drain(await house.happens(lane, second, name=system))
+    await house.drain(await house.happens(lane, moves(channel, **ids), name=system))
+    await house.drain(lane)
+    await route(house, channel, asked(channel, third, "2"))
+    (talk,) = await living(house)
+    assert (talk.customer.bsuid, talk.customer.wa_id) == ("BR.3003", "5511966665555")
+
+
 # --- one id, several bodies -------------------------------------------------------------------------------------------
 
 ABOUT = Marks(quote=Quote(whatsapp_id="wamid.first"))

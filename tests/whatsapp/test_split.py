@@ -271,3 +271,18 @@ def test_the_quick_way_leaves_the_others_alone(fixture: str) -> None:
 def test_both_ways_of_reading_a_post_agree_whatever_it_holds(value: Any) -> None:
     change = {"field": "messages", "value": value}
     agrees(json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}).encode())
+
+
+def test_another_body_under_one_id_is_another_item_and_the_same_one_is_not() -> None:
+    """Alone in a post or among others: Meta does not promise to repeat a post as it was."""
+    base = {"from": "554188887777", "id": "wamid.1", "timestamp": "1794300010"}
+    bodies = [
+        base | {"type": "unsupported", "errors": [{"code": 131060}]},
+        base | {"type": "text", "text": {"body": "oi"}},
+        base | {"type": "text", "text": {"body": "olá"}},
+        base | {"type": "revoke"},
+    ]
+    alone = [split(a_post_of(body), "r")[0].key for body in bodies]
+    together = [event.key for event in split(a_post_of(*bodies, *bodies), "r")]
+    assert together == alone * 2
+    assert len(set(alone)) == len(bodies)

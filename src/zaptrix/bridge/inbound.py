@@ -28,7 +28,7 @@ from zaptrix.core.message import Content, Direction, Media, Origin, opens_window
 from zaptrix.core.portal import Channel
 from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import conversations, files, messages
+from zaptrix.store import conversations, events, files, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
@@ -88,6 +88,7 @@ class InboundStep:
         self._gone: list[ConversationId] = []  # what the cache knows of these is no longer so
         self._learned: list[Spoken] = []
         self._relinked: set[EventId] = set()
+        self._again: set[Lane] = set()  # with moves that are to be looked at once more
         self._told = Applied(set())  # by receipts
         self._accounts: set[str] = set()  # of ours, whose templates were changed
         self._spoken: list[Spoken] = []
@@ -146,7 +147,7 @@ class InboundStep:
         )
         heard = {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
         others = {bitrix24_lane(channel.portal_id) for channel in self._channels.values()}
-        return self._told.lanes | heard | (others if self._learned or self._relinked else set())
+        return self._told.lanes | self._again | heard | (others if self._learned or self._relinked else set())
 
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
@@ -215,6 +216,9 @@ class InboundStep:
         if changed:
             self._relinked.add(item.event.id)
             self._gone += changed
+            # A later move of hers may have come before this one, and found nobody with her ids.
+            mine = [each.event.id for each in self._items]
+            self._again |= await events.moves_again(connection, item.event.lane, beside=mine, days=limits.MOVES_DAYS)
         return bool(changed)
 
     async def _resolve(self, connection: Connection) -> None:

@@ -53,6 +53,7 @@ WAMID_CHARACTERS_MAX = 255
 # What is shown of a message of a kind that nobody here knows; what is left out is counted.
 UNKNOWN_FIELDS_MAX = 60
 UNKNOWN_FIELD_CHARACTERS_MAX = 1_000
+MOVES_DAYS = 8  # Meta repeats a webhook for seven days: so late one move of a customer may come after the next
 QUOTE_CHARACTERS_MAX = 300
 QUOTE_LOOK_S = 0.2  # how often an answer looks whether what it quotes is known
 QUOTE_WAIT_S_MAX = 3.0  # how long an answer waits for that while something is on its way to the customer

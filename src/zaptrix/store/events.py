@@ -233,6 +233,19 @@ async def replay_number(connection: Connection, phone_number_id: str, since: dat
     return {Lane(Queue.INCOMING, row["lane"]).round for row in rows}
 
 
+_MOVES_AGAIN = """
+UPDATE event SET state = 'new', reason = NULL, routed_at = NULL
+WHERE state = 'ignored' AND name = 'messages.system' AND lane = $1 AND source = 'whatsapp' AND id <> ALL($2::bigint[])
+    AND received_on >= current_date - $3::int RETURNING lane
+"""
+
+
+async def moves_again(connection: Connection, lane: Lane, *, beside: Sequence[EventId], days: int) -> set[Lane]:
+    """Make what Meta told of customers' ids in the last days, and moved nobody, new again; the rounds to ring."""
+    rows = await connection.fetch(_MOVES_AGAIN, lane.name, list(beside), days)
+    return {Lane(Queue.INCOMING, row["lane"]).round for row in rows}
+
+
 _PARTITION = """
 CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM ('{day}') TO ('{next_day}')
 """

@@ -18,13 +18,18 @@ def card_of(item: CardItem) -> Card:
     card = Card(
         name=_name(item.name),
         organisation=_organisation(item.org),
-        phones=_entries(entry.phone or (f"+{entry.wa_id}" if entry.wa_id else None) for entry in item.phones),
+        phones=_entries(entry.phone or _number(entry.wa_id) for entry in item.phones),
         emails=_entries(entry.email for entry in item.emails),
         addresses=_entries(map(_address, item.addresses)),
         urls=_entries(entry.url for entry in item.urls),
         birthday=_line(item.birthday),
     )
     return replace(card, vcard=item.vcard or _vcard(card))
+
+
+def _number(wa_id: str | None) -> str | None:
+    # A user id may stand where a number is hidden.
+    return f"+{wa_id}" if wa_id and wa_id.isdigit() else wa_id
 
 
 def _name(name: CardName | None) -> str | None:
