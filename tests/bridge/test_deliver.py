@@ -9,6 +9,7 @@ import pytest
 
 from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import (
     Refused,
@@ -23,9 +24,13 @@ from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Origin, Side
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.pace import number_bucket, pair_bucket
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.queues.pace import RedisPace
 from zaptrix.store.database import StoreUnavailable
+from zaptrix.whatsapp.codes import error_of
+from zaptrix.whatsapp.items import Fault
 
 
 async def test_a_conversations_messages_arrive_in_their_order(
@@ -140,6 +145,47 @@ async def test_a_limit_of_one_conversation_leaves_the_others_alone(
     await house.drain(lane_to_whatsapp(channel))
     assert (await house.ledger.states()).count("sent") == 12
     assert (await house.ledger.states()).count("pending") == 1
+
+
+async def test_a_customer_at_the_limit_of_the_pair_keeps_no_other_of_the_number_waiting(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    """As our own buckets count it: what goes to one customer beyond the burst waits, and is never refused by Meta."""
+    pace, calm = RedisPace(house.redis), await house.ledger.talk(channel)
+
+    async def answer(parcel: Parcel) -> Outcome:
+        try:
+            await pace.take(number_bucket(parcel.channel), pair_bucket(parcel.conversation))
+        except TooFast as error:
+            return error
+        return await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = answer
+    written = await house.ledger.outbound(talk, limits.PAIR_BURST + 1)
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.took[talk.id] == written[: len(house.whatsapp.took[talk.id])]
+    assert await house.ledger.state(written[-1]) == "pending"
+    (reply,) = await house.ledger.outbound(calm)
+    await house.drain(lane_to_whatsapp(channel))
+    assert await house.ledger.state(reply) == "sent"
+    assert await house.ledger.state(written[-1]) == "pending"
+
+
+async def test_a_pair_that_meta_refuses_for_its_pace_holds_nobody_else(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    calm = await house.ledger.talk(channel)
+    refusal = error_of(Fault(code=131056, message="pair rate limit hit"))
+
+    async def answer(parcel: Parcel) -> Outcome:
+        return refusal if parcel.conversation.id == talk.id else await house.whatsapp.take(parcel)
+
+    house.whatsapp.answers = answer
+    (first,) = await house.ledger.outbound(talk)
+    await house.drain(lane_to_whatsapp(channel))
+    (reply,) = await house.ledger.outbound(calm)
+    await house.drain(lane_to_whatsapp(channel))
+    assert [await house.ledger.state(each) for each in (first, reply)] == ["pending", "sent"]
 
 
 @pytest.mark.parametrize("outcome", [Unavailable("503"), TooFast("130429", wait_s=30)])

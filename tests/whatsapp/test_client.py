@@ -247,6 +247,7 @@ async def test_a_limit_says_how_long_to_leave_it_alone(
     error = await error_of(send(client))
     assert isinstance(error, TooFast)
     assert error.wait_s == wait_s
+    assert error.one_conversation is (code == 131056)
 
 
 @pytest.mark.parametrize(

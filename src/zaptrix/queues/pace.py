@@ -213,8 +213,9 @@ class RedisPace:
     async def take(self, *buckets: Bucket, spending: Spending | None = None) -> str:
         """Take one token of each bucket, waiting up to `limits.PACE_WAIT_S_MAX`, and reserve what is to be spent.
 
-        Raises TooFast, and nothing is taken: "pace" when it would have to wait longer, "operating" when the method's
-        time is used up, "pace_unknown" without Redis.
+        Raises TooFast, and nothing is taken: "pace" when it would have to wait longer, which is one conversation's own
+        affair when it is its pair that has no room; "operating" when the method's time is used up, "pace_unknown"
+        without Redis.
         """
         if not buckets:
             return ""
@@ -238,7 +239,8 @@ class RedisPace:
         kind = PaceKind(answer.bucket.key.partition(":")[0])
         metrics.pace_waited(kind, answer.wait_s)
         if not answer.booked:
-            raise TooFast("pace", f"the {kind} has no room yet", wait_s=answer.wait_s)
+            alone = kind is PaceKind.PAIR
+            raise TooFast("pace", f"the {kind} has no room yet", wait_s=answer.wait_s, one_conversation=alone)
         if not answer.wait_s:
             return answer, False
         due = time.monotonic() + answer.wait_s

@@ -28,6 +28,9 @@ _OPAQUE = re.compile(r"(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[\w-]{24,}")  # letters and
 # What a code means by its details, where Meta leaves the subcode out: it calls subcodes deprecated.
 _BY_DETAILS = {(100, "does not exist, cannot be loaded due to missing permissions"): "100/33"}
 
+# Limits of what goes to one customer: everybody else of the number may go on.
+_OF_A_PAIR = frozenset({"131056"})
+
 # What may be said of a file that a message names by its id: the code, and words where the code has other meanings, too.
 _OF_FILES: tuple[tuple[int, str], ...] = ((100, "media attachment ID"), (131009, ""), (131053, ""))
 
@@ -46,7 +49,7 @@ def error_of(fault: Fault) -> PlatformError:
     rule = rule_of(code)
     match rule.kind if rule else None:
         case Kind.TOO_FAST:
-            return TooFast(code, detail, wait_s=rule.wait_s if rule else None)
+            return TooFast(code, detail, wait_s=rule.wait_s if rule else None, one_conversation=code in _OF_A_PAIR)
         case Kind.UNAVAILABLE:
             # An error body came, so nothing was sent; the fault is on Meta's side and passes.
             return Unavailable(code, detail)
