@@ -35,7 +35,7 @@ _DEFECT = Both(
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        ("QUERY_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"),
+        ("QUERY_LIMIT_EXCEEDED",),
         Kind.TOO_FAST,
         Both(
             "O portal recebe chamadas demais. A entrega continua sozinha; veja se outro programa no mesmo servidor usa "
@@ -127,7 +127,7 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        ("user_access_error", "ALLOWED_ONLY_INTRANET_USER", "WRONG_AUTH_TYPE", "invalid_scope"),
+        ("user_access_error", "WRONG_AUTH_TYPE", "invalid_scope"),
         Kind.PORTAL,
         _RIGHTS,
         page=_OAUTH,
