@@ -141,7 +141,7 @@ async def test_a_text_refused_for_a_closed_window_is_not_lost(stage: Stage) -> N
 async def test_a_number_takes_its_pace_and_refuses_what_is_over_it(stage: Stage) -> None:
     await stage.control("PUT", "options", {"count_inbound": False})
     await stage.demo()
-    number = await stage.control("POST", "numbers", {"phone_number_id": "20", "mps": 20})
+    number = await stage.control("POST", "numbers", {"phone_number_id": "20", "mps": 1})
     for index in range(30):
         await stage.control(
             "POST", "customers/write", {"phone_number_id": "20", "from": f"55119000000{index:02d}", "text": "oi"}
@@ -162,7 +162,7 @@ async def test_a_number_takes_its_pace_and_refuses_what_is_over_it(stage: Stage)
 
 async def test_what_customers_write_uses_the_same_pace(stage: Stage) -> None:
     await stage.demo()
-    number = await stage.control("POST", "numbers", {"phone_number_id": "5", "mps": 5})
+    number = await stage.control("POST", "numbers", {"phone_number_id": "5", "mps": 1})
     await stage.control("POST", "customers/write", {"phone_number_id": "5", "from": ANA, "text": "oi", "count": 20})
 
     status, answer = await stage.graph("5/messages", a_text(), number["access_token"])
