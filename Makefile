@@ -22,7 +22,7 @@ SOURCES := src tests proof benchmarks
 # A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test bench sim soak check style types floors house fmt lock clean chromium
+.PHONY: help run test bench sim soak check style types floors house fmt lock clean chromium pgbouncer
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -31,7 +31,7 @@ help: ## show this list
 run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simulators (data in ./var)
 	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
 
-test: check chromium ## all checks and all tests, from nothing
+test: check chromium pgbouncer ## all checks and all tests, from nothing
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
@@ -100,12 +100,16 @@ clean: ## remove the environment and every cache (data in ./var stays)
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ .venv/ready
 
-chromium:
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then exit 0; fi; \
+# Programs that tests need and no wheel brings: the page tests' browser, and the pooler that is refused.
+chromium: PROGRAMS = chromium chromium-browser google-chrome
+pgbouncer: PROGRAMS = pgbouncer
+chromium pgbouncer:
+	@export PATH="$$PATH:/usr/sbin"; \
+	for program in $(PROGRAMS); do if command -v $$program >/dev/null; then exit 0; fi; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "chromium: installing it for the page tests"; \
-		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } >.venv/chromium.log 2>&1 \
-			|| { tail -n 20 .venv/chromium.log; echo "chromium: could not be installed (whole story above)"; exit 1; }; \
+		echo "$@: installing it for the tests"; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $@; } >.venv/$@.log 2>&1 \
+			|| { tail -n 20 .venv/$@.log; echo "$@: could not be installed (whole story above)"; exit 1; }; \
 	else \
-		echo "chromium: the page tests need it and will fail without; install it (Debian: apt-get install chromium)"; \
+		echo "$@: some tests need it and will fail without; install it (Debian: apt-get install $@)"; \
 	fi

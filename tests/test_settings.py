@@ -127,3 +127,62 @@ def test_any_real_account_ends_the_show() -> None:
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if not kind.secret])
 def test_an_example_that_we_give_would_do(name: str) -> None:
     KINDS[name].read(KINDS[name].example)
+
+
+PUBLIC = {"HOST": "0.0.0.0", "PUBLIC_URL": "https://gateway.example.com"}  # noqa: S104
+REAL = "a1b2c3d4e5f60718"
+
+
+@pytest.mark.parametrize("name", ["META_APP_SECRET", "META_VERIFY_TOKEN", "METRICS_TOKEN"])
+@pytest.mark.parametrize("secret", ["1", "demo-app-secret", "demo-verify-token", "fifteen-charact"])
+@pytest.mark.parametrize(
+    "open_to",
+    [
+        PUBLIC,
+        {"HOST": "192.168.0.7"},
+        {"HOST": "::"},
+        {"PUBLIC_URL": "https://tunnel.example.com"},
+        {"HOST": "127.0.0.1", "PUBLIC_URL": "http://127.0.0.1.example.com"},
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_for_this_machine_alone(
+    name: str, secret: str, open_to: dict[str, str]
+) -> None:
+    told = refusal(**open_to, **{name: secret})
+    assert told.startswith(f"{name} ")
+    assert "set a real one, or keep HOST and PUBLIC_URL on this machine" in told
+    assert f" {secret} " not in told
+    Settings.from_env({name: secret, "HOST": "localhost", "PUBLIC_URL": "http://[::1]:3000"})
+    Settings.from_env({**open_to, name: REAL})
+
+
+def test_every_secret_of_a_rotation_is_looked_at() -> None:
+    assert "META_APP_SECRET is the simulators' own" in refusal(**PUBLIC, META_APP_SECRET=f"{REAL},demo-app-secret")
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("postgresql://zaptrix:p%40ss%2Fw@db.example.com:6432,db2.example.com/zaptrix?sslmode=require", True),
+        ("postgresql://zaptrix@/zaptrix?host=/run/postgresql", True),
+        ("postgresql://zaptrix:x@[2001:db8::1]:5432/zaptrix", True),
+        ("postgresql:///zaptrix?host=/run/postgresql&user=me@server", True),
+        ("postgresql://db:5432/zaptrix?user=me@server", True),
+        ("postgresql://zaptrix:x@y@db/zaptrix", False),
+        ("postgresql://zaptrix:x#y@db/zaptrix", False),
+        ("postgresql://zaptrix:12/3@db/zaptrix", False),
+        ("postgresql://zaptrix:x@db:0/zaptrix", False),
+    ],
+)
+def test_a_postgresql_address_means_what_it_says(url: str, good: bool) -> None:
+    if good:
+        assert Settings.from_env({"DATABASE_URL": url}).database_url == url
+    else:
+        assert refusal(DATABASE_URL=url).startswith("DATABASE_URL: its value h")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://:a@b@redis:6379/2", "unix:///run/redis.sock?db=3", "rediss://redis", "redis://r/"]
+)
+def test_a_redis_address_that_its_client_reads_is_taken(url: str) -> None:
+    assert Settings.from_env({"REDIS_URL": url}).redis_url == url

@@ -17,8 +17,10 @@ from rich.table import Table
 
 import zaptrix
 from zaptrix.cli.errors import StartError
+from zaptrix.cli.language import locale
 from zaptrix.cli.up import up as run_everything
 from zaptrix.cli.up import with_local_servers
+from zaptrix.core.faults import Unfit
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
@@ -48,6 +50,7 @@ def up(
     """Run everything on this machine: servers, gateway, workers and, without a real account, the simulators."""
     with _told():
         settings = _settings()
+        _check_given(settings)
         run_everything(settings, os.environ, console=Console(highlight=False, soft_wrap=True), show_logs=logs)
 
 
@@ -80,7 +83,7 @@ def worker(
 def migrate() -> None:
     """Bring the database to the newest schema."""
     with _told():
-        settings = _settings_with_database()
+        settings = _settings_with_database(migrated=False)
         from zaptrix.store.migrate import upgrade
 
         asyncio.run(upgrade(settings.database_url))
@@ -117,7 +120,7 @@ def create_api_key(
     with _told():
         settings = _settings_with_database()
         from zaptrix.cli.api_keys import create_api_key as create
-        from zaptrix.store.database import StoreRefused, StoreUnavailable
+        from zaptrix.store.database import StoreRefused
 
         try:
             key = asyncio.run(
@@ -131,8 +134,6 @@ def create_api_key(
             )
         except StoreRefused as exc:
             raise StartError(f"there is no portal {portal}") from exc
-        except StoreUnavailable as exc:
-            raise StartError("PostgreSQL does not answer; `zaptrix doctor` tells more") from exc
     errors.print("Keep it: it cannot be shown again. Send it as 'Authorization: Bearer <key>'.")
     print(key)
 
@@ -240,14 +241,26 @@ def _told() -> Iterator[None]:
         yield
     except (SettingsError, StartError) as exc:
         told = str(exc)
-    except OSError as exc:
-        # Of an address that does not answer only the kind of error is told: its text may quote a password.
-        told = f"a server does not answer ({type(exc).__name__}); `zaptrix doctor` tells which"
+    except Unfit as exc:
+        told = str(exc.fault.words(locale()))
+    except _of_servers() as exc:
+        # Only the kind of error is told: its text may quote a password.
+        told = f"a server does not answer, or not as it should ({type(exc).__name__}); `zaptrix doctor` tells which"
     else:
         return
     for line in told.splitlines():
         errors.print(f"zaptrix: {line}", markup=False)
     raise typer.Exit(USAGE_ERROR)
+
+
+def _of_servers() -> tuple[type[Exception], ...]:
+    """What the ways to the servers raise: looked up when something was raised, so that `up` loads none of them."""
+    import asyncpg
+    from redis.exceptions import RedisError
+
+    from zaptrix.store.database import StoreRefused, StoreUnavailable
+
+    return (OSError, StoreUnavailable, StoreRefused, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def _settings() -> Settings:
@@ -256,21 +269,38 @@ def _settings() -> Settings:
     return Settings.from_env(os.environ)
 
 
-def _settings_with_database() -> Settings:
+def _settings_with_database(*, migrated: bool = True) -> Settings:
     """For a command beside a running house: a database that is given, or that of `zaptrix up` on DATA_DIR."""
+    from zaptrix.cli.preflight import check_postgres
+
     settings = with_local_servers(_settings())
     if not settings.database_url:
         raise StartError(
             f"DATABASE_URL is not set, and no `zaptrix up` runs on {settings.data_dir}; "
             "set DATABASE_URL, or DATA_DIR to the folder of one that runs"
         )
+    check_postgres(settings, migrated=migrated)
     return settings
 
 
+def _check_given(settings: Settings) -> None:
+    """For `zaptrix up`: servers that are given have to be of use, and here, before anything is started."""
+    from zaptrix.cli.preflight import check_postgres, check_redis
+
+    if settings.database_url:
+        check_postgres(settings, migrated=False)
+    if settings.redis_url:
+        check_redis(settings)
+
+
 def _production_settings() -> Settings:
-    """For a process that serves: all it stands on must be given, and its logs are set up."""
+    """For a process that serves: all it stands on must be given and of use, and its logs are set up."""
+    from zaptrix.cli.preflight import check_postgres, check_redis
+
     settings = _settings()
     settings.need("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
+    check_postgres(settings, may_be_away=True)
+    check_redis(settings, may_be_away=True)
     log.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
     return settings
 

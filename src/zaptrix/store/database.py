@@ -95,7 +95,7 @@ class Database:
 # Every statement of ours goes by an index, whatever the table's size; a plan that was made while a table was small, or
 # before anybody counted its rows, must not read all of it later. And planning a settlement anew cost 0.3 ms each time.
 # Measured with 1,000 portals: PostgreSQL's CPU a message went from 2,143 to 1,360 us at 500/s.
-_PLANNING = {
+PLANNING = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -117,6 +117,9 @@ _ENDINGS = {
     "client_connection_check_interval": "5s",  # while a statement waits, for a lock as well
 }
 
+SESSION = PLANNING | _ENDINGS
+"""What each session of ours asks for as it begins."""
+
 
 # The state of a row that is looked up by its key. Partial indexes of what is open look empty in statistics of a quiet
 # minute; compared as a plain column, the state would lead the planner to them, and each look-up would read all that is
@@ -136,7 +139,7 @@ async def open_database(
             command_timeout=command_timeout_s,
             timeout=acquire_timeout_s,
             reset=_leave_as_it_is,
-            server_settings=_PLANNING | _ENDINGS,
+            server_settings=SESSION,
         )
     except _AWAY as exc:
         raise StoreUnavailable(type(exc).__name__) from exc

@@ -5,16 +5,32 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
+
+from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.store.fitness import refusal
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 async def upgrade(database_url: str) -> None:
-    """Apply what is missing. Safe to run from several processes at once: the first holds a lock, the others wait."""
-    await asyncio.to_thread(command.upgrade, _config(database_url), "head")
+    """Apply what is missing. Safe to run from several processes at once: the first holds a lock, the others wait.
+
+    Raises Unfit where PostgreSQL refuses a step; what was applied before it stays.
+    """
+    try:
+        await asyncio.to_thread(command.upgrade, _config(database_url), "head")
+    except asyncpg.PostgresError as exc:
+        raise Unfit(refusal(exc)) from exc
+    except DBAPIError as exc:
+        cause = exc.orig.__cause__ if exc.orig is not None else None
+        if isinstance(cause, asyncpg.PostgresError):
+            raise Unfit(refusal(cause)) from exc
+        raise Unfit(Fault(FaultKind.POSTGRES_REFUSED, type(cause or exc).__name__)) from exc
 
 
 def newest() -> str | None:

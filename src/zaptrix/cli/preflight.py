@@ -1,0 +1,45 @@
+"""Before a process serves: can it use what it stands on? What it never could is refused here, in one sentence.
+
+A server that is only away is no reason to stay away ourselves: a gateway takes in webhooks without PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from zaptrix.cli.errors import StartError
+from zaptrix.cli.language import locale
+from zaptrix.core.faults import Fault, Unfit
+from zaptrix.queues import fitness as redis_fitness
+from zaptrix.settings import Settings
+from zaptrix.store import fitness as postgres_fitness
+
+
+def check_postgres(settings: Settings, *, migrated: bool = True, may_be_away: bool = False) -> None:
+    """Raises StartError, with one line."""
+    _refuse(asyncio.run(_postgres_fault(settings, migrated=migrated)), may_be_away=may_be_away)
+
+
+def check_redis(settings: Settings, *, may_be_away: bool = False) -> None:
+    """Raises StartError, with one line."""
+    _refuse(asyncio.run(_redis_fault(settings)), may_be_away=may_be_away)
+
+
+def _refuse(fault: Fault | None, *, may_be_away: bool) -> None:
+    if fault is not None and not (may_be_away and fault.may_pass):
+        raise StartError(str(fault.words(locale())))
+
+
+async def _postgres_fault(settings: Settings, *, migrated: bool) -> Fault | None:
+    try:
+        return postgres_fitness.fault_of(await postgres_fitness.examine(settings.database_url), migrated=migrated)
+    except Unfit as exc:
+        return exc.fault
+
+
+async def _redis_fault(settings: Settings) -> Fault | None:
+    try:
+        await redis_fitness.examine(settings.redis_url)
+    except Unfit as exc:
+        return exc.fault
+    return None

@@ -1,0 +1,266 @@
+"""Why a server that the gateway stands on cannot be used as it is, each with its remedy, in both languages.
+
+The commands refuse to start with these sentences, the doctor lists them, and `/health` tells them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from zaptrix.core.portal import Locale
+
+_PT, _EN = Locale.PT_BR, Locale.EN
+
+
+class FaultKind(StrEnum):
+    """What is wrong. A kind in `PASSING` may end by itself."""
+
+    POSTGRES_AWAY = "postgres_away"
+    POSTGRES_URL = "postgres_url"
+    POSTGRES_LOGIN = "postgres_login"
+    POSTGRES_NO_DATABASE = "postgres_no_database"
+    POSTGRES_TLS = "postgres_tls"
+    POSTGRES_TLS_FILE = "postgres_tls_file"
+    POSTGRES_POOLER = "postgres_pooler"
+    POSTGRES_OLD = "postgres_old"
+    POSTGRES_READ_ONLY = "postgres_read_only"
+    POSTGRES_ENCODING = "postgres_encoding"
+    POSTGRES_UNMIGRATED = "postgres_unmigrated"
+    POSTGRES_LATER = "postgres_later"
+    POSTGRES_RIGHTS = "postgres_rights"
+    POSTGRES_REFUSED = "postgres_refused"
+    REDIS_AWAY = "redis_away"
+    REDIS_URL = "redis_url"
+    REDIS_LOGIN = "redis_login"
+    REDIS_TLS = "redis_tls"
+    REDIS_RIGHTS = "redis_rights"
+    REDIS_DB = "redis_db"
+    REDIS_CLUSTER = "redis_cluster"
+    REDIS_SENTINEL = "redis_sentinel"
+    REDIS_REPLICA = "redis_replica"
+    REDIS_OLD = "redis_old"
+    REDIS_FULL = "redis_full"
+    REDIS_REFUSED = "redis_refused"
+
+
+PASSING = frozenset({FaultKind.POSTGRES_AWAY, FaultKind.REDIS_AWAY, FaultKind.REDIS_FULL})
+
+
+class Words(NamedTuple):
+    """What is wrong, and what to do."""
+
+    told: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.told}; {self.remedy}"
+
+
+class Fault(NamedTuple):
+    """One kind, with what was seen: a version, the names of tables. Never a value of an address."""
+
+    kind: FaultKind
+    seen: str = ""
+
+    @property
+    def may_pass(self) -> bool:
+        return self.kind in PASSING
+
+    def words(self, locale: Locale) -> Words:
+        told, remedy = WORDS[self.kind][locale]
+        return Words(told.format(seen=self.seen), remedy.format(seen=self.seen))
+
+
+class Unfit(Exception):
+    """A server cannot be used as it is. The text is in English, for logs."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault.words(_EN)))
+        self.fault = fault
+
+
+_ESCAPES_EN = "write @ : / ? # [ ] % inside a password as %40 %3A %2F %3F %23 %5B %5D %25"
+_ESCAPES_PT = "escreva @ : / ? # [ ] % dentro de uma senha como %40 %3A %2F %3F %23 %5B %5D %25"
+
+WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
+    FaultKind.POSTGRES_AWAY: {
+        _EN: ("PostgreSQL does not answer ({seen})", "is the address in DATABASE_URL right, and is PostgreSQL up?"),
+        _PT: (
+            "o PostgreSQL não responde ({seen})",
+            "o endereço em DATABASE_URL está certo, e o PostgreSQL está no ar?",
+        ),
+    },
+    FaultKind.POSTGRES_URL: {
+        _EN: ("DATABASE_URL cannot be read as an address ({seen})", f"mend it; {_ESCAPES_EN}"),
+        _PT: ("DATABASE_URL não pode ser lida como endereço ({seen})", f"corrija-a; {_ESCAPES_PT}"),
+    },
+    FaultKind.POSTGRES_LOGIN: {
+        _EN: ("PostgreSQL refuses the role in DATABASE_URL, or its password", f"set the right ones; {_ESCAPES_EN}"),
+        _PT: ("o PostgreSQL recusa o usuário de DATABASE_URL, ou a senha", f"informe os certos; {_ESCAPES_PT}"),
+    },
+    FaultKind.POSTGRES_NO_DATABASE: {
+        _EN: (
+            "PostgreSQL has no database of the name in DATABASE_URL",
+            "create it (CREATE DATABASE … ENCODING 'UTF8'), or name the right one",
+        ),
+        _PT: (
+            "o PostgreSQL não tem um banco com o nome que está em DATABASE_URL",
+            "crie-o (CREATE DATABASE … ENCODING 'UTF8') ou informe o certo",
+        ),
+    },
+    FaultKind.POSTGRES_TLS: {
+        _EN: (
+            "no trusted TLS connection to PostgreSQL comes about ({seen})",
+            "give the right host and the CA's file: ?sslmode=verify-full&sslrootcert=/path/ca.pem in DATABASE_URL",
+        ),
+        _PT: (
+            "não se estabelece uma conexão TLS confiável com o PostgreSQL ({seen})",
+            "informe o host certo e o arquivo da CA: ?sslmode=verify-full&sslrootcert=/caminho/ca.pem em DATABASE_URL",
+        ),
+    },
+    FaultKind.POSTGRES_TLS_FILE: {
+        _EN: (
+            "a certificate file that DATABASE_URL names cannot be read",
+            "put the CA's file where sslrootcert says (without it: ~/.postgresql/root.crt), readable by this account",
+        ),
+        _PT: (
+            "um arquivo de certificado indicado em DATABASE_URL não pode ser lido",
+            "ponha o arquivo da CA onde sslrootcert diz (sem ele: ~/.postgresql/root.crt), legível por esta conta",
+        ),
+    },
+    FaultKind.POSTGRES_POOLER: {
+        _EN: (
+            "a pooler before PostgreSQL does not keep what belongs to a session, as pgbouncer in transaction mode",
+            "give DATABASE_URL the address of PostgreSQL itself",
+        ),
+        _PT: (
+            "à frente do PostgreSQL há um pool que não guarda o que é da sessão, como o pgbouncer em modo transação",
+            "ponha em DATABASE_URL o endereço do próprio PostgreSQL",
+        ),
+    },
+    FaultKind.POSTGRES_OLD: {
+        _EN: ("PostgreSQL is of version {seen}", "use version 14 or later"),
+        _PT: ("o PostgreSQL é da versão {seen}", "use a versão 14 ou mais nova"),
+    },
+    FaultKind.POSTGRES_READ_ONLY: {
+        _EN: (
+            "this PostgreSQL only reads: it is a standby, or set to read only",
+            "give DATABASE_URL the primary's address",
+        ),
+        _PT: (
+            "este PostgreSQL só lê: é uma réplica, ou está em modo somente leitura",
+            "ponha em DATABASE_URL o endereço do primário",
+        ),
+    },
+    FaultKind.POSTGRES_ENCODING: {
+        _EN: (
+            "the database has the encoding {seen}, which cannot hold every message",
+            "create another one with ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL",
+        ),
+        _PT: (
+            "o banco usa a codificação {seen}, na qual nem toda mensagem cabe",
+            "crie outro com ENCODING 'UTF8' TEMPLATE template0 e informe-o em DATABASE_URL",
+        ),
+    },
+    FaultKind.POSTGRES_UNMIGRATED: {
+        _EN: ("the database does not have the schema of this version ({seen})", "run `zaptrix migrate`"),
+        _PT: ("o banco não tem o esquema desta versão ({seen})", "execute `zaptrix migrate`"),
+    },
+    FaultKind.POSTGRES_LATER: {
+        _EN: ("the database has the schema of a later version ({seen})", "run that version of Zaptrix here, too"),
+        _PT: ("o banco tem o esquema de uma versão mais nova ({seen})", "execute essa versão do Zaptrix aqui também"),
+    },
+    FaultKind.POSTGRES_RIGHTS: {
+        _EN: (
+            "the role in DATABASE_URL lacks rights on {seen}",
+            "let it own the database and what is in it (ALTER DATABASE … OWNER TO …, REASSIGN OWNED BY … TO …)",
+        ),
+        _PT: (
+            "o usuário de DATABASE_URL não tem direitos sobre {seen}",
+            "torne-o dono do banco e do que há nele (ALTER DATABASE … OWNER TO …, REASSIGN OWNED BY … TO …)",
+        ),
+    },
+    FaultKind.POSTGRES_REFUSED: {
+        _EN: ("PostgreSQL refuses what it is asked ({seen})", "`zaptrix doctor` and PostgreSQL's own log tell more"),
+        _PT: ("o PostgreSQL recusa o que se pede ({seen})", "o `zaptrix doctor` e o log do PostgreSQL dizem mais"),
+    },
+    FaultKind.REDIS_AWAY: {
+        _EN: ("Redis does not answer ({seen})", "is the address in REDIS_URL right, and is Redis up?"),
+        _PT: ("o Redis não responde ({seen})", "o endereço em REDIS_URL está certo, e o Redis está no ar?"),
+    },
+    FaultKind.REDIS_URL: {
+        _EN: ("REDIS_URL cannot be read as an address ({seen})", f"mend it; {_ESCAPES_EN}"),
+        _PT: ("REDIS_URL não pode ser lida como endereço ({seen})", f"corrija-a; {_ESCAPES_PT}"),
+    },
+    FaultKind.REDIS_LOGIN: {
+        _EN: (
+            "Redis refuses the user or the password in REDIS_URL",
+            f"set the right ones, as redis://user:password@host; {_ESCAPES_EN}",
+        ),
+        _PT: (
+            "o Redis recusa o usuário ou a senha de REDIS_URL",
+            f"informe os certos, como redis://usuario:senha@host; {_ESCAPES_PT}",
+        ),
+    },
+    FaultKind.REDIS_TLS: {
+        _EN: (
+            "no trusted TLS connection to Redis comes about ({seen})",
+            "use rediss:// only where Redis speaks TLS, and give its CA's file as ?ssl_ca_certs=/path/ca.pem",
+        ),
+        _PT: (
+            "não se estabelece uma conexão TLS confiável com o Redis ({seen})",
+            "use rediss:// só onde o Redis fala TLS, e informe o arquivo da CA como ?ssl_ca_certs=/caminho/ca.pem",
+        ),
+    },
+    FaultKind.REDIS_RIGHTS: {
+        _EN: ("the Redis user in REDIS_URL may not do all that the queues need", "give it the rights ~* &* +@all"),
+        _PT: (
+            "o usuário do Redis em REDIS_URL não pode fazer tudo de que as filas precisam",
+            "dê-lhe os direitos ~* &* +@all",
+        ),
+    },
+    FaultKind.REDIS_DB: {
+        _EN: ("Redis does not have the database number in REDIS_URL", "use one that it has, for example 0"),
+        _PT: ("o Redis não tem o banco de número informado em REDIS_URL", "use um que ele tenha, por exemplo 0"),
+    },
+    FaultKind.REDIS_CLUSTER: {
+        _EN: ("this Redis is part of a cluster, which the queues cannot use", "give REDIS_URL a Redis of its own"),
+        _PT: (
+            "este Redis faz parte de um cluster, que as filas não podem usar",
+            "ponha em REDIS_URL um Redis que não seja cluster",
+        ),
+    },
+    FaultKind.REDIS_SENTINEL: {
+        _EN: (
+            "REDIS_URL names a Redis Sentinel, which keeps no data",
+            "give it the address of the primary itself: a failover by Sentinel is not followed yet",
+        ),
+        _PT: (
+            "REDIS_URL indica um Redis Sentinel, que não guarda dados",
+            "informe o endereço do próprio primário: a troca feita pelo Sentinel ainda não é acompanhada",
+        ),
+    },
+    FaultKind.REDIS_REPLICA: {
+        _EN: ("this Redis is a replica, which only reads", "give REDIS_URL the primary's address"),
+        _PT: ("este Redis é uma réplica, que só lê", "ponha em REDIS_URL o endereço do primário"),
+    },
+    FaultKind.REDIS_OLD: {
+        _EN: ("Redis is of version {seen}", "use Redis 6.2 or later, or Valkey"),
+        _PT: ("o Redis é da versão {seen}", "use o Redis 6.2 ou mais novo, ou o Valkey"),
+    },
+    FaultKind.REDIS_FULL: {
+        _EN: ("Redis takes no writes ({seen})", "give it memory (maxmemory) and room on its disk"),
+        _PT: ("o Redis não aceita escritas ({seen})", "dê-lhe memória (maxmemory) e espaço em disco"),
+    },
+    FaultKind.REDIS_REFUSED: {
+        _EN: (
+            "Redis refuses what it is asked ({seen})",
+            "is it a Redis 6.2 or later, or a Valkey, without a proxy before it?",
+        ),
+        _PT: (
+            "o Redis recusa o que se pede ({seen})",
+            "é um Redis 6.2 ou mais novo, ou um Valkey, sem proxy na frente?",
+        ),
+    },
+}

@@ -1,0 +1,201 @@
+"""Whether a PostgreSQL is fit for the gateway: looked at before a process serves, by the doctor and by `/health`."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import asyncpg
+import msgspec
+
+from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.store.database import PLANNING, SESSION, Connection
+
+POSTGRES_OLDEST = 14
+ANSWER_S = 10.0
+
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What PostgreSQL tells of itself and of this role."""
+
+    version: int
+    read_only: bool
+    encoding: str
+    fsync: str
+    synchronous_commit: str
+    planning: str
+    """Whether the settings of our sessions arrived: a pooler may drop them."""
+    process: int
+    """Of the server's side of this connection."""
+    revision: str | None
+    lacking: list[str]
+    """Tables on which the role may not do what the gateway does; the schema itself, where it may make none."""
+
+
+_FACTS = """
+SELECT current_setting('server_version_num')::int / 10000 AS version,
+       pg_is_in_recovery() OR current_setting('transaction_read_only')::bool AS read_only,
+       current_setting('server_encoding') AS encoding,
+       current_setting('fsync') AS fsync,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('plan_cache_mode') AS planning,
+       pg_backend_pid() AS process,
+       to_regclass('alembic_version') IS NOT NULL AS migrated
+"""
+_REVISION = "SELECT version_num FROM alembic_version"
+# The journal's partitions are made by the workers, which only the owner of the table may do.
+_LACKING = """
+SELECT c.relname
+  FROM pg_class c
+ WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('alembic_version'))
+   AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND NOT CASE WHEN c.relname = 'alembic_version' THEN has_table_privilege(c.oid, 'SELECT')
+                WHEN c.relname = 'event' THEN pg_has_role(c.relowner, 'USAGE')
+                ELSE has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+                 AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') END
+ ORDER BY c.relname
+"""
+_MAY_CREATE = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """Those that this version knows, the newest last: by the files' names, without loading what migrates."""
+    return tuple(sorted(file.name.partition("_")[0] for file in _MIGRATIONS.glob("[0-9]*.py")))
+
+
+async def facts_of(connection: Connection | asyncpg.Connection[asyncpg.Record]) -> Facts:
+    """Four quick statements. Raises what asyncpg raises."""
+    found = dict(await connection.fetchrow(_FACTS) or {})
+    lacking = [] if await connection.fetchval(_MAY_CREATE) else ["the schema"]
+    revision = None
+    if found.pop("migrated"):
+        lacking += [row["relname"] for row in await connection.fetch(_LACKING)]
+        if "alembic_version" not in lacking:
+            revision = await connection.fetchval(_REVISION)
+    return Facts(**found, revision=revision, lacking=lacking)
+
+
+def fault_of(facts: Facts, *, migrated: bool = True) -> Fault | None:
+    """The first thing that makes it unfit; with `migrated` the schema has to be there."""
+    if facts.version < POSTGRES_OLDEST:
+        return Fault(FaultKind.POSTGRES_OLD, str(facts.version))
+    if facts.planning != PLANNING["plan_cache_mode"]:
+        return Fault(FaultKind.POSTGRES_POOLER)
+    if facts.read_only:
+        return Fault(FaultKind.POSTGRES_READ_ONLY)
+    if facts.encoding != "UTF8":
+        return Fault(FaultKind.POSTGRES_ENCODING, facts.encoding)
+    if facts.lacking:
+        return Fault(FaultKind.POSTGRES_RIGHTS, ", ".join(facts.lacking[:3]) + (", …" if facts.lacking[3:] else ""))
+    if facts.revision is not None and facts.revision not in revisions():
+        return Fault(FaultKind.POSTGRES_LATER, facts.revision)
+    if migrated and facts.revision != revisions()[-1]:
+        return Fault(FaultKind.POSTGRES_UNMIGRATED, facts.revision or "-")
+    return None
+
+
+async def examine(url: str) -> Facts:
+    """Dial it as the pool does, and look. Raises Unfit, also where it is only away for now (`may_pass`)."""
+    _find_files(url)
+    try:
+        async with _dialled(url) as connection, _dialled(url) as other:
+            facts = await facts_of(connection)
+            if connection.get_server_pid() != facts.process:
+                await _look_at_pooler(connection, other, facts.process)
+            return facts
+    except asyncpg.PostgresError as exc:
+        raise Unfit(refusal(exc)) from exc
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as exc:
+        raise Unfit(_no_talk(exc)) from exc
+
+
+@asynccontextmanager
+async def _dialled(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    # Without the cache its statements have no name that would stay behind in a pooler.
+    connection = await asyncpg.connect(
+        url, timeout=ANSWER_S, command_timeout=ANSWER_S, server_settings=SESSION, statement_cache_size=0
+    )
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+async def _look_at_pooler(
+    connection: asyncpg.Connection[asyncpg.Record], other: asyncpg.Connection[asyncpg.Record], process: int
+) -> None:
+    """A pooler is between, as the server's process is not the one that was announced. It is of use only if it leaves
+    each session its own process: while another session is in a transaction, ours has to be where it was.
+
+    Raises Unfit.
+    """
+    ask = "SELECT pg_backend_pid()"
+    async with other.transaction():
+        theirs, ours = await other.fetchval(ask), await connection.fetchval(ask)
+    if theirs == process or ours != process:
+        raise Unfit(Fault(FaultKind.POSTGRES_POOLER))
+
+
+def refusal(exc: asyncpg.PostgresError) -> Fault:
+    """What an error of PostgreSQL's, or of a pooler before it, means. Only its kind is ever shown: texts quote."""
+    told = str(exc).lower()
+    for kind, classes, words in _REFUSALS:
+        if isinstance(exc, classes) and (not words or any(word in told for word in words)):
+            return Fault(kind, "what it has to use" if kind is FaultKind.POSTGRES_RIGHTS else _kind(exc))
+    return Fault(FaultKind.POSTGRES_REFUSED, _kind(exc))
+
+
+# The first that fits. A pooler answers what it cannot do as a violation of the protocol, whatever it is:
+# https://www.pgbouncer.org/config.html#ignore_startup_parameters
+_REFUSALS: tuple[tuple[FaultKind, tuple[type[Exception], ...], tuple[str, ...]], ...] = (
+    (FaultKind.POSTGRES_POOLER, (asyncpg.PostgresError,), ("startup parameter", "pooling mode", "prepared statement")),
+    (FaultKind.POSTGRES_LOGIN, (asyncpg.InvalidAuthorizationSpecificationError,), ()),
+    (FaultKind.POSTGRES_LOGIN, (asyncpg.ProtocolViolationError,), ("auth", "no such user", "password")),
+    (FaultKind.POSTGRES_NO_DATABASE, (asyncpg.InvalidCatalogNameError,), ()),
+    (FaultKind.POSTGRES_NO_DATABASE, (asyncpg.ProtocolViolationError,), ("no such database", "bouncer config error")),
+    (FaultKind.POSTGRES_RIGHTS, (asyncpg.InsufficientPrivilegeError,), ()),
+    (FaultKind.POSTGRES_READ_ONLY, (asyncpg.ReadOnlySQLTransactionError,), ()),
+    (
+        FaultKind.POSTGRES_AWAY,
+        (
+            asyncpg.PostgresConnectionError,
+            asyncpg.OperatorInterventionError,  # coming up, going down
+            asyncpg.InsufficientResourcesError,  # too many connections
+            asyncpg.PostgresSystemError,
+        ),
+        (),
+    ),
+)
+
+
+def _no_talk(exc: Exception) -> Fault:
+    """What it means that no talk came about."""
+    if isinstance(exc, ssl.SSLError) or "ssl upgrade" in str(exc).lower():
+        return Fault(FaultKind.POSTGRES_TLS, _kind(exc))
+    if isinstance(exc, asyncpg.ClientConfigurationError) and "certificate" in str(exc):
+        return Fault(FaultKind.POSTGRES_TLS_FILE)
+    if isinstance(exc, ValueError):  # a configuration error is one, too
+        return Fault(FaultKind.POSTGRES_URL, _kind(exc))
+    if isinstance(exc, asyncpg.InterfaceError):
+        return Fault(FaultKind.POSTGRES_REFUSED, _kind(exc))
+    return Fault(FaultKind.POSTGRES_AWAY, _kind(exc))
+
+
+def _find_files(url: str) -> None:
+    """Raises Unfit when a file for TLS that the address names cannot be read."""
+    for name, path in parse_qsl(urlsplit(url).query):
+        if name in _FILES and not os.access(path, os.R_OK):
+            raise Unfit(Fault(FaultKind.POSTGRES_TLS_FILE))
+
+
+def _kind(exc: Exception) -> str:
+    return type(exc).__name__
