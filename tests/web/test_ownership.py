@@ -288,6 +288,18 @@ async def test_a_repair_with_dead_tokens_changes_nothing(gateway: Gateway, porta
     assert (await gateway.call("PUT", path, a_new_pair(portal))).json["paused_at"] is None
 
 
+async def test_a_portal_whose_token_has_run_out_can_move(gateway: Gateway, portal: Json) -> None:
+    """The pair that is stored is spent by nobody but its keeper: that the portal answers is enough."""
+    simulators().control("POST", f"portals/{portal['portal_url'].rpartition('/')[2]}/expire")
+    path, moved = f"/api/portals/{portal['id']}", portal["portal_url"].replace("127.0.0.1", "localhost")
+    assert (await gateway.call("PUT", path, {"portal_url": moved})).json["portal_url"] == moved
+    nowhere = f"{simulators().url}/nothing-{uuid4().hex}"
+    reply = await gateway.call("PUT", path, {"portal_url": nowhere})
+    assert (reply.status, fields_of(reply)) == (422, {"portal_url"})
+    channel = await gateway.channel(portal["id"])
+    assert channel["registration"] == {"done": True, "error": None}
+
+
 async def test_another_portals_tokens_are_not_taken(gateway: Gateway, portal: Json, other: Json) -> None:
     reply = await gateway.call("PUT", f"/api/portals/{portal['id']}", a_new_pair(other))
     assert reply.status == 422

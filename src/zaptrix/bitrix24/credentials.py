@@ -32,10 +32,11 @@ class PortalCredentials:
         self._oauth = oauth
         self._now = now
 
-    async def check(self, portal: Portal, pair: TokenPair, *, may_refresh: bool) -> TokenPair:
+    async def check(self, portal: Portal, pair: TokenPair, *, stored: bool, may_refresh: bool) -> TokenPair:
         """The pair to keep: a fresh one, when `pair` had run out and may be refreshed. Raises NotOwned, PlatformError.
 
-        A refresh spends the pair that was given: what comes of it is kept whatever the portal answers afterwards.
+        A refresh spends the pair that was given: what comes of it is kept whatever the portal answers afterwards. Of a
+        pair that is `stored` already it is enough that the portal answers: its keeper refreshes it.
         """
         given = _Given(pair, self._oauth if may_refresh else None)
         client = PortalClient(
@@ -44,7 +45,7 @@ class PortalCredentials:
         try:
             await client.call(portal, _METHOD, {})
         except PlatformError as error:
-            if given.grant is None:
+            if given.grant is None and not (stored and isinstance(error, _Stale)):
                 raise _denied(error) from error
         kept = given.pair
         owner = await self._oauth.owner(kept)
@@ -53,6 +54,10 @@ class PortalCredentials:
         if owner.client_id not in {None, kept.client_id}:
             raise NotOwned(Denial.APPLICATION)
         return kept
+
+
+class _Stale(Unauthorized):
+    """An access token that may only have run out."""
 
 
 class _Given:
@@ -68,7 +73,7 @@ class _Given:
 
     async def refused(self, _portal: Portal, _token: str) -> str:
         if self._oauth is None:
-            raise Unauthorized("expired_token", "the portal does not take the access token", scope=Scope.PORTAL)
+            raise _Stale("expired_token", "the portal does not take the access token", scope=Scope.PORTAL)
         self.grant = grant = await self._oauth.refresh(self.pair)
         self.pair = replace(
             self.pair,

@@ -154,7 +154,9 @@ class Tenants:
         if "refresh_token" in given:
             given.setdefault("access_token", "")
         pair = replace(stored, **given) if stored else TokenPair(**{"oauth_host": None} | given)
-        kept = await self._credentials.portals.check(portal, pair, may_refresh="refresh_token" in given)
+        kept = await self._credentials.portals.check(
+            portal, pair, stored="access_token" not in given, may_refresh="refresh_token" in given
+        )
         if kept == pair:
             return fields
         return replace(

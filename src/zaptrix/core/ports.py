@@ -219,8 +219,8 @@ class NumberCredentials(Protocol):
 class PortalCredentials(Protocol):
     """Bitrix24, asked with tokens that are not kept yet."""
 
-    async def check(self, portal: Portal, pair: TokenPair, *, may_refresh: bool) -> TokenPair:
-        """The pair to keep: a fresh one, when `pair` had run out and may be refreshed.
+    async def check(self, portal: Portal, pair: TokenPair, *, stored: bool, may_refresh: bool) -> TokenPair:
+        """The pair to keep: a fresh one, when `pair` had run out and may be refreshed; `stored`: it is kept already.
 
         Raises NotOwned when they are not this portal's, or nobody answers for a portal at its address; another
         PlatformError when it cannot be asked.
