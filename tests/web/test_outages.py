@@ -1,11 +1,15 @@
 """PostgreSQL or Redis is away: what is refused, what is kept, and what goes on."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.processes import descendants
 from tests.web.gateway import Gateway, a_gateway, a_message, a_request_id, a_webhook, an_event, until
 from zaptrix.cli.embedded import Servers
 from zaptrix.store.migrate import upgrade
@@ -106,6 +110,50 @@ async def test_without_postgresql_a_stranger_uses_up_nothing_that_a_portal_needs
 
     await until(arrived, "the portal's events are in the journal")
     assert await lonely.rows("SELECT count(*) FROM event") == [{"count": 5}]
+
+
+async def test_a_postgresql_that_hangs_is_given_up_in_seconds_and_nothing_is_doubled_by_that(
+    own_servers: Servers, lonely: Gateway
+) -> None:
+    """What it was told when it stood still it may do when it goes on: the same rows, by their keys."""
+    known = await lonely.portal(application_token="token-1")
+    assert (await lonely.bitrix24(an_event(known["member_id"], "token-1", message_id="0"))).status == 200
+    (row,) = await lonely.rows("SHOW data_directory")
+    postmaster = int((Path(row["data_directory"]) / "postmaster.pid").read_text().split()[0])
+    frozen_ones = [postmaster, *descendants(postmaster)]
+    for frozen in frozen_ones:
+        os.kill(frozen, signal.SIGSTOP)
+
+    async def event(message_id: int) -> int:
+        reply = await lonely.bitrix24(an_event(known["member_id"], "token-1", message_id=str(message_id)))
+        return reply.status
+
+    async def message(number: int) -> int:
+        return (await lonely.meta(a_webhook(a_message(f"wamid.hung.{number}")))).status
+
+    try:
+        # Those who come later wait no longer than the first; without a limit of its own it was up to 45 s.
+        async with asyncio.timeout(12):
+            waves = []
+            for wave in range(3):
+                waves += [asyncio.create_task(event(wave + 1)), asyncio.create_task(message(wave))]
+                await asyncio.wait(waves, timeout=0.5)
+            assert await asyncio.gather(*waves) == [200, 503] * 3
+    finally:
+        for frozen in frozen_ones:
+            with suppress(ProcessLookupError):
+                os.kill(frozen, signal.SIGCONT)
+
+    async def replayed() -> bool:
+        return not list((lonely.folder / "spool").glob("*.event"))
+
+    await until(replayed, "the spool is replayed")
+    assert [await message(number) for number in range(3)] == [200] * 3
+    counts = "SELECT source, count(*), count(DISTINCT key) AS keys FROM event GROUP BY source ORDER BY source"
+    assert await lonely.rows(counts) == [
+        {"source": "bitrix24", "count": 4, "keys": 4},
+        {"source": "whatsapp", "count": 3, "keys": 3},
+    ]
 
 
 async def test_a_secret_that_cannot_be_read_is_its_own_portals_trouble(
