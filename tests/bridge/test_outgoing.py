@@ -200,3 +200,38 @@ async def test_who_writes_too_much_is_told_that_the_beginning_went(house: House,
 async def test_what_no_row_can_hold_is_left_out_of_a_message_that_goes(house: House, talk: Conversation) -> None:
     (row,) = await heard(house, talk, answered(talk, "https://loja.example/p\0edido"))
     assert row["said"].text.plain == "https://loja.example/pedido"
+
+
+PHOTO = Media(kind=MediaKind.IMAGE, source="https://p.test/f", author="Rui")
+
+
+@pytest.mark.parametrize(
+    ("caption", "prefix", "contents"),
+    [
+        ("*o* " * 175, False, ["text", "media"]),  # 700 characters, with two that are not seen in each word
+        ("x" * 1_024, False, ["media"]),
+        ("x" * 1_019, True, ["text", "media"]),  # the name is above it
+        ("____ " * 200, False, ["media"]),
+        ("\N{ROCKET}" * 512, False, ["media"]),
+        ("\N{ROCKET}" * 513, False, ["text", "media"]),
+    ],
+)
+async def test_a_caption_is_measured_as_it_is_sent(
+    house: House, talk: Conversation, caption: str, prefix: bool, contents: list[str]
+) -> None:
+    await house.ledger.run("UPDATE channel SET operator_prefix = $1", prefix)
+    found = await heard(
+        house, talk, answered(talk, "", content=msgspec.structs.replace(PHOTO, caption=plain_text(caption)))
+    )
+    assert ["media" if isinstance(row["said"], Media) else "text" for row in found] == contents
+    said = found[0]["said"]
+    assert (said.caption if isinstance(said, Media) else said.text) == plain_text(caption)
+    assert [row["part"] for row in found] == list(range(len(contents)))
+
+
+async def test_words_above_a_caption_answer_in_its_place(house: House, channel: Channel, talk: Conversation) -> None:
+    await customer_said(house, channel, talk, "Qual o preço?")
+    captioned = msgspec.structs.replace(PHOTO, caption=plain_text("*R$ 10* " * 120))
+    words, file = await heard(house, talk, answer(talk, "Qual o preço?", contents=(captioned,)))
+    assert quote_of(words["said"]) is not None
+    assert quote_of(file["said"]) is None

@@ -180,12 +180,19 @@ async def test_a_file_from_elsewhere_is_refused_told_and_never_fetched(world: Wo
         return any("endereço" in line for line in await notices(tenant))
 
     await eventually(told, 20, "a notice")
-    assert await tenant.on_phone() == []
+    (message,) = await got(tenant, 1)
+    assert (message["text"], message["file"]) == ("veja", None)
 
 
-async def test_a_file_that_is_too_large_is_told_to_the_operator(world: World) -> None:
+async def test_a_file_that_is_too_large_is_told_to_the_operator_and_its_words_and_the_next_file_go(
+    world: World,
+) -> None:
     tenant = await opened(world)
-    await tenant.operator_sends(attached(PDF, "grande.pdf", size=100 * 1024 * 1024 + 1))
+    large = attached(PDF, "grande.pdf", size=100 * 1024 * 1024 + 1)
+    await tenant.operator_sends(large, attached(PDF, "menor.pdf"), text="seguem [b]dois[/b]")
+    messages = await got(tenant, 2)
+    assert [one["text"] for one in messages] == ["seguem *dois*", ""]
+    assert messages[1]["file"]["sha256"] == sha(PDF)
 
     async def told() -> bool:
         return any("100 MB" in line for line in await notices(tenant))

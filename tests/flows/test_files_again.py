@@ -72,8 +72,9 @@ async def test_an_operators_file_that_failed_is_fetched_anew_when_its_letter_is_
     await eventually(told, 20, "a notice")
     await world.heal()
     await revived(tenant)
-    (message,) = await got(tenant, 1)
-    assert (message["text"], message["file"]["sha256"]) == ("a proposta", sha(PDF))
+    words, file = await got(tenant, 2)
+    assert (words["text"], words["file"]) == ("a proposta", None)
+    assert (file["text"], file["file"]["sha256"]) == ("", sha(PDF))
 
 
 async def test_a_link_that_the_portal_does_not_honour_any_more_is_asked_for_anew(world: World) -> None:

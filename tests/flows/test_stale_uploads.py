@@ -83,7 +83,7 @@ async def test_a_file_that_is_refused_twice_is_given_up_and_what_follows_goes(wo
     tenant = await opened(world)
     before = await uploads(world)
     await refused(tenant, "131053", 2)
-    await tenant.operator_sends(a_table(b"recusada"), text="a tabela")
+    await tenant.operator_sends(a_table(b"recusada"))
     await tenant.operator_writes("recebeu?")
     (message,) = await got(tenant, 1)
     assert message["text"] == "recebeu?"

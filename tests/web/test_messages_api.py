@@ -87,6 +87,7 @@ async def test_a_text_goes_into_a_conversation_that_is_there(gateway: Gateway, c
         ({"text": " \n "}, "text"),
         ({"text": "a\0b"}, "text"),
         ({"text": "x" * 4097}, "text"),
+        ({"text": "*a* " * 700}, "text"),
         ({"text": None}, "text"),
         ({"conversation_id": "00000000-0000-4000-8000-000000000000"}, "to"),
         ({"to": None}, "to"),

@@ -216,6 +216,45 @@ async def test_an_answer_with_a_stale_upload_is_tried_without_its_quote_first(me
     assert ["context" in body for body in meta.heard] == [True, False]
 
 
+FAILED = Attachment(state=AttachmentState.FAILED, code="file_gone", notice="file_gone")
+
+
+@pytest.mark.parametrize("file", [FAILED, None], ids=["failed", "unknown"])
+async def test_words_outlive_their_file_in_its_place(meta: Meta, whatsapp: WhatsApp, file: Attachment | None) -> None:
+    quote = Marks(quote=Quote(whatsapp_id="wamid.HBgASKED"))
+    parcel = with_picture("https://portal.example/f", caption=plain_text("a nota"), author="Bia", marks=quote)
+    channel = a_channel(operator_prefix=True)
+    (outcome,) = await whatsapp.send((replace(parcel, attachment=file, channel=channel),))
+    assert isinstance(outcome, Accepted)
+    assert outcome.file_lost == ("file_gone" if file else "no_file")
+    assert meta.heard[0]["text"]["body"] == "*Bia:*\na nota"
+    assert meta.heard[0]["context"] == {"message_id": "wamid.HBgASKED"}
+
+
+async def test_words_outlive_a_file_that_was_refused_under_a_second_id(meta: Meta, whatsapp: WhatsApp) -> None:
+    meta.files["77"] = (131053, "")
+    parcel = with_picture("https://portal.example/f", caption=plain_text("a nota"))
+    assert parcel.attachment is not None
+    again = replace(parcel, attachment=replace(parcel.attachment, reuploaded=True))
+    (outcome,) = await whatsapp.send((again,))
+    assert isinstance(outcome, Accepted)
+    assert outcome.file_lost == "131053"
+    assert [body["type"] for body in meta.heard] == ["image", "text"]
+
+
+async def test_a_program_gets_its_words_through_without_their_file(meta: Meta, whatsapp: WhatsApp) -> None:
+    parcel = with_picture("77", caption=plain_text("boleto"))
+    (outcome,) = await whatsapp.send((replace(parcel, attachment=FAILED, origin=Origin.API),))
+    assert isinstance(outcome, Accepted)
+    assert meta.heard[0]["text"]["body"] == "boleto"
+
+
+async def test_a_file_without_words_leaves_nothing(meta: Meta, whatsapp: WhatsApp) -> None:
+    (outcome,) = await whatsapp.send((replace(with_picture("https://portal.example/f"), attachment=FAILED),))
+    assert isinstance(outcome, Refused)
+    assert not meta.heard
+
+
 async def test_no_proof_can_be_asked_for_so_it_is_absent(whatsapp: WhatsApp) -> None:
     assert await whatsapp.prove(a_parcel()) == Absent()
 

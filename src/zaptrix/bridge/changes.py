@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.outgoing import Outgoing, channels_that_sign, cut_for
+from zaptrix.bridge.outgoing import Outgoing, channels_that_sign, cut_for, fits_caption
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage
@@ -28,6 +28,8 @@ from zaptrix.whatsapp.parts import may_be_long
 
 Cut = Callable[[Text, str | None], list[Text]]
 """A text and who signs it, as texts that WhatsApp takes one by one."""
+Fits = Callable[[Text, str | None], bool]
+"""Whether a text fits below a file, under the name of who signs it."""
 
 _LOOSE = frozenset({State.PENDING, State.DEAD})  # it was not sent, and nobody is sending it
 
@@ -41,7 +43,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-def rule(change: OperatorChange, parts: Sequence[Held], cut: Cut) -> Ruling:
+def rule(change: OperatorChange, parts: Sequence[Held], cut: Cut, fits: Fits) -> Ruling:
     """What is to be done about `change`, by how far the parts of the message have come. Pure."""
     standing = [part for part in parts if part.state is not State.DISMISSED]
     if change.text is None:
@@ -52,7 +54,7 @@ def rule(change: OperatorChange, parts: Sequence[Held], cut: Cut) -> Ruling:
     if any(part.state not in _LOOSE for part in standing):
         return Ruling(notice="edited_late")
     text = change.unquoted if change.unquoted and quote_of(standing[0].content) else change.text
-    ruling = _rewritten(standing, text, change.author, cut)
+    ruling = _rewritten(standing, text, change.author, cut, fits)
     dead = any(part.state is State.DEAD for part in standing)
     return replace(ruling, notice="edited_unsent") if dead and ruling.notice is None else ruling
 
@@ -69,10 +71,10 @@ def words_of(parts: Sequence[Held]) -> str:
     return "\n".join(words for words in said if words)
 
 
-def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cut: Cut) -> Ruling:
+def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cut: Cut, fits: Fits) -> Ruling:
     words = [part for part in parts if isinstance(part.content, Words)]
     if not words:
-        return _caption(parts[0], text)
+        return _caption(parts[0], text, fits)
     first = words[0].content
     assert isinstance(first, Words)
     author = author or first.author
@@ -87,9 +89,11 @@ def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cut: Cut) 
     )
 
 
-def _caption(first: Held, text: Text) -> Ruling:
+def _caption(first: Held, text: Text, fits: Fits) -> Ruling:
     media = first.content
     if not isinstance(media, Media) or media.kind not in CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
+        return Ruling(notice="edited_late")
+    if not fits(text, media.author):
         return Ruling(notice="edited_late")
     return Ruling(rewritten={first.id: replace(media, caption=text)})
 
@@ -102,9 +106,9 @@ async def apply(
     parts = (await changes.hold(connection, [note])).get(note)
     if not parts:
         return None
-    long = change.text is not None and may_be_long(change.text)
+    long = change.text is not None and may_be_long(change.text, limits.MEDIA_CAPTION_MAX)
     signs = bool(await channels_that_sign(connection, {talk.channel_id})) if long else False
-    ruling = rule(change, parts, partial(cut_for, signs=signs))
+    ruling = rule(change, parts, partial(cut_for, signs=signs), partial(fits_caption, signs=signs))
     await _carry_out(connection, change, parts, ruling)
     if ruling.again:
         more = OperatorMessage(

@@ -15,12 +15,14 @@ from zaptrix.bridge.routing import Item
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import OperatorMessage
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.message import Content, Direction, Origin, Words
+from zaptrix.core.kinds import NO_MARKS
+from zaptrix.core.limits import MEDIA_CAPTION_MAX
+from zaptrix.core.message import Content, Direction, Media, Origin, Words
 from zaptrix.core.text import Text
 from zaptrix.store import channels, recovery
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
-from zaptrix.whatsapp.parts import in_parts, may_be_long
+from zaptrix.whatsapp.parts import fits, in_parts, may_be_long
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,11 @@ def cut_for(text: Text, author: str | None, *, signs: bool) -> list[Text]:
     return in_parts(text, author if signs else None)
 
 
+def fits_caption(text: Text, author: str | None, *, signs: bool) -> bool:
+    """Whether a text fits below a file, as it is sent."""
+    return fits(text, author if signs else None, MEDIA_CAPTION_MAX)
+
+
 async def channels_that_sign(connection: Connection, ids: set[ChannelId]) -> set[ChannelId]:
     """Those of `ids` that put the operator's name above a text."""
     found = [await channels.get(connection, channel_id) for channel_id in ids]
@@ -82,7 +89,17 @@ async def _made(connection: Connection, item: Item, talk: Conversation) -> Outgo
 
 
 def _may_be_long(one: Outgoing) -> bool:
-    return any(isinstance(content, Words) and may_be_long(content.text) for content in one.contents)
+    return any(map(_is_worth_measuring, one.contents))
+
+
+def _is_worth_measuring(content: Content) -> bool:
+    match content:
+        case Words(text=text):
+            return may_be_long(text)
+        case Media(caption=caption) if caption:
+            return may_be_long(caption, MEDIA_CAPTION_MAX)
+        case _:
+            return False
 
 
 def _cut(one: Outgoing, signing: set[ChannelId]) -> list[Content]:
@@ -91,7 +108,13 @@ def _cut(one: Outgoing, signing: set[ChannelId]) -> list[Content]:
 
 
 def _parts(content: Content, *, signs: bool) -> list[Content]:
-    """The first part answers what the whole answers, and bears the author's name."""
+    """The first part answers what the whole answers, and bears the author's name. Words that no caption holds go before
+    their file."""
+    if isinstance(content, Media) and content.caption:
+        if fits_caption(content.caption, content.author, signs=signs):
+            return [content]
+        words = Words(content.caption, content.author, content.marks)
+        return [*_parts(words, signs=signs), replace(content, caption=Text(), marks=NO_MARKS)]
     if not isinstance(content, Words):
         return [content]
     first, *others = cut_for(content.text, content.author, signs=signs)

@@ -15,12 +15,12 @@ from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State, is_overheard
+from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State, is_overheard, words_without_file
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Reupload, Sent, Snooze, Verdict, Verify
 from zaptrix.queues.bells import Bells
-from zaptrix.store import claims, conversations, files
+from zaptrix.store import changes, claims, conversations, files
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, Database, StoreRefused
@@ -86,6 +86,8 @@ class Settler:
             stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
             for late in filter(None, map(_late, ours)):
                 await follow(connection, late)
+                if late.direction is Direction.OUTBOUND and (words := words_without_file(late.media)):
+                    await changes.rewrite(connection, late.message_id, words)
             said = [line for j in ours if (line := _notice(j))]
             await say(connection, said + await held_back(connection, stopped, self._now()))
         self._after(ours)
@@ -180,6 +182,8 @@ def _placed(conversation_id: ConversationId, accepted: Accepted) -> Placed:
 
 def _failure(judged: Judged) -> Failure | None:
     verdict = judged.verdict
+    if isinstance(verdict, Sent) and (lost := verdict.accepted.file_lost):
+        return Failure(message_id=judged.parcel.message_id, verdict="file_lost", code=lost, detail="")
     if isinstance(verdict, Sent) or (isinstance(verdict, Snooze) and not judged.proving):
         return None  # pace is not a failure
     return Failure(
@@ -194,7 +198,8 @@ def _notice(judged: Judged) -> Line | None:
     """What the operator is to be told in the chat. Not of notices: one that cannot be shown tells nobody anything."""
     parcel, verdict, about = judged.parcel, judged.verdict, None
     if isinstance(verdict, Sent) and parcel.origin is Origin.API:
-        shown = sent_by_api(parcel.message_id, parcel.content)
+        went = words_without_file(parcel.content) if verdict.accepted.file_lost else None
+        shown = sent_by_api(parcel.message_id, went or parcel.content)
         if shown is None:
             return None
         notice = shown
@@ -202,17 +207,27 @@ def _notice(judged: Judged) -> Line | None:
         notice = Notice("file_not_shown", {"address": parcel.attachment.address})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
-        notice = Notice(code, {"code": verdict.code, "limit": str(limits.WHATSAPP_TEXT_MAX)})
+        notice = Notice(code, {"code": verdict.code, "limit": _limit(verdict)})
         about = parcel.message_id
     else:
         return None
     return Line(parcel.conversation.id, notice, parcel.created_at, about)
 
 
+def _limit(verdict: Bury) -> str:
+    """How long it may be: what was measured says it, as a caption holds less than a text."""
+    return verdict.detail if verdict.detail.isdigit() else str(limits.WHATSAPP_TEXT_MAX)
+
+
 def _late(judged: Judged) -> Late | None:
-    """A file that the portal could not fetch while it took the words. One that had none has been tried often enough."""
+    """A file that was not taken with its words. One that had none has been tried often enough.
+
+    What is not to be had at all ends as a dead letter of its own, is told of, and can be revived.
+    """
     parcel, verdict = judged.parcel, judged.verdict
-    if not isinstance(verdict, Sent) or not verdict.accepted.file_missing or not isinstance(parcel.content, Media):
+    if not isinstance(verdict, Sent) or not isinstance(parcel.content, Media):
+        return None
+    if not verdict.accepted.file_missing and not verdict.accepted.file_lost:
         return None
     if parcel.content.is_bare:
         return None
@@ -239,8 +254,11 @@ def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
     if isinstance(judged.verdict, Sent) and _is_to_be_confirmed(judged):
         outbound = judged.direction is Direction.OUTBOUND
         yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
-    if _notice(judged) or _holds_whatsapp(judged) or _late(judged):
+    if _notice(judged) or _holds_whatsapp(judged):
         yield bitrix24_lane(parcel.portal.id)
+    if _late(judged):
+        inbound = judged.direction is Direction.INBOUND
+        yield bitrix24_lane(parcel.portal.id) if inbound else meta_lane(parcel.channel.id)
 
 
 _BOUND_FOR = {Direction.INBOUND: Side.BITRIX24, Direction.OUTBOUND: Side.WHATSAPP}

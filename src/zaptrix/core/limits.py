@@ -129,7 +129,7 @@ BITRIX_FILE_NAME_MAX = 50
 # Files. https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 MEDIA_BYTES_MAX = 100 * 1024 * 1024
 MEDIA_CAPTION_MAX = 1_024
-MEDIA_CAPTION_KEPT = 800  # of plain text; a longer one goes as a message of its own, for markup adds to it
+MEDIA_CAPTION_KEPT = 800  # of plain text; a longer one goes as a message of its own, as one with many marks does
 MEDIA_ID_DAYS = 30  # how long Meta keeps what was uploaded
 MEDIA_ID_DAYS_USED = 28
 MEDIA_PART_BYTES = 256 * 1024  # of a file in memory at a time, and of one answer's part

@@ -182,6 +182,13 @@ def file_of(content: Content) -> Media | None:
     return content.file if isinstance(content, Interactive) else None
 
 
+def words_without_file(content: Content) -> Words | None:
+    """What is left of a file's message when the file does not come; None when that is nothing."""
+    if not isinstance(content, Media) or not content.caption:
+        return None
+    return Words(content.caption, content.author, content.marks)
+
+
 def shown(content: Content) -> str | None:
     """What people read of a message; None when that is nothing, and of a notice, which has the portal's language."""
     return gist_of(content) or None

@@ -180,13 +180,15 @@ async def failed(connection: Connection, file: Wanted, code: str, detail: str, n
 
 
 _FOLLOW = """
-INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded)
-SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded FROM file WHERE message_id = $1
+INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded, error_code,
+    error_detail, notice)
+SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded, error_code, error_detail, notice
+FROM file WHERE message_id = $1
 """
 
 
 async def follow(connection: Connection, first: MessageId, later: MessageId) -> None:
-    """The file that was promised in one message goes with a later one."""
+    """The file of one message goes with a later one, as it stands: also one that failed."""
     await connection.execute(_FOLLOW, first, later)
 
 

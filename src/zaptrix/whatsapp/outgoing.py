@@ -22,7 +22,8 @@ FLOW_VERSION = "3"
 
 
 def text_message(body: str) -> Typed:
-    return "text", {"preview_url": "http://" in body or "https://" in body, "body": body}
+    shown = body.lower()
+    return "text", {"preview_url": "http://" in shown or "https://" in shown, "body": body}
 
 
 def media_message(media: MediaToSend) -> Typed:

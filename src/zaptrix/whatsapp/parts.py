@@ -32,10 +32,17 @@ def signed(text: Text, author: str | None) -> Text:
     return Text((Span(f"{' '.join(author.split())}:", (Mark.BOLD,)), Span("\n"), *text.spans))
 
 
-def may_be_long(text: Text) -> bool:
-    """Whether it is worth asking who signs, and cutting."""
+def may_be_long(text: Text, most: int = WHATSAPP_TEXT_MAX) -> bool:
+    """Whether it is worth asking who signs, and measuring what is sent."""
     length = sum(len(span.text) for span in text.spans)
-    return length * _SIGNS_MAX + _NAME_MAX > WHATSAPP_TEXT_MAX and size_of(text, None) + _NAME_MAX > WHATSAPP_TEXT_MAX
+    if length * _SIGNS_MAX + _NAME_MAX <= most:
+        return False
+    return length + _NAME_MAX > most or size_of(text, None) + _NAME_MAX > most
+
+
+def fits(text: Text, author: str | None, most: int) -> bool:
+    """Whether `text` is sent with at most so many characters."""
+    return sum(len(span.text) for span in text.spans) <= most and size_of(text, author) <= most
 
 
 def size_of(text: Text, author: str | None) -> int:

@@ -13,7 +13,17 @@ from zaptrix.core.ids import ConversationId, callback_data
 from zaptrix.core.kinds import Cards, Location, Reaction
 from zaptrix.core.limits import FILE_AGAIN_S, MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
 from zaptrix.core.media import Attachment, AttachmentState
-from zaptrix.core.message import Interactive, Media, MediaKind, Origin, Side, Words, file_of, quote_of
+from zaptrix.core.message import (
+    Interactive,
+    Media,
+    MediaKind,
+    Origin,
+    Side,
+    Words,
+    file_of,
+    quote_of,
+    words_without_file,
+)
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
@@ -30,6 +40,7 @@ from zaptrix.whatsapp.templates import to_wire
 
 CALLS_AT_ONCE = 32
 _BAD_PARAMETER = frozenset({"100", "131009"})
+_ABOUT_FILES = frozenset({"file_refused", "type_refused"})
 
 
 class WhatsApp:
@@ -78,10 +89,25 @@ class WhatsApp:
         try:
             sent = await self._answering(parcel)
         except Refused as error:
-            return _of_upload(error) if error.of_file and _names_an_upload(parcel) else error
+            if error.of_file and _names_an_upload(parcel) and not _is_uploaded_anew(parcel):
+                return _of_upload(error)
+            return await self._words_alone(parcel, error) if _is_about_file(error) else error
         except PlatformError as error:
             return error
         return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id)
+
+    async def _words_alone(self, parcel: Parcel, refused: Refused) -> Outcome:
+        """Words outlive their file, in its place; the file is told of by itself."""
+        words = words_without_file(parcel.content)
+        if words is None:
+            return refused
+        try:
+            sent = await self._answering(replace(parcel, content=words, attachment=None))
+        except Refused:
+            return refused
+        except PlatformError as error:
+            return error
+        return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id, file_lost=refused.code)
 
     async def _answering(self, parcel: Parcel) -> Wamid:
         """As an answer to what it quotes; where Meta will not have that, with the quoted words in front."""
@@ -160,6 +186,14 @@ def _names_an_upload(parcel: Parcel) -> bool:
     return content is not None and file is not None and _is_at_meta(file) and file.media_id != content.source
 
 
+def _is_uploaded_anew(parcel: Parcel) -> bool:
+    return parcel.attachment is not None and parcel.attachment.reuploaded
+
+
+def _is_about_file(error: Refused) -> bool:
+    return error.of_file or error.notice in _ABOUT_FILES
+
+
 def _of_upload(error: Refused) -> StaleUpload:
     return StaleUpload(error.code, error.detail, notice=error.notice)
 
@@ -171,8 +205,9 @@ def _under_way() -> TooFast:
 
 def _lost(file: Attachment | None) -> Refused:
     if file is None:
-        return Refused("no_file", "its file is unknown", notice="file_gone")
-    return Refused(file.code or "file_failed", "its file did not come", notice=file.notice or "unavailable")
+        return Refused("no_file", "its file is unknown", notice="file_gone", of_file=True)
+    notice = file.notice or "unavailable"
+    return Refused(file.code or "file_failed", "its file did not come", notice=notice, of_file=True)
 
 
 def _body(parcel: Parcel) -> str:

@@ -20,6 +20,7 @@ from zaptrix.core.scopes import KeyScope
 from zaptrix.core.text import plain_text
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView
+from zaptrix.web.api.carried import judging
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
@@ -31,6 +32,7 @@ from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
+from zaptrix.whatsapp.markup import to_whatsapp
 
 
 class TextMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +43,8 @@ class TextMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             min_length=1,
             max_length=WHATSAPP_TEXT_MAX,
-            description="As WhatsApp shows it, without marks.",
+            description="As WhatsApp shows it, without marks. A sign that a phone would take for one counts for up to "
+            "three characters.",
             examples=["Olá! Seu pedido saiu."],
         ),
     ]
@@ -82,7 +85,12 @@ async def send_text(
     """Queues a text to a customer. Outside the 24 hours after a customer's last message WhatsApp takes templates only,
     and the message becomes a dead letter."""
     check(data, _RULES)
-    return await queue(request, data, Words(plain_text(data.text)), idempotency_key)
+    words = plain_text(data.text)
+    with judging() as noted:
+        # What keeps a sign from being taken for a mark counts, too.
+        if len(to_whatsapp(words)) > WHATSAPP_TEXT_MAX:
+            noted.note("/text", "too_long", limit=WHATSAPP_TEXT_MAX)
+    return await queue(request, data, Words(words), idempotency_key)
 
 
 @get("/{message_id:int}", summary="One message", operation_id="getMessage")
