@@ -182,7 +182,8 @@ async def failed(connection: Connection, file: Wanted, code: str, detail: str, n
 _FOLLOW = """
 INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded, error_code,
     error_detail, notice)
-SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded, error_code, error_detail, notice
+SELECT $2, portal_id, channel_id, direction, state, blob, sent_as, media_id, reuploaded, error_code,
+    error_detail, notice
 FROM file WHERE message_id = $1
 """
 
