@@ -1,6 +1,8 @@
 """Customers who move, two conversations of one person, quotes, windows, and kinds that are learned later."""
 
+import random
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -470,3 +472,41 @@ async def test_what_concerns_an_account_is_of_no_number(house: House, channel: C
         ("ignored", "no number here has the templates of this account"),
         ("unroutable", "nothing we know"),
     ]
+
+
+def a_life(seed: int, channel: Channel) -> tuple[list[Any], Customer]:
+    """Somebody's ids over two moves, and all that Meta tells of them, each in one of its spellings."""
+    dice = random.Random(seed)
+    ids = [
+        Customer(bsuid=f"BR.{seed}{n}", wa_id=f"55419{seed:03d}1{n:03d}", phone=f"+554199{seed:03d}1{n:03d}")
+        for n in range(3)
+    ]
+    told: list[Any] = [asked(channel, one, f"{seed}.{n}") for n, one in enumerate(ids)]
+    for n, (before, after) in enumerate(pairwise(ids)):
+        spelling = dice.choice(
+            [
+                (before, after),
+                (Customer(bsuid=before.bsuid), after),
+                (before, Customer(bsuid=after.bsuid)),
+            ]
+        )
+        told.append(moves(channel, *spelling, whatsapp_id=f"wamid.sys.{seed}.{n}"))
+    first, *rest = told
+    dice.shuffle(rest)
+    return [first, *rest], ids[-1]
+
+
+async def test_one_person_stays_one_conversation_in_any_order(house: House, channel: Channel) -> None:
+    lane = incoming_lane(channel.phone_number_id)
+    lasts = set()
+    for seed in range(100, 124):
+        told, last = a_life(seed, channel)
+        lasts.add((last.bsuid, last.wa_id))
+        dice = random.Random(seed)
+        while told:
+            batch, told = told[: (size := dice.choice([1, 1, 2, 5]))], told[size:]
+            await house.drain(await house.happens(lane, *batch, name="messages.system"))
+        await house.drain(lane)
+        await route(house, channel, asked(channel, last, "fim"))
+    people = [(talk.customer.bsuid, talk.customer.wa_id) for talk in await living(house)]
+    assert sorted(people, key=str) == sorted(lasts, key=str)

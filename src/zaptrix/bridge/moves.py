@@ -40,11 +40,12 @@ async def relink(
     if losers:
         await conversations.detach_numbers(connection, losers)
     both = [old, new] if new is not None and new.id != old.id else [old]
-    survivor = await join(connection, sorted(both, key=lambda row: row.bitrix_chat_id is None), move.now)
+    now = _now(move.now, new)
+    survivor = await join(connection, sorted(both, key=lambda row: row.bitrix_chat_id is None), now)
     await moves.rename(
         connection,
         survivor.id,
-        merged(new.customer, move.now) if new else move.now,
+        now,
         former_bsuid=move.before.bsuid or old.customer.bsuid,
         number_changed=move.number_changed,
         close_window=move.number_changed and new is None,
@@ -70,6 +71,13 @@ async def join(connection: Connection, talks: Sequence[Conversation], customer: 
         await moves.merge(connection, survivor.id, [other.id for other in others], customer)
         log.info("merged", conversation_id=str(survivor.id), others=[str(other.id) for other in others])
     return survivor
+
+
+def _now(told: Customer, new: Conversation | None) -> Customer:
+    """The ids of today: who has left those that Meta tells of, by a move that came sooner, has others already."""
+    if new is None:
+        return told
+    return new.customer if told.bsuid in new.former_bsuids else merged(new.customer, told)
 
 
 def _is(known: Customer, now: Customer) -> bool:
