@@ -42,6 +42,7 @@ class Arena(World):
     tenants: list[Tenant] = field(default_factory=list)
     chats: dict[int, int] = field(default_factory=dict)  # by the number of a person
     latest: dict[int, str] = field(default_factory=dict)  # the wamid of a person's latest text
+    pictures: dict[str, str] = field(default_factory=dict)  # the id of a number's picture at Meta
     rigs: dict[int, Rig] = field(default_factory=dict)  # by the worker's process
     _rigged: int = 0
 
@@ -123,6 +124,16 @@ class Arena(World):
                 return False
 
         await eventually(answered, ASKED_S_MAX, f"POST {path}")
+
+    async def upload(self, tenant: Tenant, picture: bytes) -> str:
+        """The id that Meta gives a picture of one number's."""
+        form = aiohttp.FormData({"messaging_product": "whatsapp", "type": "image/png"})
+        form.add_field("file", picture, filename="foto.png", content_type="image/png")
+        headers = {"Authorization": f"Bearer {tenant.phone['access_token']}"}
+        async with self.session.post(
+            f"{self.sim}/meta/v26.0/{tenant.number}/media", data=form, headers=headers
+        ) as answer:
+            return str((await answer.json())["id"])
 
     async def hash_at(self, link: str) -> str:
         """Of the bytes that anybody gets there; empty when there are none."""

@@ -27,10 +27,11 @@ TEMPLATES: dict[str, list[Json]] = {
     "foto": [{"type": "HEADER", "format": "IMAGE"}, _BODY],
     "botoes": [_BODY, _BUTTONS],
 }
-_FILLED: dict[str, Json] = {
-    "aviso": {},
-    "foto": {"header": {"image": {"link": "https://example.com/foto.png"}}},
-    "botoes": {"buttons": [{"index": 0, "payload": "sim"}]},
+# How each is filled, with the id that the number's own picture has at Meta.
+_FILLED: dict[str, Callable[[str], Json]] = {
+    "aviso": lambda _picture: {},
+    "foto": lambda picture: {"header": {"image": {"id": picture}}},
+    "botoes": lambda _picture: {"buttons": [{"index": 0, "payload": "sim"}]},
 }
 _PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(2_000)
 _ROWS = [{"title": "Manhã", "rows": [{"id": "s09", "title": "09:00"}]}]
@@ -56,6 +57,8 @@ async def prepare(arena: Arena) -> None:
     for name, components in TEMPLATES.items():
         number = {"phone_number_id": arena.tenants[0].number}
         await arena.control("POST", "templates", {**number, "name": name, "components": components})
+    for tenant in arena.tenants:
+        arena.pictures[tenant.number] = await arena.upload(tenant, _PICTURE)
 
 
 async def do(arena: Arena, act: Act) -> None:
@@ -130,16 +133,16 @@ async def _asks(arena: Arena, act: Act) -> None:
     name = {"key": act.key, "phone_number_id": tenant.number, "to": person.wa_id}
     await arena.control("POST", "callers", name)
     body: Json = {"channel_id": str(tenant.channel_id), "to": f"+{person.wa_id}"}
-    path, asked = _asked(act)
+    path, asked = _asked(act, arena.pictures[tenant.number])
     file = _PICTURE + act.key.encode() if path == "image" else None
     await arena.ask(f"/api/messages/{path}", body | asked, act.key, file)
     await arena.control("POST", "callers", name | {"answered": True})
 
 
-def _asked(act: Act) -> tuple[str, Json]:
+def _asked(act: Act, picture: str) -> tuple[str, Json]:
     """The path and the body of a call."""
     if act.shape in TEMPLATES:
-        return "template", _FILLED[act.shape] | {"name": act.shape, "body": [act.key]}
+        return "template", _FILLED[act.shape](picture) | {"name": act.shape, "body": [act.key]}
     return _ASKED[act.shape](act.key)
 
 

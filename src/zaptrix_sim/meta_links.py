@@ -33,7 +33,7 @@ async def with_files(engine: Engine, number: Number, body: Json) -> tuple[Json, 
     for kind, media in _linked(body):
         if "id" in media:
             raise bad_parameter(f"Only one of id and link may be given on param '{kind}'.")
-        link = str(media["link"])
+        link = str(media.pop("link"))
         if urlsplit(link).scheme not in {"http", "https"}:
             raise bad_parameter(f"Param {kind}['link'] is not a valid URL.")
         content, mime = await _fetched(link, kind)

@@ -459,3 +459,23 @@ async def test_what_waited_for_a_repair_is_due_at_once(ledger: Ledger) -> None:
         await claims.hasten(connection, channel.id)
     assert len(await ledger.claim(to_whatsapp(channel))) == 1
     assert await ledger.claim(to_whatsapp(other)) == []
+
+
+@pytest.mark.parametrize("repaired", ["number", "portal"])
+async def test_a_file_that_waited_for_a_key_is_due_when_that_is_repaired(ledger: Ledger, repaired: str) -> None:
+    channel, other = await ledger.channel(), await ledger.channel()
+    for each in (channel, other):
+        talk = await ledger.talk(each)
+        (message_id,) = await ledger.outbound(talk)
+        await ledger.run(
+            "INSERT INTO file (message_id, portal_id, channel_id, direction, due_at)"
+            " VALUES ($1, $2, $3, 'outbound', now() + interval '1 minute')",
+            message_id, talk.portal_id, talk.channel_id,
+        )  # fmt: skip
+    async with ledger.database.transaction() as connection:
+        if repaired == "number":
+            await claims.hasten(connection, channel.id, channel.portal_id)
+        else:
+            await claims.hasten(connection, channel.portal_id)
+    due = await ledger.rows("SELECT channel_id FROM file WHERE due_at <= now()")
+    assert [row["channel_id"] for row in due] == [channel.id]

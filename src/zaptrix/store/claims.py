@@ -12,6 +12,7 @@ from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.store import files
 from zaptrix.store.conversations import COLUMNS, conversation_of
 from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
@@ -276,8 +277,9 @@ WHERE state = 'pending' AND due_at > now() AND (lane_id = $1 OR ($2::uuid IS NOT
 
 
 async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | None = None) -> None:
-    """What waits in back-off on these lanes is due now: what it waited for has been repaired."""
+    """What waits in back-off on these lanes is due now, files included: what it waited for has been repaired."""
     await connection.execute(_HASTEN, lane_id, other_lane_id)
+    await files.hasten_all(connection, lane_id, other_lane_id)
 
 
 BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}

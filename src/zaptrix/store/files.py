@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -199,6 +200,18 @@ _HASTEN = f"UPDATE message SET due_at = now() WHERE id = $1 AND {STATE_BY_KEY} =
 async def hasten(connection: Connection, message_id: MessageId) -> None:
     """What its message waited for is here."""
     await connection.execute(_HASTEN, message_id)
+
+
+_HASTEN_ALL = """
+UPDATE file SET due_at = now()
+WHERE state = 'wanted' AND attempt_id IS NULL AND due_at > now()
+    AND ($1 IN (channel_id, portal_id) OR ($2::uuid IS NOT NULL AND portal_id = $2))
+"""
+
+
+async def hasten_all(connection: Connection, owner: UUID, other: UUID | None) -> None:
+    """Files in back-off of these portals or channels are due now: what they waited for has been repaired."""
+    await connection.execute(_HASTEN_ALL, owner, other)
 
 
 # Whoever delivers a message whose file is not there promises it, before the promise goes out: from then on it is a line
