@@ -68,6 +68,12 @@ class Simulators:
         told: Json = self.control("POST", "numbers", wanted)
         return told
 
+    def unsubscribe(self, waba_id: str, token: str) -> None:
+        """Somebody takes an account's webhooks away from the app."""
+        request = urllib.request.Request(f"{self.url}/meta/v26.0/{waba_id}/subscribed_apps", method="DELETE")  # noqa: S310
+        request.add_header("Authorization", f"Bearer {token}")
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+
     def faults(self, *faults: Json) -> None:
         """Until `heal`."""
         self.control("PUT", "faults", {"seed": 1, "faults": list(faults)})

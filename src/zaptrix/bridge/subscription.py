@@ -5,6 +5,8 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/soluti
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from zaptrix.bridge.directory import Directory
@@ -72,8 +74,11 @@ class Subscriptions:
         """
         async with self._database.connection() as connection:
             due = await channels.subscription_due(connection, _CHANNELS_AT_ONCE)
-        for channel in due:
-            await self.subscribe(channel)
+        # Side by side: what takes long for one number is not to hold up the others', nor what comes after this.
+        ends = await asyncio.gather(*map(self.subscribe, due), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
 
     async def _tell_lost(self, channel: Channel, waba_id: str) -> None:
         """Somebody took the subscription away since it was made: what customers wrote meanwhile came nowhere."""

@@ -6,8 +6,8 @@ from zaptrix.app import App, open_app
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals, recovery
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store import channels, portals, recovery, resealing
+from zaptrix.store.resealing import Sealed
 
 _CHECKED_MAX = 1_000
 
@@ -28,12 +28,18 @@ async def check_recovery(settings: Settings) -> list[tuple[str, str]]:
         return await recovery.refusals(connection, _CHECKED_MAX)
 
 
+async def check_secrets(settings: Settings) -> Sealed:
+    """Under which of ENCRYPTION_KEYS stored secrets are. Raises StoreUnavailable."""
+    async with open_app(settings) as app:
+        return await resealing.sealed(app.database, app.box)
+
+
 async def _portal_trouble(app: App, portal: Portal) -> str | None:
     if portal.paused_at:
         return f"paused: {portal.paused_reason}"
     try:
         await app.portal_client.call(portal, "app.info", {})
-    except (PlatformError, UnreadableSecret) as exc:
+    except PlatformError as exc:
         return str(exc)
     return None
 
@@ -46,6 +52,6 @@ async def _number_trouble(app: App, channel: Channel) -> str | None:
         return "its connector does not stand on its open line yet"
     try:
         await app.graph.phone_number(channel)
-    except (PlatformError, UnreadableSecret) as exc:
+    except PlatformError as exc:
         return str(exc)
-    return None
+    return await app.subscriptions.trouble(channel)

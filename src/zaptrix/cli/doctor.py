@@ -157,6 +157,7 @@ async def _platforms(settings: Settings) -> list[Finding]:
     """Each number's token and each portal's, as the platforms see them."""
     from zaptrix.cli.checks import check_platforms, check_recovery
 
+    secrets = await _secrets(settings)
     refused = [
         Finding(
             what=f"history of {portal_url}",
@@ -166,15 +167,37 @@ async def _platforms(settings: Settings) -> list[Finding]:
         )
         for portal_url, reason in await check_recovery(settings)
     ]
-    return refused + [
+    return [secrets, *refused] + [
         Finding(what=what, good=trouble is None, told=trouble or "answers", fix=_platform_fix(trouble or ""))
         for what, trouble in await check_platforms(settings)
     ]
 
 
+async def _secrets(settings: Settings) -> Finding:
+    """Under which keys secrets are: one that holds none may be taken out of ENCRYPTION_KEYS."""
+    from zaptrix.cli.checks import check_secrets
+
+    found = await check_secrets(settings)
+    told = [f"{found.by_key[0]} under the first key"]
+    for place in range(1, len(settings.encryption_keys)):
+        used = found.by_key[place]
+        told.append(f"key {place + 1}: {f'{used}, run `zaptrix keys rotate`' if used else 'none, it may be taken out'}")
+    lost = found.unreadable
+    if lost:
+        told.append(f"{len(lost)} under none of them, such as {lost[0]}")
+    return Finding(
+        what="secrets",
+        good=not lost,
+        told="; ".join(told),
+        fix="put their key back into ENCRYPTION_KEYS, or give them anew by the API; `zaptrix keys list` names them",
+    )
+
+
 def _platform_fix(trouble: str) -> str:
     if trouble.startswith(UNREACHED):
         return "can this machine reach it? If so, is its address right (META_GRAPH_URL, the portal's portal_url)?"
+    if "WhatsApp Business account" in trouble:
+        return "PUT /api/channels/{id} with {} subscribes it again; see who took it away in Meta's Business settings"
     return "give it a valid token by the API"
 
 

@@ -1,0 +1,83 @@
+"""A number's account that sends us no webhooks any more: the gateway sees it, says it again, and the doctor tells."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import structlog.testing
+
+from tests.web.gateway import POLL_S, Gateway, Json
+from tests.web.simulators import simulators
+from zaptrix.app import App, open_app
+from zaptrix.core.ids import ChannelId
+from zaptrix.core.portal import Channel
+from zaptrix.store import channels
+from zaptrix.store.leases import turn
+
+
+@asynccontextmanager
+async def alone(gateway: Gateway) -> AsyncIterator[App]:
+    """A process of the gateway's that looks at subscriptions, while the other one may not."""
+    async with open_app(gateway.settings) as app:
+        while True:
+            async with turn(app.database, "register") as mine:
+                if mine:
+                    yield app
+                    return
+            await asyncio.sleep(POLL_S)
+
+
+async def a_subscribed_channel(gateway: Gateway) -> Json:
+    return await gateway.channel((await gateway.portal())["id"])
+
+
+async def taken_away(gateway: Gateway, channel: Json) -> None:
+    """By somebody at Meta; and an hour has passed since the last look."""
+    token = simulators().number(channel["phone_number_id"])["access_token"]
+    simulators().unsubscribe(channel["waba_id"], token)
+    past = "now() - interval '61 minutes'"
+    await gateway.rows(f"UPDATE channel SET subscription_looked_at = {past} WHERE id = $1::uuid", channel["id"])  # noqa: S608
+
+
+async def known(app: App, channel: Json) -> Channel:
+    async with app.database.connection() as connection:
+        found = await channels.get(connection, ChannelId(UUID(channel["id"])))
+    assert found is not None
+    return found
+
+
+async def test_a_lost_subscription_is_told_and_made_again(gateway: Gateway) -> None:
+    async with alone(gateway) as app:
+        channel = await a_subscribed_channel(gateway)
+        assert await app.subscriptions.trouble(await known(app, channel)) is None
+        await taken_away(gateway, channel)
+        told = await app.subscriptions.trouble(await known(app, channel))
+        assert told == "its WhatsApp Business account sends no webhooks to any app"
+        with structlog.testing.capture_logs() as logs:
+            await app.subscriptions.retry()
+        assert [line["channel_id"] for line in logs if line["event"] == "subscription lost"] == [channel["id"]]
+        assert await app.subscriptions.trouble(await known(app, channel)) is None
+
+
+async def test_what_could_not_be_subscribed_is_tried_again_after_a_minute(gateway: Gateway) -> None:
+    fault = {"side": "meta", "where": "api", "kind": "status", "status": 503}
+    async with alone(gateway) as app:
+        simulators().faults(fault | {"match": {"method": "subscribed_apps"}})
+        channel = await a_subscribed_channel(gateway)
+        assert channel["subscription"]["done"] is False
+        simulators().heal()
+        await app.subscriptions.retry()  # not yet
+        assert (await known(app, channel)).subscribed_at is None
+        await gateway.rows("UPDATE channel SET subscription_looked_at = subscription_looked_at - interval '2 minutes'")
+        await app.subscriptions.retry()
+        assert (await known(app, channel)).subscribed_at is not None
+
+
+async def test_a_number_that_stands_still_is_left_alone(gateway: Gateway) -> None:
+    async with alone(gateway) as app:
+        channel = await a_subscribed_channel(gateway)
+        await gateway.rows("UPDATE channel SET whatsapp_paused_at = now() WHERE id = $1::uuid", channel["id"])
+        await taken_away(gateway, channel)
+        await app.subscriptions.retry()
+        assert await app.subscriptions.trouble(await known(app, channel))
