@@ -47,12 +47,12 @@ class House:
 
 
 @contextmanager
-def started(folder: Path, ports: tuple[int, int]) -> Iterator[House]:
+def started(folder: Path, ports: tuple[int, int], **given: str) -> Iterator[House]:
     """`zaptrix up` on that data folder, up or fallen; whatever happens, nothing of it stays behind."""
     folder.mkdir(exist_ok=True)
     output = folder / "output"
     environ = {key: value for key, value in os.environ.items() if key not in KINDS}
-    environ |= {"DATA_DIR": str(folder), "PORT": str(ports[0]), "SIM_PORT": str(ports[1]), "COLUMNS": "200"}
+    environ |= {"DATA_DIR": str(folder), "PORT": str(ports[0]), "SIM_PORT": str(ports[1]), "COLUMNS": "200"} | given
     with output.open("wb") as out:
         process = subprocess.Popen([sys.executable, "-m", "zaptrix", "up"], env=environ, stdout=out, stderr=out)
     house = House(process=process, output=output, port=ports[0], sim_port=ports[1])

@@ -1,10 +1,12 @@
 """`python -m zaptrix_sim`: both platforms on one port, until it is told to stop."""
 
+import argparse
 import asyncio
 import contextlib
 import os
 import signal
 import sys
+from dataclasses import fields
 
 from aiohttp import web
 
@@ -30,7 +32,16 @@ async def serve(settings: Settings, options: Options) -> None:
         await runner.cleanup()
 
 
+def _told_about() -> str:
+    knobs = " ".join(f"SIM_{field.name.upper()}" for field in fields(Options))
+    return f"""Simulators of WhatsApp's Cloud API and of Bitrix24 on one port, to try Zaptrix; theirs are no secrets.
+Everything is set by variables: SIM_HOST (127.0.0.1 or another address of this machine), SIM_PORT (3900), SIM_DATA_DIR
+(empty: forget all at the end), GATEWAY_URL (http://127.0.0.1:3000), SIM_PUBLIC_URL, and the knobs {knobs}."""
+
+
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m zaptrix_sim", description=_told_about()).parse_args()
+    os.umask(0o077)
     try:
         settings, options = Settings.from_env(os.environ), Options.from_env(os.environ)
     except ValueError as error:

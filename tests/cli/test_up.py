@@ -14,10 +14,11 @@ import pytest
 from proof.ports import free_port
 from tests.processes import descendants, is_alive, wait_for
 from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
-from zaptrix.cli import up
+from zaptrix.cli import folders, up
 from zaptrix.cli.redis_server import server_program
+from zaptrix.cli.up import with_local_servers
 from zaptrix.core import limits
-from zaptrix.settings import KINDS
+from zaptrix.settings import KINDS, Settings
 
 SECOND_START_MAX_S = 30.0
 SERVERS = ("postgres", server_program().name)
@@ -56,6 +57,56 @@ def test_it_brings_everything_up_and_a_request_to_stop_takes_everything_down(
     assert house.process.wait(STOP_WAIT_S) == 0, house.said()
     assert gone(everyone)()
     assert house.said().endswith("zaptrix: stopped\n")
+
+
+def test_what_it_writes_is_nobody_elses_and_what_stood_open_is_closed(house: House) -> None:
+    folder = house.output.parent
+    found = [folder / name for name in folders.NAMES if (folder / name).exists()]
+    assert {"keys", "log", "media", "metrics", "postgres", "redis", "sim", "spool"} <= {part.name for part in found}
+    below = [path for part in found for path in [part, *part.rglob("*")] if not path.is_socket()]
+    assert not [path for path in below if path.exists() and path.stat().st_mode & 0o077]
+    (folder / "media").chmod(0o755)
+    (folder / "else").mkdir(mode=0o755)
+    assert folders.open_to_others(folder) == [folder / "media"]
+    folders.close_to_others(folder)
+    assert folders.open_to_others(folder) == []
+    assert (folder / "else").stat().st_mode & 0o777 == 0o755
+
+
+def test_the_command_that_it_prints_makes_a_key(house: House) -> None:
+    """Also where its servers were given, as here to a second one."""
+    beside = {name: value for name, value in os.environ.items() if name not in KINDS}
+    printed = next(line for line in house.said().splitlines() if "api-key create" in line).strip()
+    first = subprocess.run(["/bin/sh", "-c", printed], env=beside, capture_output=True, text=True, check=False)
+    assert first.stdout.startswith("zx_"), first.stderr
+    given = with_local_servers(Settings.from_env({"DATA_DIR": str(house.output.parent)}))
+    folder = house.output.parent / "second"
+    servers = {
+        "DATABASE_URL": given.database_url,
+        "REDIS_URL": given.redis_url,
+        "ENCRYPTION_KEYS": given.encryption_keys[0],
+    }
+    with started(folder, (free_port(), free_port()), **servers) as second:
+        printed = next(line for line in second.said().splitlines() if "api-key create" in line).strip()
+        made = subprocess.run(["/bin/sh", "-c", printed], env=beside, capture_output=True, text=True, check=False)
+        assert made.stdout.startswith("zx_"), made.stderr
+
+
+@pytest.mark.parametrize("variable", [("HOST", "0.0.0.0"), ("PUBLIC_URL", "https://tunnel.example.com")])  # noqa: S104
+def test_simulators_are_for_this_machine_alone(
+    tmp_path: Path, ports: tuple[int, int], variable: tuple[str, str]
+) -> None:
+    with started(tmp_path / "data", ports, **dict([variable])) as house:
+        assert house.process.wait(STOP_WAIT_S) == 2
+        (line,) = house.said().splitlines()
+        assert "simulators, whose secrets everybody knows, are for this machine alone; set META_APP_SECRET" in line
+
+
+def test_the_simulators_tell_what_they_are() -> None:
+    asked_for = [sys.executable, "-m", "zaptrix_sim", "--help"]
+    told = subprocess.run(asked_for, capture_output=True, text=True, check=True, timeout=30).stdout
+    assert "SIM_PORT" in told
+    assert "SIM_APP_SECRET" in told
 
 
 def test_beside_it_the_doctor_finds_nothing_wrong(house: House) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.waiting import wait_until
 
+NAMES = ("graph_url", "keys", "lock", "log", "media", "metrics", "postgres", "redis", "sim", "spool")
+"""What we make in a data folder."""
+
 SOCKET_PATH_MAX = 107
 """Linux: sockaddr_un.sun_path holds 108 bytes with its closing zero."""
 
@@ -20,7 +23,11 @@ SOCKET_PATH_MAX = 107
 def data_folder(path: Path) -> Iterator[Path]:
     """Hold a data folder for ourselves; raises StartError when another process holds it."""
     path = path.expanduser().resolve()
-    path.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if not path.exists():
+        path.mkdir(parents=True, mode=0o700)
+        if os.geteuid() == 0:
+            path.chmod(0o711)  # PostgreSQL runs under an account of its own and has to pass
+    close_to_others(path)
     with (path / "lock").open("a+", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -33,6 +40,42 @@ def data_folder(path: Path) -> Iterator[Path]:
         lock.flush()
         # The lock is the open file, not its text: it ends with the process, however that ends.
         yield path
+
+
+def environment_of_holder(path: Path) -> dict[str, str]:
+    """The variables that the process which holds a data folder was started with; none when nobody does.
+
+    The kernel shows them to the same account alone: https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html
+    """
+    try:
+        with (path / "lock").open("r", encoding="ascii") as lock:
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return {}
+            pid = int(lock.read())
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape").split("\0")
+    except (OSError, ValueError):
+        return {}
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
+def open_to_others(path: Path) -> list[Path]:
+    """What of ours in a data folder other accounts may read or enter."""
+    return [part for part in _ours(path) if part.stat().st_mode & 0o077]
+
+
+def close_to_others(path: Path) -> None:
+    """Tighten what of ours in a data folder an earlier version, or a person, left open; what lies deeper is closed so.
+
+    Only what has our names is touched: the folder itself may be somebody else's, or hold other things.
+    """
+    for part in open_to_others(path):
+        with contextlib.suppress(PermissionError):  # another account's: the doctor tells
+            part.chmod(part.stat().st_mode & 0o700)
+
+
+def _ours(path: Path) -> list[Path]:
+    return [path / name for name in NAMES if (path / name).exists() and not (path / name).is_symlink()]
 
 
 def forget_socket_folder(folder: Path, name: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
@@ -17,9 +17,10 @@ from rich.table import Table
 
 import zaptrix
 from zaptrix.cli.errors import StartError
+from zaptrix.cli.folders import close_to_others
 from zaptrix.cli.language import locale
+from zaptrix.cli.up import beside, with_local_servers
 from zaptrix.cli.up import up as run_everything
-from zaptrix.cli.up import with_local_servers
 from zaptrix.core.faults import Unfit
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
@@ -28,6 +29,8 @@ from zaptrix.settings import Settings, SettingsError, slips
 from zaptrix.telemetry import log
 
 USAGE_ERROR = 2
+
+CLOSED_TO_OTHERS = 0o077
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,6 +44,12 @@ keys = typer.Typer(no_args_is_help=True, help="The keys that stored secrets are 
 app.add_typer(keys, name="keys")
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.callback()
+def _any_command() -> None:
+    # What any process of ours writes is its own account's alone: customers' files lie in DATA_DIR.
+    os.umask(CLOSED_TO_OTHERS)
 
 
 @app.command()
@@ -96,7 +105,7 @@ def doctor() -> None:
     from zaptrix.cli import doctor as examination
 
     with _told():
-        settings = with_local_servers(_settings())
+        settings = with_local_servers(_settings(beside(os.environ)))
         findings = asyncio.run(examination.examine(settings))
     Console(soft_wrap=True).print(examination.table(findings))
     raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
@@ -263,17 +272,17 @@ def _of_servers() -> tuple[type[Exception], ...]:
     return (OSError, StoreUnavailable, StoreRefused, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-def _settings() -> Settings:
+def _settings(environ: Mapping[str, str] = os.environ) -> Settings:
     for slip in slips(os.environ):
         errors.print(f"zaptrix: warning: {slip}", markup=False)
-    return Settings.from_env(os.environ)
+    return Settings.from_env(environ)
 
 
 def _settings_with_database(*, migrated: bool = True) -> Settings:
     """For a command beside a running house: a database that is given, or that of `zaptrix up` on DATA_DIR."""
     from zaptrix.cli.preflight import check_postgres
 
-    settings = with_local_servers(_settings())
+    settings = with_local_servers(_settings(beside(os.environ)))
     if not settings.database_url:
         raise StartError(
             f"DATABASE_URL is not set, and no `zaptrix up` runs on {settings.data_dir}; "
@@ -299,6 +308,7 @@ def _production_settings() -> Settings:
 
     settings = _settings()
     settings.need("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
+    close_to_others(settings.data_dir)
     check_postgres(settings, may_be_away=True)
     check_redis(settings, may_be_away=True)
     log.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)

@@ -22,10 +22,10 @@ from rich.table import Table
 from zaptrix.cli.children import Program, run
 from zaptrix.cli.embedded import encryption_key, log_file, servers_in
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import data_folder
+from zaptrix.cli.folders import data_folder, environment_of_holder
 from zaptrix.cli.supervisor import Process, Signals, Supervisor
 from zaptrix.core import limits
-from zaptrix.settings import Settings
+from zaptrix.settings import KINDS, Settings
 
 LOCAL = "127.0.0.1"
 ANSWER_WAIT_S = 60.0
@@ -59,6 +59,11 @@ NUMBER_SEED = {
 
 def up(settings: Settings, environ: Mapping[str, str], *, console: Console, show_logs: bool = False) -> None:
     """Run everything until asked to stop; raises StartError when something does not start."""
+    if not settings.has_credentials and not settings.is_private:
+        raise StartError(
+            "no platform account is given, and simulators, whose secrets everybody knows, are for this machine alone; "
+            "set META_APP_SECRET and the other credentials, or keep HOST and PUBLIC_URL on 127.0.0.1"
+        )
     with data_folder(settings.data_dir) as folder, Signals().caught() as signals:
         supervisor = Supervisor(signals=signals, say=lambda text: console.print(f"zaptrix: {text}", highlight=False))
         house = House(settings, environ, folder=folder, supervisor=supervisor, show_logs=show_logs)
@@ -260,6 +265,12 @@ def _check_free(name: str, host: str, port: int) -> None:
                 f"{name}: {host}:{port} cannot be used ({os.strerror(exc.errno or 0)}); "
                 f"stop what uses it, or set another one: {name}={port + 1}"
             ) from exc
+
+
+def beside(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a command beside a running `zaptrix up`: its own, and where it has none those of that house."""
+    house = environment_of_holder(Settings.from_env({"DATA_DIR": environ.get("DATA_DIR", "")}).data_dir)
+    return {name: value for name, value in house.items() if name in KINDS} | {k: v for k, v in environ.items() if v}
 
 
 def with_local_servers(settings: Settings) -> Settings:

@@ -17,8 +17,8 @@ from granian.log import LogLevels
 from zaptrix.core import limits
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
+from zaptrix.web.exposure import is_private
 from zaptrix.web.gateway import Gateway
-from zaptrix.web.openapi import monitoring_words
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,9 @@ _LOGGING = {
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Blocks. Raises SettingsError when the port is taken."""
     _check_free(settings.host, settings.port)
-    log.info("monitoring pages", who=monitoring_words(settings))
+    log.info(
+        "monitoring pages", open_to="whoever reaches HOST" if is_private(settings) else "keys of admins, METRICS_TOKEN"
+    )
     places = _places()
     server = Granian(
         "zaptrix",
