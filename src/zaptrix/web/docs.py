@@ -9,6 +9,8 @@ from typing import Final
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from zaptrix.web.examples import FILES_PATH, example_files
+
 _CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -61,6 +63,11 @@ def _folder() -> Path:
     return Path(found.origin).parent / "dist"
 
 
+def _example_handlers() -> list[HTTPRouteHandler]:
+    headers = {**_CACHED, "Content-Security-Policy": "default-src 'none'; sandbox"}
+    return [_handler(f"{FILES_PATH}{each.name}", each.content, each.type, headers) for each in example_files()]
+
+
 def docs_handlers(description: bytes) -> list[HTTPRouteHandler]:
     """Handlers for the page, its files and the description."""
     pages = [
@@ -70,7 +77,7 @@ def docs_handlers(description: bytes) -> list[HTTPRouteHandler]:
     ]
     folder = _folder()
     files = [_handler(f"/docs/{name}", (folder / name).read_bytes(), kind, _CACHED) for name, kind in _FILES.items()]
-    return pages + files
+    return pages + files + _example_handlers()
 
 
 def _handler(path: str, content: bytes, kind: str, headers: dict[str, str]) -> HTTPRouteHandler:

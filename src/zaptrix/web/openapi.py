@@ -23,6 +23,7 @@ from zaptrix.web import problems
 from zaptrix.web.api.carried import BODY, WHOLE
 from zaptrix.web.callers import scope_of
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH
+from zaptrix.web.examples import CHANNEL_ID, CONVERSATION_ID, MESSAGE_ID, PORTAL_ID, examples
 from zaptrix.web.exposure import is_private
 from zaptrix.web.forms import FILE
 from zaptrix.web.problems import CONTENT_TYPE, Kind, ProblemDocument
@@ -87,12 +88,14 @@ def describe(routes: Sequence[Router], settings: Settings) -> bytes:
     for path, shape in _own_bodies(framework.routes).items():
         told["paths"][path]["post"]["requestBody"] = _with_file(shapes, shape.__name__)
     scopes = _scopes(framework.routes)
+    bodies = examples(settings.public_url)
     for path, operations in told["paths"].items():
         for method, operation in operations.items():
             if method in _METHODS:
                 _add_problems(path, method, operation)
                 if scope := scopes.get((path, method)):
                     _add_scope(scope, operation)
+                _add_examples(operation, bodies.get(operation["operationId"], {}))
     told["paths"] |= _webhooks()
     return msgspec.json.encode(told)
 
@@ -191,6 +194,35 @@ def _config(settings: Settings) -> OpenAPIConfig:
         components=Components(security_schemes={"bearer": bearer, "api_key": api_key}),
         use_handler_docstrings=True,
     )
+
+
+# --- examples --------------------------------------------------------------------------------------------------------
+
+_EXAMPLE_IDS: Final = {
+    "portal_id": PORTAL_ID,
+    "channel_id": CHANNEL_ID,
+    "conversation_id": CONVERSATION_ID,
+    "message_id": MESSAGE_ID,
+    "event_id": 1,
+    "name": "lembrete_consulta",
+}
+
+
+def _add_examples(operation: Schema, bodies: Mapping[str, Mapping[str, Any]]) -> None:
+    """What is filled in where somebody tries the operation: left alone, a page makes up what nobody can send."""
+    for parameter in operation.get("parameters", ()):
+        if parameter.get("required") and parameter["name"] in _EXAMPLE_IDS:
+            parameter["example"] = _EXAMPLE_IDS[parameter["name"]]
+    if not bodies:
+        return
+    content = operation["requestBody"]["content"]
+    content["application/json"]["examples"] = {
+        summary.lower().replace(" ", "-"): {"summary": summary, "value": body} for summary, body in bodies.items()
+    }
+    if form := content.get("multipart/form-data"):
+        first = next(iter(bodies.values()))
+        flat = {field: value for field, value in first.items() if field in form["schema"]["properties"]}
+        form["example"] = {field: value for field, value in flat.items() if field != "link"}
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -313,6 +345,8 @@ def _older(node: Any) -> Any:
         del told["required"]
     if "const" in told:
         told["enum"] = [told.pop("const")]
+    if "enum" in told:
+        told = _enumerated(told)
     if isinstance(examples := told.get("examples"), list):
         del told["examples"]
         if examples:
@@ -323,6 +357,16 @@ def _older(node: Any) -> Any:
         if isinstance(told.get(union), list):
             told = _united(told, union)
     return told
+
+
+def _enumerated(told: Schema) -> Schema:
+    """With its type, without which some generators leave out all that has such a field; and none of flags."""
+    kinds = {type(value) for value in told["enum"]}
+    if kinds == {bool}:
+        only = " or ".join(msgspec.json.encode(value).decode() for value in told["enum"])
+        rest = {name: value for name, value in told.items() if name != "enum"}
+        return {**rest, "type": "boolean", "description": f"{rest.get('description', '')} Only {only}.".strip()}
+    return {"type": "string", **told} if kinds == {str} else told
 
 
 def _typed(told: Schema) -> Schema:

@@ -33,6 +33,7 @@ from zaptrix.web.api.sending import (
     told_problems,
 )
 from zaptrix.web.callers import app_of, caller_of, request_id_of
+from zaptrix.web.examples import example_file
 from zaptrix.web.forms import FILE, KeepFile, read_form, whole_body
 from zaptrix.web.problems import (
     INVALID,
@@ -233,13 +234,21 @@ def _judge(at: str, asked: FileAsked, kept: Kept) -> None:
 
 
 async def _fetched(request: AnyRequest, at: str, asked: FileAsked, link: str) -> Kept:
+    app = app_of(request)
     try:
         with _told_store(at):
-            return await app_of(request).uploads.fetch(link, asked.kind, name=asked.name)
+            if example := example_file(link, app.settings.public_url):
+                parts = _parts(example.content)
+                return await app.uploads.keep(parts, asked.kind, name=asked.name or example.name, told=example.type)
+            return await app.uploads.fetch(link, asked.kind, name=asked.name)
     except PlatformError as exc:
         if exc.code == "file_too_large":
             raise _too_large(at) from None
         raise invalid(_not_fetched(at, exc.code)) from None
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def _not_fetched(at: str, code: str, why: Both | None = None) -> WrongField:
