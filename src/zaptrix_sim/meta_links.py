@@ -1,6 +1,7 @@
 """Media that a send names by an address: Meta fetches it after it has taken the message.
 
-What cannot be fetched, or is not what it should be, is told afterwards, as a `failed` status with 131053.
+What cannot be fetched, or is not what it should be, is told afterwards, as a `failed` status with 131053. The simulator
+fetches from this machine alone and never goes out: a link to elsewhere is taken for good, and its file is empty.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/image-messages
 """
 
@@ -26,21 +27,36 @@ Json = dict[str, Any]
 
 
 async def with_files(engine: Engine, number: Number, body: Json) -> tuple[Json, bool]:
-    """The body with an id wherever it named a link, and whether all of them could be had. Raises the refusal."""
+    """The body with an id wherever it named a link of this machine, and whether all of them could be had.
+
+    Raises the refusal.
+    """
     if not any(_linked(body)):
         return body, True
     body, all_came = deepcopy(body), True
     for kind, media in _linked(body):
         if "id" in media:
             raise bad_parameter(f"Only one of id and link may be given on param '{kind}'.")
-        link = str(media.pop("link"))
-        if urlsplit(link).scheme not in {"http", "https"}:
-            raise bad_parameter(f"Param {kind}['link'] is not a valid URL.")
+        link = str(media["link"])
+        if not _is_here(link, kind):
+            continue
+        del media["link"]
         content, mime = await _fetched(link, kind)
         all_came = all_came and content is not None
         name = str(media.get("filename") or PurePosixPath(unquote(urlsplit(link).path)).name or kind)
         media["id"] = files.keep(engine, number.id, content or Content(), mime=mime, name=name, kind=kind).id
     return body, all_came
+
+
+def _is_here(link: str, kind: str) -> bool:
+    """Whether the server is on this machine. Raises the refusal of what is no address."""
+    try:
+        scheme, host = urlsplit(link).scheme, urlsplit(link).hostname or ""
+    except ValueError:
+        scheme, host = "", ""
+    if not host or scheme not in {"http", "https"}:
+        raise bad_parameter(f"Param {kind}['link'] is not a valid URL.")
+    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _linked(body: Any) -> Iterator[tuple[str, Json]]:

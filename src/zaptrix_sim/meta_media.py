@@ -125,9 +125,9 @@ class MetaMedia:
 
     def for_send(self, number: Number, kind: str, body: Any) -> tuple[StoredFile, str]:
         """What a send names, and its caption; raises the refusal."""
-        if not isinstance(body, dict) or not isinstance(body.get("id"), str):
+        if not isinstance(body, dict) or not isinstance(body.get("id") or body.get("link"), str):
             raise refusal(131008, f"Parameter of type {kind} is missing: id or link.")
-        file = self._engine.world.files.get(body["id"])
+        file = self._engine.world.files.get(body["id"]) if body.get("id") else self._elsewhere(number, kind, body)
         if file is None or file.owner != number.id:
             raise bad_parameter(f"Param {kind}['id'] is not a valid whatsapp business account media attachment ID")
         types, most = CLASSES[kind]
@@ -140,6 +140,11 @@ class MetaMedia:
             raise bad_parameter("Param caption must be at most 1024 characters long.")
         file.kind = kind
         return file, caption
+
+    def _elsewhere(self, number: Number, kind: str, body: dict[str, Any]) -> StoredFile:
+        """What stands for a file behind a link that the simulator does not follow."""
+        name = str(body.get("filename") or str(body["link"]).rpartition("/")[2] or kind)
+        return files.keep(self._engine, number.id, Content(), mime=CLASSES[kind][0][0], name=name, kind=kind)
 
     def held(self, number: Number, kind: str, body: dict[str, Any]) -> StoredFile | None:
         """The file of a template's header, if it is here: it may as well have been uploaded elsewhere."""

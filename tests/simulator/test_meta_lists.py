@@ -183,6 +183,13 @@ async def test_what_names_no_file_is_refused(stage: Stage, token: str, content: 
     assert (await send(stage, token, "image", content))[0] == 400
 
 
+async def test_a_link_to_elsewhere_is_taken_for_good_and_not_followed(stage: Stage, token: str) -> None:
+    await stage.ana_writes()
+    assert (await send(stage, token, "image", {"link": "https://files.example/foto.png"}))[0] == 200
+    message = (await stage.control("GET", "state"))["phones"][0]["messages"][-1]
+    assert (message["file"]["name"], message["file"]["size"]) == ("foto.png", 0)
+
+
 async def test_headers_of_interactive_messages_take_links_too(stage: Stage, token: str, host: str) -> None:
     await stage.ana_writes()
     interactive = {
