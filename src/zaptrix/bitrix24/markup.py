@@ -323,7 +323,8 @@ _ACTS = (
 )
 _WOULD_ACT_IN_CODE = re.compile(_ACTS, re.IGNORECASE | re.MULTILINE)
 # `/me` and `/loud` at the head of a message are orders to the portal's chat, and others are to a bot in it.
-_ORDER = r"(?P<order>^(?:[^\S\n]|[\u200b-\u200f\u2060\ufeff])*)(?=/)"
+_UNSEEN = r"\t\v\f\r \x1c-\x1f\x85\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+_ORDER = rf"(?P<order>^[{_UNSEEN}]*)(?=/)"
 _WOULD_ACT = re.compile(rf"{_ACTS}|{_ORDER}", re.IGNORECASE | re.MULTILINE)
 _TAG_OF = {Mark.BOLD: "b", Mark.ITALIC: "i", Mark.STRIKE: "s"}
 

@@ -6,6 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -108,7 +109,9 @@ async def apply(
         return None
     long = change.text is not None and may_be_long(change.text, limits.MEDIA_CAPTION_MAX)
     signs = bool(await channels_that_sign(connection, {talk.channel_id})) if long else False
-    ruling = rule(change, parts, partial(cut_for, signs=signs), partial(fits_caption, signs=signs))
+    ways = (partial(cut_for, signs=signs), partial(fits_caption, signs=signs))
+    # Cutting is heavy: it is done beside the loop.
+    ruling = await asyncio.to_thread(rule, change, parts, *ways) if long else rule(change, parts, *ways)
     await _carry_out(connection, change, parts, ruling)
     if ruling.again:
         more = OperatorMessage(

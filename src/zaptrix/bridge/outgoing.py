@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -16,13 +18,15 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import OperatorMessage
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.kinds import NO_MARKS
-from zaptrix.core.limits import MEDIA_CAPTION_MAX
+from zaptrix.core.limits import CUT_CHARACTERS_ON_LOOP, MEDIA_CAPTION_MAX
 from zaptrix.core.message import Content, Direction, Media, Origin, Words
 from zaptrix.core.text import Text
 from zaptrix.store import channels, recovery
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
 from zaptrix.whatsapp.parts import fits, in_parts, may_be_long
+
+T = TypeVar("T")
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +58,37 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 async def outgoing(connection: Connection, heard: Sequence[tuple[Item, Conversation]]) -> list[Outgoing]:
     """What comes of operators' messages; nothing of those that would be in the ledger twice."""
     made = [await _made(connection, item, talk) for item, talk in heard]
-    signing = await channels_that_sign(connection, {each.talk.channel_id for each in made if _may_be_long(each)})
-    made = [replace(each, contents=_cut(each, signing)) if _may_be_long(each) else each for each in made]
+    beside = sum(map(_length, made)) > CUT_CHARACTERS_ON_LOOP
+    long = await _worked(_long_ones, made, beside=beside)
+    if long:
+        signing = await channels_that_sign(connection, {made[place].talk.channel_id for place in long})
+        made = await _worked(lambda whole: _with_parts(whole, long, signing), made, beside=beside)
     return await _unheard(connection, made)
+
+
+async def _worked(work: Callable[[list[Outgoing]], T], made: list[Outgoing], *, beside: bool) -> T:
+    """What is heavy is done beside the loop: other lanes do not wait for it."""
+    return await asyncio.to_thread(work, made) if beside else work(made)
+
+
+def _length(one: Outgoing) -> int:
+    return sum(len(span.text) for content in one.contents for span in _words_of(content).spans)
+
+
+def _words_of(content: Content) -> Text:
+    match content:
+        case Words(text=text) | Media(caption=text):
+            return text
+        case _:
+            return Text()
+
+
+def _long_ones(made: list[Outgoing]) -> set[int]:
+    return {place for place, one in enumerate(made) if any(map(_is_worth_measuring, one.contents))}
+
+
+def _with_parts(made: list[Outgoing], long: set[int], signing: set[ChannelId]) -> list[Outgoing]:
+    return [replace(one, contents=_cut(one, signing)) if place in long else one for place, one in enumerate(made)]
 
 
 def cut_for(text: Text, author: str | None, *, signs: bool) -> list[Text]:
@@ -86,10 +118,6 @@ async def _made(connection: Connection, item: Item, talk: Conversation) -> Outgo
         request_id=item.event.request_id,
         written_at=written_at or item.event.received_at,
     )
-
-
-def _may_be_long(one: Outgoing) -> bool:
-    return any(map(_is_worth_measuring, one.contents))
 
 
 def _is_worth_measuring(content: Content) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -82,13 +83,22 @@ class Route:
                 events = await journal.waiting(connection, lane, limits.ROUTE_BATCH)
             if not events:
                 return
-            await self._batch(lane, [Item(event, self._translate(event)) for event in events])
+            await self._batch(lane, await self._translated(events))
             if time.monotonic() > ends or self._stopping.told:
                 self._bells.ring_soon([lane.round])
                 return
             if len(events) < limits.ROUTE_BATCH:
                 # What comes now comes together: a batch, and a bell, cost much more than a message does.
                 await self._stopping.pause(max(0.0, again - time.monotonic()))
+
+    async def _translated(self, events: Sequence[Event]) -> list[Item]:
+        """Much text is read beside the loop: the lanes of others do not wait for it."""
+        if sum(len(event.body) for event in events) < limits.ROUTE_BYTES_ON_LOOP:
+            return self._all_translated(events)
+        return await asyncio.to_thread(self._all_translated, events)
+
+    def _all_translated(self, events: Sequence[Event]) -> list[Item]:
+        return [Item(event, self._translate(event)) for event in events]
 
     async def _batch(self, lane: Lane, items: Sequence[Item]) -> None:
         try:
