@@ -159,3 +159,26 @@ async def says(tenant: Tenant, who: tuple[str | None, str], text: str, *, so_far
         return sum(map(len, await chats(tenant))) == so_far
 
     await eventually(shown, 30, "the words in a chat")
+
+
+async def test_what_came_whole_is_whole_in_the_chat_and_each_body_once(world: World) -> None:
+    """Named by a user id in the number's own field; longer than a portal takes; and first said to be unsupported."""
+    tenant = await world.tenant()
+    hidden, long = {"from": "BR.55120"}, "palavra " * 3_500
+    bodies: list[dict[str, Any]] = [
+        {"type": "unsupported", "unsupported": {"type": "image"}, "errors": [{"code": 131060}]},
+        {"type": "text", "text": {"body": long}},
+    ]
+    for item in [*bodies, *bodies]:
+        await meta_posts(tenant, hidden | item | {"id": "wamid.TWICE"})
+    await meta_posts(tenant, hidden | {"type": "text", "text": {"body": "fim"}})
+
+    async def all_there() -> bool:
+        return (await chats(tenant))[0][-1:] == ["fim"] if await chats(tenant) else False
+
+    await eventually(all_there, 30, "the last words in the chat")
+    ((placeholder, *parts, _),) = await chats(tenant)
+    assert placeholder.startswith("⚠")
+    assert (len(parts), "".join(parts)) == (2, long)
+    (talk,) = (await world.api("GET", f"/api/conversations?portal_id={tenant.portal_id}"))["items"]
+    assert (talk["bsuid"], talk["phone"]) == ("BR.55120", None)

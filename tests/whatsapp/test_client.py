@@ -23,7 +23,7 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
-from zaptrix.core.ids import ChannelId
+from zaptrix.core.ids import ChannelId, further_id, meta_id
 from zaptrix.core.notices import NOTICES
 from zaptrix.core.pace import Bucket
 from zaptrix.whatsapp.client import GraphClient
@@ -149,6 +149,13 @@ async def test_blue_ticks_take_pace_of_the_number_alone(graph: Graph, client: Gr
     await client.mark_read(a_channel(), "wamid.IN1", "req-1")
     assert graph.heard[0][1] == {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.IN1"}
     assert graph.pace.taken == [("number",)]
+
+
+async def test_a_second_body_is_known_to_meta_by_the_id_that_both_came_under(graph: Graph, client: GraphClient) -> None:
+    graph.answer = told({"success": True})
+    await client.mark_read(a_channel(), further_id("wamid.IN1", "0f6c3b7e9a1d"))
+    assert graph.heard[0][1]["message_id"] == "wamid.IN1"
+    assert meta_id(further_id("w" * 255, "0f6c3b7e9a1d")) == "w" * 240
 
 
 async def test_a_number_tells_how_it_is(graph: Graph, client: GraphClient) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from zaptrix.core.ids import meta_id
 from zaptrix.core.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted, Row, Section
 from zaptrix.core.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message import Interactive
@@ -43,7 +44,7 @@ def reaction(content: Reaction) -> Typed:
     """The message is named here, and not by a context; without an emoji the one that was there is taken away."""
     quote = content.marks.quote
     assert quote is not None  # a reaction is to something
-    return "reaction", {"message_id": quote.whatsapp_id, "emoji": content.emoji or ""}
+    return "reaction", {"message_id": meta_id(quote.whatsapp_id), "emoji": content.emoji or ""}
 
 
 def interactive(content: Interactive, file: MediaToSend | None) -> Typed:
