@@ -471,10 +471,13 @@ def test_a_confirmed_payment_says_which_way_and_for_which_order() -> None:
     )
     other = said(
         type="interactive",
-        interactive={"type": "payment_method", "payment_method": {"payment_method": "of_tomorrow", "reference_id": 9}},
+        interactive={
+            "type": "payment_method",
+            "payment_method": {"payment_method": "of_tomorrow", "reference_id": 9, "wallet": {"installments": 3}},
+        },
     )
-    assert (
-        to_bbcode(shown(other, Locale.EN)) == "💳 Confirmed the payment and waits to be charged: of_tomorrow\nOrder: 9"
+    assert to_bbcode(shown(other, Locale.EN)) == (
+        "💳 Confirmed the payment and waits to be charged: of_tomorrow\nOrder: 9\ninstallments: 3"
     )
 
 

@@ -142,20 +142,24 @@ class Bitrix24:
         """One part after another, as many as a call takes; after a failure only those that are not in the chat."""
         assert not isinstance(parcel.content, Notice | Template)
         elements = to_elements(parcel, parcel.content)
-        outcome: Outcome = Accepted(bitrix_chat_id=chat_of(parcel))
+        accepted = Accepted(bitrix_chat_id=chat_of(parcel))
+        # A revived one has no attempts, and may have parts there all the same.
+        perhaps_there = parcel.attempts or chat_of(parcel) is not None
         try:
-            there = await self._proofs.keys_there(parcel) if parcel.attempts else set()
+            there = await self._proofs.keys_there(parcel) if perhaps_there else set()
         except PlatformError as error:
             return error
         missing = [element for element in elements if element.key not in there]
         for start in range(0, len(missing), self.parcels_per_call):
             some = missing[start : start + self.parcels_per_call]
             outcomes = await self._put([parcel] * len(some), some)
-            outcome = next((one for one in outcomes if isinstance(one, PlatformError)), outcomes[0])
-            if isinstance(outcome, PlatformError):
+            failed = next((one for one in outcomes if isinstance(one, PlatformError)), None)
+            if failed is not None:
                 # Some parts are there: what is looked for first, and not sent anew as a whole, is never doubled.
-                return Unclear(outcome.code, outcome.detail) if start and not isinstance(outcome, Refused) else outcome
-        return outcome
+                return Unclear(failed.code, failed.detail) if start and not isinstance(failed, Refused) else failed
+            if some[0] is elements[0] or not accepted.bitrix_session_id:
+                accepted = _of_part(outcomes[0], has_file=some[0] is elements[0])
+        return accepted
 
     async def _put(self, parcels: Sequence[Parcel], elements: Sequence[Element]) -> list[Outcome]:
         """One element of each parcel; one outcome each."""
@@ -203,6 +207,12 @@ class Bitrix24:
         except PlatformError as error:
             return error
         return Accepted()
+
+
+def _of_part(outcome: Outcome, *, has_file: bool) -> Accepted:
+    """What the portal said of a part; of a file only the first one tells."""
+    assert isinstance(outcome, Accepted)
+    return outcome if has_file else msgspec.structs.replace(outcome, file_missing=False)
 
 
 def _line(parcel: Parcel) -> tuple[str, int]:

@@ -157,8 +157,6 @@ class PaymentMethod(msgspec.Struct, frozen=True):
 
     payment_method: str | None = None
     reference_id: str | None = None
-    last_four_digits: str | None = None
-    credential_id: str | None = None
 
 
 class Interactive(msgspec.Struct, frozen=True):

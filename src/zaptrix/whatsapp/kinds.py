@@ -44,6 +44,7 @@ from zaptrix.whatsapp.markup import from_whatsapp
 
 _KIND_MAX = 64
 _QUANTITY_DIGITS = 12
+_OF_PAYMENT = frozenset({"payment_method", "reference_id", "payment_timestamp"})  # told in words, or by the message
 
 
 def content_of(item: Message, body: Raw | bytes = b"") -> Said:
@@ -55,6 +56,9 @@ def content_of(item: Message, body: Raw | bytes = b"") -> Said:
     content = (reader(item, _marks(item)) if reader else None) or _unknown(item.type, item)
     if isinstance(content, Unknown | Unsupported):
         content = replace(content, fields=fields_of(body))
+    elif isinstance(content, Reply) and content.way is ReplyWay.PAYMENT:
+        more = [field for field in fields_of(body) if field.name not in _OF_PAYMENT]
+        content = replace(content, answers=tuple(more))
     if not item.group_id:
         return content
     wordless = content if isinstance(content, get_args(Ungrouped)) else None
@@ -226,14 +230,7 @@ def _payment_method(reply: Interactive, marks: Marks) -> Said | None:
     chosen = reply.payment_method
     if chosen is None:
         return None
-    told = {"last_four_digits": chosen.last_four_digits, "credential_id": chosen.credential_id}
-    return Reply(
-        way=ReplyWay.PAYMENT,
-        id=_told(chosen.reference_id),
-        title=_told(chosen.payment_method),
-        answers=tuple(Answer(name, value) for name, value in told.items() if value),
-        marks=marks,
-    )
+    return Reply(way=ReplyWay.PAYMENT, id=_told(chosen.reference_id), title=_told(chosen.payment_method), marks=marks)
 
 
 _REPLIES: dict[str, Callable[[Interactive, Marks], Said | None]] = {
