@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from binascii import unhexlify
 from collections.abc import Collection
+from urllib.parse import unquote_to_bytes
 
 from zaptrix.core import limits
 
@@ -17,6 +18,7 @@ Form = dict[str, Value]
 # An index longer than this is a name: no list is that long, and int() refuses very long digits.
 _INDEX_DIGITS_MAX = 9
 _VALUE_BYTES_MAX = 1_000
+_ESCAPES_FEW = 16
 
 
 _ESCAPED = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
@@ -67,11 +69,7 @@ class _Map(dict[str, "str | _Map"]):
     field: a form of a few kilobytes, from anybody, would cost seconds.
     """
 
-    __slots__ = ("next_index",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.next_index = 0
+    next_index = 0
 
     def named(self, step: str) -> str:
         """The name that `step` stands for."""
@@ -98,9 +96,11 @@ def _text(raw: bytes) -> str:
 
 
 def _unescaped(raw: bytes) -> bytes:
-    """The library's own function reads escapes one by one: 2 MB of them took a second."""
+    """As the library does it, one escape after the other: the quickest for few of them. 2 MB of them took a second."""
     spaced = raw.replace(b"+", b" ")
-    return _ESCAPED.sub(lambda run: unhexlify(run[0].replace(b"%", b"")), spaced) if b"%" in spaced else spaced
+    if spaced.count(b"%") <= _ESCAPES_FEW:
+        return unquote_to_bytes(spaced)
+    return _ESCAPED.sub(lambda run: unhexlify(run[0].replace(b"%", b"")), spaced)
 
 
 def _path(name: str) -> list[str]:
@@ -117,13 +117,14 @@ def _path(name: str) -> list[str]:
 def _plant(tree: _Map, path: list[str], value: str) -> None:
     node = tree
     for step in path[:-1]:
-        name = node.named(step)
+        name = step if step[:1] > "9" else node.named(step)  # most are names
         below = node.get(name)
         if not isinstance(below, _Map):
             # PHP's rule where a name is used both ways: the later one wins.
             below = node[name] = _Map()
         node = below
-    node[node.named(path[-1])] = value
+    last = path[-1]
+    node[last if last[:1] > "9" else node.named(last)] = value
 
 
 def _with_lists(value: str | _Map) -> Value:
