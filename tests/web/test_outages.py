@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import descendants
-from tests.web.gateway import Gateway, a_gateway, a_message, a_request_id, a_webhook, an_event, until
+from tests.web.gateway import Gateway, Json, a_gateway, a_message, a_request_id, a_webhook, an_event, until
 from zaptrix.cli.embedded import Servers
 from zaptrix.store.migrate import upgrade
 
@@ -72,16 +72,21 @@ async def test_without_postgresql_meta_is_told_to_come_back_and_bitrix24s_events
     assert (await lonely.meta(a_webhook(a_message("wamid.away")))).status == 200
 
 
+async def until_known(gateway: Gateway, portal: Json) -> None:
+    """Some seconds after it was made a portal is known on the disk, and told from strangers without PostgreSQL."""
+    digests = gateway.folder / "senders.digests"
+
+    async def known() -> bool:
+        return digests.exists() and portal["id"].encode() in digests.read_bytes()
+
+    await until(known, "the portal is known on the disk")
+
+
 async def test_without_postgresql_a_stranger_uses_up_nothing_that_a_portal_needs(
     own_servers: Servers, lonely: Gateway
 ) -> None:
     portal = await lonely.portal(application_token="token")
-
-    async def known() -> bool:
-        digests = lonely.folder / "senders.digests"
-        return digests.exists() and portal["id"].encode() in digests.read_bytes()
-
-    await until(known, "the portal is known on the disk")
+    await until_known(lonely, portal)
     await asyncio.to_thread(own_servers.postgres.stop)
     # Nothing that was in memory is left, either.
     lonely.stop()
@@ -162,27 +167,24 @@ async def test_a_secret_that_cannot_be_read_is_its_own_portals_trouble(
     own = await a_gateway(folder, database_url, redis_url, WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN="10")
     try:
         portal = await own.portal(application_token="token")
-        digests = folder / "senders.digests"
-
-        async def known() -> bool:
-            return digests.exists() and portal["id"].encode() in digests.read_bytes()
-
-        await until(known, "the portal is known on the disk")
+        await until_known(own, portal)
         own.stop()
         right, other = own.environ["ENCRYPTION_KEYS"], "C1Qm9aZ0Zf0cZ0m3m0d0l2q0y0p0r0s0t0u0v0w0x0Y="
         own.environ["ENCRYPTION_KEYS"] = other
         own.start()
         await own.ready()
+        others = await own.portal(application_token="others-token")
+        await until_known(own, others)
         statuses = [(await own.bitrix24(an_event(portal["member_id"], "guessed"))).status for _ in range(20)]
         assert 200 in statuses[:10]
         assert 429 in statuses
         request_id = a_request_id()
         assert (await own.bitrix24(an_event(portal["member_id"], "token"), request_id=request_id)).status == 200
 
-        async def held() -> bool:
-            return bool(list((folder / "spool").glob("*.held"))) and not list((folder / "spool").glob("*.event"))
-
-        await until(held, "it is held out of the way")
+        assert list((folder / "spool").glob("*.held"))
+        others_id = a_request_id()
+        assert (await own.bitrix24(an_event(others["member_id"], "others-token"), request_id=others_id)).status == 200
+        assert len(await own.events(others_id)) == 1  # it has not waited behind
         assert own.log.count("event not admitted") == 0
         own.stop()
         own.environ["ENCRYPTION_KEYS"] = f"{other},{right}"
@@ -193,7 +195,7 @@ async def test_a_secret_that_cannot_be_read_is_its_own_portals_trouble(
             return len(await own.events(request_id)) == 1
 
         await until(arrived, "its event is in the journal")
-        assert await own.rows("SELECT count(*) FROM event") == [{"count": 1}]
+        assert await own.rows("SELECT count(*) FROM event") == [{"count": 2}]
     finally:
         own.stop()
 

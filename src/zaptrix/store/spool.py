@@ -73,13 +73,18 @@ class Spool:
         self._counting = Lock()
         self._count()
 
-    async def keep(self, body: bytes, request_id: str, *, vouched: bool = True) -> None:
-        """Returns when the body is on disk. `vouched`: its portal is known. Raises SpoolFull or OSError."""
+    async def keep(self, body: bytes, request_id: str, *, vouched: bool = True, held: bool = False) -> None:
+        """Returns when the body is on disk. Raises SpoolFull or OSError.
+
+        `vouched`: its portal is known. `held`: it waits apart from the others, as `hold` does it.
+        """
         size = len(body) + len(request_id) + _ENVELOPE_BYTES
         self._reserve(vouched, size)
         # Names keep the order of coming, whatever a wall clock does; processes share the database's time.
         self._named_ns = max(self._named_ns + 1, int(self._now().timestamp() * 1e6) * 1_000)
-        name = f"{self._named_ns:020d}-{uuid4().hex}-{size}{'' if vouched else '-' + _UNKNOWN}{_EVENT}"
+        name = (
+            f"{self._named_ns:020d}-{uuid4().hex}-{size}{'' if vouched else '-' + _UNKNOWN}{_HELD if held else _EVENT}"
+        )
         try:
             await asyncio.to_thread(self._write, Spooled(body=body, request_id=request_id), self._folder / name)
         except BaseException:

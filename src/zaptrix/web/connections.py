@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _FULL = 0.9  # of all places: from here on those silent for longest make room, whoever they are
 _TOLD_EVERY = 40  # looks
+_AGAIN_S = 1.0
 # struct tcp_info of linux/tcp.h: milliseconds since data was last sent, and since some last came.
 _LAST_SENT, _LAST_CAME = struct.Struct("=44xI"), struct.Struct("=52xI")
 _TCP_INFO_BYTES = 56
@@ -86,20 +87,26 @@ class Connections:
 
     async def keep(self) -> None:
         """Look again and again; runs beside the doors."""
-        await asyncio.to_thread(self._bound_answers)
+        bounded = False
         while True:
-            await asyncio.sleep(limits.CONNECTIONS_LOOK_S)
             self._bodies.tick()
-            reading = self._bodies.clients()
-            # What is not one of these is idle, or has sent no whole head yet.
-            working = self.inside - reading
             try:
-                self._bodies.give_up(await asyncio.to_thread(self._close, working, reading))
+                if not bounded:
+                    await asyncio.to_thread(self._bound_answers)
+                    bounded = True
+                await self._look()
             except Exception:
                 metrics.alarmed(AlarmKind.BROKE_DOWN)
                 log.exception("connections not counted", alarm=True)
-                await asyncio.sleep(1)
-            self._tell()
+                await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(limits.CONNECTIONS_LOOK_S)
+
+    async def _look(self) -> None:
+        reading = self._bodies.clients()
+        # What is not one of these is idle, or has sent no whole head yet.
+        working = self.inside - reading
+        self._bodies.give_up(await asyncio.to_thread(self._close, working, reading))
+        self._tell()
 
     def _close(self, working: Collection[str], reading: Collection[str]) -> set[str]:
         """Close what is too many; returns the clients to be answered instead, as their bodies are on their way."""

@@ -112,14 +112,15 @@ class Doors:
             ) from None
         except NotAdmitted:
             raise await self._stranger(scope, unauthorized(_NOT_ADMITTED)) from None
-        except (StoreUnavailable, UnreadableSecret):
-            # Nobody can say for sure whose it is.
-            await (self._keep(body, request_id) if known else self._keep_unknown(scope, body, request_id))
+        except StoreUnavailable:
+            await self._keep_unproven(scope, body, request_id, known=known)
+        except UnreadableSecret:
+            await self._keep_unproven(scope, body, request_id, known=known, held=True)
         except Exception:
             # Bitrix24 never sends an event twice: whatever broke here, the event is not lost with it.
             metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("event not admitted", request_id=request_id, alarm=True)
-            await (self._keep(body, request_id) if known else self._keep_unknown(scope, body, request_id))
+            await self._keep_unproven(scope, body, request_id, known=known)
 
     async def _challenge(self, scope: Scope) -> Answer:
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True))
@@ -128,24 +129,33 @@ class Doors:
             raise await self._stranger(scope, Problem(FORBIDDEN, _NOT_OUR_TOKEN))
         return plain(200, text)
 
-    async def _keep(self, body: bytes, request_id: str) -> None:
+    async def _keep_unproven(
+        self, scope: Scope, body: bytes, request_id: str, *, known: bool, held: bool = False
+    ) -> None:
+        """Nobody can say for sure whose it is. `held`: nor will anybody soon, and the others do not wait for it."""
+        if known:
+            await self._keep(body, request_id, held=held)
+        else:
+            await self._keep_unknown(scope, body, request_id, held=held)
+
+    async def _keep(self, body: bytes, request_id: str, *, held: bool = False) -> None:
         """A known portal's event, on the disk: the replay looks once more whose it is."""
         try:
-            await self._app.spool.keep(body, request_id)
+            await self._app.spool.keep(body, request_id, held=held)
         except (SpoolFull, OSError) as exc:
             log.error("event not kept", reason=type(exc).__name__, request_id=request_id, alarm=True)  # noqa: TRY400
             raise unavailable(_NOWHERE) from None
         metrics.alarmed(AlarmKind.SPOOLED)
         log.warning("spooled", request_id=request_id)
 
-    async def _keep_unknown(self, scope: Scope, body: bytes, request_id: str) -> None:
+    async def _keep_unknown(self, scope: Scope, body: bytes, request_id: str, *, held: bool) -> None:
         """An event of whom nobody can be asked about, within the strangers' limit and their share of the disk.
 
         No alarm: it is anybody's to make, and perhaps a portal that was made a moment ago.
         """
         await self._spend(scope)
         try:
-            await self._app.spool.keep(body, request_id, vouched=False)
+            await self._app.spool.keep(body, request_id, vouched=False, held=held)
         except (SpoolFull, OSError) as exc:
             _quiet.warning("event of an unknown portal not kept", exc)
             raise unavailable(_NOWHERE) from None
