@@ -107,3 +107,16 @@ async def got_by(tenant: Tenant, count: int) -> list[dict[str, Any]]:
 
     await eventually(there, 30, f"{count} messages on the phone")
     return await tenant.on_phone(wa_id=ANA)
+
+
+async def test_a_portal_whose_clock_is_ahead_holds_no_file_for_as_long_as_that(own_world: World) -> None:
+    tenant, chat_id = await opened(own_world)
+    own_world.kill_gateway()
+    await sends(own_world, tenant, chat_id, "segue", PICTURE)
+    await lost(own_world, 1)
+    await nobody_was_there_for(own_world, 2)
+    await age_histories(own_world, seconds=-3600)
+    own_world.start_gateway()
+    await own_world.gateway_is_up()
+    await own_world.drained()
+    assert shown(await tenant.on_phone(wa_id=ANA)) == [("segue", sha(JPEG))]

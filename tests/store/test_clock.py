@@ -1,9 +1,11 @@
 """The clock: hosts that disagree on the time agree on the database's, and a step of a wall clock moves nothing."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from zaptrix.store import clock as clock_module
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 
@@ -85,3 +87,16 @@ async def test_the_clock_stays_as_it_was_when_postgresql_is_away() -> None:
         await clock.look()
     assert clock.now() == WRONG
     await database.close()
+
+
+async def test_who_started_while_postgresql_was_slow_asks_again_soon(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock_module, "CLOCK_LOOK_S_FIRST", 0.01)
+    host = Host(WRONG)
+    clock = host.clock(database)
+    keeping = asyncio.create_task(clock.keep())
+    async with asyncio.timeout(30):
+        while clock.now() == WRONG:
+            await asyncio.sleep(0.01)
+    keeping.cancel()

@@ -43,7 +43,8 @@ log = structlog.get_logger(__name__)
 
 # Portals serve files to browsers; some firewalls before them turn away what does not look like one.
 BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
-_KEY_AGAIN_S = 60.0  # a bad key is looked at again so often
+# A bad key: until delivery has paused what stands behind it, or the new one is known here; then a repair hastens it.
+_KEY_AGAIN_S, _PAUSED_AGAIN_S = 5.0, 60.0
 _NOT_THERE = "gone"
 _SLOW = "file_slow"
 # What is tried so often for the one or the other reason will not come another time.
@@ -158,7 +159,10 @@ class Files:
                 await self._again(wanted, at, error, free=isinstance(verdict, Snooze))
             case Pause():
                 # Delivery meets the bad key, too, and pauses what stands behind it.
-                await self._again(wanted, self._now() + timedelta(seconds=_KEY_AGAIN_S), error, free=True)
+                tenant = await self._directory.channel(wanted.channel_id)
+                paused = tenant and (tenant.channel.whatsapp_paused_at or tenant.portal.paused_at)
+                wait_s = _PAUSED_AGAIN_S if paused else _KEY_AGAIN_S
+                await self._again(wanted, self._now() + timedelta(seconds=wait_s), error, free=True)
             case _:
                 await self._give_up(wanted, error, getattr(verdict, "notice", "unavailable"))
 

@@ -22,6 +22,7 @@ from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Reply
+from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.bells import Bells
 from zaptrix.store import events, recovery
 from zaptrix.store.database import Connection, Database
@@ -31,6 +32,9 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
 
 log = structlog.get_logger(__name__)
+
+
+_REMEMBERED_S = 600.0
 
 
 class RecoveryRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,7 @@ class Recovery:
         self._bells = bells
         self._rules = rules
         self._now = now
+        self._first_seen: dict[bytes, float] = {}  # young messages with files that no event has told of yet
 
     async def run(self) -> None:
         """After an outage every conversation that may have news, at once; else a few, now and then.
@@ -184,7 +189,7 @@ class Recovery:
             return
         async with self._database.transaction() as connection:
             missing = await self._missing(connection, portal, [chat for chat, _ in looked], replies)
-            unsettled = await _unsettled(connection, missing)
+            unsettled = await self._unsettled(connection, missing)
             looked = [(chat, state) for chat, state in looked if chat.conversation_id not in unsettled]
             missing = [each for each in missing if each.chat.conversation_id not in unsettled]
             told = await events.append(connection, [each.event for each in missing])
@@ -220,6 +225,20 @@ class Recovery:
             if reply.bitrix_message_id not in known
         ]
 
+    async def _unsettled(self, connection: Connection, missing: Sequence[Missing]) -> set[ConversationId]:
+        """Conversations with a young message with files of which nobody has told yet: they are looked at again later.
+
+        Its event is most likely on its way, and brings an address that anybody may fetch; a history brings none, and
+        not every portal lets an application at its disk. What came after it waits with it. Not for longer than an event
+        takes: a portal whose clock is ahead calls a message young for as long as that.
+        """
+        now_s = elapsed_s()
+        self._first_seen = {key: at for key, at in self._first_seen.items() if now_s - at < _REMEMBERED_S}
+        young = [each for each in missing if each.files and each.fate is RecoveredAs.IN_TIME]
+        young = [each for each in young if now_s - self._first_seen.setdefault(each.event.key, now_s) < limits.LATE_S]
+        heard = await events.heard(connection, [each.event.key for each in young]) if young else set()
+        return {each.chat.conversation_id for each in young if each.event.key not in heard}
+
     def _judged(self, portal: Portal, chat: Chat, reply: Reply) -> Missing:
         fate = self._fate(reply)
         give_up = fate.value if fate is RecoveredAs.TOO_LATE else None
@@ -242,17 +261,6 @@ class Recovery:
     async def _put_off(self, portal: Portal, wait_s: float) -> None:
         async with self._database.transaction() as connection:
             await recovery.put_off(connection, portal.id, wait_s)
-
-
-async def _unsettled(connection: Connection, missing: Sequence[Missing]) -> set[ConversationId]:
-    """Conversations with a young message with files of which nobody has told yet: they are looked at again later.
-
-    Its event is most likely on its way, and brings an address that anybody may fetch; a history brings none, and not
-    every portal lets an application at its disk. What came after it waits with it.
-    """
-    young = [each for each in missing if each.files and each.fate is RecoveredAs.IN_TIME]
-    heard = await events.heard(connection, [each.event.key for each in young]) if young else set()
-    return {each.chat.conversation_id for each in young if each.event.key not in heard}
 
 
 def _notices(new: Sequence[Missing], hours: int) -> Iterable[tuple[ConversationId, Notice]]:

@@ -170,6 +170,7 @@ LANDING_S_MAX = 120.0  # longer than any platform's timeout
 
 # Clocks. Hosts agree on the time by the database's.
 CLOCK_LOOK_S = 30.0
+CLOCK_LOOK_S_FIRST = 1.0  # until it has told the time once: whoever started meanwhile has only the host's own
 CLOCK_OFF_S = 5.0  # from here on somebody should look at the host's own
 CLOCK_TRIP_S_MAX = 1.0  # half of it is how wrong a comparison may be
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from zaptrix.core.limits import CLOCK_LOOK_S, CLOCK_OFF_S, CLOCK_TRIP_S_MAX
+from zaptrix.core.limits import CLOCK_LOOK_S, CLOCK_LOOK_S_FIRST, CLOCK_OFF_S, CLOCK_TRIP_S_MAX
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.database import Database, StoreUnavailable
 
@@ -38,6 +38,7 @@ class Clock:
         self._wall = wall
         self._elapsed = elapsed
         self._at, self._since = wall(), elapsed()
+        self._asked = False  # the database has told the time
         self._told = False
 
     def now(self) -> datetime:
@@ -52,13 +53,13 @@ class Clock:
             trip_s = self._elapsed() - before
         # A slow answer tells the time of a moment that nobody knows.
         if trip_s <= CLOCK_TRIP_S_MAX:
-            self._at, self._since = there, before + trip_s / 2
+            self._at, self._since, self._asked = there, before + trip_s / 2, True
             self._tell()
 
     async def keep(self) -> None:
         """Look again and again; cancel it to stop."""
         while True:
-            await asyncio.sleep(CLOCK_LOOK_S)
+            await asyncio.sleep(CLOCK_LOOK_S if self._asked else CLOCK_LOOK_S_FIRST)
             try:
                 await self.look()
             except StoreUnavailable as exc:
