@@ -144,6 +144,24 @@ async def test_what_came_while_a_number_was_anothers_is_not_routed_to_its_new_po
                 await journal.replay(connection, event_id)
 
 
+@pytest.mark.parametrize("how", ["renumbered", "deleted"])
+async def test_a_number_that_went_over_a_moment_ago_is_routed_to_whom_it_belongs(house: House, how: str) -> None:
+    """Another process has moved it: what this one remembers of channels is up to two seconds old."""
+    first = await house.ledger.channel(await house.ledger.portal(), phone_number_id="999")
+    lane, customer = incoming_lane("999"), a_customer()
+    await house.happens(lane, asked(first, customer, "to the first"))
+    await house.drain(lane)
+    left = "UPDATE channel SET phone_number_id = '1000'" if how == "renumbered" else "DELETE FROM channel"
+    await house.ledger.run(left)
+    second = await house.ledger.channel(await house.ledger.portal(), phone_number_id="999")
+    await house.happens(lane, asked(second, customer, "to the second"))
+    await house.drain(lane)
+    rows = await house.ledger.rows("SELECT channel_id, content FROM message ORDER BY id")
+    told = [(row["channel_id"], "second" in row["content"]) for row in rows]
+    assert told == [(first.id, False), (second.id, True)][-len(told) :]
+    assert told[-1] == (second.id, True)
+
+
 @pytest.mark.parametrize("poison", ["a NUL \x00 in it", "half an emoji \ud83d"])
 async def test_a_poisonous_event_in_a_batch_of_500_is_set_aside_alone(
     house: House, channel: Channel, poison: str

@@ -13,7 +13,7 @@ from zaptrix.bridge.moves import join, relink
 from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import Applied, apply_receipts, tell_ended
 from zaptrix.bridge.repeats import further
-from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.bridge.routing import Item, Overtaken, plain_mark
 from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
@@ -28,7 +28,7 @@ from zaptrix.core.message import Content, Direction, Media, Origin, opens_window
 from zaptrix.core.portal import Channel
 from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import conversations, events, files, messages
+from zaptrix.store import channels, conversations, events, files, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
@@ -105,6 +105,10 @@ class InboundStep:
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
+        if self._channels and await channels.gone_over(connection, self._channels):
+            # Another process let a number go a moment ago: what came for it is not for whom we remember.
+            self._directory.clear()
+            raise Overtaken
         await self._drop_known(connection)
         await self._relink(connection)
         if self._spoken:

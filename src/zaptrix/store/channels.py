@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -147,6 +148,19 @@ async def get(connection: Connection, channel_id: ChannelId) -> Channel | None:
 async def by_number(connection: Connection, phone_number_id: str) -> Channel | None:
     row = await connection.fetchrow(_BY_NUMBER, phone_number_id)
     return channel_of(row) if row else None
+
+
+_GONE_OVER = """
+SELECT EXISTS (SELECT 1 FROM unnest($1::text[], $2::uuid[]) AS known(number, id)
+    WHERE NOT EXISTS (SELECT 1 FROM channel WHERE channel.id = known.id AND phone_number_id = known.number))
+"""
+
+
+async def gone_over(connection: Connection, by_number: Mapping[str, Channel]) -> bool:
+    """Whether one of these numbers is not that channel's any more."""
+    ids = [channel.id for channel in by_number.values()]
+    gone: bool = await connection.fetchval(_GONE_OVER, list(by_number), ids)
+    return gone
 
 
 async def of_line(connection: Connection, portal_id: PortalId, line_id: int) -> list[Channel]:
