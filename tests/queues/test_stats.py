@@ -8,10 +8,11 @@ from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.core.faults import FaultKind
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import CONNECTIONS_MAX, FairPool
-from zaptrix.queues.stats import bell_counts, redis_health
+from zaptrix.queues.stats import bell_counts, look_at_redis
 from zaptrix.telemetry.metrics import Waiting
 
 
@@ -53,21 +54,30 @@ async def test_without_redis_nobody_knows_the_bells(absent: Redis) -> None:
     assert await bell_counts(Bells(absent)) is None
 
 
-async def test_a_healthy_redis_says_what_an_admin_should_know(redis: Redis) -> None:
-    health = await redis_health(redis)
-    assert health["ok"] is True
-    assert health["append_only"] is True
-    assert health["maxmemory_policy"] == "noeviction"
-    assert health["used_memory_bytes"] > 0
-    assert int(health["version"].split(".")[0]) >= 6
-    assert 0 < health["ping_ms"] < 10_000
+async def test_a_healthy_redis_is_one_that_takes_what_the_queues_write(redis: Redis) -> None:
+    health = await look_at_redis(redis, Bells(redis))
+    assert health.fault is None
+    assert health.ping_ms is not None
+    assert 0 < health.ping_ms < 10_000
 
 
 async def test_an_absent_redis_is_told_and_not_waited_for(absent: Redis) -> None:
     async with asyncio.timeout(10):
-        health = await redis_health(absent)
-    assert health["ok"] is False
-    assert "error" in health
+        health = await look_at_redis(absent, Bells(absent))
+    assert health.fault is not None
+    assert health.fault.kind is FaultKind.REDIS_AWAY
+
+
+async def test_a_redis_that_takes_no_writes_is_not_healthy(own_redis: EmbeddedRedis, own_client: Redis) -> None:
+    await own_client.config_set("maxmemory", "1")
+    health = await look_at_redis(own_client, Bells(own_client))
+    assert health.fault is not None
+    assert health.fault.kind is FaultKind.REDIS_FULL
+    await own_client.config_set("maxmemory", "0")
+    await own_client.execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
+    health = await look_at_redis(own_client, Bells(own_client))
+    assert health.fault is not None
+    assert health.fault.kind is FaultKind.REDIS_REPLICA
 
 
 @pytest.mark.parametrize("pause", [False, True], ids=["killed", "killed and away for a while"])
@@ -75,23 +85,23 @@ async def test_a_client_works_again_as_soon_as_redis_does(
     own_redis: EmbeddedRedis, own_client: Redis, *, pause: bool
 ) -> None:
     """Every connection of the pool is dead, and each is found so only when it is used."""
-    await asyncio.gather(*(redis_health(own_client) for _ in range(5)))
+    await asyncio.gather(*(look_at_redis(own_client, Bells(own_client)) for _ in range(5)))
     own_redis.kill()
     if pause:
-        assert (await redis_health(own_client))["ok"] is False
+        assert (await look_at_redis(own_client, Bells(own_client))).fault is not None
     own_redis.start()
-    assert all([(await redis_health(own_client))["ok"] for _ in range(10)])
+    assert all([(await look_at_redis(own_client, Bells(own_client))).fault is None for _ in range(10)])
 
 
 async def test_busy_callers_do_not_keep_others_from_redis(redis: Redis) -> None:
     """More callers than connections, none of which ever rests: whoever asks has its turn."""
     busy = [asyncio.ensure_future(call_for_ever(redis)) for _ in range(2 * CONNECTIONS_MAX)]
     for _ in range(20):
-        assert (await redis_health(redis))["ok"] is True
+        assert (await look_at_redis(redis, Bells(redis))).fault is None
     for each in busy:
         each.cancel()
     await asyncio.wait(busy)
-    assert (await redis_health(redis))["ok"] is True
+    assert (await look_at_redis(redis, Bells(redis))).fault is None
     pool = redis.connection_pool
     assert isinstance(pool, FairPool)
     assert pool._turns._value == CONNECTIONS_MAX  # every turn was given back, those of the cancelled too

@@ -1,26 +1,68 @@
 """`/health`, `/cache/stats`, `/queues/stats`, `/metrics`: what they say, and to whom."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
+import redis.asyncio
 
 import zaptrix
-from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook
+from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook, until
+from zaptrix.cli.embedded import Servers
+from zaptrix.store import migrate
 
 PAGES = ("/cache/stats", "/queues/stats", "/metrics", "/metrics/json")
 QUEUES = ["incoming-messages", "bitrix24-messages", "outbound-messages", "meta-messages"]
 
 
-async def test_health_tells_that_all_is_well(gateway: Gateway) -> None:
-    reply = await gateway.call("GET", "/health", key=None)
-    assert reply.status == 200
-    told = reply.json
-    assert (told["status"], told["works"], told["version"]) == ("ok", ["Everything works."], zaptrix.__version__)
-    for part in ("postgresql", "redis"):
-        assert told[part]["ok"] is True
-        assert told[part]["latency_ms"] >= 0
-    assert told["timestamp"]
+async def test_health_tells_whether_all_is_well(own_servers: Servers, folder: Path) -> None:
+    """It never says that everything works while nothing is delivered: nobody works, or a server is of no use."""
+    await migrate.upgrade(own_servers.postgres.url)
+    gateway = await a_gateway(folder, own_servers.postgres.url, own_servers.redis.url)
+
+    async def says(status: int, words: str) -> bool:
+        reply = await gateway.call("GET", "/health", key=None)
+        return reply.status == status and words in " ".join(reply.json["works"])
+
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def work(*queues: str) -> None:
+        command = [sys.executable, "-m", "zaptrix", "worker", "--queues", ",".join(queues)]
+        processes.append(subprocess.Popen(command, env={**gateway.environ, "METRICS_PORT": "0"}))
+
+    try:
+        assert await says(200, f"no worker runs for them: {', '.join(QUEUES)}; start `zaptrix worker`.")
+        work(*QUEUES[:3])
+        await until(lambda: says(200, "no worker runs for them: meta-messages;"), "three queues with a worker")
+        work("meta-messages")
+        await until(lambda: says(200, "Everything works."), "a worker for each queue")
+        told = (await gateway.call("GET", "/health", key=None)).json
+        assert (told["status"], told["version"]) == ("ok", zaptrix.__version__)
+        assert all(told[part]["ok"] is True and told[part]["latency_ms"] >= 0 for part in ("postgresql", "redis"))
+        assert told["timestamp"]
+        processes[0].kill()
+        await until(
+            lambda: says(200, f"no worker runs for them: {', '.join(QUEUES[:3])};"), "the fallen worker is missed"
+        )
+
+        async with redis.asyncio.from_url(own_servers.redis.url) as client:
+            await client.config_set("maxmemory", "1")
+            assert await says(503, "Redis takes no writes")
+            await client.config_set("maxmemory", "0")
+        connection = await asyncpg.connect(own_servers.postgres.url)
+        await connection.execute("UPDATE alembic_version SET version_num = '0003'")
+        assert await says(503, "The database does not have the schema of this version (0003); run `zaptrix migrate`.")
+        await connection.execute("DROP TABLE alembic_version")
+        assert await says(503, "The database does not have the schema of this version (-)")
+        await connection.close()
+    finally:
+        gateway.stop()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
 async def test_the_cache_tells_memory_clients_and_keys(gateway: Gateway) -> None:

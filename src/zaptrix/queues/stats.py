@@ -8,10 +8,13 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
+from zaptrix.core.faults import Fault
 from zaptrix.core.lanes import Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
+from zaptrix.queues.fitness import facts_of, fault_of, probe, trouble
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry.metrics import CacheName, Waiting
@@ -73,27 +76,40 @@ async def cache_stats(redis: Redis, hits: Hits) -> CacheStats:
     )
 
 
-async def redis_health(redis: Redis) -> dict[str, Any]:
-    """`ok`, and what an admin should know; with `ok` False only `error`, the kind of trouble."""
-    began = time.monotonic()
+class RedisHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How Redis is, and whose workers are connected to it."""
+
+    fault: Fault | None = None
+    ping_ms: float | None = None
+    worked: frozenset[Queue] | None = None
+    """Queues with a worker; None: Redis does not tell."""
+
+
+async def look_at_redis(redis: Redis, bells: Bells) -> RedisHealth:
+    """Whether the queues can be read and written, and whether anybody answers their bells.
+
+    BullMQ gives the connections of a queue's workers a name of their own, so that Redis itself tells who works.
+    """
     try:
-        async with answering(STATS_S_MAX), redis.pipeline(transaction=False) as pipe:
+        async with answering(STATS_S_MAX):
+            began = time.monotonic()
             await redis.ping()
             ping_s = time.monotonic() - began
-            for section in ("server", "memory", "persistence"):  # several at once: only since Redis 7
-                pipe.info(section)
-            server, memory, persistence = await pipe.execute()
+            facts = facts_of(await redis.info("server") | await redis.info("replication"))
+            if (fault := fault_of(facts)) is None:
+                await probe(redis)
+            worked = await _worked(redis, bells)
     except AWAY as exc:
-        return {"ok": False, "error": type(exc).__name__}
-    return {
-        "ok": True,
-        "ping_ms": round(ping_s * 1000, 1),
-        "version": str(server["redis_version"]),
-        "used_memory_bytes": int(memory["used_memory"]),
-        # Queues need noeviction: a Redis that drops keys drops bells.
-        "maxmemory_policy": str(memory["maxmemory_policy"]),
-        "append_only": bool(persistence["aof_enabled"]),
-    }
+        return RedisHealth(fault=trouble(exc))
+    return RedisHealth(fault=fault, ping_ms=round(ping_s * 1000, 1), worked=worked)
+
+
+async def _worked(redis: Redis, bells: Bells) -> frozenset[Queue] | None:
+    try:
+        names = {str(client.get("name", "")) for client in await redis.client_list()}
+    except ResponseError:  # a managed Redis may forbid it
+        return None
+    return frozenset(queue for queue in Queue if str(bells.queue(queue).backend.clientName()) in names)
 
 
 async def _counts(queue: Any) -> dict[Waiting, int]:

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from zaptrix.core.faults import Fault, FaultKind, Unfit
-from zaptrix.store.database import PLANNING, SESSION, Connection
+from zaptrix.store.database import PLANNING, SESSION, Connection, Database, StoreRefused, StoreUnavailable
 
 POSTGRES_OLDEST = 14
 ANSWER_S = 10.0
@@ -116,6 +116,17 @@ async def examine(url: str) -> Facts:
         raise Unfit(refusal(exc)) from exc
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as exc:
         raise Unfit(_no_talk(exc)) from exc
+
+
+async def fault_now(database: Database) -> Fault | None:
+    """The same of a pool that is in use, without a look at poolers."""
+    try:
+        async with database.connection() as connection:
+            return fault_of(await facts_of(connection))
+    except asyncpg.PostgresError as exc:
+        return refusal(exc)
+    except (StoreUnavailable, StoreRefused) as exc:
+        return Fault(FaultKind.POSTGRES_AWAY, str(exc))
 
 
 @asynccontextmanager

@@ -13,11 +13,13 @@ from msgspec import Meta, Struct
 
 import zaptrix
 from zaptrix.app import App
+from zaptrix.core.faults import Fault, FaultKind
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Direction
-from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, redis_health
-from zaptrix.store import files, recovery, totals, views
-from zaptrix.store.database import StoreRefused, StoreUnavailable
+from zaptrix.core.portal import Locale
+from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
+from zaptrix.store import files, fitness, recovery, totals, views
+from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family, Live
@@ -74,6 +76,8 @@ class QueueStats(Struct, frozen=True, kw_only=True):
 
 
 _ALL_WORKS = "Everything works."
+_NOBODY_WORKS = "Nothing is delivered from these queues, as no worker runs for them: {queues}; start `zaptrix worker`."
+_WITHOUT_WORKERS = ("Webhooks are accepted and kept in PostgreSQL; nothing is lost.", "The API answers.")
 _WITHOUT_POSTGRESQL = (
     "Meta's webhooks are refused with 503, and Meta sends them again for seven days.",
     "Bitrix24's events are kept on this host's disk, and routed when PostgreSQL is back.",
@@ -88,21 +92,36 @@ _WITHOUT_REDIS = (
 
 @get("/health", summary="Health", operation_id="getHealth", opt={"open": True})
 async def health(request: Request[Any, Any, Any]) -> Response[Health]:
-    """Open to all. 503 when PostgreSQL or Redis is away; what still works then is told in words."""
+    """Open to all. 503 when PostgreSQL or Redis cannot be used; what still works then is told in words.
+
+    A gateway without workers takes in webhooks as it should, so a balancer has to keep it: 200, but `degraded`.
+    """
     app = app_of(request)
-    postgresql, redis = await asyncio.gather(_postgresql(app), _redis(app))
-    ok = postgresql.ok and redis.ok
-    works = [] if postgresql.ok else list(_WITHOUT_POSTGRESQL)
-    works += [] if redis.ok else list(_WITHOUT_REDIS[:] if postgresql.ok else ("Redis is away too.",))
+    (postgres_fault, postgres_ms), redis = await asyncio.gather(_postgresql(app), look_at_redis(app.redis, app.bells))
+    works = [
+        *_told(postgres_fault, _WITHOUT_POSTGRESQL),
+        *_told(redis.fault, _WITHOUT_REDIS if not postgres_fault else ()),
+    ]
+    idle = [queue.value for queue in Queue if redis.worked is not None and queue not in redis.worked]
+    if idle and not works:
+        works = [_NOBODY_WORKS.format(queues=", ".join(idle)), *_WITHOUT_WORKERS]
     told = Health(
-        status="ok" if ok else "degraded",
-        postgresql=postgresql,
-        redis=redis,
+        status="degraded" if works else "ok",
+        postgresql=Part(ok=postgres_fault is None, latency_ms=postgres_ms),
+        redis=Part(ok=redis.fault is None, latency_ms=redis.ping_ms if redis.fault is None else None),
         works=works or [_ALL_WORKS],
         timestamp=app.clock.now(),
         version=zaptrix.__version__,
     )
-    return Response(told, status_code=200 if ok else 503)
+    return Response(told, status_code=200 if postgres_fault is None and redis.fault is None else 503)
+
+
+def _told(fault: Fault | None, works: tuple[str, ...]) -> list[str]:
+    """What is wrong, and what goes on without it."""
+    if fault is None:
+        return []
+    words = str(fault.words(Locale.EN))
+    return [f"{words[0].upper()}{words[1:]}{'' if words.endswith('?') else '.'}", *works]
 
 
 @get("/cache/stats", summary="Cache", operation_id="getCacheStats", guards=[watcher])
@@ -143,19 +162,14 @@ async def as_json(request: Request[Any, Any, Any]) -> list[Family]:
 HANDLERS = (health, cache, queues, prometheus, as_json)
 
 
-async def _postgresql(app: App) -> Part:
+async def _postgresql(app: App) -> tuple[Fault | None, float | None]:
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(_PING_S_MAX), app.database.connection() as connection:
-            await connection.fetchval("SELECT 1")
-    except (StoreUnavailable, StoreRefused, TimeoutError):
-        return Part(ok=False, latency_ms=None)
-    return Part(ok=True, latency_ms=round((time.perf_counter() - began) * 1000, 1))
-
-
-async def _redis(app: App) -> Part:
-    told = await redis_health(app.redis)
-    return Part(ok=told["ok"], latency_ms=told.get("ping_ms"))
+        async with asyncio.timeout(_PING_S_MAX):
+            fault = await fitness.fault_now(app.database)
+    except TimeoutError:
+        fault = Fault(FaultKind.POSTGRES_AWAY, "TimeoutError")
+    return fault, round((time.perf_counter() - began) * 1000, 1) if fault is None else None
 
 
 async def _sizes(app: App) -> dict[Queue, QueueView] | None:
