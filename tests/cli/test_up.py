@@ -1,11 +1,13 @@
 """`zaptrix up` as a person meets it: one command, everything there; Ctrl-C, everything gone, whatever ended it."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,6 +81,7 @@ def test_the_command_that_it_prints_makes_a_key(house: House) -> None:
     printed = next(line for line in house.said().splitlines() if "api-key create" in line).strip()
     first = subprocess.run(["/bin/sh", "-c", printed], env=beside, capture_output=True, text=True, check=False)
     assert first.stdout.startswith("zx_"), first.stderr
+    assert sent_examples(house, first.stdout.strip()) == {202}
     given = with_local_servers(Settings.from_env({"DATA_DIR": str(house.output.parent)}))
     folder = house.output.parent / "second"
     servers = {
@@ -90,6 +93,24 @@ def test_the_command_that_it_prints_makes_a_key(house: House) -> None:
         printed = next(line for line in second.said().splitlines() if "api-key create" in line).strip()
         made = subprocess.run(["/bin/sh", "-c", printed], env=beside, capture_output=True, text=True, check=False)
         assert made.stdout.startswith("zx_"), made.stderr
+
+
+def sent_examples(house: House, key: str) -> set[int]:
+    """What becomes of the API's examples to a customer, as they stand."""
+    said = asked(house.port, "GET", "/openapi.json")
+    statuses = set()
+    for path, item in said["paths"].items():
+        if not path.startswith("/api/messages/") or path.startswith("/api/messages/template"):
+            continue
+        content = item.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
+        for example in content.get("examples", {}).values():
+            if "to" in example["value"]:
+                body = json.dumps(example["value"]).encode()
+                headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+                request = urllib.request.Request(f"http://127.0.0.1:{house.port}{path}", body, headers)
+                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # our own, by http
+                    statuses.add(answer.status)
+    return statuses
 
 
 @pytest.mark.parametrize("variable", [("HOST", "0.0.0.0"), ("PUBLIC_URL", "https://tunnel.example.com")])  # noqa: S104

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import structlog
+from msgspec import UNSET
 
 from zaptrix.bridge.tenants import Tenants, TooManyChannels
-from zaptrix.core.ids import PortalId
+from zaptrix.core.ids import EXAMPLE_CHANNEL, EXAMPLE_PORTAL, PortalId
 from zaptrix.core.portal import Locale
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals
@@ -34,6 +35,7 @@ async def _portal(settings: Settings, database: Database, tenants: Tenants) -> P
     if not (settings.bitrix_portal_url and settings.bitrix_member_id and settings.bitrix_refresh_token):
         return None
     fields = PortalFields(
+        id=EXAMPLE_PORTAL if _is_simulated(settings) else UNSET,
         portal_url=settings.bitrix_portal_url,
         member_id=settings.bitrix_member_id,
         client_id=settings.bitrix_client_id,
@@ -56,6 +58,11 @@ async def _portal(settings: Settings, database: Database, tenants: Tenants) -> P
     return portal.id
 
 
+def _is_simulated(settings: Settings) -> bool:
+    """On simulators the API's examples can be sent as they stand. A real portal is reached by https."""
+    return settings.bitrix_portal_url.startswith("http://127.0.0.1:")
+
+
 async def _known_portal(database: Database, member_id: str) -> PortalId | None:
     async with database.connection() as connection:
         return await portals.id_of_member(connection, member_id)
@@ -68,6 +75,7 @@ async def _channel(settings: Settings, database: Database, tenants: Tenants, por
         if await channels.by_number(connection, settings.meta_phone_number_id) is not None:
             return
     fields = ChannelFields(
+        id=EXAMPLE_CHANNEL if _is_simulated(settings) else UNSET,
         name=settings.meta_display_phone_number or settings.meta_phone_number_id,
         phone_number_id=settings.meta_phone_number_id,
         display_phone_number=settings.meta_display_phone_number or settings.meta_phone_number_id,

@@ -13,6 +13,10 @@ MessageId = NewType("MessageId", int)
 EventId = NewType("EventId", int)
 AttemptId = NewType("AttemptId", UUID)
 
+# What the examples of the API's description name, and what a house on simulators therefore calls its first ones.
+EXAMPLE_PORTAL = PortalId(UUID("5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a01"))
+EXAMPLE_CHANNEL = ChannelId(UUID("5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a02"))
+
 # What an operator's event carries back to us is the external chat id alone: it must name channel and customer, hold no
 # "|" (Bitrix24 joins its dialog code with it) and stay the same when the customer's phone number changes.
 # https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html

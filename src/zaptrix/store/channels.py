@@ -27,8 +27,9 @@ SEALED = ("access_token",)
 
 
 class ChannelFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a channel is made or changed with; what is UNSET stays as it is."""
+    """What a channel is made or changed with; what is UNSET stays as it is. `id` is for one that is made."""
 
+    id: ChannelId | msgspec.UnsetType = msgspec.UNSET
     name: str | msgspec.UnsetType = msgspec.UNSET
     phone_number_id: str | msgspec.UnsetType = msgspec.UNSET
     display_phone_number: str | msgspec.UnsetType = msgspec.UNSET

@@ -32,8 +32,9 @@ class Taken(Exception):
 
 
 class PortalFields(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a portal is made or changed with; what is UNSET stays as it is."""
+    """What a portal is made or changed with; what is UNSET stays as it is. `id` is for one that is made."""
 
+    id: PortalId | msgspec.UnsetType = msgspec.UNSET
     portal_url: str | msgspec.UnsetType = msgspec.UNSET
     member_id: str | msgspec.UnsetType = msgspec.UNSET
     client_id: str | msgspec.UnsetType = msgspec.UNSET

@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from zaptrix.core.ids import EXAMPLE_CHANNEL, EXAMPLE_PORTAL
+
 Body = dict[str, Any]
 
-PORTAL_ID: Final = "5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a01"
-CHANNEL_ID: Final = "5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a02"
+PORTAL_ID: Final = str(EXAMPLE_PORTAL)
+CHANNEL_ID: Final = str(EXAMPLE_CHANNEL)
 CONVERSATION_ID: Final = "5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a03"
 MESSAGE_ID: Final = 1
 CUSTOMER: Final = "+55 41 98888-7777"
