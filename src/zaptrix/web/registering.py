@@ -11,7 +11,10 @@ import asyncio
 import structlog
 
 from zaptrix.app import App
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.bridge.seed import seed
+from zaptrix.core.errors import PlatformError
+from zaptrix.core.ownership import NotOwned
+from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.store.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -23,10 +26,12 @@ _EVERY_S = 15.0
 
 async def keep_registering(app: App) -> None:
     """Runs beside the doors; one process in the cluster at a time."""
+    seeded = False
     while True:
         try:
             async with turn(app.database, "register") as mine:
                 if mine:
+                    seeded = seeded or await is_seeded(app)
                     await app.registrar.retry()
                     await app.subscriptions.retry()
         except (StoreUnavailable, TimeoutError):
@@ -36,3 +41,20 @@ async def keep_registering(app: App) -> None:
             metrics.alarmed(AlarmKind.BROKE_DOWN)
             log.exception("channels not registered", alarm=True)
         await asyncio.sleep(_EVERY_S)
+
+
+async def is_seeded(app: App) -> bool:
+    """Make what the environment describes, if that could not be asked for at the start; whether nothing is left to do.
+
+    Raises StoreUnavailable.
+    """
+    if not app.settings.has_credentials:
+        return True
+    try:
+        await seed(app.settings, app.database, app.tenants)
+    except (NotOwned, StoreRefused):
+        return True  # it was told at the start, and another try needs another token
+    except PlatformError as exc:
+        log.warning("not seeded yet", reason=str(exc))
+        return False
+    return True
