@@ -434,6 +434,16 @@ async def test_another_body_under_the_same_id_is_shown_once_and_in_its_order(
     assert ids[0] == "wamid.first"
 
 
+async def test_who_quotes_a_message_that_came_in_the_end_is_shown_its_words(house: House, channel: Channel) -> None:
+    first = msgspec.structs.replace(asked(channel, OLD, ""), whatsapp_id="wamid.first", content=Unsupported())
+    await route(house, channel, first)
+    await route(house, channel, msgspec.structs.replace(first, content=Words(plain_text("chegou"))))
+    await route(house, channel, asked(channel, OLD, "este", content=Words(plain_text("este"), marks=ABOUT)))
+    await route(house, channel, first)
+    rows = await house.ledger.rows("SELECT content->'marks'->'quote'->>'gist' AS gist FROM message ORDER BY id")
+    assert [row["gist"] for row in rows] == [None, None, "chegou"]
+
+
 async def test_a_placeholder_after_the_words_tells_nothing_more(house: House, channel: Channel) -> None:
     words = msgspec.structs.replace(asked(channel, OLD, "oi"), whatsapp_id="wamid.first")
     await route(house, channel, words, msgspec.structs.replace(words, content=Unsupported()))

@@ -100,10 +100,14 @@ class Quotable(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
 
 
+# What first could not be shown may have come later on, under the same id at Meta (`core.ids.further_id`).
 _QUOTABLE = """
-SELECT m.channel_id, m.whatsapp_id, m.conversation_id, m.direction, m.content
+SELECT m.channel_id, m.whatsapp_id, m.conversation_id, m.direction, coalesce(f.content, m.content) AS content
 FROM unnest($1::uuid[], $2::text[]) AS a(channel_id, whatsapp_id)
 JOIN message m ON m.channel_id = a.channel_id AND m.whatsapp_id = a.whatsapp_id
+LEFT JOIN LATERAL (
+    SELECT content FROM message WHERE m.kind IN ('unsupported', 'unknown') AND conversation_id = m.conversation_id
+        AND id > m.id AND starts_with(whatsapp_id, m.whatsapp_id || '#') ORDER BY id DESC LIMIT 1) f ON true
 """
 
 
