@@ -19,6 +19,7 @@ from zaptrix.bitrix24.disknames import linked_in
 from zaptrix.bitrix24.form import BadForm, parse_form
 from zaptrix.bitrix24.markup import from_bbcode, split_signature, to_bbcode
 from zaptrix.bitrix24.operators import message_added
+from zaptrix.bitrix24.parts import in_parts as to_portal
 from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.bitrix24.wire import sent_files
 from zaptrix.core.kinds import Quote
@@ -74,6 +75,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "to_bbcode": lambda text: to_bbcode(plain_text(text)),
     "to_bbcode, as read": lambda text: to_bbcode(from_bbcode(text)),
     "to_bbcode, code": lambda text: to_bbcode(Text((Span(text, (Mark.CODE,)),))),
+    "in_parts, to a portal": lambda text: list(to_portal(plain_text(text * 16))),
     "split_signature": lambda text: split_signature(f"[b]{text}", with_files=True),
     "split_quote": split_quote,
     "split_quote, framed": lambda text: split_quote(f"{FRAME}\n{text}\n"),

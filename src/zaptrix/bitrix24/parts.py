@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.core.limits import BITRIX_TEXT_MAX
-from zaptrix.core.text import Text, part_of
+from zaptrix.core.text import Slices, Text, part_of
 
 _PAUSES = ("\n", " ")
 _JOINER = "\N{ZERO WIDTH JOINER}"
@@ -20,15 +20,17 @@ _CHARACTER_MAX = 64  # of what people see as one; what is longer is cut all the 
 
 def in_parts(text: Text) -> Iterator[Text]:
     """`text` as texts that go one by one; not a character of it is left out."""
+    slices = Slices(text)
+    at = 0
     while True:
-        room = part_of(text, 0, BITRIX_TEXT_MAX)
-        whole = len(room.plain) == len(text.plain)
+        room = slices.between(at, at + BITRIX_TEXT_MAX)
+        whole = slices.length - at <= BITRIX_TEXT_MAX
         if whole and len(to_bbcode(room)) <= BITRIX_TEXT_MAX:
-            yield text
+            yield room
             return
         end = _end_of_part(room, whole=whole)
         yield part_of(room, 0, end)
-        text = part_of(text, end, len(text.plain))
+        at += end
 
 
 def _end_of_part(room: Text, *, whole: bool) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from zaptrix.whatsapp.tokens import BACKTICK, is_gap, may_stand_around, tokens
+from zaptrix.whatsapp.chunks import BACKTICK, chunks, is_gap, may_stand_around
 
 _BACKTICKS = re.compile("`+")
 _FENCE = 3
@@ -50,13 +50,13 @@ def _fenced(text: str, runs: Sequence[re.Match[str]]) -> Iterator[tuple[re.Match
 
 
 def _inline_edges(text: str) -> tuple[set[int], set[int]]:
-    """Where one backtick stands before a token, and where behind one."""
+    """Where one backtick stands before a chunk, and where behind one."""
     before: set[int] = set()
     behind: set[int] = set()
-    for token in tokens(text):
-        if BACKTICK in token.text and token.core:
-            before |= {token.start + at for at, sign in enumerate(token.lead) if sign == BACKTICK}
-            behind |= {token.end - 1 - at for at, sign in enumerate(reversed(token.tail)) if sign == BACKTICK}
+    for chunk in chunks(text):
+        if BACKTICK in chunk.text and chunk.core:
+            before |= {chunk.start + at for at, sign in enumerate(chunk.lead) if sign == BACKTICK}
+            behind |= {chunk.end - 1 - at for at, sign in enumerate(reversed(chunk.tail)) if sign == BACKTICK}
     return before, behind
 
 

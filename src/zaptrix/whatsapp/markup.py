@@ -3,7 +3,7 @@
 `*bold*`, `_italic_`, `~struck~`, three backticks or one around code, `> quote`. A mark binds within one line, at the
 edges of words, and with no space inside its edges; a block of code may go over several lines. There is no escape: where
 a character that was written for itself would pair up, a U+200B keeps it from binding. What may be a code, an address or
-a handle is left as it is (`tokens`): rather than touch it, a mark beside it is left out.
+a handle is left as it is (`chunks`): rather than touch it, a mark beside it is left out.
 https://faq.whatsapp.com/539178204879377
 """
 
@@ -14,19 +14,19 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from zaptrix.core.text import Mark, Span, Text, rich_text
-from zaptrix.whatsapp.fences import masked, without_backticks
-from zaptrix.whatsapp.tokens import (
+from zaptrix.whatsapp.chunks import (
     BACKTICK,
     SIGNS,
     ZERO_WIDTH,
-    Token,
+    Chunk,
+    chunks,
     is_code,
     is_gap,
     own_signs,
     owns,
     takes_mark,
-    tokens,
 )
+from zaptrix.whatsapp.fences import masked, without_backticks
 
 _MARK_OF = {"*": Mark.BOLD, "_": Mark.ITALIC, "~": Mark.STRIKE}
 _SIGN_OF = {mark: sign for sign, mark in _MARK_OF.items()} | {Mark.CODE: "```"}
@@ -84,7 +84,7 @@ def _cuts(line: str, start: int) -> Iterator[_Cut]:
 
 
 class _Edge(NamedTuple):
-    """A sign at a token's edge."""
+    """A sign at a chunk's edge."""
 
     at: int
     sign: str
@@ -116,16 +116,16 @@ def _pairs(line: str) -> Iterator[tuple[_Edge, _Edge]]:
 def _edges(line: str) -> tuple[list[_Edge], dict[str, list[_Edge]]]:
     opening: list[_Edge] = []
     closing: dict[str, list[_Edge]] = {sign: [] for sign in SIGNS}
-    for token in tokens(line):
+    for chunk in chunks(line):
         for sign in SIGNS:
-            if sign not in token.text or owns(token, sign):
+            if sign not in chunk.text or owns(chunk, sign):
                 continue
-            code = is_code(token, sign)
-            first, last = token.text.find(sign), token.text.rfind(sign)
-            if first < len(token.lead) and not is_gap(line[token.start + first + 1 : token.start + first + 2] or " "):
-                opening.append(_Edge(token.start + first, sign, code))
-            if last >= len(token.text) - len(token.tail) and not is_gap(token.text[last - 1 : last] or " "):
-                closing[sign].append(_Edge(token.start + last, sign, code))
+            code = is_code(chunk, sign)
+            first, last = chunk.text.find(sign), chunk.text.rfind(sign)
+            if first < len(chunk.lead) and not is_gap(line[chunk.start + first + 1 : chunk.start + first + 2] or " "):
+                opening.append(_Edge(chunk.start + first, sign, code))
+            if last >= len(chunk.text) - len(chunk.tail) and not is_gap(chunk.text[last - 1 : last] or " "):
+                closing[sign].append(_Edge(chunk.start + last, sign, code))
     return sorted(opening), closing
 
 
@@ -155,7 +155,7 @@ class _Sign(str):
 
 
 class _Kept(str):
-    """A sign that belongs to its token, which is left as it is."""
+    """A sign that belongs to its chunk, which is left as it is."""
 
     __slots__ = ()
 
@@ -163,7 +163,7 @@ class _Kept(str):
 class _Line(NamedTuple):
     text: str
     marks: list[set[Mark]]  # of each character
-    kept: dict[int, Token]  # whose own the signs are that stand there
+    kept: dict[int, Chunk]  # whose own the signs are that stand there
     quoted: bool
 
 
@@ -186,54 +186,54 @@ def _line(text: str, marks: list[set[Mark]]) -> _Line:
         here.discard(Mark.QUOTE)
         if Mark.CODE in here:
             here &= {Mark.CODE}
-    kept: dict[int, Token] = {}
+    kept: dict[int, Chunk] = {}
     if any(marks) or any(sign in text for sign in _SIGN_CHARACTERS):
-        owned = [(token, own_signs(token)) for token in tokens(text)]
-        for token, own in owned:
-            kept |= {token.start + at: token for at, found in enumerate(token.text) if found in own}
-            _shared(marks, token, whole=bool(own))
+        owned = [(chunk, own_signs(chunk)) for chunk in chunks(text)]
+        for chunk, own in owned:
+            kept |= {chunk.start + at: chunk for at, found in enumerate(chunk.text) if found in own}
+            _shared(marks, chunk, whole=bool(own))
         for sign, mark in _MARK_OF.items():
             _unmark(mark, sign, marks, owned)
     return _Line(text, marks, kept, quoted)
 
 
-def _shared(marks: list[set[Mark]], token: Token, *, whole: bool) -> None:
-    """No mark begins or ends within a token."""
-    start = token.start if whole else token.core_start
-    end = token.end if whole else token.core_start + len(token.core)
-    seen = [marks[at] for at in range(start, end) if token.text[at - token.start] != ZERO_WIDTH]
+def _shared(marks: list[set[Mark]], chunk: Chunk, *, whole: bool) -> None:
+    """No mark begins or ends within a chunk."""
+    start = chunk.start if whole else chunk.core_start
+    end = chunk.end if whole else chunk.core_start + len(chunk.core)
+    seen = [marks[at] for at in range(start, end) if chunk.text[at - chunk.start] != ZERO_WIDTH]
     if not seen:
         return
     shared = set.intersection(*seen)
     marks[start:end] = [set(shared) for _ in range(start, end)]
-    for outwards in (range(start - 1, token.start - 1, -1), range(end, token.end)):
+    for outwards in (range(start - 1, chunk.start - 1, -1), range(end, chunk.end)):
         so_far = set(shared)
         for at in outwards:
             so_far &= marks[at]
             marks[at] = set(so_far)
 
 
-def _unmark(mark: Mark, sign: str, marks: list[set[Mark]], owned: Sequence[tuple[Token, set[str]]]) -> None:
+def _unmark(mark: Mark, sign: str, marks: list[set[Mark]], owned: Sequence[tuple[Chunk, set[str]]]) -> None:
     """Without `mark` where its sign would stand beside another one, or beside a code, of which it would be copied with;
     and behind the first code with whose own signs a phone may begin a mark."""
     for order, edge in ((owned, attrgetter("lead")), (owned[::-1], attrgetter("tail"))):
         before = False
-        for token, _ in order:
-            if token.text == sign:
+        for chunk, _ in order:
+            if chunk.text == sign:
                 continue  # it binds nothing
-            here = mark in marks[token.core_start]
-            if here and (not takes_mark(token, sign) or (sign in edge(token) and not before)):
-                here = _cleared(mark, marks, token.start, token.end)
+            here = mark in marks[chunk.core_start]
+            if here and (not takes_mark(chunk, sign) or (sign in edge(chunk) and not before)):
+                here = _cleared(mark, marks, chunk.start, chunk.end)
             before = here
-    first = next((token for token, own in owned if sign in own and _may_begin(token, sign, marks)), None)
+    first = next((chunk for chunk, own in owned if sign in own and _may_begin(chunk, sign, marks)), None)
     if first is not None:
         _cleared(mark, marks, first.start, len(marks))
 
 
-def _may_begin(token: Token, sign: str, marks: list[set[Mark]]) -> bool:
-    if token.text == sign or Mark.CODE in marks[token.start]:
+def _may_begin(chunk: Chunk, sign: str, marks: list[set[Mark]]) -> bool:
+    if chunk.text == sign or Mark.CODE in marks[chunk.start]:
         return False
-    return any(found == sign and not token.text[max(at - 1, 0) : at].isalnum() for at, found in enumerate(token.text))
+    return any(found == sign and not chunk.text[max(at - 1, 0) : at].isalnum() for at, found in enumerate(chunk.text))
 
 
 def _cleared(mark: Mark, marks: list[set[Mark]], start: int, end: int) -> bool:
@@ -297,7 +297,7 @@ def _is_code(text: str) -> bool:
 
 
 def _is_loose(line: _Line, at: int, mark: Mark) -> bool:
-    """Whether a mark cannot begin or end there. Signs that belong to a token are marked with it."""
+    """Whether a mark cannot begin or end there. Signs that belong to a chunk are marked with it."""
     if mark is Mark.CODE or line.text[at] not in _SIGN_CHARACTERS:
         return is_gap(line.text[at])
     return at not in line.kept or not line.kept[at].core

@@ -1,8 +1,8 @@
-"""Tokens: what stands between two spaces, and which of them have to arrive as they were written. Pure.
+"""Chunks: what stands between two spaces, and which of them have to arrive as they were written. Pure.
 
 A bank, a site or a login takes a payment code, an address or a password byte for byte or not at all. So a mark begins
-and ends at a token's edges only, and where the signs of a token may be its own (`_maria_silva_`, `...503***6304`,
-`PROMO_10`) they are neither read as marks nor kept from binding by a U+200B: whoever copies the token copies that too.
+and ends at a chunk's edges only, and where the signs of a chunk may be its own (`_maria_silva_`, `...503***6304`,
+`PROMO_10`) they are neither read as marks nor kept from binding by a U+200B: whoever copies the chunk copies that too.
 https://www.bcb.gov.br/content/estabilidadefinanceira/pix/Regulamento_Pix/II_ManualdePadroesparaIniciacaodoPix.pdf
 """
 
@@ -19,7 +19,7 @@ BACKTICK = "`"
 _LINK = r"(?:https?://|www\.)"
 LINKS = re.compile(rf"{_LINK}[^\s{ZERO_WIDTH}`]*[^\s{ZERO_WIDTH}*_~`.,;:!?()\[\]]", re.IGNORECASE)
 _IS_LINK = re.compile(_LINK, re.IGNORECASE)
-_TOKEN = re.compile(r"\S+")
+_CHUNK = re.compile(r"\S+")
 # What may stand around a word. Behind a slash, an @ or an = a sign is part of an address, a handle or a code.
 _AROUND = frozenset("*_~`()[]{}<>\"'.,;:!?-")
 _PATH_BEGINS = frozenset("/\\=&|")
@@ -29,13 +29,13 @@ _DOTTED = re.compile(r"\w\.\w")
 _MIXED_MIN = 6  # characters: what is shorter is a quantity, as 15h30 or 2kg
 
 
-class Token(NamedTuple):
+class Chunk(NamedTuple):
     """A run of characters without a space; `core`: without what may stand around a word."""
 
     start: int
     text: str
     core: str
-    core_start: int  # in the text that the token is of
+    core_start: int  # in the text that the chunk is of
 
     @property
     def end(self) -> int:
@@ -50,13 +50,13 @@ class Token(NamedTuple):
         return self.text[self.core_start - self.start + len(self.core) :] if self.core else self.text
 
 
-def tokens(line: str) -> Iterator[Token]:
-    """The tokens of a text."""
-    for found in _TOKEN.finditer(line):
+def chunks(line: str) -> Iterator[Chunk]:
+    """The chunks of a text."""
+    for found in _CHUNK.finditer(line):
         text = found[0]
         # Where nothing but punctuation and pictures stands, they are what is marked.
         first, last = _core(text, may_stand_around) or _core(text, _is_sign) or (0, 0)
-        yield Token(found.start(), text, text[first:last], found.start() + first)
+        yield Chunk(found.start(), text, text[first:last], found.start() + first)
 
 
 def _core(text: str, around: Callable[[str], bool]) -> tuple[int, int] | None:
@@ -82,37 +82,37 @@ def is_gap(character: str) -> bool:
     return character.isspace() or character == ZERO_WIDTH
 
 
-def owns(token: Token, sign: str) -> bool:
-    """Whether a `sign` of the token belongs to it: then it is no mark, whatever a phone makes of it."""
-    if _IS_LINK.match(token.core):
-        return _holds(token, sign)  # where it ends is known
-    return any(each in token.text and _holds(token, each) for each in SIGNS)
+def owns(chunk: Chunk, sign: str) -> bool:
+    """Whether a `sign` of the chunk belongs to it: then it is no mark, whatever a phone makes of it."""
+    if _IS_LINK.match(chunk.core):
+        return _holds(chunk, sign)  # where it ends is known
+    return any(each in chunk.text and _holds(chunk, each) for each in SIGNS)
 
 
-def _holds(token: Token, sign: str) -> bool:
-    first, last = token.lead.count(sign), token.tail.count(sign)
-    if not token.core or sign in token.core or first > 1 or last > 1:
+def _holds(chunk: Chunk, sign: str) -> bool:
+    first, last = chunk.lead.count(sign), chunk.tail.count(sign)
+    if not chunk.core or sign in chunk.core or first > 1 or last > 1:
         return True
-    begins, ends = _path_edges(token)
-    if (begins and token.lead.endswith(sign)) or (ends and token.tail.startswith(sign)):
+    begins, ends = _path_edges(chunk)
+    if (begins and chunk.lead.endswith(sign)) or (ends and chunk.tail.startswith(sign)):
         return True
-    return bool(first and last) and is_code(token, sign)
+    return bool(first and last) and is_code(chunk, sign)
 
 
-def own_signs(token: Token) -> set[str]:
-    """The signs and backticks in the token that are left as they are. Three backticks are code, wherever they stand."""
-    own = {sign for sign in SIGNS if sign in token.text and (owns(token, sign) or is_code(token, sign))}
-    return own | ({BACKTICK} if BACKTICK in token.core and BACKTICK * 3 not in token.text else set())
+def own_signs(chunk: Chunk) -> set[str]:
+    """The signs and backticks in the chunk that are left as they are. Three backticks are code, wherever they stand."""
+    own = {sign for sign in SIGNS if sign in chunk.text and (owns(chunk, sign) or is_code(chunk, sign))}
+    return own | ({BACKTICK} if BACKTICK in chunk.core and BACKTICK * 3 not in chunk.text else set())
 
 
-def takes_mark(token: Token, sign: str) -> bool:
-    """Whether a `sign` of ours may stand beside the token: whoever copies a code would copy that, too."""
-    return not (owns(token, sign) or is_code(token, sign) or any(_path_edges(token)))
+def takes_mark(chunk: Chunk, sign: str) -> bool:
+    """Whether a `sign` of ours may stand beside the chunk: whoever copies a code would copy that, too."""
+    return not (owns(chunk, sign) or is_code(chunk, sign) or any(_path_edges(chunk)))
 
 
-def is_code(token: Token, sign: str) -> bool:
-    """Whether the token looks like one that people copy, so that a `sign` at its edge is more likely its own."""
-    core = token.core
+def is_code(chunk: Chunk, sign: str) -> bool:
+    """Whether the chunk looks like one that people copy, so that a `sign` at its edge is more likely its own."""
+    core = chunk.core
     if _IS_LINK.match(core):
         return False  # where it ends is known
     if any(each in core for each in (*SIGNS, BACKTICK)) or (len(core) >= _MIXED_MIN and _MIXED.search(core)):
@@ -121,8 +121,8 @@ def is_code(token: Token, sign: str) -> bool:
     return not core or (sign == "_" and _DOTTED.search(core) is not None)
 
 
-def _path_edges(token: Token) -> tuple[bool, bool]:
+def _path_edges(chunk: Chunk) -> tuple[bool, bool]:
     """Whether the core begins, and ends, with what joins a sign beside it to an address, a handle or a path."""
-    if not token.core or _IS_LINK.match(token.core):
+    if not chunk.core or _IS_LINK.match(chunk.core):
         return False, False
-    return token.core[0] in _PATH_BEGINS, token.core[-1] in _PATH_ENDS
+    return chunk.core[0] in _PATH_BEGINS, chunk.core[-1] in _PATH_ENDS

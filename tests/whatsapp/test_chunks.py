@@ -12,7 +12,7 @@ from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
 
 PIX = "00020126580014br.gov.bcb.pix0136aae2196f-5f97-4c0b-8df1-bafb0e11f7ad5204000053039865802BR62070503***63041D3D"
-TOKENS = [
+CHUNKS = [
     PIX,
     "00020126360014BR.GOV.BCB.PIX0114+5551998765432520400005303986540510.005802BR5913MARIA_*SILVA~6009SAO*PAULO62070503***6304A1B2",
     "instagram.com/_maria_silva_",
@@ -59,49 +59,49 @@ WORDS = [
 ]
 
 
-@pytest.mark.parametrize("token", TOKENS)
-def test_a_customers_token_reaches_the_operator_beside_every_mark(token: str) -> None:
-    for text in (text for word in WORDS for text in around(token, word)):
-        assert token in to_bbcode(from_whatsapp(text)), text
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_a_customers_chunk_reaches_the_operator_beside_every_mark(chunk: str) -> None:
+    for text in (text for word in WORDS for text in around(chunk, word)):
+        assert chunk in to_bbcode(from_whatsapp(text)), text
 
 
-@pytest.mark.parametrize("token", TOKENS)
-def test_a_customers_token_reaches_the_operator_within_every_mark(token: str) -> None:
-    code = token if "`" in token else f"```{token}```"
-    texts = (f"*veja {token} aqui*", f"_é {token}_", f"~{token} não~", code, f"> {token}", f"- {token}", f"({token})")
-    for text in (*texts, f"{token}, {token}."):
-        assert token in to_bbcode(from_whatsapp(text)), text
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_a_customers_chunk_reaches_the_operator_within_every_mark(chunk: str) -> None:
+    code = chunk if "`" in chunk else f"```{chunk}```"
+    texts = (f"*veja {chunk} aqui*", f"_é {chunk}_", f"~{chunk} não~", code, f"> {chunk}", f"- {chunk}", f"({chunk})")
+    for text in (*texts, f"{chunk}, {chunk}."):
+        assert chunk in to_bbcode(from_whatsapp(text)), text
 
 
-def around(token: str, word: str) -> list[str]:
+def around(chunk: str, word: str) -> list[str]:
     return [
-        token, f"{word} {token}", f"{token} {word}", f"{word} {token} {word}", f"{token} {word} {token}",
-        f"> {word} {token}", f"1. {word}\n{token}\n{word}", f"{word}\n> {token} {word}", f"{word} ({token}) {word}",
+        chunk, f"{word} {chunk}", f"{chunk} {word}", f"{word} {chunk} {word}", f"{chunk} {word} {chunk}",
+        f"> {word} {chunk}", f"1. {word}\n{chunk}\n{word}", f"{word}\n> {chunk} {word}", f"{word} ({chunk}) {word}",
     ]  # fmt: skip
 
 
-def looks(token: str) -> list[Text]:
+def looks(chunk: str) -> list[Text]:
     bold, italic, strike, code, quote = Mark.BOLD, Mark.ITALIC, Mark.STRIKE, Mark.CODE, Mark.QUOTE
-    texts = [plain_text(token)]
+    texts = [plain_text(chunk)]
     for marks in ((bold,), (italic,), (strike,), (code,), (quote,), (bold, italic, strike), (bold, quote)):
-        word, own = Span("Pix:", marks), Span(token, marks)
+        word, own = Span("Pix:", marks), Span(chunk, marks)
         texts += [
-            rich_text([word, Span(" "), Span(token)]),
-            rich_text([Span(token), Span(" "), word]),
-            rich_text([word, Span(f" {token} "), word, Span(f" {token}")]),
+            rich_text([word, Span(" "), Span(chunk)]),
+            rich_text([Span(chunk), Span(" "), word]),
+            rich_text([word, Span(f" {chunk} "), word, Span(f" {chunk}")]),
             rich_text([Span("veja "), own, Span(" aqui")]),
-            rich_text([Span(f"veja {token} aqui", marks)]),
+            rich_text([Span(f"veja {chunk} aqui", marks)]),
             rich_text([own]),
-            rich_text([word, Span(f"\n{token}\n"), word]),
-            rich_text([Span(f"({token}), *oi* "), word]),
+            rich_text([word, Span(f"\n{chunk}\n"), word]),
+            rich_text([Span(f"({chunk}), *oi* "), word]),
         ]
     return texts
 
 
-@pytest.mark.parametrize("token", TOKENS)
-def test_an_operators_token_reaches_the_customer_beside_and_within_every_mark(token: str) -> None:
-    for text in looks(token):
-        assert token in to_whatsapp(text), text
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_an_operators_chunk_reaches_the_customer_beside_and_within_every_mark(chunk: str) -> None:
+    for text in looks(chunk):
+        assert chunk in to_whatsapp(text), text
 
 
 SOURCES = [
@@ -111,10 +111,10 @@ SOURCES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("token", TOKENS)
-def test_an_operators_token_reaches_the_customer_out_of_bbcode(token: str) -> None:
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_an_operators_chunk_reaches_the_customer_out_of_bbcode(chunk: str) -> None:
     for source in SOURCES:
-        assert token in to_whatsapp(from_bbcode(source.replace("{}", token))), source
+        assert chunk in to_whatsapp(from_bbcode(source.replace("{}", chunk))), source
 
 
 EMV = st.text(string.ascii_uppercase + string.digits + "*_~", min_size=1, max_size=12).map(
@@ -127,12 +127,12 @@ LINK = st.tuples(
 PASSWORD = st.text(string.ascii_letters + string.digits + "*_~@#=/", min_size=1, max_size=8).map(
     lambda middle: f"_{middle}*a1~{middle}_"
 )
-ANY_TOKEN = EMV | HANDLE | LINK | PASSWORD
+ANY_CHUNK = EMV | HANDLE | LINK | PASSWORD
 MARKED = st.sets(st.sampled_from(list(Mark)), min_size=1, max_size=3).map(lambda marks: tuple(sorted(marks)))
 
 
 @settings(max_examples=300)
-@given(ANY_TOKEN, ANY_TOKEN, st.sampled_from(WORDS))
+@given(ANY_CHUNK, ANY_CHUNK, st.sampled_from(WORDS))
 def test_any_code_handle_or_link_of_a_customer_crosses(one: str, other: str, word: str) -> None:
     for text in (*around(one, word), f"{one} {word} {other}", f"*veja {one}* {other}", f"_{word} {one} {other}_"):
         told = to_bbcode(from_whatsapp(text))
@@ -140,7 +140,7 @@ def test_any_code_handle_or_link_of_a_customer_crosses(one: str, other: str, wor
 
 
 @settings(max_examples=300)
-@given(ANY_TOKEN, ANY_TOKEN, MARKED)
+@given(ANY_CHUNK, ANY_CHUNK, MARKED)
 def test_any_code_handle_or_link_of_an_operator_crosses_and_no_mark_goes_astray(
     one: str, other: str, marks: tuple[Mark, ...]
 ) -> None:
