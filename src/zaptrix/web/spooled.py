@@ -21,6 +21,7 @@ from zaptrix.telemetry.metrics import AlarmKind
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 1.0
+_FOLLOW_S = 0.25
 _LISTING_SHARE = 10  # of a second that listing took so many are waited: a folder of many files is not read all day
 
 
@@ -42,7 +43,7 @@ async def keep_following(app: App) -> None:
     """Beside the doors, too: whose events go to the spool while PostgreSQL is away has to be known before."""
     while True:
         await app.senders.follow()
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(_FOLLOW_S)
 
 
 async def _replay(replay: Replay, waiting: Sequence[Path]) -> int:
