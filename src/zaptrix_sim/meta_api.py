@@ -6,6 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import aiohttp
 import msgspec
@@ -282,9 +283,21 @@ def _account_card(waba: Waba, query: Mapping[str, str]) -> dict[str, Any]:
     return {name: known[name] for name in dict.fromkeys(["id", *(names or default)]) if name in known}
 
 
+def _form(raw: bytes) -> dict[str, Any]:
+    """A form, as `curl -d` sends it: https://developers.facebook.com/docs/graph-api/overview#publish-update-and-delete"""
+    return {name: _value(text) for name, text in parse_qsl(raw.decode(), keep_blank_values=True)}
+
+
+def _value(text: str) -> Any:
+    """Objects, lists and flags are JSON in a form's field; everything else is text."""
+    if text[:1] not in {"{", "["} and text not in {"true", "false"}:
+        return text
+    return msgspec.json.decode(text)
+
+
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
-        body = msgspec.json.decode(raw)
+        body = _form(raw) if raw.lstrip()[:1].isalpha() and b"=" in raw else msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise bad_parameter("The request body is not valid JSON.") from exc
     if not isinstance(body, dict):

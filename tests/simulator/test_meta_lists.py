@@ -201,6 +201,17 @@ async def test_headers_of_interactive_messages_take_links_too(stage: Stage, toke
     assert message["file"]["size"] == len(PNG)
 
 
+async def test_a_send_may_be_a_form(stage: Stage, token: str) -> None:
+    await stage.ana_writes()
+    form = {"messaging_product": "whatsapp", "to": f"+{ANA}", "type": "text", "text": '{"body": "Olá & até já"}'}
+    address = f"{stage.url}/meta/v26.0/{NUMBER}/messages?access_token={token}"
+    async with stage.http.post(address, data=form) as response:
+        assert response.status == 200, await response.text()
+    assert (await stage.control("GET", "state"))["phones"][0]["messages"][-1]["text"] == "Olá & até já"
+    async with stage.http.post(address, data=form | {"text": "{"}) as response:
+        assert response.status == 400
+
+
 async def test_an_upload_may_tell_its_product_in_the_query(stage: Stage, token: str) -> None:
     form = aiohttp.FormData()
     form.add_field("file", PNG, filename="foto.png", content_type="image/png")

@@ -113,6 +113,14 @@ async def test_every_name_that_is_pointed_at_is_there(description: Json) -> None
     assert description["openapi"] == "3.0.3"
 
 
+async def test_every_query_parameter_is_told_of(description: Json) -> None:
+    for path, item in description["paths"].items():
+        for operation in item.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query" and not path.startswith("/webhooks"):
+                    assert parameter.get("description"), (path, parameter["name"])
+
+
 async def test_every_enumeration_has_a_type_and_none_is_of_flags(description: Json) -> None:
     """Some generators leave an operation out for one that has not."""
 

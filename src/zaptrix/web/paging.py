@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from typing import Annotated, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from litestar.params import Parameter
@@ -29,6 +30,12 @@ Cursor = Annotated[
         max_length=_CURSOR_CHARACTERS_MAX, required=False, description="`next_cursor` of the page before, as it came."
     ),
 ]
+
+OfPortal = Annotated[
+    UUID | None,
+    Parameter(required=False, description="Only what belongs to this portal; a portal's key sees no other."),
+]
+OfChannel = Annotated[UUID | None, Parameter(required=False, description="Only what stands on this channel.")]
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):

@@ -24,7 +24,7 @@ from zaptrix.store.database import Connection
 from zaptrix.store.portals import Taken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
-from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.paging import Cursor, Limit, OfPortal, Page, page_of, place_of
 from zaptrix.web.problems import LIMIT_REACHED, Problem, WrongField, no_such
 from zaptrix.web.reading import Check, check, one_line, token
 
@@ -162,7 +162,7 @@ class ChannelView(Struct, frozen=True, kw_only=True):
 
 @get("/", summary="List channels", operation_id="listChannels")
 async def list_channels(
-    request: Request[Any, Any, Any], portal_id: UUID | None = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    request: Request[Any, Any, Any], portal_id: OfPortal = None, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Page[ChannelView]:
     """Channels in the order of their ids."""
     after = place_of(cursor, UUID)

@@ -14,15 +14,15 @@ from zaptrix.store import conversations, views
 from zaptrix.store.conversations import ConversationView
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import app_of, caller_of, only_of
-from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.paging import Cursor, Limit, OfChannel, OfPortal, Page, page_of, place_of
 from zaptrix.web.problems import no_such
 
 
 @get("/", summary="List conversations", operation_id="listConversations")
 async def list_conversations(
     request: Request[Any, Any, Any],
-    portal_id: UUID | None = None,
-    channel_id: UUID | None = None,
+    portal_id: OfPortal = None,
+    channel_id: OfChannel = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Page[ConversationView]:

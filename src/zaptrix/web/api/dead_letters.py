@@ -18,7 +18,7 @@ from zaptrix.store import views
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.languages import Lang, language_of
-from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.paging import INT64_MAX, Cursor, Limit, OfPortal, Page, page_of, place_of
 from zaptrix.web.problems import WrongField, invalid, no_such
 
 
@@ -64,7 +64,7 @@ _STATES = {Fate.REVIVE: "pending", Fate.DISMISS: "dismissed"}
 @get("/", summary="List dead letters", operation_id="listDeadLetters")
 async def list_dead_letters(
     request: Request[Any, Any, Any],
-    portal_id: UUID | None = None,
+    portal_id: OfPortal = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
     lang: Lang = None,

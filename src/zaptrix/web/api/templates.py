@@ -66,7 +66,17 @@ from zaptrix.web.problems import (
 from zaptrix.web.reading import check, one_line
 
 AnyRequest = Request[Any, Any, Any]
-Word = Annotated[str | None, Parameter(max_length=512, required=False)]
+OfStatus = Annotated[
+    str | None,
+    Parameter(max_length=512, required=False, description="As Meta names it, such as PAUSED; ALL for every status."),
+]
+OfCategory = Annotated[
+    str | None,
+    Parameter(max_length=512, required=False, description="MARKETING, UTILITY or AUTHENTICATION."),
+]
+OfLanguage = Annotated[str | None, Parameter(max_length=512, required=False, description="As Meta names it: pt_BR.")]
+OfName = Annotated[str | None, Parameter(max_length=512, required=False, description="The whole name.")]
+OfAccount = Annotated[UUID, Parameter(description="The channel whose WhatsApp Business account is meant.")]
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,512}$", max_length=512, examples=["lembrete_consulta"])]
 Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*$", max_length=20, examples=["pt_BR"])]
@@ -155,11 +165,11 @@ class CreatedView(Struct, frozen=True, kw_only=True):
 @get("/templates", summary="List templates", operation_id="listTemplates")
 async def list_templates(  # noqa: PLR0917  # the filters
     request: AnyRequest,
-    channel_id: UUID,
-    status: Word = "APPROVED",
-    category: Word = None,
-    language: Word = None,
-    name: Word = None,
+    channel_id: OfAccount,
+    status: OfStatus = "APPROVED",
+    category: OfCategory = None,
+    language: OfLanguage = None,
+    name: OfName = None,
     limit: Limit = PAGE_DEFAULT,
     cursor: Cursor = None,
 ) -> Page[TemplateView]:
@@ -180,7 +190,7 @@ async def list_templates(  # noqa: PLR0917  # the filters
 
 @get("/templates/changes", summary="What Meta changed", operation_id="listTemplateChanges")
 async def list_changes(
-    request: AnyRequest, channel_id: UUID, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
+    request: AnyRequest, channel_id: OfAccount, limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Page[TemplateChangeView]:
     """Statuses, categories and qualities that Meta changed, the latest first."""
     before = place_of(cursor, int)
@@ -203,7 +213,7 @@ async def create_template(request: AnyRequest, data: NewTemplate) -> CreatedView
 
 
 @delete("/templates/{name:str}", summary="Delete a template", operation_id="deleteTemplate")
-async def delete_template(request: AnyRequest, name: str, channel_id: UUID, language: Word = None) -> None:
+async def delete_template(request: AnyRequest, name: str, channel_id: OfAccount, language: OfLanguage = None) -> None:
     """In one language, or in all. Meta lets an approved one's name be used again after 30 days."""
     channel = await _channel(request, channel_id)
     with told_platform(request):
