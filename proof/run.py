@@ -18,6 +18,7 @@ from proof.strikes import strike
 DRAIN_S_MAX = 150.0
 # Nothing may be held for longer, once everything answers: whatever held it is over in seconds.
 HELD_S_MAX = 30.0
+OPEN_TOO_LONG = "open_too_long"
 SLOW_S = 12.0
 # But a Redis that forgot its buckets: so long no portal has a burst, and two requests a second are all there is.
 NO_BURST_S = 25.0
@@ -161,7 +162,9 @@ class Fire:
                 slow = True
                 self._note(f"still open: {', '.join(left)}; {await self._open()}")
             if waited_s > most_s and not held:
-                held = [{"kind": "held", "detail": f"after {most_s:.0f} s: {', '.join(left)}; {await self._open()}"}]
+                held = [
+                    {"kind": OPEN_TOO_LONG, "detail": f"after {most_s:.0f} s: {', '.join(left)}; {await self._open()}"}
+                ]
             if waited_s > DRAIN_S_MAX:
                 said = f"not within {DRAIN_S_MAX:g} s: "
                 return held + [{"kind": kind, "detail": said + detail} for kind, detail in left.items()]

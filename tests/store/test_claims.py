@@ -16,7 +16,7 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import claims, glances
+from zaptrix.store import claims, files, glances
 from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.glances import Work
 
@@ -479,3 +479,19 @@ async def test_a_file_that_waited_for_a_key_is_due_when_that_is_repaired(ledger:
             await claims.hasten(connection, channel.portal_id)
     due = await ledger.rows("SELECT channel_id FROM file WHERE due_at <= now()")
     assert [row["channel_id"] for row in due] == [channel.id]
+
+
+@pytest.mark.parametrize(
+    "pausing",
+    ["UPDATE channel SET whatsapp_paused_at = now()", "UPDATE portal_config SET paused_at = now()", None],
+    ids=["number", "portal", "nobody"],
+)
+async def test_a_file_learns_from_the_ledger_itself_whether_its_key_is_known_to_be_bad(
+    ledger: Ledger, pausing: str | None
+) -> None:
+    """A process's own knowledge may be seconds old: in the seconds after a repair it would wait for a minute."""
+    channel = await ledger.channel()
+    if pausing:
+        await ledger.run(pausing)
+    async with ledger.database.transaction() as connection:
+        assert await files.is_paused(connection, channel.id) is bool(pausing)

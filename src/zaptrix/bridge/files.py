@@ -159,10 +159,11 @@ class Files:
                 await self._again(wanted, at, error, free=isinstance(verdict, Snooze))
             case Pause():
                 # Delivery meets the bad key, too, and pauses what stands behind it.
-                tenant = await self._directory.channel(wanted.channel_id)
-                paused = tenant and (tenant.channel.whatsapp_paused_at or tenant.portal.paused_at)
-                wait_s = _PAUSED_AGAIN_S if paused else _KEY_AGAIN_S
-                await self._again(wanted, self._now() + timedelta(seconds=wait_s), error, free=True)
+                async with self._database.transaction() as connection:
+                    paused = await files.is_paused(connection, wanted.channel_id)
+                    at = self._now() + timedelta(seconds=_PAUSED_AGAIN_S if paused else _KEY_AGAIN_S)
+                    await files.again(connection, wanted, at, error.code, error.detail, free=True, not_there=False)
+                log.info("file waits for a key", message_id=wanted.message_id, code=error.code, paused=paused)
             case _:
                 await self._give_up(wanted, error, getattr(verdict, "notice", "unavailable"))
 

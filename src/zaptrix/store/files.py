@@ -202,6 +202,17 @@ async def hasten(connection: Connection, message_id: MessageId) -> None:
     await connection.execute(_HASTEN, message_id)
 
 
+_IS_PAUSED = """
+SELECT ch.whatsapp_paused_at IS NOT NULL OR p.paused_at IS NOT NULL
+FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = $1 FOR SHARE
+"""
+
+
+async def is_paused(connection: Connection, channel_id: ChannelId) -> bool:
+    """Whether a key is known to be bad. A repair waits until this transaction is over: it hastens what that writes."""
+    return bool(await connection.fetchval(_IS_PAUSED, channel_id))
+
+
 _HASTEN_ALL = """
 UPDATE file SET due_at = now()
 WHERE state = 'wanted' AND attempt_id IS NULL AND due_at > now()
