@@ -384,6 +384,8 @@ def test_a_form_of_any_shape_is_a_reply(response_json: str | None) -> None:
         (True, "true"),
         (None, None),
         ("", None),
+        ("79\0", "79"),
+        ("79\ud83d", "79?"),
     ],
 )
 def test_a_price_is_shown_as_it_came(price: Any, shows: str | None) -> None:

@@ -28,12 +28,10 @@ _OF_PROGRAMS = frozenset({"id", "type", "sha256", "flow_token", "messaging_produ
 
 def amount_of(came: object, *, cents: bool = False) -> str | None:
     """A quantity or a price as text, None when there is none. `cents`: a number with two decimals, if it has fewer."""
-    if came is None or isinstance(came, str):
-        return (came or "").strip() or None
-    text = shown_value(came)
-    plain = None if isinstance(came, bool) else _plain_decimal(text)
+    text = shown_value(came).strip() if came is not None else ""
+    plain = None if isinstance(came, bool | str) else _plain_decimal(text)
     if plain is None:
-        return text
+        return text or None
     whole, _, part = plain.partition(".")
     if cents:
         return f"{whole}.{part:0<{_CENTS}}"
