@@ -385,7 +385,7 @@ def test_a_form_of_any_shape_is_a_reply(response_json: str | None) -> None:
         (None, None),
         ("", None),
         ("79\0", "79"),
-        ("79\ud83d", "79?"),
+        ("79\ud83d", "79\N{REPLACEMENT CHARACTER}"),
     ],
 )
 def test_a_price_is_shown_as_it_came(price: Any, shows: str | None) -> None:
@@ -419,6 +419,14 @@ def test_a_quantity_is_shown_as_it_came_and_the_total_holds_no_other(
     text = to_bbcode(shown(found, Locale.PT_BR))
     assert (f"{shows} × SKU-1" if shows else "\nSKU-1") in text
     assert (f"Total: BRL {total}" if total else "Total sem 1 item") in text
+
+
+def test_what_bends_elsewhere_costs_no_quantity_price_or_place() -> None:
+    item = {"product_retailer_id": 77, "quantity": 2, "item_price": 79.9, "currency": None}
+    found = said(type="order", order={"catalog_id": {}, "product_items": [item]})
+    assert found == Order(lines=(OrderLine(product="77", quantity=2, price="79.90"),))
+    place = said(type="location", location={"latitude": -25.4296, "longitude": -49.2719, "name": ["x"]})
+    assert place == Location(latitude=-25.4296, longitude=-49.2719)
 
 
 def test_a_total_is_over_everything_that_was_ordered() -> None:

@@ -335,6 +335,6 @@ def test_nothing_was_written_after_it_came(ahead_s: int, kept: bool) -> None:
     message = routed_of(TEXT | {"timestamp": str(int(told.timestamp()))})
     assert isinstance(message, CustomerMessage)
     assert message.written_at == (told if kept else NOW)
-    receipt = receipt_of(timestamp=str(int(told.timestamp())))
+    receipt = receipt_of(status="sent", timestamp=str(int(told.timestamp())))
     assert isinstance(receipt, Receipt)
     assert receipt.at == (told if kept else NOW)

@@ -8,6 +8,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from __future__ import annotations
 
+import builtins
 import json
 from functools import cache
 from typing import Annotated, Any, TypeVar
@@ -15,8 +16,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Raw
 from msgspec.inspect import (
-    AnyType,
     BoolType,
+    CustomType,
     Field,
     FloatType,
     IntType,
@@ -287,7 +288,7 @@ def _lenient(shape: ShapeType, value: Any) -> Any:
             return _struct(shape, value)
         case ListType() if isinstance(value, list):
             return [made for item in value if (made := _or_none(shape.item_type, item)) is not None]
-        case AnyType():
+        case CustomType(cls=builtins.object):
             return value
         case StrType():
             return _text(value)
