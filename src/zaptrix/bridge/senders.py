@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
+import time
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
 
 from zaptrix.bridge.directory import Directory
 from zaptrix.store import portals
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.database import Database, StoreRefused, StoreUnavailable
 from zaptrix.store.portals import SealedSender
 from zaptrix.store.secrets import SecretBox, UnreadableSecret
 from zaptrix.store.sender_digests import SenderDigests, digest
 
 log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_LOOK_S_MAX = 0.5
 
 
 class Senders:
@@ -28,6 +34,8 @@ class Senders:
         self._digests = digests
         self._versions: dict[UUID, str] = {}
         self._unreadable: set[UUID] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._looked_at = -math.inf
 
     def know(self, member_id: str, application_token: str) -> bool:
         """Whether a portal is known to have this token, by what is in memory: nobody is asked.
@@ -39,6 +47,21 @@ class Senders:
         if stored and hmac.compare_digest(stored.encode(), application_token.encode()):
             return True
         return self._digests.know(member_id, application_token)
+
+    async def look_again(self) -> None:
+        """Learn of portals that were made or changed a moment ago: twice a second at most, however many ask, and
+        nobody waits long for it.
+        """
+        now = time.monotonic()
+        if self._looking is None or (self._looking.done() and now - self._looked_at >= _LOOK_EVERY_S):
+            self._looked_at = now
+            self._looking = asyncio.create_task(self._look())
+        await asyncio.wait([self._looking], timeout=_LOOK_S_MAX)
+
+    async def _look(self) -> None:
+        with suppress(StoreUnavailable, StoreRefused):
+            await self._directory.compare()
+            await self.follow()
 
     async def follow(self) -> None:
         """Renew what has changed since the last time. While PostgreSQL is away, what was known stays."""

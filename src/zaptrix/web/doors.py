@@ -86,16 +86,30 @@ class Doors:
         """https://apidocs.bitrix24.com/api-reference/events/index.html"""
         _only(scope, "POST", allow="POST")
         body = await self._bodies.read(scope, talk, BITRIX_BODY_BYTES_MAX)
-        known = self._app.senders.know(*claimed_in(body))
-        if known:
+        if self._app.senders.know(*claimed_in(body)):
             await self._bitrix24(scope, body, request_id, known=True)
         else:
-            self._refuse_over(scope)
             with self._bodies.judged(len(body)):
-                await self._bitrix24(scope, body, request_id, known=False)
+                known = await self._known_after_all(scope, body)
+                await self._bitrix24(scope, body, request_id, known=known)
         metrics.webhook_received(Side.BITRIX24)
         log.debug("webhook received", source="bitrix24", bytes=len(body), request_id=request_id)
         return EMPTY
+
+    async def _known_after_all(self, scope: Scope, body: bytes) -> bool:
+        """False for who may be a stranger. Raises a Problem when their address is over the limit.
+
+        Before that is said to somebody with a token, it is looked whether it is a new one: that look is everybody's.
+        """
+        if self._app.throttle.refused_for(self._limited_as(scope)) is None:
+            return False
+        claimed = claimed_in(body)
+        if all(claimed):
+            await self._app.senders.look_again()
+            if self._app.senders.know(*claimed):
+                return True
+        self._refuse_over(scope)
+        return False  # their time was over meanwhile
 
     async def _bitrix24(self, scope: Scope, body: bytes, request_id: str, *, known: bool) -> None:
         """Returns when the event is on disk. `known`: a portal vouches for it, as far as can be told from memory."""
