@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from zaptrix.app import App, open_app
 from zaptrix.core.errors import PlatformError
+from zaptrix.core.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals, recovery, resealing
 from zaptrix.store.resealing import Sealed
 
 _CHECKED_MAX = 1_000
+_BEAT_S_MAX = 15.0  # a gateway gives its sign of life every two seconds
 
 
 async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
@@ -32,6 +35,18 @@ async def check_secrets(settings: Settings) -> Sealed:
     """Under which of ENCRYPTION_KEYS stored secrets are. Raises StoreUnavailable."""
     async with open_app(settings) as app:
         return await resealing.sealed(app.database, app.box)
+
+
+async def check_at_work(settings: Settings) -> tuple[bool, list[str] | None]:
+    """Whether a gateway gave its sign of life lately, and the queues without a worker; None: Redis does not tell.
+
+    Raises StoreUnavailable.
+    """
+    async with open_app(settings) as app:
+        async with app.database.connection() as connection:
+            _, silent = await recovery.last_beat(connection, _BEAT_S_MAX)
+        worked = (await look_at_redis(app.redis, app.bells)).worked if settings.redis_url else None
+    return not silent, None if worked is None else [queue.value for queue in Queue if queue not in worked]
 
 
 async def _portal_trouble(app: App, portal: Portal) -> str | None:

@@ -100,15 +100,18 @@ def migrate() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    lang: Annotated[str, typer.Option(help="The language: en or pt. Without, by LANG.")] = "",
+) -> None:
     """Examine settings, servers, keys and both platforms; the exit code is 1 when something is wrong."""
-    from zaptrix.cli import doctor as examination
-
     with _told():
+        from zaptrix.cli.doctor import WRONG, Doctor
+
         settings = with_local_servers(_settings(beside(os.environ)))
-        findings = asyncio.run(examination.examine(settings))
+        examination = Doctor(settings, locale({"LANG": lang}) if lang else locale())
+        findings = asyncio.run(examination.examine())
     Console(soft_wrap=True).print(examination.table(findings))
-    raise typer.Exit(0 if all(finding.good for finding in findings) else 1)
+    raise typer.Exit(int(any(finding.level == WRONG for finding in findings)))
 
 
 @api_key.command("create")

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -33,6 +34,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     synchronous_commit: str
     planning: str
     """Whether the settings of our sessions arrived: a pooler may drop them."""
+    now: datetime
     process: int
     """Of the server's side of this connection."""
     revision: str | None
@@ -47,6 +49,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
        current_setting('fsync') AS fsync,
        current_setting('synchronous_commit') AS synchronous_commit,
        current_setting('plan_cache_mode') AS planning,
+       clock_timestamp() AS now,
        pg_backend_pid() AS process,
        to_regclass('alembic_version') IS NOT NULL AS migrated
 """
