@@ -36,6 +36,7 @@ class Senders:
         self._unreadable: set[UUID] = set()
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = -math.inf
+        self._following = asyncio.Lock()
 
     def know(self, member_id: str, application_token: str) -> bool:
         """Whether a portal is known to have this token, by what is in memory: nobody is asked.
@@ -65,18 +66,19 @@ class Senders:
 
     async def follow(self) -> None:
         """Renew what has changed since the last time. While PostgreSQL is away, what was known stays."""
-        versions = self._directory.versions
-        if versions is None or versions == self._versions:
-            return
-        changed = [row for row, version in versions.items() if self._versions.get(row) != version]
-        try:
-            async with self._database.connection() as connection:
-                rows = await portals.senders(connection, changed)
-            await asyncio.to_thread(self._renew, rows, self._digests.portals() - versions.keys())
-        except (StoreUnavailable, OSError) as exc:
-            log.warning("known senders not renewed", reason=type(exc).__name__)
-            return
-        self._versions = versions
+        async with self._following:  # two at once would each write without the other's
+            versions = self._directory.versions
+            if versions is None or versions == self._versions:
+                return
+            changed = [row for row, version in versions.items() if self._versions.get(row) != version]
+            try:
+                async with self._database.connection() as connection:
+                    rows = await portals.senders(connection, changed)
+                await asyncio.to_thread(self._renew, rows, self._digests.portals() - versions.keys())
+            except (StoreUnavailable, OSError) as exc:
+                log.warning("known senders not renewed", reason=type(exc).__name__)
+                return
+            self._versions = versions
 
     def _renew(self, rows: list[SealedSender], gone: set[UUID]) -> None:
         digests: dict[UUID, bytes] = {}
