@@ -7,10 +7,13 @@ import pytest
 
 from tests.bridge.house import House, answered, asked, chat_of, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.core.conversation import Conversation
+from zaptrix.core.errors import Refused
 from zaptrix.core.event import Answering, OperatorMessage, Recovered, Untold
 from zaptrix.core.kinds import Quote
 from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message import Content, Media, MediaKind, Notice, Words, quote_of
+from zaptrix.core.outcome import Accepted, Outcome
+from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
 from zaptrix.core.text import Mark, Span, Text, plain_text
 
@@ -235,3 +238,36 @@ async def test_words_above_a_caption_answer_in_its_place(house: House, channel: 
     words, file = await heard(house, talk, answer(talk, "Qual o preço?", contents=(captioned,)))
     assert quote_of(words["said"]) is not None
     assert quote_of(file["said"]) is None
+
+
+@pytest.mark.parametrize(("detail", "limit"), [("1024", "1024"), ("4096", "4096"), ("Meta's own words", "4096")])
+async def test_the_notice_names_the_limit_that_was_met(
+    house: House, channel: Channel, talk: Conversation, detail: str, limit: str
+) -> None:
+    house.whatsapp.once(Refused("too_long", detail, notice="too_long"))
+    await heard(house, talk, answered(talk, "oi"))
+    await house.drain(lane_to_whatsapp(channel))
+    (notice,) = await house.notices()
+    assert (notice["code"], notice["params"]) == ("too_long", {"code": "too_long", "limit": limit})
+
+
+async def test_a_file_without_its_words_is_a_dead_letter_of_its_own(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    captioned = msgspec.structs.replace(PHOTO, caption=plain_text("a nota"))
+    await heard(house, talk, answered(talk, "", content=captioned))
+    await house.ledger.run("UPDATE message SET due_at = now()")
+
+    async def words_alone(parcel: Parcel) -> Outcome:
+        if isinstance(parcel.content, Media) and parcel.content.caption:
+            return Accepted(whatsapp_id="wamid.1", file_lost="http_404")
+        return Refused("http_404", notice="file_gone")
+
+    house.whatsapp.answers = words_alone
+    await house.drain(lane_to_whatsapp(channel))
+    words, file = await rows(house)
+    assert (words["state"], words["said"]) == ("sent", Words(plain_text("a nota"), "Rui"))
+    assert (file["state"], file["said"]) == ("dead", PHOTO)
+    assert [one["code"] for one in await house.notices()] == ["file_gone"]
+    (attempt,) = await house.ledger.rows("SELECT verdict, code FROM attempt WHERE message_id = $1", words["id"])
+    assert tuple(attempt.values()) == ("file_lost", "http_404")
