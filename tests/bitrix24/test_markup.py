@@ -122,6 +122,24 @@ def test_no_order_of_a_customer_acts(text: str, source: str) -> None:
     assert to_bbcode(plain_text(text)) == source
 
 
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("https://x.example/?filter[b]=1&o[i]=2 [b]", f"https://x.example/?filter[b]=1&o[i]=2 [{ZWSP}b]"),
+        ("www.x.example/?list[user]=1", "www.x.example/?list[user]=1"),
+        ("https://x.example/?a[b]=1 x[/b]", f"https://x.example/?a[{ZWSP}b]=1 x[{ZWSP}/b]"),
+        ("https://x.example/?a[br]=1&b[/i]", f"https://x.example/?a[{ZWSP}br]=1&b[{ZWSP}/i]"),
+    ],
+)
+def test_a_link_is_broken_only_where_it_would_act(text: str, source: str) -> None:
+    assert to_bbcode(plain_text(text)) == source
+
+
+def test_a_link_with_a_tag_is_broken_where_our_own_mark_would_close_it() -> None:
+    text = rich_text([Span("https://x.example/?a[b]=1&c[i]=2 "), Span("oi", (B,))])
+    assert to_bbcode(text) == f"https://x.example/?a[{ZWSP}b]=1&c[i]=2 [b]oi[/b]"
+
+
 def test_an_order_that_is_set_does_not_act_either_and_code_stays_as_it_is() -> None:
     text = rich_text([Span("/me", (B,)), Span("\n/me", (Q,)), Span("\n"), Span("/usr/bin", (C,))])
     assert to_bbcode(text) == f"[b]{ZWSP}/me[/b]\n>>{ZWSP}/me\n[code]/usr/bin[/code]"

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
 
 from zaptrix.bitrix24.addresses import is_short_for, names_mailbox, without_scheme
+from zaptrix.bitrix24.harmless import harmless, never_closed
 from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
 
-ZWSP = "\N{ZERO WIDTH SPACE}"
+ZWSP = "\N{ZERO WIDTH SPACE}"  # what a tag of a customer's is broken with
 
 # The operator's name before an added and before an updated message. A name may hold anything, ":" too. With files alone
 # there is no line break, a space at the most: elsewhere bold words with a colon are what an operator wrote.
@@ -80,11 +81,13 @@ def to_bbcode(text: Text) -> str:
     BBCode has no escape, so what would act is broken by a zero-width space.
     """
     blocks: list[str] = []
+    ours = {_TAG_OF[mark] for span in text.spans for mark in span.marks if mark in _TAG_OF}
+    free = never_closed(text.plain, _PAIRED - ours)
     for quoted, lines in groupby(_lines(text.spans), key=_is_quoted):
         if quoted:
-            blocks += [_QUOTE_SIGN + _tagged(line) for line in lines]
+            blocks += [_QUOTE_SIGN + _tagged(line, free) for line in lines]
         else:
-            blocks.append(_tagged(_joined(lines)))
+            blocks.append(_tagged(_joined(lines), free))
     return "\n".join(blocks)
 
 
@@ -329,15 +332,15 @@ _WOULD_ACT = re.compile(rf"{_ACTS}|{_ORDER}", re.IGNORECASE | re.MULTILINE)
 _TAG_OF = {Mark.BOLD: "b", Mark.ITALIC: "i", Mark.STRIKE: "s"}
 
 
-def _tagged(spans: Iterable[Span]) -> str:
+def _tagged(spans: Iterable[Span], free: Collection[str]) -> str:
     unquoted = rich_text(Span(span.text, tuple(m for m in span.marks if m is not Mark.QUOTE)) for span in spans)
-    return "".join(map(_tagged_span, unquoted.spans))
+    return "".join(_tagged_span(span, free) for span in unquoted.spans)
 
 
-def _tagged_span(span: Span) -> str:
+def _tagged_span(span: Span, free: Collection[str]) -> str:
     # Inside of code, tags are shown as they are, and nothing is an order.
     code = Mark.CODE in span.marks
-    text = (_WOULD_ACT_IN_CODE if code else _WOULD_ACT).sub(rf"\g<0>{ZWSP}", span.text.replace("\0", ""))
+    text = harmless(span.text.replace("\0", ""), _WOULD_ACT_IN_CODE if code else _WOULD_ACT, free)
     tags = ["code"] if code else [_TAG_OF[mark] for mark in span.marks]
     for tag in reversed(tags):
         text = f"[{tag}]{text}[/{tag}]"
