@@ -15,7 +15,8 @@ BITRIX24_DOWN = {"side": "bitrix24", "where": "api", "kind": "status", "status":
 
 def settings_of(gateway: Gateway, portal: Json, number: Json, **changes: str) -> Settings:
     seeded = {
-        "BITRIX_PORTAL_URL": portal["portal_url"],
+        # As a portal of somebody's: one at 127.0.0.1 is the demo's, and has the id of the API's examples.
+        "BITRIX_PORTAL_URL": portal["portal_url"].replace("127.0.0.1", "localhost"),
         "BITRIX_MEMBER_ID": portal["member_id"],
         "BITRIX_CLIENT_ID": portal["client_id"],
         "BITRIX_CLIENT_SECRET": portal["client_secret"],

@@ -36,8 +36,11 @@ async def taken_away(gateway: Gateway, channel: Json) -> None:
     """By somebody at Meta; and an hour has passed since the last look."""
     token = simulators().number(channel["phone_number_id"])["access_token"]
     simulators().unsubscribe(channel["waba_id"], token)
-    past = "now() - interval '61 minutes'"
-    await gateway.rows(f"UPDATE channel SET subscription_looked_at = {past} WHERE id = $1::uuid", channel["id"])  # noqa: S608
+    await gateway.rows(
+        """UPDATE channel SET subscription_looked_at =
+        CASE WHEN id = $1::uuid THEN now() - interval '61 minutes' ELSE now() END""",
+        channel["id"],
+    )
 
 
 async def known(app: App, channel: Json) -> Channel:
@@ -69,7 +72,11 @@ async def test_what_could_not_be_subscribed_is_tried_again_after_a_minute(gatewa
         simulators().heal()
         await app.subscriptions.retry()  # not yet
         assert (await known(app, channel)).subscribed_at is None
-        await gateway.rows("UPDATE channel SET subscription_looked_at = subscription_looked_at - interval '2 minutes'")
+        await gateway.rows(
+            """UPDATE channel SET subscription_looked_at =
+            CASE WHEN id = $1::uuid THEN now() - interval '2 minutes' ELSE now() END""",
+            channel["id"],
+        )
         await app.subscriptions.retry()
         assert (await known(app, channel)).subscribed_at is not None
 
