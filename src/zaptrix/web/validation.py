@@ -51,7 +51,7 @@ def wrong_field(told: str, wanted: Any) -> WrongField:
     steps, types = _walk(path, [inspect.type_info(wanted)])
     for code, pattern, words in _PATTERNS:
         if match := pattern.match(what):
-            if code in {"missing", "unknown"}:
+            if code in {"missing", "unknown"} and "[...]" not in path:
                 steps = [*steps, match["field"][:_QUOTED_MAX]]
             return WrongField(pointer(steps), words(match, types), code)
     return WrongField(pointer(steps), _UNUSABLE, "invalid")
