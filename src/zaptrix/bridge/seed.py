@@ -34,8 +34,13 @@ async def seed(settings: Settings, database: Database, tenants: Tenants) -> None
 async def _portal(settings: Settings, database: Database, tenants: Tenants) -> PortalId | None:
     if not (settings.bitrix_portal_url and settings.bitrix_member_id and settings.bitrix_refresh_token):
         return None
+    known = await _known_portal(database, settings.bitrix_member_id)
+    if known is not None:
+        return known
+    async with database.connection() as connection:
+        first = await portals.get(connection, EXAMPLE_PORTAL) is None
     fields = PortalFields(
-        id=EXAMPLE_PORTAL if _is_simulated(settings) else UNSET,
+        id=EXAMPLE_PORTAL if first and _is_simulated(settings) else UNSET,
         portal_url=settings.bitrix_portal_url,
         member_id=settings.bitrix_member_id,
         client_id=settings.bitrix_client_id,
@@ -47,9 +52,6 @@ async def _portal(settings: Settings, database: Database, tenants: Tenants) -> P
         application_token=settings.bitrix_application_token,
         locale=Locale(settings.default_locale),
     )
-    known = await _known_portal(database, settings.bitrix_member_id)
-    if known is not None:
-        return known
     try:
         portal = await tenants.create_portal(_ACTOR, fields)
     except Taken:
@@ -59,7 +61,7 @@ async def _portal(settings: Settings, database: Database, tenants: Tenants) -> P
 
 
 def _is_simulated(settings: Settings) -> bool:
-    """On simulators the API's examples can be sent as they stand. A real portal is reached by https."""
+    """On simulators the examples of the API can be sent: the first ones have their ids. Real ones are https."""
     return settings.bitrix_portal_url.startswith("http://127.0.0.1:")
 
 
@@ -74,8 +76,9 @@ async def _channel(settings: Settings, database: Database, tenants: Tenants, por
     async with database.connection() as connection:
         if await channels.by_number(connection, settings.meta_phone_number_id) is not None:
             return
+        first = await channels.get(connection, EXAMPLE_CHANNEL) is None
     fields = ChannelFields(
-        id=EXAMPLE_CHANNEL if _is_simulated(settings) else UNSET,
+        id=EXAMPLE_CHANNEL if first and _is_simulated(settings) else UNSET,
         name=settings.meta_display_phone_number or settings.meta_phone_number_id,
         phone_number_id=settings.meta_phone_number_id,
         display_phone_number=settings.meta_display_phone_number or settings.meta_phone_number_id,
