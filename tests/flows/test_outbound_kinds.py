@@ -1,5 +1,6 @@
 """Every kind that a program can send, over HTTP, to the phone and into the operator's chat, with its receipts."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -393,3 +394,44 @@ async def test_while_uploads_fail_a_header_waits_and_nothing_is_sent_without_it(
     await world.heal()
     assert (await arrived(tenant, queued["id"]))["file"]["sha256"] == sha(JPEG)
     assert await notices(tenant) == [line["text"] for line in await shown_of(tenant)]
+
+
+async def test_a_file_that_is_not_in_the_house_any_more_holds_nobody_and_is_told(world: World) -> None:
+    """As on a host that does not share the store; the words behind it do not wait, and the operator is told why."""
+    tenant = await opened(world)
+    await world.faults({"side": "meta", "where": "api", "kind": "status", "status": 503, "match": {"method": "media"}})
+    queued = await send_form(tenant, "image", JPEG, "foto.jpg")
+    key = await world.sql("SELECT blob->>'key' FROM file WHERE message_id = $1", queued["id"])
+    await asyncio.to_thread((world.folder / "data" / "media" / key).unlink)
+    await tenant.operator_writes("e o texto?")
+    await world.heal()
+
+    async def told() -> bool:
+        return any("blob_gone" in line for line in await notices(tenant)) and len(await tenant.on_phone()) == 1
+
+    await eventually(told, 60, "the words on the phone, and the line in the chat")
+    story = await world.api("GET", f"/api/messages/{queued['id']}")
+    assert (story["message"]["state"], story["message"]["error_code"]) == ("dead", "blob_gone")
+
+
+async def test_a_bad_key_that_a_file_meets_first_pauses_the_number_and_is_told(world: World) -> None:
+    tenant = await opened(world)
+    await world.faults({"side": "meta", "where": "api", "kind": "refuse", "code": "190", "match": {"method": "media"}})
+    await world.sql("UPDATE channel SET updated_at = now() - interval '1 minute' WHERE id = $1", tenant.channel_id)
+    queued = await send_form(tenant, "image", JPEG, "foto.jpg")
+    await tenant.operator_writes("e o texto?")
+
+    async def paused() -> bool:
+        channel = await world.api("GET", f"/api/channels/{tenant.channel_id}")
+        return channel["whatsapp_paused_at"] is not None
+
+    await eventually(paused, 30, "the number's pause")
+
+    async def told() -> bool:
+        return bool(await notices(tenant))
+
+    await eventually(told, 30, "the line in the chat")
+    await world.heal()
+    await world.api("PUT", f"/api/channels/{tenant.channel_id}", {"name": "Vendas"})
+    await world.sql("UPDATE file SET due_at = now() WHERE message_id = $1", queued["id"])  # it is tried once a minute
+    assert (await arrived(tenant, queued["id"]))["file"]["sha256"] == sha(JPEG)

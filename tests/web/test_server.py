@@ -125,3 +125,19 @@ async def test_an_event_is_kept_whatever_breaks_and_meta_is_asked_to_send_again(
         return len(await own.events("bitrix-request")) == 1
 
     await until(replayed, "the spool is replayed")
+
+
+@pytest.mark.parametrize("command", ["worker", "serve"])
+def test_a_process_that_keeps_files_elsewhere_than_the_others_does_not_start(
+    gateway: Gateway, tmp_path: Path, command: str
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environ = gateway.environ | {"DATA_DIR": str(tmp_path), "PORT": str(port)}
+    arguments = [sys.executable, "-m", "zaptrix", command]
+    ended = subprocess.run(arguments, env=environ, capture_output=True, timeout=120, check=False)
+    told = (ended.stdout + ended.stderr).decode()
+    assert ended.returncode == 2
+    assert "give all hosts the same MEDIA_URL" in told
+    assert "Traceback" not in told

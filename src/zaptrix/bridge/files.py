@@ -14,15 +14,16 @@ from zaptrix import __version__
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.bridge.follow import Late, follow
+from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.recoding import Recoding
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, PlatformError, Refused, Unauthorized, Unavailable
+from zaptrix.core.errors import OutOfTime, PlatformError, Refused, Scope, Unauthorized, Unavailable
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of
-from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin
+from zaptrix.core.message import Direction, Media, MediaKind, Notice, Origin, Side
 from zaptrix.core.ports import MediaAccount, PortalFiles
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge, Written
@@ -43,15 +44,15 @@ log = structlog.get_logger(__name__)
 
 # Portals serve files to browsers; some firewalls before them turn away what does not look like one.
 BROWSER = {"User-Agent": f"Mozilla/5.0 (compatible; zaptrix/{__version__})"}
-# A bad key: until delivery has paused what stands behind it, or the new one is known here; then a repair hastens it.
+# A bad key: until what stands behind it is paused, or the new one is known here; then a repair hastens it.
 _KEY_AGAIN_S, _PAUSED_AGAIN_S = 5.0, 60.0
 _NOT_THERE = "gone"
-_SLOW = "file_slow"
-# What is tried so often for the one or the other reason will not come another time.
-_GONE_TRIES = 3
+_LOST, _STORE_AWAY, _SLOW = "blob_lost", "blobs_away", "file_slow"
+_GONE_TRIES = 3  # what is tried so often for the one or the other reason will not come another time
 # Why a file was given up, by the line that its end is told with; every other is a refusal.
 _REASONS = {
     "file_gone": FileFailure.GONE,
+    "file_not_kept": FileFailure.GONE,
     "file_too_large": FileFailure.SIZE,
     "file_too_slow": FileFailure.UNAVAILABLE,
     "file_address": FileFailure.ADDRESS,
@@ -62,6 +63,7 @@ _REASONS = {
 
 _END = {
     _NOT_THERE: Refused("file_gone", "its address knows nothing of it", notice="file_gone"),
+    _LOST: Refused("blob_gone", "it was kept, and is not there any more", notice="file_not_kept"),
     _SLOW: Refused("file_too_slow", "its host gives it too slowly", notice="file_too_slow"),
 }
 
@@ -131,7 +133,9 @@ class Files:
             await self.fail(wanted, error)
         except TooLarge:
             await self.fail(wanted, Refused("file_too_large", notice="file_too_large"))
-        except (BlobsAway, NoSuchBlob) as error:
+        except NoSuchBlob:
+            await self.fail(wanted, Unavailable("blob_lost", "it was kept, and is not there any more"))
+        except BlobsAway as error:
             await self.fail(wanted, Unavailable("blobs_away", str(error)))
         else:
             await self._finish(wanted, ready)
@@ -155,22 +159,33 @@ class Files:
         )
         verdict = decide(error, case)
         match verdict:
+            case Retry() | Snooze() if _holds_too_long(wanted, error, case.now):
+                await self._give_up(wanted, error, "unavailable")
             case Retry(at=at) | Snooze(at=at):
                 await self._again(wanted, at, error, free=isinstance(verdict, Snooze))
             case Pause():
-                # Delivery meets the bad key, too, and pauses what stands behind it.
-                async with self._database.transaction() as connection:
-                    paused = await files.is_paused(connection, wanted.channel_id)
-                    at = self._now() + timedelta(seconds=_PAUSED_AGAIN_S if paused else _KEY_AGAIN_S)
-                    await files.again(connection, wanted, at, error.code, error.detail, free=True, not_there=False)
-                log.info("file waits for a key", message_id=wanted.message_id, code=error.code, paused=paused)
+                await self._wait_for_key(wanted, error, verdict)
             case _:
                 await self._give_up(wanted, error, getattr(verdict, "notice", "unavailable"))
 
+    async def _wait_for_key(self, wanted: Wanted, error: PlatformError, verdict: Pause) -> None:
+        """Paused here, and not only where delivery meets it, too: a message that waits for its file meets nothing."""
+        async with self._database.transaction() as connection:
+            if verdict.scope is Scope.PORTAL:
+                await pause_portal(connection, wanted.portal_id, verdict)
+            elif await pause_channel(connection, wanted.channel_id, Side.WHATSAPP, verdict):
+                await say(connection, await held_back(connection, [wanted.channel_id], self._now()))
+            paused = await files.is_paused(connection, wanted.channel_id)
+            at = self._now() + timedelta(seconds=_PAUSED_AGAIN_S if paused else _KEY_AGAIN_S)
+            await files.again(connection, wanted, at, error.code, error.detail, free=True, not_there=False)
+        self._directory.clear()
+        self._bells.ring_soon([bitrix24_lane(wanted.portal_id)])
+        log.info("file waits for a key", message_id=wanted.message_id, code=error.code, paused=paused)
+
     async def _again(self, wanted: Wanted, at: datetime, error: PlatformError, *, free: bool) -> None:
         async with self._database.connection() as connection:
-            not_there = _is_hopeless(wanted, error)
-            await files.again(connection, wanted, at, error.code, error.detail, free=free, not_there=not_there)
+            gone = _is_hopeless(wanted, error)
+            await files.again(connection, wanted, at, error.code, error.detail, free=free, not_there=gone)
         log.info("file later", message_id=wanted.message_id, code=error.code, attempts=wanted.attempts)
 
     async def _finish(self, wanted: Wanted, ready: Ready) -> None:
@@ -329,6 +344,7 @@ class Files:
             known = await files.uploaded(connection, number, blob, limits.MEDIA_ID_DAYS_USED)
         if known:
             return known
+        await self._room.blobs.size(blob.key)  # a body that breaks off would look like a lost connection
         media_id = await self._at.upload(
             tenant.channel,
             self._room.blobs.read(blob.key),
@@ -375,4 +391,10 @@ def _lane(wanted: Wanted) -> Lane:
 def _is_hopeless(wanted: Wanted, error: PlatformError) -> bool:
     """Whether its host itself has shown that it does not give the file. An operator can send another; a customer's that
     comes slowly is worth a day of tries, for the narrow way may be ours."""
-    return error.code == _NOT_THERE or (error.code == _SLOW and wanted.direction is Direction.OUTBOUND)
+    return error.code in {_NOT_THERE, _LOST} or (error.code == _SLOW and wanted.direction is Direction.OUTBOUND)
+
+
+def _holds_too_long(wanted: Wanted, error: PlatformError, now: datetime) -> bool:
+    """Whether a program's message, which is never promised, holds others for what cannot be had; an upload may be."""
+    held = wanted.origin is Origin.API and (now - wanted.created_at).total_seconds() >= limits.FILE_HELD_S_MAX
+    return held and (error.code == _STORE_AWAY or wanted.media_id is not None)

@@ -69,9 +69,11 @@ def serve() -> None:
     with _told():
         settings = _production_settings()
         from zaptrix.cli.seeding import sow
+        from zaptrix.cli.shared_store import join_media_store
         from zaptrix.web.server import serve as run
 
         asyncio.run(sow(settings))
+        join_media_store()
         run(settings)
 
 
@@ -83,9 +85,13 @@ def worker(
     with _told():
         chosen = _queues(queues)
         settings = _production_settings()
+        from zaptrix.bridge.shared_media import OtherStore
         from zaptrix.worker.worker import work
 
-        work(settings, chosen)
+        try:
+            work(settings, chosen)
+        except OtherStore as exc:
+            raise StartError(str(exc)) from exc
 
 
 @app.command()

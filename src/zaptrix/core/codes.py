@@ -148,9 +148,10 @@ _FILE_GONE = Both(
     "The file is not there any more (Meta keeps a customer's for seven days). Ask for it to be sent again.",
 )
 _BLOBS = Both(
-    "O Zaptrix não consegue gravar ou ler os arquivos. Confira MEDIA_URL e suas credenciais, ou o espaço em "
-    "DATA_DIR/media.",
-    "Zaptrix cannot write or read its files. Check MEDIA_URL and its credentials, or the room in DATA_DIR/media.",
+    "O Zaptrix não consegue gravar ou ler os arquivos. Confira MEDIA_URL e suas credenciais, se todos os hosts usam o "
+    "mesmo, ou o espaço em DATA_DIR/media.",
+    "Zaptrix cannot write or read its files. Check MEDIA_URL and its credentials, that all hosts use the same, or the "
+    "room in DATA_DIR/media.",
 )
 _NO_CHANNEL = Both(
     "O canal foi removido enquanto o arquivo vinha. Nada a fazer.",
@@ -170,7 +171,8 @@ FILES: tuple[Rule, ...] = (
     Rule(("file_too_slow",), Kind.REFUSED, _FILE_SLOW, "file_too_slow"),
     Rule(("file_timeout", "file_slow", "file_connection_lost", "file_encoded"), Kind.UNAVAILABLE, _FILE_HOST),
     Rule(("no_media_address", "no_media_id"), Kind.UNAVAILABLE, _FILE_HOST),
-    Rule(("blobs_away",), Kind.UNAVAILABLE, _BLOBS),
+    Rule(("blobs_away", "blob_lost"), Kind.UNAVAILABLE, _BLOBS),
+    Rule(("blob_gone",), Kind.REFUSED, _BLOBS, "file_not_kept"),
     Rule(("file_too_large", "file_empty"), Kind.REFUSED, _CONTENT, "file_too_large"),
     Rule(("file_failed",), Kind.UNEXPECTED, UNKNOWN_FIX),
     Rule(("no_channel",), Kind.REFUSED, _NO_CHANNEL),

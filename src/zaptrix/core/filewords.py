@@ -23,6 +23,7 @@ _LOST: dict[MediaKind, dict[Locale, str]] = {
 }
 _WHY: dict[str, dict[Locale, str]] = {
     "file_too_large": {_PT: "passa de 100 MB", _EN: "it is over 100 MB"},
+    "file_not_kept": {_PT: "o Zaptrix não o acha mais", _EN: "Zaptrix does not find it any more"},
     "file_gone": {_PT: "o WhatsApp não o guarda mais", _EN: "WhatsApp does not keep it any more"},
     "file_address": {_PT: "o endereço não pode ser usado", _EN: "its address cannot be used"},
 }

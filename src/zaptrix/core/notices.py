@@ -177,6 +177,12 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _PT: "Arquivo não entregue no WhatsApp: ele não está mais no Bitrix24 (código {code}). Envie-o de novo.",
         _EN: "File not delivered on WhatsApp: it is not in Bitrix24 any more (code {code}). Send it again.",
     },
+    "file_not_kept": {
+        _PT: "Arquivo não entregue no WhatsApp: o Zaptrix não o acha mais onde o guardou (código {code}). "
+        "Envie-o de novo e avise o administrador.",
+        _EN: "File not delivered on WhatsApp: Zaptrix does not find it any more where it kept it (code {code}). "
+        "Send it again, and tell the administrator.",
+    },
     "file_too_slow": {
         _PT: "Arquivo não entregue no WhatsApp: ele não chegou inteiro do Bitrix24 a tempo (código {code}). "
         "Envie-o de novo, ou um menor.",

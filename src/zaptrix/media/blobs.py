@@ -23,6 +23,7 @@ from zaptrix.core import limits
 
 _KEY = re.compile(r"\d{4}-\d\d-\d\d/[0-9a-f]{32}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_MARKS = "store"  # no day's, and so never forgotten
 
 
 class BlobsAway(Exception):
@@ -75,6 +76,23 @@ class Blobs:
                 raise
             raise _away(exc) from exc
         return Written(key, copy.size, copy.sha256.hexdigest(), bytes(copy.head))
+
+    async def mark(self, name: str) -> None:
+        """Leave a mark that every process finds that has the same store. Raises BlobsAway."""
+        try:
+            await obstore.put_async(self._store(), f"{_MARKS}/{name}", b"zaptrix")
+        except (BaseError, OSError) as exc:
+            raise _away(exc) from exc
+
+    async def is_marked(self, name: str) -> bool:
+        """Whether the mark is here. Raises BlobsAway."""
+        try:
+            await obstore.head_async(self._store(), f"{_MARKS}/{name}")
+        except (NotFoundError, FileNotFoundError):
+            return False
+        except (BaseError, OSError) as exc:
+            raise _away(exc) from exc
+        return True
 
     async def size(self, key: str) -> int:
         """Raises NoSuchBlob, BlobsAway."""

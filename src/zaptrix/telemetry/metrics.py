@@ -94,6 +94,7 @@ class AlarmKind(StrEnum):
     RECOVERY_REFUSED = "recovery_refused"  # a portal does not let us look for lost replies
     OVER_BUDGET = "over_budget"  # a portal used up what one may use of the house in a day
     DISK_LOW = "disk_low"  # the disk that holds DATA_DIR is nearly full
+    MEDIA_STORE = "media_store"  # this process keeps files in another store than the others
     TEMPLATE = "template"  # Meta stopped a template, rates it worse or charges it as another category
 
 

@@ -16,6 +16,7 @@ import structlog
 from granian.rsgi import Scope
 
 from zaptrix.app import App, open_app
+from zaptrix.bridge.shared_media import SharedMedia
 from zaptrix.core.limits import CONNECTIONS_MAX
 from zaptrix.media.links import PREFIX
 from zaptrix.settings import Settings
@@ -118,6 +119,7 @@ class Gateway:
         await stack.enter_async_context(_background(keep_replaying(app)))
         await stack.enter_async_context(_background(keep_following(app)))
         await stack.enter_async_context(_background(keep_registering(app)))
+        await stack.enter_async_context(_background(SharedMedia(app.database, app.media.blobs).keep()))
         self._site.state["app"] = app
         await stack.enter_async_context(_background(self._connections.keep()))
         self._doors = _doors(app, self._bodies)

@@ -12,6 +12,7 @@ import structlog
 import uvloop
 
 from zaptrix.app import App, open_app
+from zaptrix.bridge.shared_media import SharedMedia
 from zaptrix.core import limits
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.workers import LaneWorkers
@@ -31,7 +32,7 @@ _AGAIN_S = 5.0
 
 
 def work(settings: Settings, queues: Sequence[Queue] = tuple(Queue)) -> None:
-    """Run until SIGTERM or SIGINT, then finish what is under way. Blocks."""
+    """Run until SIGTERM or SIGINT, then finish what is under way. Blocks. Raises OtherStore."""
     metrics.start(settings.metrics_dir)
     uvloop.run(_work(settings, queues))
 
@@ -41,10 +42,15 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
     async with open_app(settings) as app:
+        shared_media = SharedMedia(app.database, app.media.blobs)
+        await shared_media.join()
         workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
         await workers.start()
         chores = [*chores_of(app), asyncio.create_task(Fetching(app).run())]
-        beside = [*watches_of(app), *map(asyncio.create_task, (keep_totals(app), serve_metrics(settings)))]
+        beside = [
+            *watches_of(app),
+            *map(asyncio.create_task, (keep_totals(app), serve_metrics(settings), shared_media.keep())),
+        ]
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
         log.info("worker stopping")
