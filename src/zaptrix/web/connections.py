@@ -82,6 +82,7 @@ class Connections:
         self._per_address = max(1, places // limits.CONNECTIONS_SHARE)
         self._closed = 0
         self._looks = 0
+        self._seen: frozenset[str] = frozenset()
         self.inside: set[str] = set()
         """Clients whose requests have reached us and were not answered yet."""
 
@@ -112,9 +113,13 @@ class Connections:
         """Close what is too many; returns the clients to be answered instead, as their bodies are on their way."""
         handles = _handles()
         if len(handles) <= self._per_address:
+            self._seen = frozenset()
             return set()
         found = list(self._open(handles))
-        closing = too_many(found, places=self._places, per_address=self._per_address, working=working)
+        # One that has just come may have a request in it that a busy process has not got to yet.
+        before, self._seen = self._seen, frozenset(each.client for each in found)
+        staying = (self._seen - before) | set(working)
+        closing = too_many(found, places=self._places, per_address=self._per_address, working=staying)
         self._closed += len(closing)
         for each in closing:
             if each.client not in reading:
