@@ -137,6 +137,7 @@ def test_beside_it_the_doctor_finds_nothing_wrong(house: House) -> None:
     told = subprocess.run(doctor, env=environ, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "channel 551140041234" in told.stdout
+    assert "cache looked up" not in told.stdout + told.stderr
 
 
 def test_killed_outright_it_leaves_no_process_behind(house: House) -> None:

@@ -1,6 +1,7 @@
 """`zaptrix`: the command line. Each command reads the settings, says what is wrong with them, and hands over."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+import structlog
 import typer
 from cryptography.fernet import Fernet
 from rich.console import Console
@@ -254,7 +256,10 @@ def version() -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What a person can mend is said in a sentence, without a traceback."""
+    """What a person can mend is said in a sentence, without a traceback; and nothing of a log beside it."""
+    before = structlog.get_config()
+    # A process that serves sets its log up later. Others give an answer on stdout, which a log would be taken for.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         yield
     except (SettingsError, StartError) as exc:
@@ -266,6 +271,8 @@ def _told() -> Iterator[None]:
         told = f"a server does not answer, or not as it should ({type(exc).__name__}); `zaptrix doctor` tells which"
     else:
         return
+    finally:
+        structlog.configure(**before)
     for line in told.splitlines():
         errors.print(f"zaptrix: {line}", markup=False)
     raise typer.Exit(USAGE_ERROR)
