@@ -50,10 +50,10 @@ async def test_what_another_has_sent_meanwhile_is_not_sent_again(tapped: tuple[W
     tap.on_claim(freeze)
     try:
         await _write(tenant, side)
-        await asyncio.wait_for(caught.wait(), 60)
+        await asyncio.wait_for(caught.wait(), 120)
         world.start_worker()
         # Not before the claim has run out and its proof was looked for.
-        await eventually(lambda: _arrived(world), 60, "the other worker's deliveries")
+        await eventually(lambda: _arrived(world), 120, "the other worker's deliveries")
     finally:
         os.kill(frozen, signal.SIGCONT)
     # It comes to itself and goes on: whatever it takes for its own is told by what it does next.
