@@ -88,6 +88,7 @@ def test_the_command_that_it_prints_makes_a_key(house: House) -> None:
         "DATABASE_URL": given.database_url,
         "REDIS_URL": given.redis_url,
         "ENCRYPTION_KEYS": given.encryption_keys[0],
+        "MEDIA_URL": f"file://{house.output.parent}/media",  # one store for all that share a database
     }
     with started(folder, (free_port(), free_port()), **servers) as second:
         printed = next(line for line in second.said().splitlines() if "api-key create" in line).strip()
