@@ -688,3 +688,23 @@ async def test_no_message_is_ever_claimed_behind_one_that_waits(house: House, ch
     for taken in house.whatsapp.took.values():
         assert taken == sorted(taken)
     assert await house.settled()
+
+
+async def test_a_verdict_that_gave_way_to_another_transaction_is_written_at_once(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    fresh = await house.ledger.talk(channel)  # so that its first delivery tells the conversation's chat
+    (message_id,) = await house.ledger.inbound(fresh)
+    async with house.ledger.database.transaction() as other:
+        await other.execute("SELECT id FROM conversation_mapping WHERE id = $1 FOR NO KEY UPDATE", fresh.id)
+        delivery = asyncio.create_task(house.drain(lane_to_bitrix24(portal)))
+        waits = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
+        async with asyncio.timeout(60):
+            while not await house.ledger.value(waits):
+                assert not delivery.done()
+                await asyncio.sleep(0.01)
+        # Both wait for each other now; who waited first looks first, and gives way.
+        await other.execute("UPDATE message SET error_detail = 'seen' WHERE id = $1", message_id)
+    await delivery
+    assert await house.ledger.state(message_id) == "sent"
+    assert house.bitrix24.took[fresh.id] == [message_id]

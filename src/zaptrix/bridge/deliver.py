@@ -150,8 +150,9 @@ class _Slice:
                 if not flying:
                     return
                 done, flying = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                # They may have failed together, as members of one group: each is asked, and the first one raised.
+                if failed := [error for task in done if (error := task.exception())]:
+                    raise failed[0]
                 if self._followed and not flying:
                     # A claim while calls were in flight could not see what they held; now it is free.
                     self._more, self._followed = True, False

@@ -36,12 +36,13 @@ async def relink(
         return []
     if new is not None and new.id == old.id and _is(old.customer, move.now):
         return []
-    losers = [row.id for row in bereft(move.now, rows) if row.id != old.id]
-    if losers:
-        await conversations.detach_numbers(connection, losers)
     both = [old, new] if new is not None and new.id != old.id else [old]
     now = _now(move.now, new)
     survivor = await join(connection, sorted(both, key=lambda row: row.bitrix_chat_id is None), now)
+    # Behind the join, which takes messages: whoever settles takes messages first, and then conversations.
+    losers = [row.id for row in bereft(move.now, rows) if row.id != old.id]
+    if losers:
+        await conversations.detach_numbers(connection, losers)
     await moves.rename(
         connection,
         survivor.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -23,7 +24,7 @@ from zaptrix.queues.bells import Bells
 from zaptrix.store import changes, claims, conversations, files
 from zaptrix.store.claims import Failure, Settlement
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Connection, Database, StoreRefused
+from zaptrix.store.database import Connection, Database, StoreConflict, StoreRefused
 from zaptrix.store.group import GroupCommit
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 _GROUP_MAX = 500
 _GROUPS_AT_ONCE = 2
+_CONFLICTS_MAX = 2
 _GATHER_S = 0.02  # nobody waits for a verdict but the next message of its conversation
 
 
@@ -64,7 +66,7 @@ class Settler:
 
     async def _commit(self, judged: list[Judged]) -> Sequence[bool]:
         try:
-            return await self._write(judged)
+            return await self._write_anew(judged)
         except StoreRefused as exc:
             if len(judged) > 1:
                 # One of them, or a tenant that was just deleted: one by one it harms nobody but itself.
@@ -72,6 +74,13 @@ class Settler:
             # It stays claimed, as if its runner had died, and is verified when the claim has run out.
             log.warning("not settled", message_id=judged[0].parcel.message_id, reason=str(exc), alarm=True)
             return [False]
+
+    async def _write_anew(self, judged: list[Judged]) -> Sequence[bool]:
+        """A verdict that is not written holds its message for as long as a claim lasts: who gave way begins anew."""
+        for _ in range(_CONFLICTS_MAX):
+            with suppress(StoreConflict):
+                return await self._write(judged)
+        return await self._write(judged)
 
     async def _write(self, judged: list[Judged]) -> Sequence[bool]:
         async with self._database.transaction() as connection:

@@ -20,6 +20,10 @@ class StoreUnavailable(Exception):
     """PostgreSQL cannot be reached, or cannot do its work just now: what was asked may be asked again."""
 
 
+class StoreConflict(StoreUnavailable):
+    """Two transactions waited for each other, and this one gave way: nothing of it was done, it can begin anew."""
+
+
 class StoreRefused(Exception):
     """PostgreSQL will not take these values: they are of no use to it, or what they belong to is gone."""
 
@@ -35,7 +39,6 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,  # disk or memory full, too many connections
     asyncpg.PostgresSystemError,  # its disk does not answer
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TransactionRollbackError,  # a deadlock: nothing was done, and the next try may do it
     asyncpg.InternalClientError,  # it ended our session: its last word was read, and that it hung up not yet
 )
 
@@ -52,12 +55,14 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection outside any transaction. Raises StoreUnavailable and StoreRefused."""
+        """A connection outside any transaction. Raises StoreUnavailable, also as StoreConflict, and StoreRefused."""
         try:
             async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
                 yield connection
         except _REFUSED as exc:
             raise StoreRefused(type(exc).__name__) from exc
+        except asyncpg.TransactionRollbackError as exc:
+            raise StoreConflict(type(exc).__name__) from exc
         except _AWAY as exc:
             raise StoreUnavailable(type(exc).__name__) from exc
 
