@@ -119,7 +119,7 @@ _PORTAL_COLUMNS = (
 )  # fmt: skip
 _CHANNEL_COLUMNS = (
     "id", "portal_id", "name", "phone_number_id", "display_phone_number", "waba_id", "access_token", "line_id",
-    "rate_per_s", "mark_read", "registered_at", "registered_url",
+    "rate_per_s", "mark_read", "registered_at", "registered_url", "subscribed_at",
 )  # fmt: skip
 
 
@@ -155,4 +155,5 @@ def _channel(tenant: Tenant, terms: Terms, box: SecretBox, now: datetime, public
         terms.read_marks,
         now,
         public_url,
+        now,
     )

@@ -157,7 +157,7 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
 def test_a_server_that_cannot_start_says_why(own_servers: Servers) -> None:
     own_servers.stop()
     (own_servers.folder / "postgres" / "PG_VERSION").write_text("9.6\n", encoding="ascii")
-    with pytest.raises(StartError, match=r"(?s)PostgreSQL did not start.*not compatible"):
+    with pytest.raises(StartError, match=r"(?s)PostgreSQL did not start.*incompatible with server"):
         own_servers.start()
 
 
