@@ -434,6 +434,20 @@ async def test_another_body_under_the_same_id_is_shown_once_and_in_its_order(
     assert ids[0] == "wamid.first"
 
 
+@pytest.mark.parametrize("memory", ["remembers", "forgot"])
+@pytest.mark.parametrize("text", ["um\0nulo", "meio emoji \ud83d", "\0\ud83d\0"])
+async def test_words_that_no_row_holds_as_they_came_are_known_again(
+    house: House, channel: Channel, text: str, memory: str
+) -> None:
+    said = msgspec.structs.replace(asked(channel, OLD, text), whatsapp_id="wamid.odd")
+    again = msgspec.structs.replace(said, written_at=said.written_at + timedelta(seconds=9))
+    for each in (said, again, said):
+        if memory == "forgot":
+            await house.redis.flushall()
+        await route(house, channel, each)
+    assert await kinds(house) == ["text"]
+
+
 async def test_who_quotes_a_message_that_came_in_the_end_is_shown_its_words(house: House, channel: Channel) -> None:
     first = msgspec.structs.replace(asked(channel, OLD, ""), whatsapp_id="wamid.first", content=Unsupported())
     await route(house, channel, first)

@@ -16,6 +16,7 @@ from zaptrix.core.ids import further_id
 from zaptrix.core.kinds import NO_MARKS, Edited, Quote, Reaction, Revoked, Unknown, Unsupported
 from zaptrix.core.message import Content, Notice, Said, with_quote
 from zaptrix.core.template import Template
+from zaptrix.store.contents import as_kept
 
 _encode = msgspec.json.Encoder().encode
 
@@ -24,12 +25,12 @@ def further(said: CustomerMessage, known: Content) -> CustomerMessage | None:
     """`said` as a message of its own beside `known`, which came under its id; None when it tells nothing more."""
     if isinstance(known, Notice | Template) or isinstance(said.content, Unsupported | Unknown):
         return None
-    if _told(known) == _told(said.content):
+    content = as_kept(said.content)
+    if _told(known) == _told(content):
         return None
-    content: Said = said.content
     if isinstance(content, Edited | Revoked) and content.marks.quote is None:
         content = with_quote(content, Quote(whatsapp_id=said.whatsapp_id))
-    mark = blake2b(_encode((said.written_at, _told(said.content))), digest_size=6).hexdigest()
+    mark = blake2b(_encode((said.written_at, _told(content))), digest_size=6).hexdigest()
     return replace(said, content=content, whatsapp_id=further_id(said.whatsapp_id, mark))
 
 

@@ -10,9 +10,10 @@ import re
 
 import msgspec
 
-from zaptrix.core.message import Content
+from zaptrix.core.message import Content, Said
 
 _encode = msgspec.json.Encoder().encode
+_said = msgspec.json.Decoder(Said)
 # Of the escape, and not of a backslash that somebody wrote before it.
 _NUL = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
 
@@ -25,6 +26,12 @@ def encoded(content: Content) -> str:
         whole = msgspec.to_builtins(content)
         told = _encode(_mended(whole)).decode()
     return _NUL.sub(r"\1", told) if r"\u0000" in told else told
+
+
+def as_kept(said: Said) -> Said:
+    """`said` as it comes back from the ledger, so that the same words are known again."""
+    kept: Said = _said.decode(encoded(said))
+    return kept
 
 
 def _mended(value: object) -> object:
