@@ -63,8 +63,9 @@ def test_it_brings_everything_up_and_a_request_to_stop_takes_everything_down(
 
 def test_what_it_writes_is_nobody_elses_and_what_stood_open_is_closed(house: House) -> None:
     folder = house.output.parent
+    made = ("keys", "log", "media", "metrics", "postgres", "redis", "sim", "spool")
+    wait_for(lambda: all((folder / name).exists() for name in made), 30, "a folder of each part")
     found = [folder / name for name in folders.NAMES if (folder / name).exists()]
-    assert {"keys", "log", "media", "metrics", "postgres", "redis", "sim", "spool"} <= {part.name for part in found}
     below = [path for part in found for path in [part, *part.rglob("*")] if not path.is_socket()]
     assert not [path for path in below if path.exists() and path.stat().st_mode & 0o077]
     (folder / "media").chmod(0o755)

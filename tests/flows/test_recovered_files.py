@@ -79,10 +79,10 @@ async def test_a_portal_that_gives_no_files_to_the_application_is_told_and_words
 
     async def arrived() -> bool:
         told = " ".join(await notices(tenant, ANA))
-        return told.count("Envie o arquivo de novo") == 2 and len(await tenant.on_phone(wa_id=ANA)) == 1
+        return told.count("Envie o arquivo de novo") == 2 and len(await tenant.on_phone(wa_id=ANA)) == 2
 
-    await eventually(arrived, 30, "two notices and the words")
-    assert shown(await tenant.on_phone(wa_id=ANA)) == [("recebeu?", None)]
+    await eventually(arrived, 60, "two notices and the words")
+    assert shown(await tenant.on_phone(wa_id=ANA)) == [("segue", None), ("recebeu?", None)]
     letters = await own_world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}")
     assert {one["explanation"]["code"] for one in letters["items"]} == {"file_not_given"}
 

@@ -62,10 +62,10 @@ async def test_a_message_comes_out_as_it_went_in(ledger: Ledger) -> None:
     assert found.content["text"]["spans"][0]["text"] == "olá 👋🏽\nlinha 2"
 
 
-async def test_text_that_jsonb_refuses_is_refused_as_a_whole_batch(ledger: Ledger) -> None:
+async def test_what_a_column_refuses_is_refused_as_a_whole_batch(ledger: Ledger) -> None:
     talk = await ledger.talk(await ledger.channel())
     try:
-        await ledger.write(inbound(talk), inbound(talk, "a NUL \x00"))
+        await ledger.write(inbound(talk), inbound(talk, whatsapp_id="w" * 256))
     except StoreRefused:
         assert await ledger.states() == []
     else:
