@@ -48,8 +48,8 @@ _CELLS = {"td", "th"}
 _INNER = {"u", "size", "color", "font", "sup", "sub", "user", "chat", "dialog", "context", "pch", "tbody", "thead"}
 _INNER |= {"spoiler", "li", "video", "audio"}
 # These have a value that shows when nothing is inside; an address shows behind what is inside, too.
-_ADDRESSED = {"url", "email", "mail"}
-_VALUED = {*_ADDRESSED, "call", "send", "put"}
+_ADDRESSED = {"url", "email", "mail", "call"}
+_VALUED = {*_ADDRESSED, "send", "put"}
 _PAIRED = {*_MARKS, *_BLOCKS, *_CELLS, *_INNER, *_VALUED}
 
 _QUOTE_FRAME = "-" * 54
@@ -160,6 +160,7 @@ class _Reader:
         if name in _MARKS:
             self._marks[_MARKS[name]] += 1
         elif name in _VALUED:
+            value = f"tel:{value}" if name == "call" and value else value
             self._valued[name].append(_Valued(value, len(self._spans), self._characters, self._ink))
         elif name in {"list", "ul", "ol"}:
             self._numbers.append(1 if name == "ol" or value[:1].isdigit() else None)
@@ -326,7 +327,10 @@ _ACTS = (
 )
 _WOULD_ACT_IN_CODE = re.compile(_ACTS, re.IGNORECASE | re.MULTILINE)
 # `/me` and `/loud` at the head of a message are orders to the portal's chat, and others are to a bot in it.
-_UNSEEN = r"\t\v\f\r \x1c-\x1f\x85\xa0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+_UNSEEN = (
+    r"\t\v\f\r \x1c-\x1f\x85\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+)
+_UNSEEN += r"\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
 _ORDER = rf"(?P<order>^[{_UNSEEN}]*)(?=/)"
 _WOULD_ACT = re.compile(rf"{_ACTS}|{_ORDER}", re.IGNORECASE | re.MULTILINE)
 _TAG_OF = {Mark.BOLD: "b", Mark.ITALIC: "i", Mark.STRIKE: "s"}

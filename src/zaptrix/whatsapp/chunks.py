@@ -19,7 +19,9 @@ BACKTICK = "`"
 _LINK = r"(?:https?://|www\.)"
 LINKS = re.compile(rf"{_LINK}[^\s{ZERO_WIDTH}`]*[^\s{ZERO_WIDTH}*_~`.,;:!?()\[\]]", re.IGNORECASE)
 _IS_LINK = re.compile(_LINK, re.IGNORECASE)
-_CHUNK = re.compile(r"\S+")
+# A Pix code holds the payee's name and town as they are, with their spaces; it ends with its checksum, field 63.
+_PIX = r"\S*?000201(?=01|26)[^\n]{20,600}?6304[0-9A-Fa-f]{4}(?![^\W_])"
+_CHUNK = re.compile(rf"{_PIX}\S*|\S+")
 # What may stand around a word. Behind a slash, an @ or an = a sign is part of an address, a handle or a code.
 _AROUND = frozenset("*_~`()[]{}<>\"'.,;:!?-")
 _PATH_BEGINS = frozenset("/\\=&|")
@@ -30,7 +32,7 @@ _MIXED_MIN = 6  # characters: what is shorter is a quantity, as 15h30 or 2kg
 
 
 class Chunk(NamedTuple):
-    """A run of characters without a space; `core`: without what may stand around a word."""
+    """A run of characters without a space, or a Pix code; `core`: without what may stand around a word."""
 
     start: int
     text: str
