@@ -315,6 +315,7 @@ async def test_an_error_never_names_the_customer_or_shows_the_token(graph: Graph
         (403, b'{"error":{"message":"no","code":"no code"}}', Unauthorized),
         (400, b'{"error":{"message":"no"}}', Unexpected),
         (200, b'{"error":{"message":"no"}}', Unexpected),
+        (408, b'{"error":{"message":"timed out"}}', Unclear),
         (404, b"<html>who?</html>", Unavailable),
         (403, b"<html>who are you?</html>", Unavailable),
         (302, b"", Unavailable),

@@ -76,6 +76,9 @@ BETO_VCARD = (
     "EMAIL:beto@example.com\r\nADR:;;Rua A\\, 1\\, Curitiba\\, PR\\, 80000-000\\, Brasil;;;;\r\n"
     "URL:https://example.com\r\nORG:Lima ME\\, Sócio\r\nBDAY:1990-01-23\r\nEND:VCARD\r\n"
 )
+CARD_OF_A_PHONE = (
+    "BEGIN:VCARD\nTEL;type=CELL;waid=5511987654321:+55 11 98765-4321\nitem1.TEL:tel:+551133334444\nEND:VCARD"
+)
 NEW_WORDS = {"context": {"id": "M0"}, "type": "text", "text": {"body": "tem na cor verde?"}}
 
 KINDS: list[tuple[str, dict[str, Any], Said]] = [
@@ -268,7 +271,7 @@ KINDS: list[tuple[str, dict[str, Any], Said]] = [
     # Of tomorrow, and not as documented: seen by the operator, and kept for an admin.
     ("unknown", {"type": "hologram", "hologram": {"id": 1}}, Unknown(kind="hologram")),
     ("unknown", {"type": ""}, Unknown(kind="none")),
-    ("unknown", {"type": "image", "image": "broken"}, Unknown(kind="image")),
+    ("unknown", {"type": "image", "image": "broken"}, Unknown(kind="image", fields=(Answer("image", "broken"),))),
     ("unknown", {"type": "location"}, Unknown(kind="location")),
     ("unknown", {"type": "contacts", "contacts": []}, Unknown(kind="contacts")),
     (
@@ -721,3 +724,42 @@ def test_what_is_bent_beside_id_and_sender_costs_no_message(item: dict[str, Any]
     kept = {"id", "from", "from_user_id", "type", "timestamp"}
     bent = {name: value if name in kept else _bent(value, data) for name, value in item.items()}
     assert isinstance(routed(bent), CustomerMessage)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"type": "text", "text": "solto"}, ["solto"]),
+        ({"type": "text", "text": {"body": ["a1", {"x": "b2"}]}}, ["a1", "b2"]),
+        ({"type": "contacts", "contacts": [{"name": "Ana", "phones": ["+5511987654321"]}]}, ["Ana", "+5511987654321"]),
+        (
+            {
+                "type": "interactive",
+                "interactive": {"type": "nfm_reply", "nfm_reply": {"response_json": {"cpf": "012"}}},
+            },
+            ["cpf: 012"],
+        ),
+        (
+            {"type": "interactive", "interactive": {"type": "nfm_reply", "nfm_reply": {"body": "Rua A, 1"}}},
+            ["Rua A, 1"],
+        ),
+        (
+            {"type": "contacts", "contacts": [{"name": {"formatted_name": "B"}, "vcard": CARD_OF_A_PHONE}]},
+            ["B", "+55 11 98765-4321", "+551133334444"],
+        ),
+    ],
+)
+def test_what_came_in_another_shape_is_shown_all_the_same(item: dict[str, Any], words: list[str]) -> None:
+    found = to_bbcode(shown(said(**item), Locale.EN))
+    assert [word for word in words if word not in found] == []
+
+
+def test_an_empty_text_stays_an_empty_text() -> None:
+    assert isinstance(said(type="text", text={"body": ""}), Words)
+
+
+def test_a_number_of_a_form_is_shown_as_it_was_written() -> None:
+    form = {"type": "nfm_reply", "nfm_reply": {"response_json": '{"valor": 1.10, "conta": 12345678901234567890.12}'}}
+    found = said(type="interactive", interactive=form)
+    assert isinstance(found, Reply)
+    assert found.answers == (Answer("valor", "1.10"), Answer("conta", "12345678901234567890.12"))

@@ -224,6 +224,8 @@ def test_a_payment_that_failed_is_no_message_that_failed() -> None:
         ([{"code": False}], None),
         ([{"code": 0.5}], None),
         ([{"code": {}}], None),
+        ([{"code": "٠"}], None),
+        ([{"code": "1_9_0"}], None),
         ([{"code": "131026"}], "131026"),
         ([{"code": 131026, "error_data": "{}"}], "131026"),
         ([{"title": "no code"}, {"code": 131026}], "131026"),

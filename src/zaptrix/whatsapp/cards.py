@@ -5,6 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from msgspec.structs import replace
@@ -12,13 +13,16 @@ from msgspec.structs import replace
 from zaptrix.core.kinds import Card
 from zaptrix.whatsapp.items import CardAddress, CardItem, CardName, CardOrg
 
+_VCARD_PHONE = re.compile(r"^(?:item\d{1,3}\.)?TEL[^:\r\n]{0,200}:(?:tel:)?([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
+
 
 def card_of(item: CardItem) -> Card:
     """A card with its vCard: the phone's own, else one that is made of the fields."""
     card = Card(
         name=_name(item.name),
         organisation=_organisation(item.org),
-        phones=_entries(entry.phone or _number(entry.wa_id) for entry in item.phones),
+        phones=_entries(entry.phone or _number(entry.wa_id) for entry in item.phones)
+        or _entries(_VCARD_PHONE.findall(item.vcard or "")),
         emails=_entries(entry.email for entry in item.emails),
         addresses=_entries(map(_address, item.addresses)),
         urls=_entries(entry.url for entry in item.urls),

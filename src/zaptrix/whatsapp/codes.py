@@ -81,7 +81,7 @@ def error_of_answer(
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
         case 503:
             return Unavailable(code, detail)
-        case _ if status >= 500:
+        case _ if status >= 500 or (status == 408 and fault is not None):
             return (Unavailable if repeatable else Unclear)(code, detail)
         case _ if 300 <= status < 500 and fault is None:
             # A page for people: Graph is not there. No message is to blame: what goes on holds the channel.

@@ -92,11 +92,13 @@ def _item(body: Raw | bytes) -> dict[str, Any]:
         item = json.loads(bytes(body).decode("utf-8", "replace"), strict=False)["value"]["messages"][0]
     except (ValueError, LookupError, TypeError, RecursionError):
         return {}
-    return {name: value for name, value in item.items() if _holds_fields(name, value)} if isinstance(item, dict) else {}
+    if not isinstance(item, dict):
+        return {}
+    return {name: value for name, value in item.items() if _holds_fields(name, value, item.get("type"))}
 
 
-def _holds_fields(name: str, value: object) -> bool:
-    return name not in _BESIDE and isinstance(value, dict | list)
+def _holds_fields(name: str, value: object, kind: object) -> bool:
+    return name not in _BESIDE and (isinstance(value, dict | list) or name == kind)
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:

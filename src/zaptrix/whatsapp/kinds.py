@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from zaptrix.core.kinds import (
     NO_MARKS,
     Answer,
+    Card,
     Cards,
     Edited,
     Forwarded,
@@ -59,10 +60,27 @@ def content_of(item: Message, body: Raw | bytes = b"") -> Said:
     elif isinstance(content, Reply) and content.way is ReplyWay.PAYMENT:
         more = [field for field in fields_of(body) if field.name not in _OF_PAYMENT]
         content = replace(content, answers=tuple(more))
+    elif _says_nothing(content, item) and (fields := fields_of(body)):
+        form = isinstance(content, Reply)
+        content = replace(content, answers=fields) if form else replace(_unknown(item.type, item), fields=fields)
     if not item.group_id:
         return content
     wordless = content if isinstance(content, get_args(Ungrouped)) else None
     return InGroup(kind=kind_of(content), text=gist_of(content), said=wordless)
+
+
+def _says_nothing(content: Said, item: Message) -> bool:
+    """Whether nothing was where its kind has it: what came all the same is told field by field."""
+    match content:
+        case Words():
+            return not content.text.plain
+        case Cards():
+            return all(replace(card, vcard="") == Card() for card in content.cards)
+        case Reply(way=ReplyWay.FLOW):
+            form = item.interactive.nfm_reply if item.interactive else None
+            return form is not None and form.response_json is None
+        case _:
+            return False
 
 
 # --- marks -----------------------------------------------------------------------------------------------------------
@@ -213,7 +231,8 @@ def _form_reply(reply: Interactive, marks: Marks) -> Said | None:
 def _answers(response_json: str | None) -> tuple[Answer, ...]:
     """The fields of a form. Its token is between programs, and no answer."""
     try:
-        found = json.loads(response_json or "{}")
+        # A number with a point is shown as it was written: as a float it would be rounded.
+        found = json.loads(response_json or "{}", parse_float=str)
     except (ValueError, RecursionError):
         return (Answer("", response_json),) if response_json else ()
     fields = found.items() if isinstance(found, dict) else [("", found)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -37,6 +38,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 _WHOLE_MAX = 2**63 - 1  # what a row can hold
 _CURSOR_MAX = 2_000
+_DIGITS = re.compile(r"-?\d{1,19}", re.ASCII)
 
 # --- peeks -----------------------------------------------------------------------------------------------------------
 
@@ -352,7 +354,9 @@ def _text(value: Any) -> str:
 
 
 def _whole(value: float | str) -> int:
-    """A whole number, and never one that was rounded."""
+    """A whole number, and never one that was rounded, or that Python alone would read as one."""
+    if isinstance(value, str) and not _DIGITS.fullmatch(value.strip()):
+        raise _Misfit
     try:
         whole = int(value)
     except (ValueError, OverflowError) as error:
