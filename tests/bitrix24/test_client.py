@@ -107,6 +107,13 @@ async def test_any_result_is_handed_over(result: Any) -> None:
         assert await rig.call() == result
 
 
+@pytest.mark.parametrize("error", ["", None, False, [], {}])
+async def test_a_result_beside_an_empty_error_is_a_result(error: Any) -> None:
+    """Sent again as if it had failed, it would stand in the chat twice."""
+    async with a_rig(Reply(json={"result": True, "error": error})) as rig:
+        assert await rig.call() is True
+
+
 ERRORS: list[tuple[Reply, str, type[PlatformError]]] = [
     (error(503, "QUERY_LIMIT_EXCEEDED"), SEND, TooFast),
     (error(429, "OPERATION_TIME_LIMIT"), SEND, TooFast),
@@ -129,6 +136,11 @@ ERRORS: list[tuple[Reply, str, type[PlatformError]]] = [
     (error(403, "ALLOWED_ONLY_INTRANET_USER"), "im.message.add", Unauthorized),
     (error(403, ""), SEND, Unauthorized),
     (error(404, "NEVER_SEEN"), SEND, Unexpected),
+    (Reply(status=404, json={"message": "no Route matched"}), SEND, Unavailable),
+    (Reply(status=405, json=None), SEND, Unavailable),
+    (error(408, "NEVER_SEEN"), SEND, Unclear),
+    (error(408, "NEVER_SEEN"), READ, Unavailable),
+    (error(423, "PORTAL_LOCKED"), SEND, Unavailable),
     (error(500, "NEVER_SEEN"), READ, Unavailable),
     (error(502, "NEVER_SEEN"), SEND, Unclear),
     (Reply(status=429, text=HTML), SEND, TooFast),

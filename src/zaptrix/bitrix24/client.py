@@ -188,6 +188,8 @@ class PortalClient:
         for place in (body, dig(body, "result")):
             if not isinstance(place, dict) or place.get("error") is None:
                 continue
+            if place is body and not place["error"] and place.get("result") and answer.status < 400:
+                continue  # a result, and a place for an error that is empty
             if place is body or place.get("result") is False:
                 return self._refusal(method, answer, operating, place["error"], place.get("error_description"))
         return None if answer.status < 400 else self._refusal(method, answer, operating, "", "")

@@ -54,6 +54,9 @@ _OPERATING_WINDOW_S = 600.0
 
 _TABLE = codes.table_of(RULES)
 
+# With no code at all, something that stands before the portal has answered: no message is to blame.
+_OF_NO_PORTAL = frozenset({404, 405, 407, 410, 421, 451})
+
 _LONG_DIGITS = re.compile(r"\d(?:[\s().-]{0,2}\d){5,}")
 _OPAQUE = re.compile(r"(?=[\w.-]*\d)(?=[\w.-]*[^\W\d_])[\w.-]{20,}")  # letters and digits so long are no word
 # A code of theirs: words and a few digits, and nothing that may be a number or a key of somebody's.
@@ -162,9 +165,11 @@ def _by_status(failure: Failure) -> PlatformError:
             return TooFast(code, detail, wait_s=failure.retry_after_s)
         case 401 | 402 | 403:
             return Unauthorized(failure.shown_code, detail, scope=Scope.PORTAL)
-        case 503:
+        case 503 | 423 | 425:
             return Unavailable(code, detail)
-        case status if status >= 500:
+        case status if status in _OF_NO_PORTAL and not failure.code:
+            return Unavailable(code, detail, hold=Scope.PORTAL)
+        case status if status == 408 or status >= 500:
             return no_answer(failure.method, code, safe_detail(failure.description))
         case _:
             return Unexpected(failure.shown_code, detail)

@@ -43,6 +43,10 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 # The chain is dead, whatever status comes with it.
 _DEAD = frozenset({"invalid_grant", "invalid_client", "wrong_client", "not_installed", "payment_required"})
 
+# Troubles of the server's own, whatever status comes with them.
+_PASSES = frozenset({"connection_error", "internal_server_error", "error_unexpected_answer"})
+_REFUSED = frozenset({401, 402, 403})
+
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """A new pair. The refresh token that it was given for is spent."""
@@ -175,7 +179,10 @@ def _refusal(answer: Answer, told: object) -> PlatformError:
         return TooFast(code, detail, wait_s=answer.retry_after_s or _WAIT_S)
     if code.casefold() == "overload_limit":
         return TooFast(code, detail, wait_s=_OVERLOAD_WAIT_S)
-    if status >= 500 and code.casefold() not in _DEAD:
+    if (status >= 500 and code.casefold() not in _DEAD) or code.casefold() in _PASSES:
         return Unavailable(code, detail)
+    if not is_code(named) and status not in _REFUSED:
+        # Neither tokens nor a word against ours: what goes on like that holds the portal.
+        return Unavailable(code, detail, hold=Scope.PORTAL)
     # Whatever else it says, no message is to blame: hold the portal until an admin has looked.
     return Unauthorized(code, detail, scope=Scope.PORTAL)
