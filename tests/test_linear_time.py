@@ -105,7 +105,7 @@ READERS: dict[str, Callable[[str], object]] = {
 ALPHABET = [
     "*", "_*~a~*_ ", "*a* ", " *a", "`", "`a ", "```a", "```a``` ", "a`b ", "> ", "_*~", "____ ", "https://", "www.a_",
     "PROMO_10* ", "\n", " \n", "a ", " ", "\u200b*", "\N{REGIONAL INDICATOR SYMBOL LETTER B}", "e\u0301", "((", "[b]",
-    "www.a[b] ", "www.a[b]",
+    "www.a[b] ", "www.a[b]", "000201260", "00020126 6304a ",
     "[b]a[/b]", "[url=x]", "[url=a]b[/url]", "[/url]", "[table][tr][td]x", "[list][*]", "[quote]\n", ">>a\n",
     f"{FRAME}\n", "-", "[code]", "[img]", "[icon= title=a ", "&amp;", "#br#", "/me\n", "[email=a@b.c]", "[[", "a[]=1&",
     "a[1000]=1&a[]=1&", "%41", "bearer ", "token = ", "+5511", "://a", "?a", '{"BLOCKS":[',
