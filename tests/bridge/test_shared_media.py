@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from zaptrix.bridge.shared_media import OtherStore, SharedMedia
+from zaptrix.bridge.shared_media import OtherStore, SharedMedia, media_fault
 from zaptrix.core import limits
+from zaptrix.core.faults import FaultKind
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.store.database import Database
 
@@ -54,6 +55,17 @@ async def test_of_two_that_start_at_once_with_stores_of_their_own_one_works(data
     working[0].cancel()
 
 
+async def test_who_only_looks_sees_another_store_and_leaves_all_as_it_is(database: Database, tmp_path: Path) -> None:
+    own, other = Blobs("", tmp_path / "own"), tmp_path / "other"
+    assert await media_fault(database, own) is None  # nobody has kept a file yet
+    await SharedMedia(database, own).join()
+    assert await media_fault(database, own) is None
+    seen = await media_fault(database, Blobs("", other))
+    assert seen is not None
+    assert seen.kind is FaultKind.MEDIA_OTHER
+    assert not other.exists()
+
+
 async def test_a_store_that_nobody_uses_any_more_is_replaced(database: Database, tmp_path: Path) -> None:
     """The bucket was changed while all were stopped, or the folder was not restored with the database."""
     await a_process(database, tmp_path / "old").join()
@@ -73,4 +85,7 @@ async def test_a_store_that_is_away_keeps_nobody_from_starting(
         patched.setattr(Blobs, "is_marked", away)
         late = a_process(database, tmp_path)
         await late.join()
+        fault = await media_fault(database, Blobs("", tmp_path))
+        assert fault is not None
+        assert fault.kind is FaultKind.MEDIA_AWAY
     assert await late._joined()

@@ -1,9 +1,11 @@
 """What an administrator types, and what she reads back."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 import redis
 from cryptography.fernet import Fernet
@@ -105,6 +107,22 @@ def test_doctor_is_not_blind(typed: Type, own_servers: Servers) -> None:
         assert "nenhum gateway está no ar" in spoken.output
         assert "inicie `zaptrix worker`" in spoken.output
     assert "no gateway runs" in typed("doctor", "--lang", "en", **given, LANG="pt_BR.UTF-8").output
+
+
+def test_doctor_sees_files_that_another_host_keeps_elsewhere(typed: Type, own_servers: Servers) -> None:
+    folder = str(own_servers.folder)
+    assert typed("migrate", DATA_DIR=folder).exit_code == 0
+    assert "one for all hosts" in typed("doctor", DATA_DIR=folder).output
+
+    async def another_host_works() -> None:
+        connection = await asyncpg.connect(own_servers.postgres.url)
+        await connection.execute("INSERT INTO media_store (id) VALUES (gen_random_uuid())")
+        await connection.close()
+
+    asyncio.run(another_host_works())
+    assert "give all hosts the same MEDIA_URL" in typed("doctor", DATA_DIR=folder).output
+    assert "dê a todos os hosts a mesma MEDIA_URL" in typed("doctor", "--lang", "pt", DATA_DIR=folder).output
+    assert not (own_servers.folder / "media").exists()
 
 
 def test_the_doctors_words_are_whole() -> None:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from zaptrix.core import limits
+from zaptrix.core.faults import Fault, FaultKind, Unfit
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.store import media_store
 from zaptrix.store.database import Database, StoreUnavailable
@@ -23,15 +24,23 @@ from zaptrix.telemetry.metrics import AlarmKind
 log = structlog.get_logger(__name__)
 
 
-class OtherStore(Exception):
-    """Another media store is in use. The text is for whoever starts the process."""
+class OtherStore(Unfit):
+    """Another media store is in use."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "other processes keep files in another media store than this one, so that neither would find the other's: "
-            "give all hosts the same MEDIA_URL (s3://, gs://, az://), or the same folder DATA_DIR/media on a shared "
-            "disk. To change the store, stop all gateways and workers first"
-        )
+        super().__init__(Fault(FaultKind.MEDIA_OTHER))
+
+
+async def media_fault(database: Database, blobs: Blobs) -> Fault | None:
+    """What is wrong with this host's media store, looked at and left as it is. Raises StoreUnavailable."""
+    async with database.connection() as connection:
+        known = await media_store.in_use(connection)
+    try:
+        if known is None or await blobs.is_marked(known.id.hex) or known.idle_s >= limits.MEDIA_STORE_IDLE_S:
+            return None
+    except BlobsAway as exc:
+        return Fault(FaultKind.MEDIA_AWAY, str(exc))
+    return Fault(FaultKind.MEDIA_OTHER)
 
 
 class SharedMedia:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from zaptrix.app import App, open_app
+from zaptrix.bridge.shared_media import media_fault
 from zaptrix.core.errors import PlatformError
+from zaptrix.core.faults import Fault
 from zaptrix.core.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
@@ -23,6 +25,12 @@ async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
             numbers = await channels.listed(connection, None, None, _CHECKED_MAX)
         told = [(f"portal {portal.portal_url}", await _portal_trouble(app, portal)) for portal in known]
         return told + [(f"channel {channel.name}", await _number_trouble(app, channel)) for channel in numbers]
+
+
+async def check_media(settings: Settings) -> Fault | None:
+    """Whether files are kept where the processes at work keep them. Raises StoreUnavailable."""
+    async with open_app(settings) as app:
+        return await media_fault(app.database, app.media.blobs)
 
 
 async def check_recovery(settings: Settings) -> list[tuple[str, str]]:

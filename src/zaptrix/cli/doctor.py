@@ -162,10 +162,11 @@ class Doctor:
         return found
 
     async def _stored(self) -> list[Finding]:
-        """Stored secrets; each number's token and each portal's, as the platforms see them."""
-        from zaptrix.cli.checks import check_platforms, check_recovery, check_secrets
+        """Files; stored secrets; each number's token and each portal's, as the platforms see them."""
+        from zaptrix.cli.checks import check_media, check_platforms, check_recovery, check_secrets
 
-        found: list[Finding] = []
+        fault = await check_media(self._settings)
+        found = [self._faulty("media", fault) if fault else self._line("media", good=True)]
         if self._settings.encryption_keys:
             sealed = await check_secrets(self._settings)
             by_key = [sealed.by_key[place] for place in range(len(self._settings.encryption_keys))]

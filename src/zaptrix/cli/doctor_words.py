@@ -183,6 +183,10 @@ WORDS: dict[str, dict[Locale, tuple[str, str, str, str]]] = {
         _EN: ("gateway", "it runs", "no gateway runs", "start `zaptrix serve`"),
         _PT: ("gateway", "está no ar", "nenhum gateway está no ar", "inicie `zaptrix serve`"),
     },
+    "media": {
+        _EN: ("media store", "one for all hosts", "", ""),
+        _PT: ("arquivos", "um só lugar para todos os hosts", "", ""),
+    },
     "secrets": {
         _EN: (
             "stored secrets",

@@ -87,13 +87,9 @@ def worker(
     with _told():
         chosen = _queues(queues)
         settings = _production_settings()
-        from zaptrix.bridge.shared_media import OtherStore
         from zaptrix.worker.worker import work
 
-        try:
-            work(settings, chosen)
-        except OtherStore as exc:
-            raise StartError(str(exc)) from exc
+        work(settings, chosen)
 
 
 @app.command()

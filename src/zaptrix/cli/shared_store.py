@@ -12,17 +12,16 @@ import sys
 
 from zaptrix.app import open_app
 from zaptrix.bridge.shared_media import OtherStore, SharedMedia
-from zaptrix.cli.errors import StartError
 from zaptrix.settings import Settings
 
 _OTHER_STORE = 3
 
 
 def join_media_store() -> None:
-    """By the settings of the environment. Raises StartError when the others keep files elsewhere."""
+    """By the settings of the environment. Raises OtherStore when the others keep files elsewhere."""
     ended = subprocess.run([sys.executable, "-m", "zaptrix.cli.shared_store"], check=False, stdout=subprocess.DEVNULL)
     if ended.returncode == _OTHER_STORE:
-        raise StartError(str(OtherStore()))
+        raise OtherStore
 
 
 async def _join(settings: Settings) -> int:

@@ -42,9 +42,11 @@ class FaultKind(StrEnum):
     REDIS_OLD = "redis_old"
     REDIS_FULL = "redis_full"
     REDIS_REFUSED = "redis_refused"
+    MEDIA_OTHER = "media_other"
+    MEDIA_AWAY = "media_away"
 
 
-PASSING = frozenset({FaultKind.POSTGRES_AWAY, FaultKind.REDIS_AWAY, FaultKind.REDIS_FULL})
+PASSING = frozenset({FaultKind.POSTGRES_AWAY, FaultKind.REDIS_AWAY, FaultKind.REDIS_FULL, FaultKind.MEDIA_AWAY})
 
 
 class Words(NamedTuple):
@@ -84,6 +86,32 @@ _ESCAPES_EN = "write @ : / ? # [ ] % inside a password as %40 %3A %2F %3F %23 %5
 _ESCAPES_PT = "escreva @ : / ? # [ ] % dentro de uma senha como %40 %3A %2F %3F %23 %5B %5D %25"
 
 WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
+    FaultKind.MEDIA_OTHER: {
+        _EN: (
+            "other processes keep files in another media store than this one, so that neither would find the other's",
+            (
+                "give all hosts the same MEDIA_URL (s3://, gs://, az://), or a shared DATA_DIR/media; to change the "
+                "store, stop all gateways and workers first"
+            ),
+        ),
+        _PT: (
+            "outros processos guardam arquivos em outro lugar que este, e um não acharia os do outro",
+            (
+                "dê a todos os hosts a mesma MEDIA_URL (s3://, gs://, az://), ou uma DATA_DIR/media comum; para "
+                "mudar de lugar, pare antes todos os gateways e workers"
+            ),
+        ),
+    },
+    FaultKind.MEDIA_AWAY: {
+        _EN: (
+            "the media store cannot be used ({seen})",
+            "are MEDIA_URL and its credentials right, and may this account write to it (without it: DATA_DIR/media)?",
+        ),
+        _PT: (
+            "o lugar dos arquivos não pode ser usado ({seen})",
+            "MEDIA_URL e suas credenciais estão certas, e esta conta pode escrever nele (sem ela: DATA_DIR/media)?",
+        ),
+    },
     FaultKind.POSTGRES_AWAY: {
         _EN: ("PostgreSQL does not answer ({seen})", "is the address in DATABASE_URL right, and is PostgreSQL up?"),
         _PT: (

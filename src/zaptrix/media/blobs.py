@@ -85,8 +85,10 @@ class Blobs:
             raise _away(exc) from exc
 
     async def is_marked(self, name: str) -> bool:
-        """Whether the mark is here. Raises BlobsAway."""
+        """Whether the mark is here. Makes no folder, for who looks may be another account. Raises BlobsAway."""
         try:
+            if not self._url and not await asyncio.to_thread(self._folder.is_dir):
+                return False
             await obstore.head_async(self._store(), f"{_MARKS}/{name}")
         except (NotFoundError, FileNotFoundError):
             return False
