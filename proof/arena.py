@@ -22,7 +22,14 @@ from zaptrix.store.migrate import upgrade
 
 # What the history alone can tell is looked for at once, or a world would take a quarter of an hour to drain. Meta's
 # word is waited for, as in production, longer than a silence of ours that passes for none and Meta's next try together.
-HASTE = {"RECOVERY_ROUND_S": "1", "META_VERIFY_WAIT_S": "9", "SIM_RETRY_LONGEST_S": "2", "MEDIA_TIMEOUT_S": "10"}
+# A portal's request, with the files that it fetches, is over before our call to it is given up: both last 60 s at most.
+HASTE = {
+    "RECOVERY_ROUND_S": "1",
+    "META_VERIFY_WAIT_S": "9",
+    "SIM_RETRY_LONGEST_S": "2",
+    "SIM_FETCH_S": "1.5",
+    "MEDIA_TIMEOUT_S": "10",
+}
 ASKED_S_MAX = 120.0
 
 

@@ -13,7 +13,6 @@ from zaptrix_sim.contents import PART, Content, drawn
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.world import StoredFile
 
-FETCH_S: Final = 60.0
 UPLOADED: Final = ""  # the owner of what the page uploaded and nobody sent yet
 
 
@@ -108,7 +107,7 @@ async def fetched(engine: Engine, portal: str, wanted: Mapping[str, Any]) -> Sto
     try:
         async with (
             aiohttp.ClientSession(headers={"User-Agent": "Bitrix Connector Client"}) as session,
-            session.get(url, timeout=aiohttp.ClientTimeout(total=FETCH_S)) as response,
+            session.get(url, timeout=aiohttp.ClientTimeout(total=engine.options.fetch_s)) as response,
         ):
             if response.status != 200:
                 return None

@@ -48,6 +48,9 @@ class Options:
     operating_limit_s: float = 480.0
     event_timeout_s: float = 5.0
     file_latency_s: float = 0.0  # before the first byte of any file, and behind the last one of an upload
+    fetch_s: float = (
+        60.0  # how long a portal waits for a file that it fetches inside a call: so long a request may last
+    )
     media_url_s: float = 300.0  # how long an address of Meta's media lives
     strict_types: bool = False  # whether Meta refuses documents of types that it does not list
     clock_skew_s: float = 0.0  # how far both platforms' clocks are ahead of the machine's

@@ -1,10 +1,13 @@
 """Ordered faults: each kind does what it says, as often as it says, to whom it says."""
 
+import asyncio
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from tests.media.hosts import hosting
 from tests.simulator.stage import ANA, ANA_WA_ID, CONNECTOR, NUMBER, WAIT_S, Json, Stage, an_element
 from zaptrix_sim.faults import KINDS, Faults
 
@@ -343,3 +346,20 @@ async def test_a_hanging_call_ends_when_its_caller_goes_away(stage: Stage) -> No
     assert await sends(stage, number, within_s=1.0) == "hangs"
 
     assert await sends(stage, number, "outro") == 200
+
+
+async def test_a_portal_waits_no_longer_for_a_file_than_a_request_lasts(stage: Stage) -> None:
+    """Else it would act on a call long after its caller gave it up, as no portal does."""
+    portal, _ = await stage.demo()
+    await stage.control("PUT", "options", {"fetch_s": 0.05})
+    async with hosting(silent) as host:
+        element = an_element("w1")
+        element["message"]["files"] = [{"url": f"{host.url}/a.pdf", "name": "a.pdf"}]
+        body = {"CONNECTOR": CONNECTOR, "LINE": 1, "MESSAGES": [element]}
+        status, _ = await stage.rest(portal, "imconnector.send.messages", body)
+    assert (status, len(host.asked)) == (200, 1)
+
+
+async def silent(_request: web.BaseRequest) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    return web.Response()
