@@ -144,7 +144,9 @@ def test_twice_the_input_takes_about_twice_the_time(name: str) -> None:
     gc.collect()
     gc.disable()
     try:
-        slow = {unit: ratio for unit in ALPHABET if (ratio := grows_too_fast(READERS[name], unit))}
+        suspects = [unit for unit in ALPHABET if grows_too_fast(READERS[name], unit)]
+        # What is not linear is so every time; what only met another process on its core is not.
+        slow = {unit: ratio for unit in suspects if (ratio := grows_too_fast(READERS[name], unit))}
     finally:
         gc.enable()
     assert slow == {}
