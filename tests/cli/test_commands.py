@@ -57,6 +57,26 @@ def test_production_says_what_it_needs(typed: Type, command: str) -> None:
     assert re.findall(r"zaptrix: (\w+) is not set", result.output) == ["DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS"]
 
 
+@pytest.mark.parametrize("given", [{"PUBLIC_URL": "https://gateway.example.com"}, {"HOST": "0.0.0.0"}])  # noqa: S104
+def test_a_gateway_that_the_platforms_reach_needs_the_secrets_they_vouch_with(
+    typed: Type, given: dict[str, str]
+) -> None:
+    result = typed("serve", **given)
+    assert result.exit_code == 2
+    assert re.findall(r"zaptrix: (META_\w+) is not set", result.output) == ["META_APP_SECRET", "META_VERIFY_TOKEN"]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_data_folder_that_cannot_be_written_is_named_with_its_remedy(typed: Type, command: str) -> None:
+    nowhere = "postgresql://zaptrix:hunter2@127.0.0.1:1/zaptrix"
+    given = {"DATABASE_URL": nowhere, "REDIS_URL": "redis://127.0.0.1:1/0", "DATA_DIR": "/proc/zaptrix"}
+    result = typed(command, **given, ENCRYPTION_KEYS=Fernet.generate_key().decode())
+    assert result.exit_code == 2
+    assert "zaptrix: DATA_DIR: /proc/zaptrix cannot be written (No such file or directory); " in result.output
+    result = typed(command, **given, ENCRYPTION_KEYS=Fernet.generate_key().decode(), LANG="pt_BR.UTF-8")
+    assert "zaptrix: DATA_DIR: não é possível escrever em /proc/zaptrix" in result.output
+
+
 def test_a_slip_is_pointed_out(typed: Type) -> None:
     assert "warning: ZAPTRIX_PORT is set but not read; did you mean PORT?" in typed("worker", ZAPTRIX_PORT="1").output
 

@@ -34,6 +34,9 @@ USAGE_ERROR = 2
 
 CLOSED_TO_OTHERS = 0o077
 
+VOUCHING = ("META_APP_SECRET", "META_VERIFY_TOKEN")
+"""What a gateway that the platforms reach knows them by."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -69,7 +72,7 @@ def up(
 def serve() -> None:
     """Run the gateway: webhooks, management API, health and metrics."""
     with _told():
-        settings = _production_settings()
+        settings = _production_settings(vouched=True)
         from zaptrix.cli.seeding import sow
         from zaptrix.cli.shared_store import join_media_store
         from zaptrix.web.server import serve as run
@@ -308,18 +311,25 @@ def _check_given(settings: Settings) -> None:
     """For `zaptrix up`: servers that are given have to be of use, and here, before anything is started."""
     from zaptrix.cli.preflight import check_postgres, check_redis
 
+    if settings.has_credentials and not settings.is_private:
+        settings.need(*VOUCHING)
     if settings.database_url:
         check_postgres(settings, migrated=False)
     if settings.redis_url:
         check_redis(settings)
 
 
-def _production_settings() -> Settings:
-    """For a process that serves: all it stands on must be given and of use, and its logs are set up."""
-    from zaptrix.cli.preflight import check_postgres, check_redis
+def _production_settings(*, vouched: bool = False) -> Settings:
+    """For a process that serves: all it stands on must be given and of use, and its logs are set up.
+
+    With `vouched` the platforms call it: without these secrets, each webhook from outside would be refused.
+    """
+    from zaptrix.cli.preflight import check_folder, check_postgres, check_redis
 
     settings = _settings()
-    settings.need("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
+    needed = VOUCHING if vouched and not settings.is_private else ()
+    settings.need("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS", *needed)
+    check_folder(settings.data_dir)
     close_to_others(settings.data_dir)
     check_postgres(settings, may_be_away=True)
     check_redis(settings, may_be_away=True)

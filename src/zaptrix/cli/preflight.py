@@ -6,10 +6,14 @@ A server that is only away is no reason to stay away ourselves: a gateway takes 
 from __future__ import annotations
 
 import asyncio
+import mmap
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.language import locale
 from zaptrix.core.faults import Fault, Unfit
+from zaptrix.core.portal import Locale
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings
 from zaptrix.store import fitness as postgres_fitness
@@ -23,6 +27,23 @@ def check_postgres(settings: Settings, *, migrated: bool = True, may_be_away: bo
 def check_redis(settings: Settings, *, may_be_away: bool = False) -> None:
     """Raises StartError, with one line."""
     _refuse(asyncio.run(_redis_fault(settings)), may_be_away=may_be_away)
+
+
+def check_folder(folder: Path) -> None:
+    """Make the data folder where there is none, and write in it. Raises StartError, with one line."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * mmap.PAGESIZE)  # what a disk without room refuses
+    except OSError as exc:
+        told = _UNWRITTEN[locale()].format(folder=folder, reason=exc.strerror or type(exc).__name__)
+        raise StartError(told) from exc
+
+
+_UNWRITTEN = {
+    Locale.EN: "DATA_DIR: {folder} cannot be written ({reason}); set one with room that belongs to this account",
+    Locale.PT_BR: "DATA_DIR: não é possível escrever em {folder} ({reason}); indique uma pasta desta conta, com espaço",
+}
 
 
 def _refuse(fault: Fault | None, *, may_be_away: bool) -> None:
