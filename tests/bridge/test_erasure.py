@@ -58,6 +58,12 @@ async def delete_portal(house: House, portal: Portal) -> None:
         assert await portals.delete(connection, portal.id)
 
 
+async def delete_channel(house: House, channel: Channel) -> None:
+    async with house.ledger.database.transaction() as connection:
+        await erasures.order_channel(connection, channel.id)
+        assert await channels.delete(connection, channel.id)
+
+
 @pytest.fixture
 async def neighbour(house: House) -> Conversation:
     return await house.ledger.talk(await house.ledger.channel(), chat_id=9)
@@ -102,11 +108,58 @@ async def test_a_deleted_channel_takes_what_came_for_its_number(
     house: House, erasure: Erasure, channel: Channel, talk: Conversation, neighbour: Conversation
 ) -> None:
     number = await both_write(house, talk, channel, neighbour)
-    async with house.ledger.database.transaction() as connection:
-        await erasures.order_channel(connection, channel.id)
-        assert await channels.delete(connection, channel.id)
+    await delete_channel(house, channel)
     await erasure.run()
     assert await lanes(house) == {number, str(neighbour.portal_id), str(talk.portal_id)}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_words_that_came_for_a_number_that_was_let_go_are_erased_too(
+    house: House, erasure: Erasure, portal: Portal, channel: Channel, neighbour: Conversation, whole: bool
+) -> None:
+    await house.customer_says(channel, "segredo", customer=a_customer())
+    await house.ledger.run("UPDATE channel SET phone_number_id = '777000111' WHERE id = $1", channel.id)
+    await house.ledger.run(
+        "UPDATE channel SET phone_number_id = $2 WHERE id = $1", neighbour.channel_id, channel.phone_number_id
+    )
+    await house.customer_says(channel, "do novo dono", customer=a_customer())
+    if whole:
+        await delete_portal(house, portal)
+    else:
+        await delete_channel(house, channel)
+    await erasure.run()
+    assert await house.ledger.value("SELECT count(*) FROM event") == 1
+
+
+async def test_a_recording_goes_with_the_voice_note_that_it_became(
+    house: House, erasure: Erasure, blobs: Blobs, portal: Portal, talk: Conversation
+) -> None:
+    note, recording = await a_file(house, blobs, talk), await a_file(house, blobs, talk)
+    await house.ledger.run("DELETE FROM file WHERE blob->>'key' = $1", recording)
+    await house.ledger.run(
+        "UPDATE message SET origin = 'api', content = jsonb_set(content, '{source}', to_jsonb($2::text))"
+        " WHERE id = (SELECT message_id FROM file WHERE blob->>'key' = $1)",
+        note,
+        recording,
+    )
+    await delete_portal(house, portal)
+    await erasure.run()
+    assert not await files(blobs)
+
+
+async def test_what_a_portal_says_of_its_files_erases_nobody_elses(
+    house: House, erasure: Erasure, blobs: Blobs, portal: Portal, talk: Conversation, neighbour: Conversation
+) -> None:
+    mine, kept = await a_file(house, blobs, talk), await a_file(house, blobs, neighbour)
+    await house.ledger.run(
+        "UPDATE message SET origin = 'operator', content = jsonb_set(content, '{source}', to_jsonb($2::text))"
+        " WHERE id = (SELECT message_id FROM file WHERE blob->>'key' = $1)",
+        mine,
+        kept,
+    )
+    await delete_portal(house, portal)
+    await erasure.run()
+    assert await files(blobs) == {kept.rpartition("/")[2]}
 
 
 async def test_what_comes_for_the_number_after_the_deletion_is_kept(

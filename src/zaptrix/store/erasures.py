@@ -14,15 +14,23 @@ import msgspec
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.store.database import Connection
 
+# A number that was let go for another one has left words behind, too: those up to then are this portal's, as is noted.
 _JOURNAL = """
 INSERT INTO erasure_journal (tenant, until)
-SELECT unnest(array_agg(phone_number_id::text)), clock_timestamp() FROM channel
-WHERE portal_id = $1 OR id = $2 HAVING count(*) > 0
+SELECT phone_number_id, clock_timestamp() FROM channel WHERE portal_id = $1 OR id = $2
+UNION ALL
+SELECT phone_number_id, released_at FROM number_release
+WHERE portal_id = $1 OR portal_id = (SELECT portal_id FROM channel WHERE id = $2)
 """
 _JOURNAL_OF_PORTAL = "INSERT INTO erasure_journal (tenant, until) VALUES ($1::uuid::text, clock_timestamp())"
+# Of a recording that became a voice note only the note has a row; its message names what was handed over.
 _BLOBS = """
 INSERT INTO erasure_blob (key)
-SELECT DISTINCT blob->>'key' FROM file WHERE (portal_id = $1 OR channel_id = $2) AND blob IS NOT NULL
+SELECT blob->>'key' FROM file WHERE (portal_id = $1 OR channel_id = $2) AND blob IS NOT NULL
+UNION
+SELECT m.content->>'source' FROM file f JOIN message m ON m.id = f.message_id
+WHERE (f.portal_id = $1 OR f.channel_id = $2) AND m.origin = 'api' AND f.blob IS NOT NULL
+    AND m.content->>'source' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32}$'
 ON CONFLICT DO NOTHING
 """
 _UPLOADS = """
