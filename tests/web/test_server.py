@@ -115,13 +115,17 @@ async def test_an_event_is_kept_whatever_breaks_and_meta_is_asked_to_send_again(
     await own.rows("ALTER TABLE event RENAME TO broken")
     reply = await own.bitrix24(an_event(portal["member_id"], "token"), request_id="bitrix-request")
     assert reply.status == 200
-    assert len(list((own.folder / "spool").glob("*.event"))) == 1
+    spool = own.folder / "spool"
+    assert len([*spool.glob("*.event"), *spool.glob("*.bad")]) == 1
     reply = await own.meta(a_webhook(a_message("wamid.broken")))
     assert reply.status == 500
     assert reply.problem["title"] == "Internal error"
     await own.rows("ALTER TABLE broken RENAME TO event")
 
     async def replayed() -> bool:
+        # A replay in between breaks on the same: then it waits for a person, who puts it back.
+        for aside in spool.glob("*.bad"):
+            aside.rename(aside.with_suffix(".event"))
         return len(await own.events("bitrix-request")) == 1
 
     await until(replayed, "the spool is replayed")
