@@ -228,7 +228,7 @@ class World:
 
         await eventually(all_arrived, seconds, "everything to arrive")
         ledger = await self.ledger()
-        assert ledger["violations"] == []
+        assert ledger["violations"] == [], ledger["violations"]
         return ledger
 
     async def tenant(
