@@ -1,11 +1,13 @@
 """Settings: what the environment may say, and how a slip is told."""
 
+import random
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
+from zaptrix.core.guessing import guessable
 from zaptrix.settings import KINDS, Settings, SettingsError, slips
 
 
@@ -134,7 +136,13 @@ REAL = "a1b2c3d4e5f60718"
 
 
 @pytest.mark.parametrize("name", ["META_APP_SECRET", "META_VERIFY_TOKEN", "METRICS_TOKEN"])
-@pytest.mark.parametrize("secret", ["1", "demo-app-secret", "demo-verify-token", "fifteen-charact"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "1", "demo-app-secret", "demo-verify-token", "fifteen-charact", "Demo-Verify-Token", "my-demo-app-secret-2",
+        "a" * 64, "changemechangeme", "1234567890123456", "fedcba9876543210", "aaaabbbbccccdddd", "abcabcabcabcabcab",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize(
     "open_to",
     [
@@ -154,6 +162,13 @@ def test_a_secret_that_can_be_guessed_is_for_this_machine_alone(
     assert f" {secret} " not in told
     Settings.from_env({name: secret, "HOST": "localhost", "PUBLIC_URL": "http://[::1]:3000"})
     Settings.from_env({**open_to, name: REAL})
+
+
+def test_what_is_drawn_by_chance_is_not_taken_for_guessable() -> None:
+    drawn = random.Random(4)
+    for characters in (16, 32):
+        secrets = ["".join(drawn.choices("0123456789abcdef", k=characters)) for _ in range(2_000)]
+        assert guessable("META_APP_SECRET", tuple(secrets)) is None
 
 
 def test_every_secret_of_a_rotation_is_looked_at() -> None:
