@@ -1,6 +1,8 @@
 """Budgets: one portal cannot use up what all need, its conversations go on, and nobody else notices."""
 
+import asyncio
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -18,7 +20,7 @@ from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events
 from zaptrix.store.budgets import Budget
-from zaptrix.store.database import StoreUnavailable, open_database
+from zaptrix.store.database import StoreRefused, StoreUnavailable, open_database
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -133,6 +135,23 @@ async def test_a_portal_that_was_deleted_keeps_nobody_from_counting(house: House
     budgets = Budgets(house.ledger.database, MOST, now)
     budgets.spend(PortalId(uuid4()), Budget.FILES, 5_000)
     budgets.spend(portal.id, Budget.FILES, 5_000)
+    await budgets.exchange()
+    assert budgets.is_over(portal.id, Budget.FILES)
+
+
+async def test_a_portal_that_is_deleted_while_its_use_is_added_ends_nothing(house: House, portal: Portal) -> None:
+    gone = await house.ledger.portal()
+    budgets = Budgets(house.ledger.database, MOST, now)
+    budgets.spend(gone.id, Budget.FILES, 5_000)
+    budgets.spend(portal.id, Budget.FILES, 5_000)
+    async with house.ledger.database.transaction() as other:
+        await other.execute("DELETE FROM portal_config WHERE id = $1", gone.id)
+        adding = asyncio.create_task(budgets.exchange())
+        async with asyncio.timeout(60):
+            while not await house.ledger.value("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+    with suppress(StoreRefused):
+        await adding
     await budgets.exchange()
     assert budgets.is_over(portal.id, Budget.FILES)
 

@@ -28,7 +28,7 @@ from zaptrix.core.message import Side
 from zaptrix.settings import Settings
 from zaptrix.store import budgets, events
 from zaptrix.store.budgets import Budget, Spending
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.database import Database, StoreRefused, StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 
@@ -104,11 +104,11 @@ class Budgets:
             await asyncio.sleep(_EVERY_S)
             try:
                 await self.exchange()
-            except StoreUnavailable as exc:
+            except (StoreUnavailable, StoreRefused) as exc:
                 log.debug("budgets put off", reason=str(exc))
 
     async def exchange(self) -> None:
-        """Once. What could not be told is told the next time. Raises StoreUnavailable."""
+        """Once. What could not be told is told the next time. Raises StoreUnavailable, StoreRefused."""
         today, spent = self._now().date(), self._unwritten
         self._unwritten = Counter()
         try:
@@ -120,7 +120,7 @@ class Budgets:
                     for budget, most in self._most.items()
                     for portal_id in await budgets.over(connection, today, budget, most)
                 }
-        except StoreUnavailable:
+        except (StoreUnavailable, StoreRefused):  # the latter: a portal was deleted at this very moment
             self._unwritten.update(spent)
             raise
         for portal_id, budget in over - self._over:

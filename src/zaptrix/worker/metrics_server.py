@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import hmac
-from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from zaptrix.core.addresses import is_loopback
 from zaptrix.settings import Settings
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Live
@@ -31,7 +31,7 @@ async def serve_metrics(settings: Settings) -> None:
     """Until cancelled: `/metrics` on HOST and METRICS_PORT; nothing when that is 0."""
     if not settings.metrics_port:
         return
-    if not settings.metrics_token and not _is_loopback(settings.host):
+    if not settings.metrics_token and not is_loopback(settings.host):
         log.warning("metrics closed", port=settings.metrics_port, reason="METRICS_TOKEN is not set")
     while not await _serve(settings):
         await asyncio.sleep(_AGAIN_S)
@@ -67,7 +67,7 @@ def _guard(settings: Settings) -> Middleware:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if _is_loopback(settings.host) and _is_loopback(request.url.host or ""):
+        if is_loopback(settings.host) and is_loopback(request.url.host or ""):
             return await handler(request)
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         token = settings.metrics_token
@@ -76,11 +76,3 @@ def _guard(settings: Settings) -> Middleware:
         raise web.HTTPUnauthorized(text="Send METRICS_TOKEN: Authorization: Bearer ...\n")
 
     return guard
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether a name that a caller used, or that we listen on, can only be this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
