@@ -125,9 +125,11 @@ async def test_a_postgresql_that_hangs_is_given_up_in_seconds_and_nothing_is_dou
     assert (await lonely.bitrix24(an_event(known["member_id"], "token-1", message_id="0"))).status == 200
     (row,) = await lonely.rows("SHOW data_directory")
     postmaster = int((Path(row["data_directory"]) / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGSTOP)  # first, so that it starts no further process
     frozen_ones = [postmaster, *descendants(postmaster)]
     for frozen in frozen_ones:
-        os.kill(frozen, signal.SIGSTOP)
+        with suppress(ProcessLookupError):  # one that ended meanwhile
+            os.kill(frozen, signal.SIGSTOP)
 
     async def event(message_id: int) -> int:
         reply = await lonely.bitrix24(an_event(known["member_id"], "token-1", message_id=str(message_id)))
