@@ -35,6 +35,7 @@ from zaptrix.web.api.sending import (
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.examples import example_file
 from zaptrix.web.forms import FILE, KeepFile, read_form, whole_body
+from zaptrix.web.patterns import whole
 from zaptrix.web.problems import (
     INVALID,
     MALFORMED,
@@ -86,7 +87,7 @@ _WHY = {
 
 FileLink = Annotated[str, Meta(min_length=1, max_length=2048, examples=["https://example.com/boleto.pdf"])]
 """An https address, which the gateway fetches before it answers."""
-FileId = Annotated[str, Meta(pattern=r"^[0-9]{1,64}$", examples=["1037543291543636"])]
+FileId = Annotated[str, Meta(pattern=whole(r"[0-9]{1,64}"), examples=["1037543291543636"])]
 """What Meta calls a file that was uploaded to this number."""
 
 

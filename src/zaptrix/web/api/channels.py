@@ -25,6 +25,7 @@ from zaptrix.store.portals import Taken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, OfPortal, Page, page_of, place_of
+from zaptrix.web.patterns import whole
 from zaptrix.web.problems import LIMIT_REACHED, Problem, WrongField, no_such
 from zaptrix.web.reading import Check, check, one_line, token
 
@@ -32,7 +33,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people
 PhoneNumberId = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{5,20}$",
+        pattern=whole(r"[0-9]{5,20}"),
         max_length=20,
         description="Meta's id of the number (not the number).",
         examples=["210987654321098"],
@@ -41,7 +42,7 @@ PhoneNumberId = Annotated[
 DisplayNumber = Annotated[
     str,
     Meta(
-        pattern=r"^\+?[0-9 ()-]{6,24}$",
+        pattern=whole(r"\+?[0-9 ()-]{6,24}"),
         max_length=25,
         description="The number as people write it.",
         examples=["+55 11 91234-5678"],
@@ -50,7 +51,7 @@ DisplayNumber = Annotated[
 WabaId = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]{5,20}$",
+        pattern=whole(r"[0-9]{5,20}"),
         max_length=20,
         description="The WhatsApp business account.",
         examples=["102290129340398"],

@@ -26,6 +26,7 @@ from zaptrix.store.portals import PortalFields, Taken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_admins, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.patterns import whole
 from zaptrix.web.problems import FORBIDDEN, Problem, WrongField, invalid, no_such
 from zaptrix.web.reading import Check, check, http_address, one_line, token
 
@@ -47,7 +48,7 @@ MemberId = Annotated[
     Meta(
         min_length=1,
         max_length=64,
-        pattern=r"^[A-Za-z0-9_-]+$",
+        pattern=whole(r"[A-Za-z0-9_-]+"),
         description="The account's own id; it never changes.",
         examples=["a223c6b3710f85df22e9377d6c4f7553"],
     ),

@@ -52,6 +52,7 @@ from zaptrix.web.api.sending import (
 )
 from zaptrix.web.callers import SCOPE, actor_of, app_of, caller_of, only_of, request_id_of
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.patterns import whole
 from zaptrix.web.problems import (
     CHANNEL_NOT_FIT,
     DOES_NOT_FIT,
@@ -78,8 +79,10 @@ OfLanguage = Annotated[str | None, Parameter(max_length=512, required=False, des
 OfName = Annotated[str | None, Parameter(max_length=512, required=False, description="The whole name.")]
 OfAccount = Annotated[UUID, Parameter(description="The channel whose WhatsApp Business account is meant.")]
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,512}$", max_length=512, examples=["lembrete_consulta"])]
-Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*$", max_length=20, examples=["pt_BR"])]
+Name = Annotated[str, Meta(pattern=whole(r"[a-z0-9_]{1,512}"), max_length=512, examples=["lembrete_consulta"])]
+Language = Annotated[
+    str, Meta(pattern=whole(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*"), max_length=20, examples=["pt_BR"])
+]
 
 
 class TemplateMessage(Targeted, frozen=True, kw_only=True, forbid_unknown_fields=True):
