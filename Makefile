@@ -37,8 +37,9 @@ test: check tools chromium pgbouncer ## all checks and all tests, from nothing
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(subst $(COMMA), ,$(PARTS)) --runs $(RUNS) $(BENCH)
 
-sim: .venv/ready-dev ## worlds under fire, drawn by seeds: make sim SEED=7, or SEEDS=1-200 JOBS=4 SECONDS=20
-	@$(BIN)/python -m proof $(or $(SEEDS),$(SEED),1) --seconds $(or $(SECONDS),20) --jobs $(JOBS)
+sim: .venv/ready-dev ## worlds under fire, drawn by seeds: make sim SEED=7, or SEEDS=1-200 JOBS=4 SECONDS=20 ON=cluster
+	@$(BIN)/python -m proof $(or $(SEEDS),$(SEED),1) --seconds $(or $(SECONDS),20) --jobs $(JOBS) --on $(or $(ON),single) \
+		--gateways $(or $(GATEWAYS),0) --workers $(or $(WORKERS),0)
 
 soak: .venv/ready-dev ## ten minutes of work with small accidents: memory stays flat, everything arrives; MINUTES=10 RATE=10
 	@$(BIN)/python -m proof.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),10)

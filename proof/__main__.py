@@ -20,12 +20,14 @@ import msgspec
 from proof.arena import make_template
 from proof.plan import plan_of
 from proof.run import SLOW_S, Outcome, run
+from proof.topologies import OWN_STRIKES, TOPOLOGIES
 from zaptrix.cli.children import Child, Program
 
 SECONDS = 20.0
 WORLD_S_MAX = 420.0
 STOP_S_MAX = 60.0
 LOOK_EVERY_S = 0.2
+WORLDS_OWN = ("seconds", "on", "gateways", "workers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("seeds", nargs="+", help="seeds and ranges of them: 7 or 1-200")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each world burns")
     parser.add_argument("--jobs", type=int, default=2, help="worlds at a time")
+    parser.add_argument("--on", choices=list(TOPOLOGIES), default="single", help="what PostgreSQL and Redis are")
+    parser.add_argument("--gateways", type=int, default=0, help="so many instead of those that are drawn")
+    parser.add_argument("--workers", type=int, default=0, help="so many instead of those that are drawn")
     parser.add_argument("--folder", type=Path, default=None, help="where the worlds of failed seeds are kept")
     parser.add_argument("--template", type=Path, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=None, help=argparse.SUPPRESS)
@@ -64,27 +69,32 @@ async def _main(given: argparse.Namespace) -> int:
 async def _many(given: argparse.Namespace, folder: Path, template: Path) -> int:
     seeds = [seed for text in given.seeds for seed in _range(text)]
     places, failed = asyncio.Semaphore(given.jobs), list[int]()
-    print(f"{len(seeds)} seeds of {given.seconds:g} s, {given.jobs} worlds at a time, in {folder}", flush=True)
+    print(
+        f"{len(seeds)} seeds of {given.seconds:g} s on {given.on}, {given.jobs} worlds at a time, in {folder}",
+        flush=True,
+    )
 
     async def one(seed: int) -> None:
         async with places:
-            outcome = await _in_a_process(seed, given.seconds, folder, template)
+            outcome = await _in_a_process(seed, given, folder, template)
         if outcome is None or not outcome.good:
             failed.append(seed)
-        print(_line(seed, outcome, folder, given.seconds), flush=True)
+        print(_line(seed, outcome, folder, given), flush=True)
 
     await asyncio.gather(*map(one, seeds))
     print(f"{len(seeds)} seeds: {len(failed)} with violations{': ' if failed else ''}{_numbers(failed)}", flush=True)
     return 1 if failed else 0
 
 
-async def _in_a_process(seed: int, seconds: float, folder: Path, template: Path) -> Outcome | None:
+async def _in_a_process(seed: int, given: argparse.Namespace, folder: Path, template: Path) -> Outcome | None:
     """A world of its own process: whatever happens to it, the others go on. None when it broke down."""
     world, out = folder / f"seed-{seed}", folder / f"seed-{seed}.json"
     shutil.rmtree(world, ignore_errors=True)
     world.mkdir(mode=0o711)
     out.unlink(missing_ok=True)
-    arguments = [str(seed), "--seconds", str(seconds), "--folder", str(world), "--template", str(template)]
+    arguments = [str(seed), "--folder", str(world), "--template", str(template)]
+    for name in WORLDS_OWN:
+        arguments += [f"--{name}", str(getattr(given, name))]
     child = Child(
         Program(
             name=f"seed {seed}",
@@ -94,7 +104,7 @@ async def _in_a_process(seed: int, seconds: float, folder: Path, template: Path)
             stop_wait_s=STOP_S_MAX,
         )
     )
-    ends = time.monotonic() + WORLD_S_MAX + seconds
+    ends = time.monotonic() + WORLD_S_MAX + given.seconds
     try:
         while child.exit_code() is None and time.monotonic() < ends:
             await asyncio.sleep(LOOK_EVERY_S)
@@ -110,13 +120,20 @@ async def _in_a_process(seed: int, seconds: float, folder: Path, template: Path)
 
 
 async def _alone(given: argparse.Namespace) -> int:
-    outcome = await run(plan_of(int(given.seeds[0]), given.seconds), given.folder, given.template)
+    plan = plan_of(
+        int(given.seeds[0]),
+        given.seconds,
+        gateways=given.gateways,
+        workers=given.workers,
+        strikes=OWN_STRIKES.get(given.on),
+    )
+    outcome = await run(plan, given.folder, given.template, TOPOLOGIES[given.on])
     given.out.write_bytes(msgspec.json.encode(outcome))
     return 0 if outcome.good else 1
 
 
-def _line(seed: int, outcome: Outcome | None, folder: Path, seconds: float) -> str:
-    again = f"  again: make sim SEED={seed} SECONDS={seconds:g}; logs: {folder / f'seed-{seed}'}"
+def _line(seed: int, outcome: Outcome | None, folder: Path, given: argparse.Namespace) -> str:
+    again = f"  again: make sim SEED={seed} {_as_told(given)}; logs: {folder / f'seed-{seed}'}"
     if outcome is None:
         return f"seed {seed}: broke down, see {folder / f'seed-{seed}.log'}\n{again}"
     counts = outcome.counts
@@ -130,6 +147,11 @@ def _line(seed: int, outcome: Outcome | None, folder: Path, seconds: float) -> s
     lines = [f"seed {seed}: {len(outcome.violations)} VIOLATIONS; {told}", again]
     lines += [f"  {one}" for one in outcome.violations[:10]] + [f"  {moment}" for moment in outcome.timeline]
     return "\n".join(lines)
+
+
+def _as_told(given: argparse.Namespace) -> str:
+    """What a world was like, for `make sim`."""
+    return " ".join(f"{name.upper()}={getattr(given, name)}" for name in WORLDS_OWN if getattr(given, name))
 
 
 def _range(text: str) -> range:

@@ -94,7 +94,7 @@ class Arena(World):
         self._rigged += 1
         clock = self.folder / f"clock{self._rigged}"
         step(clock, self.plan.worker_ahead_s if not self.workers else 0.0)
-        tap = Tap(self.servers.postgres.url, self.folder / f"tap{self._rigged}")
+        tap = Tap(self.environ["DATABASE_URL"], self.folder / f"tap{self._rigged}")
         await tap.start()
         self.rigs[self.start_worker(clock=clock, tap=tap).pid] = Rig(clock, tap)
 

@@ -1,6 +1,6 @@
 """What a seed draws: who writes what and when, what the platforms do, and what is struck. Pure: a plan is a value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -80,6 +80,7 @@ STANDSTILLS: dict[str, tuple[int, float, float]] = {
     "lock_table": (2, 1.0, 5.0),
 }
 STANDSTILLS_A_WORLD = (1, 2, 2, 3)
+OWN_STRIKES_A_WORLD = (1, 1, 2)  # where the topology has some (`proof/topologies.py`)
 SENDING = {"match": {"method": "imconnector.send.messages"}}
 FAULTS: tuple[dict[str, Any], ...] = (
     {"side": "meta", "where": "api", "kind": "throttle"},
@@ -124,8 +125,14 @@ EXPIRED_TIMES = 2
 ALONE = 0.35  # how likely a fault of files is in an episode
 
 
-def plan_of(seed: int, seconds: float) -> Plan:
-    """The plan of a seed: the same for ever, while this file stays as it is."""
+def plan_of(
+    seed: int, seconds: float, *, gateways: int = 0, workers: int = 0, strikes: Mapping[str, int] | None = None
+) -> Plan:
+    """The plan of a seed: the same for ever, while this file stays as it is.
+
+    `gateways` and `workers`: so many instead of those that are drawn. `strikes`: more of them, with how often each is
+    drawn, beside those that every world has.
+    """
     draw = Draw(seed)
     channels = tuple(_channels(draw))
     people = tuple(_people(draw, channels))
@@ -142,7 +149,19 @@ def plan_of(seed: int, seconds: float) -> Plan:
         platforms_ahead_s=draw.choice((0.0, 0.0, 45.0, -45.0)),
         worker_ahead_s=draw.choice((0.0, 0.0, 0.0, 150.0, -150.0)),
     )
-    return _stood_still(Draw(f"{seed} stands still"), _mixed(Draw(f"{seed} mixed"), plan))
+    plan = replace(plan, gateways=gateways or plan.gateways, workers=workers or plan.workers)
+    plan = _stood_still(Draw(f"{seed} stands still"), _mixed(Draw(f"{seed} mixed"), plan))
+    return _struck_beside(Draw(f"{seed} beside"), plan, strikes) if strikes else plan
+
+
+def _struck_beside(draw: Draw, plan: Plan, strikes: Mapping[str, int]) -> Plan:
+    """The same world, and what only its topology knows."""
+    more = []
+    for _ in range(draw.choice(OWN_STRIKES_A_WORLD)):
+        name = draw.choices(list(strikes), list(strikes.values()))[0]
+        at_s, lasts_s = draw.uniform(0.5, plan.seconds), draw.uniform(0.3, 3.0)
+        more.append(Strike(at_s=at_s, name=name, pick=draw.random(), lasts_s=lasts_s))
+    return replace(plan, strikes=tuple(sorted((*plan.strikes, *more), key=attrgetter("at_s"))))
 
 
 def _stood_still(draw: Draw, plan: Plan) -> Plan:

@@ -14,6 +14,7 @@ from proof.arena import Arena
 from proof.deeds import do, prepare
 from proof.plan import Episode, Plan, Strike
 from proof.strikes import strike
+from proof.topologies import FAIL_OVER, Topology, single
 
 DRAIN_S_MAX = 150.0
 # Nothing may be held for longer, once everything answers: whatever held it is over in seconds.
@@ -22,7 +23,7 @@ OPEN_TOO_LONG = "open_too_long"
 SLOW_S = 12.0
 # But a Redis that forgot its buckets: so long no portal has a burst, and two requests a second are all there is.
 NO_BURST_S = 25.0
-LOSE_REDIS = frozenset({"kill_redis", "restart_redis", "flush_redis"})
+LOSE_REDIS = frozenset({"kill_redis", "restart_redis", "flush_redis", FAIL_OVER})
 LOOK_EVERY_S = 0.3
 
 _OPEN = """
@@ -58,9 +59,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return not self.violations
 
 
-async def run(plan: Plan, folder: Path, template: Path) -> Outcome:
+async def run(plan: Plan, folder: Path, template: Path, topology: Topology = single) -> Outcome:
     """Play `plan` in `folder`, which holds every log afterwards."""
-    arena = Arena(folder=folder, plan=plan)
+    arena = Arena(folder=folder, plan=plan, topology=topology)
     try:
         await arena.open(template)
         await prepare(arena)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import asyncpg
 import redis.asyncio
+import redis.exceptions
 
 from proof.arena import Arena
 from proof.plan import STANDSTILLS, STRIKES, STRIKES_AT_FILES, Strike
 from proof.skewed import step
+from proof.topologies import Server
 from proof.world import START_S_MAX, STOP_S_MAX, eventually
 from zaptrix.cli.children import Child
 
@@ -24,8 +26,11 @@ LOCKED = ("message", "event", "portal_config", "channel", "conversation_mapping"
 
 
 async def strike(arena: Arena, what: Strike) -> None:
-    """Do it."""
-    await _BY_NAME[what.name](arena, what)
+    """Do it, as the topology means it."""
+    if (own := arena.servers.strikes.get(what.name)) is not None:
+        await own(what)
+    else:
+        await _BY_NAME[what.name](arena, what)
 
 
 async def _out_of_refreshes(arena: Arena) -> None:
@@ -114,24 +119,39 @@ async def _cut_postgres(arena: Arena, _what: Strike) -> None:
         _signal(pid, signal.SIGTERM)
 
 
+def _redis(arena: Arena) -> Sequence[Server]:
+    """The servers that are the world's Redis."""
+    return arena.servers.redis_nodes or [arena.servers.redis]
+
+
+def _redis_of(arena: Arena, what: Strike) -> Server:
+    nodes = _redis(arena)
+    return nodes[int(what.pick * len(nodes))]
+
+
 async def _kill_redis(arena: Arena, what: Strike) -> None:
-    await asyncio.to_thread(arena.servers.redis.kill)
+    node = _redis_of(arena, what)
+    await asyncio.to_thread(node.kill)
     await asyncio.sleep(what.lasts_s)
-    await asyncio.to_thread(arena.servers.redis.start)
+    await asyncio.to_thread(node.start)
 
 
 async def _restart_redis(arena: Arena, what: Strike) -> None:
-    await asyncio.to_thread(arena.servers.redis.stop)
+    node = _redis_of(arena, what)
+    await asyncio.to_thread(node.stop)
     await asyncio.sleep(what.lasts_s)
-    await asyncio.to_thread(arena.servers.redis.start)
+    await asyncio.to_thread(node.start)
 
 
 async def _flush_redis(arena: Arena, _what: Strike) -> None:
-    await arena.flush_redis()
+    for node in _redis(arena):
+        with suppress(redis.exceptions.ReadOnlyError):  # a replica forgets with its master
+            async with redis.asyncio.from_url(node.url) as client:
+                await client.flushall()
 
 
 async def _hang_redis(arena: Arena, what: Strike) -> None:
-    pid = arena.servers.redis.pid
+    pid = _redis_of(arena, what).pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -141,8 +161,9 @@ async def _hang_redis(arena: Arena, what: Strike) -> None:
 
 
 async def _cut_redis(arena: Arena, _what: Strike) -> None:
-    async with redis.asyncio.from_url(arena.servers.redis.url) as client:
-        await client.client_kill_filter(_type="normal", skipme=True)
+    for node in _redis(arena):
+        async with redis.asyncio.from_url(node.url) as client:
+            await client.client_kill_filter(_type="normal", skipme=True)
 
 
 async def _cut_http(arena: Arena, _what: Strike) -> None:

@@ -23,9 +23,9 @@ from cryptography.fernet import Fernet
 
 from proof.ports import free_port
 from proof.tap import Tap
+from proof.topologies import Engines, Topology, single
 from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.children import Child, Program
-from zaptrix.cli.embedded import Servers, servers_in
 from zaptrix.settings import Settings
 from zaptrix.store.migrate import upgrade
 
@@ -73,7 +73,8 @@ class World:
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)
     haste: Mapping[str, str] = field(default_factory=lambda: HASTE)  # for a measurement: as slow as in production
-    servers: Servers = field(init=False)
+    topology: Topology = single
+    servers: Engines = field(init=False)
     sim_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
     files_port: int = field(default_factory=free_port)  # of a server of the admin's own, which a test may stand in for
@@ -86,7 +87,7 @@ class World:
     _tenants: int = 0
 
     def __post_init__(self) -> None:
-        self.servers = servers_in(self.folder / "servers")
+        self.servers = self.topology(self.folder / "servers")
 
     async def start(self, *, workers: int = 1) -> None:
         """Everything up; call `stop` also when this fails half-way."""
@@ -121,9 +122,8 @@ class World:
     def environ(self) -> dict[str, str]:
         return (
             dict(self.haste)
+            | self.servers.environ
             | {
-                "DATABASE_URL": self.servers.postgres.url,
-                "REDIS_URL": self.servers.redis.url,
                 "DATA_DIR": str(self.folder / "data"),
                 "ENCRYPTION_KEYS": self.keys,
                 "PORT": str(self.port),

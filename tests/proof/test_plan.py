@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from proof.plan import FAULTS, MEDIA_FAULTS, STANDSTILLS, STRIKES, STRIKES_AT_FILES, plan_of
+from proof.topologies import OWN_STRIKES, TOPOLOGIES
 
 SEEDS = range(1, 201)
 
@@ -12,6 +13,17 @@ SEEDS = range(1, 201)
 def test_a_seed_draws_the_same_plan_each_time() -> None:
     assert plan_of(7, 20) == plan_of(7, 20)
     assert plan_of(7, 20) != plan_of(8, 20)
+
+
+def test_a_topology_has_strikes_of_its_own_and_the_rest_stays_what_it_was() -> None:
+    for seed in range(1, 21):
+        plan, there = plan_of(seed, 20), plan_of(seed, 20, gateways=2, workers=3, strikes=OWN_STRIKES["cluster"])
+        assert (there.gateways, there.workers) == (2, 3)
+        assert (there.acts, there.episodes) == (plan.acts, plan.episodes)
+        beside = [strike for strike in there.strikes if strike.name in OWN_STRIKES["cluster"]]
+        assert beside
+        assert [strike for strike in there.strikes if strike not in beside] == list(plan.strikes)
+    assert OWN_STRIKES.keys() <= TOPOLOGIES.keys()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
