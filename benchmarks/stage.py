@@ -220,6 +220,7 @@ class Zaptrix(Stage):
             "ENCRYPTION_KEYS": self._key,
             "PORT": str(self.port),
             "METRICS_PORT": "0",
+            "SHUTDOWN_DELAY_S": "0",
             "SIM_PORT": "1",
             "META_APP_SECRET": APP_SECRET,
             "META_VERIFY_TOKEN": "bench-verify-token",

@@ -128,6 +128,7 @@ class World:
                 "ENCRYPTION_KEYS": self.keys,
                 "PORT": str(self.port),
                 "METRICS_PORT": "0",
+                "SHUTDOWN_DELAY_S": "0",
                 "PUBLIC_URL": self.url,
                 "META_APP_SECRET": "demo-app-secret",
                 "META_VERIFY_TOKEN": "demo-verify-token",

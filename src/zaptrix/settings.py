@@ -74,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many channels one portal may have."""
     webhook_unauthenticated_rate_per_min: Annotated[int, whole(1, 1_000_000, 200)] = 200
     web_processes: Annotated[int, whole(1, 64, 1)] = 1
+    shutdown_delay_s: Annotated[float, seconds(0, 120, 5)] = 5.0
+    """How long a gateway that is told to stop takes requests still, while `/health/ready` answers 503."""
     worker_processes: Annotated[int, whole(1, 64, 1)] = 1
 
     # Where things are kept

@@ -208,6 +208,7 @@ async def a_gateway(
         "META_VERIFY_TOKEN": VERIFY_TOKEN,
         "METRICS_TOKEN": METRICS_TOKEN,
         "API_RATE_PER_MIN": "1000000",
+        "SHUTDOWN_DELAY_S": "0",
         "WEBHOOK_UNAUTHENTICATED_RATE_PER_MIN": "1000000",
         **simulators().environ,
         **environ,

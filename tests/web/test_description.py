@@ -88,6 +88,8 @@ async def test_every_address_of_the_brief_is_described(description: Json) -> Non
         ("GET", "/api/events"),
         ("POST", "/api/events/{event_id}/replay"),
         ("GET", "/health"),
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
         ("GET", "/cache/stats"),
         ("GET", "/queues/stats"),
         ("GET", "/metrics"),

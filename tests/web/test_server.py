@@ -1,6 +1,7 @@
 """The server: several processes, a kind stop, and what happens when something breaks inside."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -61,6 +62,44 @@ async def test_an_idle_connection_does_not_hold_up_the_stop(own: Gateway) -> Non
     assert b" 200 " in await reader.readline()
     assert await asyncio.to_thread(own.stop) == 0
     writer.close()
+
+
+async def test_who_is_told_to_stop_says_so_and_takes_requests_meanwhile(
+    database_url: str, redis_url: str, folder: Path
+) -> None:
+    """A balancer hears of it before anything is refused; who cannot wait sends SIGINT."""
+    gateway = await a_gateway(folder, database_url, redis_url, SHUTDOWN_DELAY_S="60")
+    assert gateway.process is not None
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.port)
+        assert await asked(reader, writer) == (200, "ready", False)
+        gateway.process.terminate()
+
+        async def told() -> bool:
+            return (await gateway.call("GET", "/health/ready", key=None)).status == 503
+
+        await until(told, "it is told")
+        assert (await gateway.call("GET", "/health/live", key=None)).json["status"] == "live"
+        assert (await gateway.meta(a_webhook(a_message("wamid.late")))).status == 200
+        assert await asked(reader, writer) == (503, "stopping", True)
+        assert await reader.read() == b""
+        writer.close()
+        assert gateway.process.poll() is None
+        for pid in workers(gateway):
+            os.kill(pid, signal.SIGTERM)  # as service managers do, to each process
+            os.kill(pid, signal.SIGINT)
+        assert await asyncio.to_thread(gateway.process.wait, 30) == 0
+    finally:
+        gateway.stop()
+
+
+async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[int, str, bool]:
+    """What `/health/ready` answers on this connection, and whether it was the last answer of it."""
+    writer.write(b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+    told = json.loads(await reader.readexactly(length))
+    return int(head.split()[1]), told["status"], "\r\nconnection: close\r\n" in head
 
 
 async def test_a_killed_process_is_replaced_and_the_other_goes_on(own: Gateway) -> None:

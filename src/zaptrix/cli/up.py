@@ -206,8 +206,9 @@ class House:
         return Program(
             name=name,
             argv=[sys.executable, "-m", *command],
-            # The gateway tells the metrics of the whole host: the workers beside it need no port.
-            environ=self._environ | {"METRICS_PORT": "0"},
+            # The gateway tells the metrics of the whole host: the workers beside it need no port. And no other gateway
+            # would take over while this one still takes requests.
+            environ=self._environ | {"METRICS_PORT": "0", "SHUTDOWN_DELAY_S": "0"},
             log=log,
             stop_wait_s=stop_wait_s,
         )

@@ -47,6 +47,11 @@ def of_problem(problem: Problem, *, path: str, request_id: str, locale: Locale) 
     )
 
 
+def last(answer: Answer) -> Answer:
+    """The last one of its connection: who goes on asks another gateway."""
+    return answer._replace(headers=(*answer.headers, ("connection", "close")))
+
+
 async def parts_of(talk: Talk) -> AsyncIterator[bytes]:
     """A body as it comes. The server lets it be begun once only: who goes on with it goes on with this."""
     async for part in talk:

@@ -33,6 +33,7 @@ from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.files import PATH_LABEL, Files
 from zaptrix.web.languages import problem_language
 from zaptrix.web.problems import TOO_LARGE, Problem, broken
+from zaptrix.web.readiness import Readiness
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_following, keep_replaying
@@ -58,11 +59,13 @@ class Gateway:
         self._files: Files | None = None
         self._bodies = Bodies()
         self._connections = Connections(settings, self._bodies, places)
+        self._readiness = Readiness(settings.shutdown_delay_s)
         self._stack = AsyncExitStack()
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             loop.run_until_complete(self._open(self._stack))
+            self._readiness.follow(loop)
         except Exception:
             log.exception("the gateway did not start", alarm=True)
             loop.run_until_complete(self._stack.aclose())
@@ -93,6 +96,8 @@ class Gateway:
             answer, path = await self._through_site(scope, talk, request_id)
         else:
             answer = await _through_door(door, scope, talk, request_id)
+        if self._readiness.stopping:
+            answer = answers.last(answer)
         answers.give(answer, talk, request_id)
         metrics.http_answered(scope.method, path, answer.status, time.perf_counter() - began)
 
@@ -121,6 +126,7 @@ class Gateway:
         await stack.enter_async_context(_background(keep_registering(app)))
         await stack.enter_async_context(_background(SharedMedia(app.database, app.media.blobs).keep()))
         self._site.state["app"] = app
+        self._site.state["readiness"] = self._readiness
         await stack.enter_async_context(_background(self._connections.keep()))
         self._doors = _doors(app, self._bodies)
         self._files = Files(app)

@@ -1,4 +1,4 @@
-"""Monitoring: `/health`, `/cache/stats`, `/queues/stats`, `/metrics`, `/metrics/json`."""
+"""Monitoring: `/health` and its probes, `/cache/stats`, `/queues/stats`, `/metrics`, `/metrics/json`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,13 @@ class Health(Struct, frozen=True, kw_only=True):
     redis: Part
     works: list[str]
     timestamp: datetime
+    version: str
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """`status` is live, ready or stopping."""
+
+    status: str
     version: str
 
 
@@ -116,6 +123,27 @@ async def health(request: Request[Any, Any, Any]) -> Response[Health]:
     return Response(told, status_code=200 if postgres_fault is None and redis.fault is None else 503)
 
 
+@get("/health/live", summary="Alive", operation_id="getLiveness", opt={"open": True})
+async def live() -> Probe:
+    """Open to all. 200 from a process that answers at all: one that does not has to be started anew.
+
+    It looks at no server: to start gateways anew brings no database back.
+    """
+    return Probe(status="live", version=zaptrix.__version__)
+
+
+@get("/health/ready", summary="Ready", operation_id="getReadiness", opt={"open": True})
+async def ready(request: Request[Any, Any, Any]) -> Response[Probe]:
+    """Open to all; for balancers and orchestrators. 503 from a gateway that was told to stop, as long as it still
+    takes requests: send them elsewhere.
+
+    It is ready without PostgreSQL or Redis, too: see `works` of `/health` for what it does then.
+    """
+    stopping = request.app.state["readiness"].stopping
+    told = Probe(status="stopping" if stopping else "ready", version=zaptrix.__version__)
+    return Response(told, status_code=503 if stopping else 200)
+
+
 def _told(fault: Fault | None, works: tuple[str, ...]) -> list[str]:
     """What is wrong, and what goes on without it."""
     if fault is None:
@@ -159,7 +187,7 @@ async def as_json(request: Request[Any, Any, Any]) -> list[Family]:
     return await asyncio.to_thread(exposition.as_json, await _live(app_of(request)))
 
 
-HANDLERS = (health, cache, queues, prometheus, as_json)
+HANDLERS = (health, live, ready, cache, queues, prometheus, as_json)
 
 
 async def _postgresql(app: App) -> tuple[Fault | None, float | None]:

@@ -54,7 +54,7 @@ an `X-Request-Id`.
 
 **Pages.** Lists give `items` and `next_cursor`; send that as `cursor` for the next page, until it is null.
 
-**Monitoring.** `/health` is open. The other monitoring pages are {monitoring}.
+**Monitoring.** `/health`, `/health/live` and `/health/ready` are open. The other monitoring pages are {monitoring}.
 """
 _OPEN: Final = "open to who calls it directly, as HOST and PUBLIC_URL are private addresses (else they take a key)"
 _CLOSED: Final = "for admins' keys and METRICS_TOKEN (`Authorization: Bearer`), as HOST or PUBLIC_URL is public"
@@ -228,6 +228,11 @@ def _add_examples(operation: Schema, bodies: Mapping[str, Mapping[str, Any]]) ->
 # --- problems --------------------------------------------------------------------------------------------------------
 
 _EVERYWHERE: Final = (problems.UNAUTHORIZED, problems.FORBIDDEN, problems.TOO_MANY, problems.UNAVAILABLE)
+_PROBES: Final = {
+    "/health": "PostgreSQL or Redis is away.",
+    "/health/ready": "It was told to stop.",
+    "/health/live": "",
+}
 _WITH_BODY: Final = (problems.MALFORMED, problems.TOO_LARGE, problems.UNSUPPORTED, problems.INVALID)
 
 
@@ -238,8 +243,9 @@ def _add_problems(path: str, method: str, operation: Schema) -> None:
     answers = operation["responses"]
     answers.pop("400", None)
     answers[str(problems.UNKNOWN_PARAMETER.status)] = _problem(problems.UNKNOWN_PARAMETER)
-    if path == "/health":
-        answers["503"] = {**answers["200"], "description": "PostgreSQL or Redis is away."}
+    if path in _PROBES:
+        if why := _PROBES[path]:
+            answers["503"] = {**answers["200"], "description": why}
         return
     for kind in dict.fromkeys(_kinds(path, method, operation)):
         status, answer = str(kind.status), _problem(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import signal
 import socket
@@ -22,8 +23,8 @@ from zaptrix.web.gateway import Gateway
 
 log = structlog.get_logger(__name__)
 
-# Requests under way get so long when the gateway is told to stop; a supervisor must wait longer.
-_DRAIN_S = 15
+# Requests under way get so long once the doors are closed; a supervisor must wait longer, and SHUTDOWN_DELAY_S more.
+_FINISH_S = 15
 _BACKLOG = 2048
 _PLACES_MIN = 128
 
@@ -60,7 +61,7 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.warning,
         log_dictconfig=_LOGGING,
         respawn_failed_workers=True,
-        workers_kill_timeout=_DRAIN_S,
+        workers_kill_timeout=_FINISH_S + math.ceil(settings.shutdown_delay_s),
     )
     server.serve(target_loader=partial(load, settings, places), wrap_loader=False)  # type: ignore[arg-type]  # RSGI takes an object
 

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+import zaptrix
 from zaptrix.core.addresses import is_loopback
 from zaptrix.settings import Settings
 from zaptrix.telemetry import exposition
@@ -22,13 +23,15 @@ from zaptrix.telemetry.exposition import Live
 
 log = structlog.get_logger(__name__)
 
+LIVE = "/health/live"
+
 _AGAIN_S = 15.0
 _CLOSE_S = 1.0  # nobody waits longer for a scrape that was under way
 _TYPE = {"Content-Type": exposition.CONTENT_TYPE}
 
 
 async def serve_metrics(settings: Settings) -> None:
-    """Until cancelled: `/metrics` on HOST and METRICS_PORT; nothing when that is 0."""
+    """Until cancelled: `/metrics` and `/health/live` on HOST and METRICS_PORT; nothing when that is 0."""
     if not settings.metrics_port:
         return
     if not settings.metrics_token and not is_loopback(settings.host):
@@ -41,6 +44,7 @@ async def _serve(settings: Settings) -> bool:
     """False when the port cannot be had; else it only ends by being cancelled."""
     app = web.Application(middlewares=[_guard(settings)])
     app.router.add_get("/metrics", _metrics)
+    app.router.add_get(LIVE, _live)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S)
     await runner.setup()
     try:
@@ -56,6 +60,11 @@ async def _serve(settings: Settings) -> bool:
     return True
 
 
+async def _live(_request: web.Request) -> web.Response:
+    """200 from a worker that answers at all, to anybody: one that does not has to be started anew."""
+    return web.json_response({"status": "live", "version": zaptrix.__version__})
+
+
 async def _metrics(_request: web.Request) -> web.Response:
     # What is looked up in the stores is the gateway's to tell: told by every host it would be added up.
     told = await asyncio.to_thread(exposition.text, Live())
@@ -67,7 +76,7 @@ def _guard(settings: Settings) -> Middleware:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if is_loopback(settings.host) and is_loopback(request.url.host or ""):
+        if request.path == LIVE or (is_loopback(settings.host) and is_loopback(request.url.host or "")):
             return await handler(request)
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         token = settings.metrics_token
