@@ -1,5 +1,6 @@
 """Settings: what the environment may say, and how a slip is told."""
 
+import os
 import random
 from ipaddress import ip_network
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from zaptrix.core.guessing import guessable
-from zaptrix.settings import KINDS, Settings, SettingsError, slips
+from zaptrix.settings import KINDS, Settings, SettingsError, overlaid, slips
 
 
 def refusal(**environ: str) -> str:
@@ -201,3 +202,107 @@ def test_a_postgresql_address_means_what_it_says(url: str, good: bool) -> None:
 )
 def test_a_redis_address_that_its_client_reads_is_taken(url: str) -> None:
     assert Settings.from_env({"REDIS_URL": url}).redis_url == url
+
+
+SECRETS = sorted(name for name, kind in KINDS.items() if kind.secret)
+GOOD = {
+    "DATABASE_URL": "postgresql://zaptrix:p%40ss@db/zaptrix",
+    "REDIS_URL": "redis://:pass@redis/0",
+    "MEDIA_URL": "s3://bucket/prefix",
+    "META_DISPLAY_PHONE_NUMBER": "+55 11 91234-5678",
+    "ENCRYPTION_KEYS": "aKqW0Vb1b0wT2mJ4aXlV5tqv3zq5o9c0Kd1y7xk3n2Y=",
+}
+
+
+def good_value(name: str) -> str:
+    """One that would do: of a secret that is to come, too, if its example is no more than words."""
+    return GOOD.get(name) or (KINDS[name].example if "://" in KINDS[name].example else "a1b2c3d4e5f60718")
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("form", ["{}", "{}\n", "{}\r\n", "\ufeff{}\n"])
+def test_every_secret_may_stand_in_a_file(tmp_path: Path, name: str, form: str) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(form.format(good_value(name)).encode())
+    plain = Settings.from_env({name: good_value(name)})
+    assert Settings.from_env({f"{name}_FILE": str(file)}) == plain
+    assert Settings.from_env({f"{name}_FILE": str(file), name: ""}) == plain
+    assert slips([f"{name}_FILE"]) == []
+
+
+def test_a_list_of_secrets_may_have_one_a_line(tmp_path: Path) -> None:
+    keys = [Fernet.generate_key().decode() for _ in range(2)]
+    (tmp_path / "keys").write_text("\n".join(keys) + "\n", encoding="ascii")
+    (tmp_path / "app").write_text("newer-secret\nolder-secret\n", encoding="ascii")
+    settings = Settings.from_env(
+        {"ENCRYPTION_KEYS_FILE": str(tmp_path / "keys"), "META_APP_SECRET_FILE": str(tmp_path / "app")}
+    )
+    assert settings.encryption_keys == tuple(keys)
+    assert settings.meta_app_secret == ("newer-secret", "older-secret")
+    assert {"newer-secret", "older-secret", *keys} <= set(settings.secrets)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_given_in_both_ways_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text(good_value(name), encoding="utf-8")
+    told = refusal(**{name: good_value(name), f"{name}_FILE": str(tmp_path / "secret")})
+    assert told == f"{name} and {name}_FILE are both set; keep one of them"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "its file cannot be read (No such file or directory); name one by its whole path"),
+        (b"", "its file is empty; write the secret into it"),
+        (b" \n\n", "its file is empty"),
+        (b"\xff\xfeh\0u\0n\0t\0e\0r\0002\0", "its file is not plain text in UTF-8"),  # as PowerShell writes it
+        (b"hunter2\0hunter2", "its file is not plain text"),
+        (b"hunter2 " * 10_000, "or too long for a secret"),
+        (b"hunter2 hunter2\n", "what its file holds has a space inside; for example the value that the platform shows"),
+        (b"hunter2\nhunter2\n", "what its file holds has a space inside"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_with_the_remedy(tmp_path: Path, content: bytes | None, told: str) -> None:
+    file = tmp_path / "hunter2"
+    if content is not None:
+        file.write_bytes(content)
+    whole = refusal(META_VERIFY_TOKEN_FILE=str(file))
+    assert whole.startswith("META_VERIFY_TOKEN_FILE: ")
+    assert told in whole
+    assert "hunter2" not in whole
+    assert "\n" not in whole
+
+
+def test_what_is_no_file_is_told_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "its file is a folder" in refusal(ENCRYPTION_KEYS_FILE=str(tmp_path))
+    assert "its file is not a regular file" in refusal(DATABASE_URL_FILE=str(tmp_path / "pipe"))
+    assert "its file is not a regular file" in refusal(REDIS_URL_FILE="/dev/zero")
+    assert "its file cannot be read" in refusal(METRICS_TOKEN_FILE=str(tmp_path / "loop"))
+    assert "its file cannot be read" in refusal(METRICS_TOKEN_FILE="~no-such-account/token")
+
+
+def test_a_file_is_reached_by_links_as_clusters_mount_secrets(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "token").write_text("token-of-the-metrics\n", encoding="ascii")
+    (tmp_path / "token").symlink_to("..data/token")
+    assert Settings.from_env({"METRICS_TOKEN_FILE": str(tmp_path / "token")}).metrics_token == "token-of-the-metrics"
+
+
+def test_only_secrets_have_files_and_a_slip_in_their_name_is_told() -> None:
+    assert Settings.from_env({"PORT_FILE": "/nowhere"}).port == 3000
+    assert slips(["META_WABA_ID_FILE"])[0].startswith("META_WABA_ID_FILE is set but not read")
+    assert slips(["META_APP_SECRETS_FILE"])[0].endswith("did you mean META_APP_SECRET_FILE?")
+
+
+def test_a_newer_environment_replaces_a_secret_in_both_its_forms() -> None:
+    older = {"META_APP_SECRET_FILE": "/old", "META_VERIFY_TOKEN": "old", "DATABASE_URL_FILE": "/db", "PATH": "/bin"}
+    newer = {"META_APP_SECRET": "new", "META_VERIFY_TOKEN_FILE": "/new", "DATABASE_URL": ""}
+    assert overlaid(older, newer) == {
+        "META_APP_SECRET": "new",
+        "META_VERIFY_TOKEN_FILE": "/new",
+        "DATABASE_URL": "",
+        "DATABASE_URL_FILE": "/db",
+        "PATH": "/bin",
+    }

@@ -1,10 +1,12 @@
 """Settings: read from the environment once, judged at the start, frozen from then on.
 
 Each field of `Settings` is one environment variable, by its name in capitals. A value that cannot be used stops the
-start with one sentence that names the variable, what is wrong with it, and one that would do.
+start with one sentence that names the variable, what is wrong with it, and one that would do. Every secret may stand in
+a file instead: NAME_FILE is the path of one that holds the value of NAME, as containers and systemd hand secrets over.
 """
 
 import difflib
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
@@ -33,6 +35,11 @@ from zaptrix.core.variables import (
     url,
     whole,
 )
+
+FILE = "_FILE"
+"""Behind the name of a secret: the variable that names the file which holds it."""
+
+SECRET_FILE_BYTES_MAX = 65_536
 
 PREFIXES = ("ZAPTRIX_", "META_", "BITRIX_", "SIM_")
 """Variables that look meant for us: an unknown one is told of, as it is probably a slip."""
@@ -190,13 +197,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         values: dict[str, object] = {}
         faults: list[str] = []
         for name, kind in KINDS.items():
-            raw = environ.get(name, "").strip()
-            if not raw:
-                continue
             try:
-                values[name.lower()] = kind.read(raw)
-            except Bad as fault:
-                faults.append(_told(name, raw, kind, str(fault)))
+                value = _read(environ, name, kind)
+            except SettingsError as fault:
+                faults.append(str(fault))
+            else:
+                values |= {} if value is None else {name.lower(): value}
         settings = msgspec.structs.replace(cls(), **values)
         faults.extend(_contradictions(settings))
         if faults:
@@ -252,22 +258,82 @@ def _kinds() -> dict[str, Kind]:
 KINDS = _kinds()
 """Every variable that is read, by its name in the environment."""
 
+NAMES = frozenset(KINDS) | {name + FILE for name, kind in KINDS.items() if kind.secret}
+"""The same with those that name a secret's file."""
+
+
+def overlaid(environ: Mapping[str, str], newer: Mapping[str, str]) -> dict[str, str]:
+    """One environment over another: a secret that the newer one gives in either form replaces both of the older one."""
+    said = {name.removesuffix(FILE) for name, value in newer.items() if name in NAMES and value}
+    kept = {name: value for name, value in environ.items() if name not in NAMES or name.removesuffix(FILE) not in said}
+    return kept | dict(newer)
+
 
 def slips(names: Iterable[str]) -> list[str]:
     """A sentence for each variable that looks meant for us and is not read."""
     unknown = sorted(
-        name for name in names if name.startswith(PREFIXES) and name not in KINDS and name not in SIMULATORS_OWN
+        name for name in names if name.startswith(PREFIXES) and name not in NAMES and name not in SIMULATORS_OWN
     )
     return [f"{name} is set but not read{_meant(name)}" for name in unknown]
 
 
 def _meant(name: str) -> str:
     bare = name.removeprefix("ZAPTRIX_")
-    close = [bare] if bare in KINDS else difflib.get_close_matches(bare, KINDS, n=1, cutoff=0.8)
+    close = [bare] if bare in NAMES else difflib.get_close_matches(bare, NAMES, n=1, cutoff=0.8)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _told(name: str, raw: str, kind: Kind, fault: str) -> str:
+def _read(environ: Mapping[str, str], name: str, kind: Kind) -> object | None:
+    """The value of one variable; None: it is not set. Raises SettingsError, with one sentence."""
+    raw = environ.get(name, "").strip()
+    path = environ.get(name + FILE, "").strip() if kind.secret else ""
+    if raw and path:
+        raise SettingsError(f"{name} and {name}{FILE} are both set; keep one of them")
+    try:
+        if path:
+            raw = _content(path)
+        return kind.read(raw) if raw else None
+    except Bad as fault:
+        raise SettingsError(_told(name, raw, kind, str(fault), in_file=bool(path))) from fault
+
+
+def _content(path: str) -> str:
+    """What the file of a secret holds, without the end of its line. Raises Bad.
+
+    Who else may read the file is not judged: the files in which containers get their secrets are open to all in there.
+    """
+    try:
+        with _regular(Path(path).expanduser()).open("rb") as file:
+            content = file.read(SECRET_FILE_BYTES_MAX + 1)
+    except (OSError, RuntimeError) as exc:  # the latter: in the home of an account that does not exist
+        reason = getattr(exc, "strerror", None) or "No such file or directory"
+        raise Bad(
+            f"cannot be read ({reason}); name one by its whole path that the account of zaptrix can read"
+        ) from exc
+    text = content.decode("utf-8-sig", errors="replace").strip()
+    if not text:
+        raise Bad("is empty; write the secret into it")
+    if len(content) > SECRET_FILE_BYTES_MAX or "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
+        raise Bad("is not plain text in UTF-8, or too long for a secret; write it again")
+    return text
+
+
+def _regular(path: Path) -> Path:
+    """Asked before it is opened: to open a pipe that nobody writes to would never end."""
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise Bad("is a folder, as container engines make one where a file is missing; put the file there")
+    if not stat.S_ISREG(mode):
+        raise Bad("is not a regular file; write the secret into one")
+    return path
+
+
+def _told(name: str, raw: str, kind: Kind, fault: str, *, in_file: bool) -> str:
+    # Not even the path is told: it is the secret itself where somebody took one variable for the other.
+    if in_file and not raw:
+        return f"{name}{FILE}: its file {fault}"
+    if in_file:
+        return f"{name}{FILE}: what its file holds {fault}; for example {KINDS[name].example}"
     value = "its value" if kind.secret else repr(raw)
     return f"{name}: {value} {fault}; for example {_example(name)}"
 

@@ -86,8 +86,11 @@ def test_the_command_that_it_prints_makes_a_key(house: House) -> None:
     assert sent_examples(house, first.stdout.strip()) == {202}
     given = with_local_servers(Settings.from_env({"DATA_DIR": str(house.output.parent)}))
     folder = house.output.parent / "second"
+    house.output.with_name("database").write_text(f"{given.database_url}\n", encoding="utf-8")
+    house.output.with_name("meta").write_text("not-of-the-simulators\n", encoding="utf-8")
     servers = {
-        "DATABASE_URL": given.database_url,
+        "DATABASE_URL_FILE": str(house.output.with_name("database")),
+        "META_VERIFY_TOKEN_FILE": str(house.output.with_name("meta")),  # the demo's own takes its place
         "REDIS_URL": given.redis_url,
         "ENCRYPTION_KEYS": given.encryption_keys[0],
         "MEDIA_URL": f"file://{house.output.parent}/media",  # one store for all that share a database

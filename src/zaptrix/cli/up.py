@@ -25,7 +25,7 @@ from zaptrix.cli.errors import StartError
 from zaptrix.cli.folders import data_folder, environment_of_holder
 from zaptrix.cli.supervisor import Process, Signals, Supervisor
 from zaptrix.core import limits
-from zaptrix.settings import KINDS, Settings
+from zaptrix.settings import NAMES, Settings, overlaid
 
 LOCAL = "127.0.0.1"
 ANSWER_WAIT_S = 60.0
@@ -174,7 +174,7 @@ class House:
         port = self._settings.sim_port
         self._wait_for(self._simulators, LOCAL, port, "/control/health")
         if not self._supervisor.signals.stop_requested:
-            self._environ |= demo_seed(_get(LOCAL, port, "/control/demo"), port=port)
+            self._environ = overlaid(self._environ, demo_seed(_get(LOCAL, port, "/control/demo"), port=port))
             note.write_text(self._environ["META_GRAPH_URL"], encoding="ascii")
 
     def _start_workers(self) -> None:
@@ -271,7 +271,8 @@ def _check_free(name: str, host: str, port: int) -> None:
 def beside(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of a command beside a running `zaptrix up`: its own, and where it has none those of that house."""
     house = environment_of_holder(Settings.from_env({"DATA_DIR": environ.get("DATA_DIR", "")}).data_dir)
-    return {name: value for name, value in house.items() if name in KINDS} | {k: v for k, v in environ.items() if v}
+    theirs = {name: value for name, value in house.items() if name in NAMES}
+    return overlaid(theirs, {name: value for name, value in environ.items() if value})
 
 
 def with_local_servers(settings: Settings) -> Settings:

@@ -101,7 +101,8 @@ def origin(example: str) -> Kind:
 
 
 def split_list(raw: str) -> list[str]:
-    return [part for part in (piece.strip() for piece in raw.split(",")) if part]
+    """Parts with commas between them, or, as people write files, one a line."""
+    return [part for part in (piece.strip() for piece in re.split(r"[,\n]", raw)) if part]
 
 
 def secret_list() -> Kind:
