@@ -5,18 +5,23 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Unclear
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import Direction, Origin, State
+from zaptrix.core.message import Direction, Media, MediaKind, Origin, State, Words
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.text import Text, plain_text
+from zaptrix.store import messages
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
+
+PICTURE = Media(kind=MediaKind.IMAGE, source="https://company.bitrix24.com.br/boleto.png", caption=plain_text("x"))
 
 
 def a_receipt(message_id: int | None, status: State, **changes: Any) -> Receipt:
@@ -282,3 +287,42 @@ async def test_a_number_that_a_sweep_stops_is_known_to_stand_still_at_once(
     after = await house.directory.channel(channel.id)
     assert after is not None
     assert after.channel.whatsapp_paused_at is not None
+
+
+async def test_words_outlive_a_file_that_is_refused_afterwards(
+    house: House, channel: Channel, portal: Portal, talk: Conversation
+) -> None:
+    """Meta takes some files, and says with a status only that it cannot read them: error 131053."""
+    picture = replace(PICTURE, caption=plain_text("o boleto vence hoje"), author="Bia")
+    message_id = await sent(house, channel, talk, content=picture)
+    behind = await sent(house, channel, talk)
+    await house.unring()
+    failed = a_receipt(message_id, State.DEAD, code="131053", detail="Unable to upload the media")
+    await tell(house, channel, failed, failed)
+    assert await house.rung_now() >= {lane_to_bitrix24(portal), lane_to_whatsapp(channel)}
+    await house.drain(lane_to_whatsapp(channel))
+    *earlier, words = house.whatsapp.took[talk.id]
+    assert earlier == [message_id, behind]
+    assert [notice["code"] for notice in await house.notices()] == ["file_refused"]
+    async with house.ledger.database.connection() as connection:
+        said = await messages.contents(connection, [message_id, words])
+    assert said[words] == Words(plain_text("o boleto vence hoje"), "Bia")
+    assert said[message_id] == replace(picture, caption=Text())  # revived, it says nothing twice
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"content": Words(plain_text("x"))}, "131053"),  # nothing that a file could lose
+        ({"content": replace(PICTURE, caption=Text())}, "131053"),
+        ({"content": PICTURE}, "131047"),  # the window is closed: words would not go, either
+        ({"content": PICTURE, "origin": Origin.API}, "131053"),  # who called is told, and may call again
+    ],
+)
+async def test_nothing_more_is_sent_for_another_failure(
+    house: House, channel: Channel, talk: Conversation, changes: dict[str, Any], code: str
+) -> None:
+    message_id = await sent(house, channel, talk, **changes)
+    await tell(house, channel, a_receipt(message_id, State.DEAD, code=code))
+    await house.drain(lane_to_whatsapp(channel))
+    assert house.whatsapp.took[talk.id] == [message_id]

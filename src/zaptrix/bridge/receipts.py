@@ -10,19 +10,31 @@ import structlog
 
 from zaptrix.bridge.holding import held_back, pause_channel
 from zaptrix.bridge.notices import Line, say, sent_by_api
-from zaptrix.core.codes import CodeTable, Kind, Rule, notice_of
+from zaptrix.core.codes import OF_FILES, CodeTable, Kind, Rule, notice_of
 from zaptrix.core.errors import Scope
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.limits import SKETCH_MAX
-from zaptrix.core.message import OPEN_STATES, Content, Direction, Notice, Origin, Side, State, shown
+from zaptrix.core.message import (
+    OPEN_STATES,
+    Content,
+    Direction,
+    Media,
+    Notice,
+    Origin,
+    Side,
+    State,
+    shown,
+    words_without_file,
+)
 from zaptrix.core.retry import Pause
 from zaptrix.core.states import advance
-from zaptrix.core.text import in_a_line
-from zaptrix.store import messages
+from zaptrix.core.text import Text, in_a_line
+from zaptrix.store import changes, conversations, messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
+from zaptrix.store.messages import NewMessage
 from zaptrix.store.receipts import Advance, Standing, Told
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
@@ -61,9 +73,10 @@ async def apply_receipts(connection: Connection, told: Sequence[Told], codes: Co
         return Applied(set())
     await stored.advance(connection, advances)
     await say(connection, await _said(connection, advances, by_id, codes))
+    lanes = await _words_alone(connection, advances, by_id, codes)
     paused = await _pause(connection, advances, by_id, codes)
     ended = [(by_id[step.id], step.state) for step in advances if by_id[step.id].state in OPEN_STATES]
-    return Applied(_lanes_to_ring([by_id[step.id] for step in advances]), bool(paused), ended)
+    return Applied(lanes | _lanes_to_ring([by_id[step.id] for step in advances]), bool(paused), ended)
 
 
 def tell_ended(ended: Iterable[tuple[Standing, State]]) -> None:
@@ -147,6 +160,40 @@ def _failed(step: Advance, standing: Standing, codes: CodeTable) -> Line:
     return Line(
         standing.conversation_id, Notice(notice_of(codes.rule_of(code), late=True), {"code": code}), step.at, step.id
     )
+
+
+async def _words_alone(
+    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing], codes: CodeTable
+) -> set[Lane]:
+    """An operator's words outlive their file also when WhatsApp refuses it afterwards: they go by themselves.
+
+    What is left of the first one is the file, so that whoever revives it does not send the words again.
+    """
+    of_file = {
+        step.id: step
+        for step in advances
+        if step.state is State.DEAD
+        and standings[step.id].origin is Origin.OPERATOR
+        and notice_of(codes.rule_of(step.code or "unknown")) in OF_FILES
+    }
+    lanes: set[Lane] = set()
+    talks = await conversations.by_ids(connection, [standings[id_].conversation_id for id_ in of_file])
+    for message_id, content in (await messages.contents(connection, list(of_file))).items():
+        standing, words = standings[message_id], words_without_file(content)
+        if words is None or not isinstance(content, Media):
+            continue
+        row = NewMessage(
+            conversation=talks[standing.conversation_id],
+            direction=Direction.OUTBOUND,
+            origin=Origin.OPERATOR,
+            content=words,
+            request_id=standing.request_id or "",
+            written_at=of_file[message_id].at,
+        )
+        await messages.insert(connection, [row])
+        await changes.rewrite(connection, message_id, msgspec.structs.replace(content, caption=Text()))
+        lanes.add(meta_lane(standing.channel_id))
+    return lanes
 
 
 async def _pause(

@@ -94,6 +94,10 @@ def notice_of(rule: Rule | None, *, late: bool = False) -> str:
     return (rule.notice if rule else "") or (_LATE.get(kind) if late else None) or _NOTICES[kind]
 
 
+OF_FILES = frozenset({"file_refused", "type_refused"})
+"""The notices that say that a file alone was refused: the words beside it were not."""
+
+
 UNKNOWN_FIX = Both(
     "Código que o Zaptrix não conhece. Veja o detalhe e a documentação da plataforma; se persistir, abra um chamado "
     "com o código e o rastro (trace).",

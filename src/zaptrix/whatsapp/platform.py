@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from zaptrix.core.codes import OF_FILES
 from zaptrix.core.errors import PlatformError, Refused, StaleUpload, TooFast
 from zaptrix.core.filewords import promise
 from zaptrix.core.ids import ConversationId, callback_data
@@ -40,7 +41,6 @@ from zaptrix.whatsapp.templates import to_wire
 
 CALLS_AT_ONCE = 32
 _BAD_PARAMETER = frozenset({"100", "131009"})
-_ABOUT_FILES = frozenset({"file_refused", "type_refused"})
 
 
 class WhatsApp:
@@ -191,7 +191,7 @@ def _is_uploaded_anew(parcel: Parcel) -> bool:
 
 
 def _is_about_file(error: Refused) -> bool:
-    return error.of_file or error.notice in _ABOUT_FILES
+    return error.of_file or error.notice in OF_FILES
 
 
 def _of_upload(error: Refused) -> StaleUpload:
