@@ -1,16 +1,13 @@
 """`zaptrix`: the command line. Each command reads the settings, says what is wrong with them, and hands over."""
 
 import asyncio
-import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
-import structlog
 import typer
 from cryptography.fernet import Fernet
 from rich.console import Console
@@ -21,16 +18,14 @@ import zaptrix
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.folders import close_to_others
 from zaptrix.cli.language import locale
+from zaptrix.cli.told import errors, settings_of, settings_with_database, told
 from zaptrix.cli.up import beside, with_local_servers
 from zaptrix.cli.up import up as run_everything
-from zaptrix.core.faults import Unfit
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
-from zaptrix.settings import Settings, SettingsError, slips
+from zaptrix.settings import Settings
 from zaptrix.telemetry import log
-
-USAGE_ERROR = 2
 
 CLOSED_TO_OTHERS = 0o077
 
@@ -48,8 +43,6 @@ app.add_typer(api_key, name="api-key")
 keys = typer.Typer(no_args_is_help=True, help="The keys that stored secrets are encrypted with: ENCRYPTION_KEYS.")
 app.add_typer(keys, name="keys")
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
 
 @app.callback()
 def _any_command() -> None:
@@ -62,8 +55,8 @@ def up(
     *, logs: Annotated[bool, typer.Option(help="Show the logs here instead of writing them to files.")] = False
 ) -> None:
     """Run everything on this machine: servers, gateway, workers and, without a real account, the simulators."""
-    with _told():
-        settings = _settings()
+    with told():
+        settings = settings_of()
         _check_given(settings)
         run_everything(settings, os.environ, console=Console(highlight=False, soft_wrap=True), show_logs=logs)
 
@@ -71,7 +64,7 @@ def up(
 @app.command()
 def serve() -> None:
     """Run the gateway: webhooks, management API, health and metrics."""
-    with _told():
+    with told():
         settings = _production_settings(vouched=True)
         from zaptrix.cli.seeding import sow
         from zaptrix.cli.shared_store import join_media_store
@@ -87,7 +80,7 @@ def worker(
     queues: Annotated[str, typer.Option(help=f"Only these, with commas: {', '.join(Queue)}")] = "",
 ) -> None:
     """Run a worker: it routes and delivers what the gateway took in."""
-    with _told():
+    with told():
         chosen = _queues(queues)
         settings = _production_settings()
         from zaptrix.worker.worker import work
@@ -98,8 +91,8 @@ def worker(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    with _told():
-        settings = _settings_with_database(migrated=False)
+    with told():
+        settings = settings_with_database(migrated=False)
         from zaptrix.store.migrate import upgrade
 
         asyncio.run(upgrade(settings.database_url))
@@ -111,14 +104,86 @@ def doctor(
     lang: Annotated[str, typer.Option(help="The language: en or pt. Without, by LANG.")] = "",
 ) -> None:
     """Examine settings, servers, keys and both platforms; the exit code is 1 when something is wrong."""
-    with _told():
+    with told():
         from zaptrix.cli.doctor import WRONG, Doctor
 
-        settings = with_local_servers(_settings(beside(os.environ)))
+        settings = with_local_servers(settings_of(beside(os.environ)))
         examination = Doctor(settings, locale({"LANG": lang}) if lang else locale())
         findings = asyncio.run(examination.examine())
     Console(soft_wrap=True).print(examination.table(findings))
     raise typer.Exit(int(any(finding.level == WRONG for finding in findings)))
+
+
+@app.command()
+def backup(
+    to: Annotated[
+        str,
+        typer.Option(help="A folder, or an object store as MEDIA_URL takes it (s3://...). Without: DATA_DIR/backups."),
+    ] = "",
+    keep: Annotated[int, typer.Option(min=0, help="Remove all but so many of the newest backups there; 0: none.")] = 0,
+    media: Annotated[
+        bool, typer.Option(help="Files of messages, too; leave them out where their store has a backup.")
+    ] = True,
+    keys_to: Annotated[
+        Path | None, typer.Option(help="Also write ENCRYPTION_KEYS into this file, sealed by the passphrase.")
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="The file that holds the passphrase for --keys-to.")
+    ] = None,
+) -> None:
+    """Write everything that is kept into an archive, at any time, and read it back: one folder a backup.
+
+    The encryption keys are not in it. Keep them apart: without them its secrets are lost.
+    """
+    with told():
+        settings = settings_with_database()
+        from zaptrix.cli import backup_words
+        from zaptrix.cli.backup import make
+        from zaptrix.cli.sealed_keys import seal
+
+        if keys_to:
+            settings.need("ENCRYPTION_KEYS")
+            seal(settings.encryption_keys, keys_to, passphrase_file)
+        with Progress(console=errors) as progress:
+            where = to or str(settings.data_dir / "backups")
+            made = asyncio.run(make(settings, where, media=media, keep=keep, progress=progress))
+        for line in backup_words.made(made):
+            print(line)
+        if made.unreadable:
+            raise StartError(
+                f"{made.unreadable} secrets are under no key of ENCRYPTION_KEYS: the backup is whole, but they "
+                "are of no use without their key; `zaptrix keys list` names them"
+            )
+
+
+@app.command()
+def restore(
+    where: Annotated[str, typer.Argument(metavar="FROM", help="The archive: its folder or address.")],
+    *,
+    dry_run: Annotated[bool, typer.Option(help="Only look whether it could be restored here.")] = False,
+    stopped_at: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%SZ"],
+            help="When the last process of the old house stopped (UTC), if known: what was written later is sent.",
+        ),
+    ] = None,
+) -> None:
+    """Put a backup into an empty database: that of DATABASE_URL, or one of DATA_DIR's own.
+
+    What it holds as open may have been sent since: it is verified first, and told of where nobody can tell.
+    """
+    with told():
+        settings = settings_of()
+        from zaptrix.cli import backup_words
+        from zaptrix.cli.restore import restore as put_back
+        from zaptrix.cli.restore import servers_of
+
+        until = stopped_at.replace(tzinfo=UTC) if stopped_at else None
+        with servers_of(settings) as given, Progress(console=errors) as progress:
+            done = asyncio.run(put_back(given, where, stopped_at=until, dry_run=dry_run, progress=progress))
+        for line in backup_words.restored(done):
+            print(line)
 
 
 @api_key.command("create")
@@ -136,8 +201,8 @@ def create_api_key(
     ] = None,
 ) -> None:
     """Make a key and print it, once."""
-    with _told():
-        settings = _settings_with_database()
+    with told():
+        settings = settings_with_database()
         from zaptrix.cli.api_keys import create_api_key as create
         from zaptrix.store.database import StoreRefused
 
@@ -160,8 +225,8 @@ def create_api_key(
 @api_key.command("list")
 def list_api_keys() -> None:
     """Show all keys: what each is for, and when it was last used. The keys themselves cannot be shown."""
-    with _told():
-        settings = _settings_with_database()
+    with told():
+        settings = settings_with_database()
         from zaptrix.cli.api_keys import list_api_keys as listed
 
         keys = asyncio.run(listed(settings))
@@ -177,8 +242,8 @@ def list_api_keys() -> None:
 @api_key.command("revoke")
 def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zaptrix api-key list` shows.")]) -> None:
     """Close a key for good: whoever calls with it is refused from now on."""
-    with _told():
-        settings = _settings_with_database()
+    with told():
+        settings = settings_with_database()
         from zaptrix.cli.api_keys import revoke_api_key as revoke
 
         if not asyncio.run(revoke(settings, key_id)):
@@ -189,8 +254,8 @@ def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zapt
 @keys.command("list")
 def list_keys() -> None:
     """Show how many secrets are under each of ENCRYPTION_KEYS: one that holds none may be taken out."""
-    with _told():
-        settings = _settings_with_database()
+    with told():
+        settings = settings_with_database()
         settings.need("ENCRYPTION_KEYS")
         from zaptrix.cli.keys import look
 
@@ -210,8 +275,8 @@ def rotate_keys() -> None:
 
     All processes have to run with the new key first before; the old one may be taken out when `keys list` says so.
     """
-    with _told():
-        settings = _settings_with_database()
+    with told():
+        settings = settings_with_database()
         settings.need("ENCRYPTION_KEYS")
         from zaptrix.cli.keys import rotate
 
@@ -221,6 +286,18 @@ def rotate_keys() -> None:
     if done.in_redis is None:
         errors.print("zaptrix: Redis did not answer: tokens that it holds stay under their key for a day at most")
     _tell_unreadable(done.unreadable)
+
+
+@keys.command("unseal")
+def unseal_keys(
+    file: Annotated[Path, typer.Argument(help="What `zaptrix backup --keys-to` wrote.")],
+    passphrase_file: Annotated[Path | None, typer.Option(help="The file that holds its passphrase.")] = None,
+) -> None:
+    """Print the encryption keys in a sealed file, as ENCRYPTION_KEYS takes them."""
+    with told():
+        from zaptrix.cli.sealed_keys import unseal
+
+        print(unseal(file, passphrase_file))
 
 
 def _tell_unreadable(names: list[str]) -> None:
@@ -253,60 +330,6 @@ def version() -> None:
     print(zaptrix.__version__)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """What a person can mend is said in a sentence, without a traceback; and nothing of a log beside it."""
-    before = structlog.get_config()
-    # A process that serves sets its log up later. Others give an answer on stdout, which a log would be taken for.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    try:
-        yield
-    except (SettingsError, StartError) as exc:
-        told = str(exc)
-    except Unfit as exc:
-        told = str(exc.fault.words(locale()))
-    except _of_servers() as exc:
-        # Only the kind of error is told: its text may quote a password.
-        told = f"a server does not answer, or not as it should ({type(exc).__name__}); `zaptrix doctor` tells which"
-    else:
-        return
-    finally:
-        structlog.configure(**before)
-    for line in told.splitlines():
-        errors.print(f"zaptrix: {line}", markup=False)
-    raise typer.Exit(USAGE_ERROR)
-
-
-def _of_servers() -> tuple[type[Exception], ...]:
-    """What the ways to the servers raise: looked up when something was raised, so that `up` loads none of them."""
-    import asyncpg
-    from redis.exceptions import RedisError
-
-    from zaptrix.store.database import StoreRefused, StoreUnavailable
-
-    return (OSError, StoreUnavailable, StoreRefused, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-
-def _settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    for slip in slips(os.environ):
-        errors.print(f"zaptrix: warning: {slip}", markup=False)
-    return Settings.from_env(environ)
-
-
-def _settings_with_database(*, migrated: bool = True) -> Settings:
-    """For a command beside a running house: a database that is given, or that of `zaptrix up` on DATA_DIR."""
-    from zaptrix.cli.preflight import check_postgres
-
-    settings = with_local_servers(_settings(beside(os.environ)))
-    if not settings.database_url:
-        raise StartError(
-            f"DATABASE_URL is not set, and no `zaptrix up` runs on {settings.data_dir}; "
-            "set DATABASE_URL, or DATA_DIR to the folder of one that runs"
-        )
-    check_postgres(settings, migrated=migrated)
-    return settings
-
-
 def _check_given(settings: Settings) -> None:
     """For `zaptrix up`: servers that are given have to be of use, and here, before anything is started."""
     from zaptrix.cli.preflight import check_postgres, check_redis
@@ -326,7 +349,7 @@ def _production_settings(*, vouched: bool = False) -> Settings:
     """
     from zaptrix.cli.preflight import check_folder, check_postgres, check_redis
 
-    settings = _settings()
+    settings = settings_of()
     needed = VOUCHING if vouched and not settings.is_private else ()
     settings.need("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS", *needed)
     check_folder(settings.data_dir)

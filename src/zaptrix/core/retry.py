@@ -77,6 +77,9 @@ class Pause(msgspec.Struct, frozen=True):
     at: datetime  # to look again, when the key turns out to have been repaired meanwhile
 
 
+PERHAPS_SENT = "perhaps_sent"
+"""The code of what is not sent, as it may have been before a restore and nobody can tell."""
+
 Verdict = Sent | Snooze | Retry | Verify | Reupload | Bury | Pause
 
 COSTS_AN_ATTEMPT = (Retry, Verify, Reupload, Bury)

@@ -77,6 +77,18 @@ class Blobs:
             raise _away(exc) from exc
         return Written(key, copy.size, copy.sha256.hexdigest(), bytes(copy.head))
 
+    async def put_back(self, key: str, parts: AsyncIterable[bytes]) -> None:
+        """A file of a backup, under the key that it had. Raises BlobsAway, and whatever `parts` raises."""
+        copy = _Copy(parts, limits.MEDIA_BYTES_MAX)
+        try:
+            await obstore.put_async(
+                self._store(), _checked(key), copy.parts(), chunk_size=self._block, max_concurrency=1
+            )
+        except (BaseError, OSError) as exc:
+            if copy.broken:
+                raise
+            raise _away(exc) from exc
+
     async def mark(self, name: str) -> None:
         """Leave a mark that every process finds that has the same store. Raises BlobsAway."""
         try:

@@ -14,6 +14,7 @@ from zaptrix.core import limits
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+Session: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # outside of the pool
 
 
 class StoreUnavailable(Exception):

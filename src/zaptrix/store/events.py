@@ -14,7 +14,7 @@ from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import EventId
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Side
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.database import Connection, Record, Session
 
 _SOURCES = {Queue.INCOMING: Side.WHATSAPP, Queue.OUTBOUND: Side.BITRIX24}
 _QUEUES = {source: queue for queue, source in _SOURCES.items()}
@@ -251,7 +251,7 @@ CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM
 """
 
 
-async def add_partition(connection: Connection, day: date) -> None:
+async def add_partition(connection: Connection | Session, day: date) -> None:
     """Make the partition of one day, if it is not there. To be called outside of a transaction."""
     # A day whose first events came before its partition stays in the default one as a whole; and another process may be
     # making it right now.
@@ -265,7 +265,7 @@ WHERE i.inhparent = 'event'::regclass AND c.relname ~ '^event_[0-9]{8}$' ORDER B
 """
 
 
-async def partitions(connection: Connection) -> list[str]:
+async def partitions(connection: Connection | Session) -> list[str]:
     """The partitions of days, oldest first, as `event_YYYYMMDD`."""
     return [row["relname"] for row in await connection.fetch(_PARTITIONS)]
 

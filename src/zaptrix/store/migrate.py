@@ -17,13 +17,15 @@ from zaptrix.store.fitness import refusal
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-async def upgrade(database_url: str) -> None:
-    """Apply what is missing. Safe to run from several processes at once: the first holds a lock, the others wait.
+async def upgrade(database_url: str, revision: str = "head") -> None:
+    """Apply what is missing, up to `revision`.
+
+    Safe to run from several processes at once: the first holds a lock, the others wait.
 
     Raises Unfit where PostgreSQL refuses a step; what was applied before it stays.
     """
     try:
-        await asyncio.to_thread(command.upgrade, _config(database_url), "head")
+        await asyncio.to_thread(command.upgrade, _config(database_url), revision)
     except asyncpg.PostgresError as exc:
         raise Unfit(refusal(exc)) from exc
     except DBAPIError as exc:

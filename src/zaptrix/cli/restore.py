@@ -1,0 +1,202 @@
+"""`zaptrix restore`: an archive into an empty database, whose ledger is suspect from then on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.progress import Progress
+
+from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
+from zaptrix.cli.embedded import servers_in
+from zaptrix.cli.errors import StartError
+from zaptrix.cli.folders import data_folder, private
+from zaptrix.core.backup import Manifest, Table, Unreadable, check, first_id_after
+from zaptrix.core.faults import Unfit
+from zaptrix.media.archives import Archive, ArchiveError, Archives, archive_at, lines, unzipped
+from zaptrix.media.blobs import Blobs, BlobsAway
+from zaptrix.queues.bells import Bells
+from zaptrix.queues.connection import connect
+from zaptrix.queues.stats import look_at_redis
+from zaptrix.settings import Settings
+from zaptrix.store import dump, restores
+from zaptrix.store.database import Session
+from zaptrix.store.dump import NotEmpty
+from zaptrix.store.fitness import revisions
+from zaptrix.store.migrate import upgrade
+from zaptrix.store.resealing import SEALED
+from zaptrix.store.restores import Marked
+from zaptrix.store.secrets import SecretBox
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What was restored. `marked` None: nothing was, it was only looked whether it could be."""
+
+    manifest: Manifest
+    marked: Marked | None
+    spooled: int = 0
+
+
+@contextmanager
+def servers_of(settings: Settings) -> Iterator[Settings]:
+    """Settings that name servers: those that are given, or the folder's own, for as long as it takes."""
+    if settings.database_url:
+        settings.need("REDIS_URL", "ENCRYPTION_KEYS")
+        yield settings
+        return
+    settings.need("ENCRYPTION_KEYS")
+    with data_folder(settings.data_dir) as folder:
+        servers = servers_in(folder)
+        servers.start()
+        try:
+            yield msgspec.structs.replace(
+                settings, database_url=servers.postgres.url, redis_url=settings.redis_url or servers.redis.url
+            )
+        finally:
+            servers.stop()
+
+
+async def restore(
+    settings: Settings, where: str, *, stopped_at: datetime | None, dry_run: bool, progress: Progress
+) -> Restored:
+    """Raises StartError, and what asyncpg raises. Whatever breaks off, the database is as empty as it was."""
+    archive = archive_at(where)
+    try:
+        manifest = await _manifest(archive, where)
+        check(manifest, revisions=revisions(), keys=settings.encryption_keys)
+        until = _until(manifest, stopped_at)
+        await verify(archive, manifest, progress)
+        await _check_secrets(archive, manifest, SecretBox(settings.encryption_keys))
+        await _check_place(settings)
+        if dry_run:
+            return Restored(manifest=manifest, marked=None)
+        spooled = await _put_files(settings, archive, manifest, progress)
+        await _forget_redis(settings)
+        marked = await _put_rows(settings.database_url, archive, manifest, until, progress)
+    except (ArchiveError, Unreadable) as exc:
+        raise StartError(f"{where} cannot be restored: {exc}") from exc
+    except NotEmpty as exc:
+        raise StartError(
+            f"the database is not empty (there are rows in {exc}), and a restore never mixes two; "
+            "make an empty one (CREATE DATABASE), name it in DATABASE_URL, and restore into that"
+        ) from exc
+    except BlobsAway as exc:
+        raise StartError(f"files cannot be written ({exc}); mend MEDIA_URL or DATA_DIR, then run it again") from exc
+    await upgrade(settings.database_url)
+    return Restored(manifest=manifest, marked=marked, spooled=spooled)
+
+
+async def _manifest(archive: Archive, where: str) -> Manifest:
+    found = await archive.manifest()
+    if found is None:
+        names = await Archives(where).names()
+        told = (
+            f"name one of those in it, such as {names[-1]}" if names else "name the folder that `zaptrix backup` made"
+        )
+        raise ArchiveError(f"it holds no manifest, so it is no whole archive; {told}")
+    try:
+        return msgspec.json.decode(found, type=Manifest)
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise ArchiveError("its manifest cannot be read; take another archive") from exc
+
+
+def _until(manifest: Manifest, stopped_at: datetime | None) -> datetime:
+    """Until when the old house may have sent."""
+    if stopped_at is None:
+        return datetime.now(UTC)
+    if stopped_at < manifest.dumped_at:
+        raise StartError(f"--stopped-at is before the backup, which is of {manifest.dumped_at:%Y-%m-%dT%H:%M:%SZ}")
+    return stopped_at
+
+
+async def _check_secrets(archive: Archive, manifest: Manifest, box: SecretBox) -> None:
+    """Raises Unreadable when a secret of the archive opens with none of our keys."""
+    closed = 0
+    for table in manifest.tables:
+        if table.name in SEALED:
+            async for line in lines(unzipped(archive.read(table.part))):
+                closed += sum(box.key_of(sealed) is None for sealed in dump.secrets_in(table, line))
+    if closed:
+        needed = f", with the fingerprint {', '.join(manifest.keys)}" if manifest.keys else ""
+        raise Unreadable(f"{closed} secrets are under no key of ENCRYPTION_KEYS; add the keys of that day{needed}")
+
+
+async def _check_place(settings: Settings) -> None:
+    """Raises StartError unless the database is empty and nobody works on it."""
+    async with dump.session(settings.database_url) as session:
+        if await dump.is_served(session):
+            raise StartError("a gateway runs on this database; stop all gateways and workers, wait 15 s, then restore")
+        await dump.check_empty(session)
+    redis = connect(settings.redis_url)
+    bells = Bells(redis)
+    try:
+        health = await look_at_redis(redis, bells)
+    finally:
+        await bells.close()
+        await redis.aclose()
+    if health.fault is not None:
+        raise Unfit(health.fault)
+    if health.worked:
+        raise StartError("workers run on this Redis; stop all gateways and workers, then restore")
+
+
+async def _put_files(settings: Settings, archive: Archive, manifest: Manifest, progress: Progress) -> int:
+    """Files of messages to their place; what was spooled is put aside: the portals' histories tell of it.
+
+    How many of those there were.
+    """
+    blobs, spool, spooled = Blobs(settings.media_url, settings.data_dir / "media"), settings.data_dir / "spool", 0
+    task = progress.add_task("files", total=manifest.file_count)
+    async for part in files_of(archive, manifest):
+        if part.path.startswith(MEDIA):
+            await blobs.put_back(part.path.removeprefix(MEDIA), archive.read(part))
+        elif part.path.startswith(SPOOL):
+            name = Path(part.path.removeprefix(SPOOL)).with_suffix(".bad").name
+            body = b"".join([piece async for piece in archive.read(part)])
+            await asyncio.to_thread((private(spool) / name).write_bytes, body)
+            spooled += 1
+        progress.advance(task)
+    return spooled
+
+
+async def _forget_redis(settings: Settings) -> None:
+    """Its caches know conversations that the restored ledger does not, and tokens that are older than the portal's."""
+    redis = connect(settings.redis_url)
+    try:
+        await redis.flushdb()
+    finally:
+        await redis.aclose()
+
+
+async def _put_rows(url: str, archive: Archive, manifest: Manifest, until: datetime, progress: Progress) -> Marked:
+    await upgrade(url, manifest.revision)
+    async with dump.session(url) as session:
+        if (there := await dump.revision(session)) != manifest.revision:
+            raise StartError(
+                f"the database has the schema {there}, which is newer than the archive's ({manifest.revision}); "
+                "make an empty one (CREATE DATABASE) without a schema, and restore into that"
+            )
+        await dump.add_days(session, manifest.days)
+        async with dump.loading(session):
+            await dump.check_empty(session)
+            for table in manifest.tables:
+                await _put_table(session, archive, table, progress)
+            age = datetime.now(UTC) - manifest.dumped_at
+            for name, last in manifest.sequences.items():
+                await dump.set_sequence(session, name, first_id_after(last, age))
+            return await restores.mark(session, manifest.dumped_at, until)
+
+
+async def _put_table(session: Session, archive: Archive, table: Table, progress: Progress) -> None:
+    task = progress.add_task(table.name, total=table.rows)
+
+    async def passing() -> AsyncIterator[bytes]:
+        async for piece in unzipped(archive.read(table.part)):
+            yield piece
+            progress.advance(task, piece.count(b"\n"))
+
+    await dump.load(session, table, passing())
+    if (there := await dump.count(session, table.name)) != table.rows:
+        raise ArchiveError(f"{table.name} has {there} rows instead of {table.rows}")

@@ -1,0 +1,400 @@
+"""Backups that an administrator makes, and restores elsewhere."""
+
+import asyncio
+import gzip
+import hashlib
+import json
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import redis
+from cryptography.fernet import Fernet
+from typer.testing import CliRunner, Result
+
+from tests.servers import execute
+from tests.store.ledger import Ledger, outbound
+from zaptrix.cli.embedded import Servers
+from zaptrix.cli.main import app
+from zaptrix.core.backup import fingerprint
+from zaptrix.settings import KINDS, PREFIXES
+from zaptrix.store.database import open_database
+from zaptrix.store.secrets import SecretBox
+
+KEY = Fernet.generate_key().decode()
+PICTURE = "2026-11-30/" + "a" * 32
+GONE = "2026-11-30/" + "b" * 32
+LONG_AGO = "2001-01-01/" + "c" * 32
+
+TEXTS = ("olá \\ \t\n ção", "\\N", "'; DROP TABLE message; --")
+
+Type = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def house(servers: Servers, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator["House"]:
+    """A database with something of everything in it, files and an empty place to restore into."""
+    asyncio.run(execute(servers, f'CREATE DATABASE house TEMPLATE "{migrated}"'))
+    house = House(servers, tmp_path_factory.mktemp("house"))
+    asyncio.run(house.furnish())
+    yield house
+    for name in ("house", *house.made):
+        asyncio.run(execute(servers, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@dataclass
+class House:
+    servers: Servers
+    folder: Path
+    made: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def archives(self) -> Path:
+        return self.folder / "archives"
+
+    def url(self, name: str = "house") -> str:
+        return self.servers.postgres.url_of(name)
+
+    @cached_property
+    def untouched(self) -> str:
+        """One that stays empty: for what is refused."""
+        return self.empty()
+
+    def empty(self) -> str:
+        """The address of a database without anything."""
+        name = f"elsewhere_{len(self.made)}"
+        self.made += (name,)
+        asyncio.run(execute(self.servers, f'CREATE DATABASE "{name}"'))
+        return self.url(name)
+
+    async def furnish(self) -> None:
+        database = await open_database(self.url())
+        try:
+            ledger = Ledger(database, SecretBox([KEY]))
+            talk = await ledger.talk(await ledger.channel(), chat_id=77)
+            await ledger.write(*(outbound(talk, text) for text in TEXTS))
+        finally:
+            await database.close()
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(
+                "INSERT INTO event (source, name, key, lane, body, request_id, state)"
+                " VALUES ('whatsapp', 'messages.text', '\\x00ff', '1.0', '\\x0a5c00', 'r', 'new')"
+            )
+            ids = [row["id"] for row in await connection.fetch("SELECT id FROM message ORDER BY id")]
+            for message_id, key in zip(ids, (PICTURE, GONE, LONG_AGO), strict=True):
+                await connection.execute(
+                    "INSERT INTO file (message_id, portal_id, channel_id, direction, state, blob)"
+                    " SELECT id, portal_id, channel_id, direction, 'ready', jsonb_build_object('key', $2::text)"
+                    " FROM message WHERE id = $1",
+                    message_id,
+                    key,
+                )
+        finally:
+            await connection.close()
+        (self.data / "spool").mkdir(parents=True)
+        (self.data / "spool" / "00000000000000000001-x-3.event").write_bytes(b"abc")
+        (self.data / "spool" / "00000000000000000002-x-3.part").write_bytes(b"torn")
+        picture = self.data / "media" / PICTURE
+        picture.parent.mkdir(parents=True)
+        picture.write_bytes(b"JPEG" * 100_000)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, house: House) -> Type:
+    """Types a command with the house's settings, changed by what is given."""
+
+    def run(*words: str, **environ: str) -> Result:
+        for name in (*KINDS, *PREFIXES):
+            monkeypatch.delenv(name, raising=False)
+        given = {
+            "DATABASE_URL": house.url(),
+            "REDIS_URL": house.servers.redis.url,
+            "ENCRYPTION_KEYS": KEY,
+            "DATA_DIR": str(house.data),
+            "COLUMNS": "300",
+            "LANG": "C",
+            "MEDIA_RETENTION_DAYS": "3650",
+        }
+        for name, value in (given | environ).items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(app, words)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def rows_of() -> Callable[[str], dict[str, list[Any]]]:
+    """All rows of a database, by table."""
+
+    async def look(url: str) -> dict[str, list[Any]]:
+        connection = await asyncpg.connect(url)
+        try:
+            names = ("portal_config", "channel", "conversation_mapping", "event", "attempt", "file", "audit")
+            return {name: [dict(row) for row in await connection.fetch(f"SELECT * FROM {name}")] for name in names}  # noqa: S608
+        finally:
+            await connection.close()
+
+    return lambda url: asyncio.run(look(url))
+
+
+async def value(url: str, query: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def newest(house: House) -> Path:
+    return max(house.archives.glob("zaptrix-*"))
+
+
+@pytest.fixture
+def archive(house: House, typed: Type) -> Path:
+    """One that is whole; a test that breaks it takes a copy."""
+    if not house.archives.exists():
+        assert typed("backup", "--to", str(house.archives)).exit_code == 0
+    return newest(house)
+
+
+@pytest.fixture
+def broken(archive: Path, tmp_path: Path) -> Path:
+    """A copy of the archive, to break."""
+    return Path(shutil.copytree(archive, tmp_path / archive.name))
+
+
+def test_a_backup_is_whole_closed_to_others_and_says_which_keys_it_needs(
+    house: House, typed: Type, archive: Path
+) -> None:
+    manifest = json.loads((archive / "manifest.json").read_text())
+    assert manifest["keys"] == [fingerprint(KEY)]
+    assert (manifest["file_count"], manifest["media_missing"]) == (2, 1)
+    for path in archive.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+    everything = b"".join(gzip.decompress(path.read_bytes()) for path in archive.rglob("*.gz"))
+    assert KEY.encode() not in everything
+    assert not list(house.archives.glob(".*"))
+
+
+def test_what_is_restored_elsewhere_is_what_was_there(
+    house: House, typed: Type, archive: Path, rows_of: Callable[[str], dict[str, list[Any]]], tmp_path: Path
+) -> None:
+    elsewhere, data = house.empty(), tmp_path / "elsewhere"
+    with redis.Redis.from_url(house.servers.redis.url) as client:
+        client.set("a mapping of yesterday", "1")
+        result = typed("restore", str(archive), DATABASE_URL=elsewhere, DATA_DIR=str(data))
+        assert result.exit_code == 0, result.output
+        assert client.dbsize() == 0
+    assert rows_of(elsewhere) == rows_of(house.url())
+    assert "0 messages to operators, 3 to customers, 1 webhooks" in result.output
+    assert (data / "media" / PICTURE).read_bytes() == (house.data / "media" / PICTURE).read_bytes()
+    assert [path.name for path in (data / "spool").iterdir()] == ["00000000000000000001-x-3.bad"]
+    states = asyncio.run(value(elsewhere, "SELECT array_agg(DISTINCT state || suspect) FROM message"))
+    assert states == ["verifyingtrue"]
+
+
+def test_ids_of_messages_that_were_lost_are_given_to_no_other(house: House, typed: Type, archive: Path) -> None:
+    elsewhere = house.empty()
+    assert typed("restore", str(archive), DATABASE_URL=elsewhere).exit_code == 0
+    before = asyncio.run(value(house.url(), "SELECT max(id) FROM message"))
+    assert asyncio.run(value(elsewhere, "SELECT nextval('message_id_seq')")) >= before + 1_000_000
+    assert asyncio.run(value(elsewhere, "SELECT nextval('event_id')")) >= 1_000_000
+
+
+def test_a_database_that_holds_anything_is_not_restored_into(house: House, typed: Type, archive: Path) -> None:
+    result = typed("restore", str(archive))
+    assert result.exit_code == 2
+    assert "the database is not empty (there are rows in " in result.output
+
+
+def test_a_dry_run_changes_nothing(house: House, typed: Type, archive: Path) -> None:
+    elsewhere = house.untouched
+    result = typed("restore", str(archive), "--dry-run", DATABASE_URL=elsewhere)
+    assert result.exit_code == 0, result.output
+    assert asyncio.run(value(elsewhere, "SELECT to_regclass('alembic_version')")) is None
+
+
+@pytest.mark.parametrize("keys", [Fernet.generate_key().decode(), ""])
+def test_the_keys_that_are_missing_are_named(house: House, typed: Type, archive: Path, keys: str) -> None:
+    result = typed("restore", str(archive), DATABASE_URL=house.untouched, ENCRYPTION_KEYS=keys)
+    assert result.exit_code == 2
+    assert (fingerprint(KEY) if keys else "ENCRYPTION_KEYS is not set") in result.output
+
+
+def test_an_archive_that_does_not_know_its_keys_is_tried_with_those_that_are_given(
+    house: House, typed: Type, broken: Path
+) -> None:
+    change_manifest(broken, keys=[])
+    result = typed("restore", str(broken), DATABASE_URL=house.untouched, ENCRYPTION_KEYS=Fernet.generate_key().decode())
+    assert result.exit_code == 2
+    assert "5 secrets are under no key of ENCRYPTION_KEYS" in result.output
+
+
+def change_manifest(archive: Path, **fields: Any) -> None:
+    path = archive / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"format": 2}, "which is newer than this one"),
+        ({"revision": "9999", "release": "9.0.0"}, "it was made by Zaptrix 9.0.0 (schema 9999)"),
+    ],
+)
+def test_an_archive_of_a_later_release_is_refused(
+    house: House, typed: Type, broken: Path, fields: dict[str, Any], told: str
+) -> None:
+    change_manifest(broken, **fields)
+    result = typed("restore", str(broken), DATABASE_URL=house.untouched)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def forge(archive: Path, table: str) -> None:
+    """A row less, with the hash of that."""
+    path = archive / "rows" / f"{table}.gz"
+    path.write_bytes(gzip.compress(b"".join(gzip.decompress(path.read_bytes()).splitlines(keepends=True)[1:])))
+    manifest = json.loads((archive / "manifest.json").read_text())
+    for each in manifest["tables"]:
+        if each["name"] == table:
+            content = path.read_bytes()
+            each["part"] |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (archive / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda a: flip(a / "rows" / "message.gz"), "rows/message.gz is not what was written"),
+        (lambda a: (a / "rows" / "message.gz").unlink(), "rows/message.gz is missing"),
+        (lambda a: flip(a / "media" / PICTURE), "is not what was written"),
+        (lambda a: (a / "media" / PICTURE).write_bytes(b""), "is not what was written"),
+        (lambda a: (a / "manifest.json").unlink(), "it holds no manifest"),
+        (lambda a: (a / "manifest.json").write_text("{}"), "its manifest cannot be read"),
+        (lambda a: forge(a, "message"), "rows/message.gz holds 2 rows instead of 3"),
+    ],
+)
+def test_a_spoiled_archive_is_refused_and_nothing_is_changed(
+    house: House, typed: Type, broken: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    spoil(broken)
+    elsewhere = house.untouched
+    result = typed("restore", str(broken), DATABASE_URL=elsewhere)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert len(result.output.splitlines()) < 20
+    assert asyncio.run(value(elsewhere, "SELECT to_regclass('alembic_version')")) is None
+
+
+def test_the_folder_of_all_archives_is_no_archive_and_one_is_named(house: House, typed: Type, archive: Path) -> None:
+    result = typed("restore", str(house.archives), DATABASE_URL=house.untouched)
+    assert result.exit_code == 2
+    assert f"name one of those in it, such as {archive.name}" in result.output
+
+
+def test_a_restore_that_breaks_off_leaves_an_empty_database_and_can_be_done_again(
+    house: House, typed: Type, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = house.empty()
+    with monkeypatch.context() as patch:
+        patch.setattr("zaptrix.store.restores.mark", pulled_the_plug)
+        assert typed("restore", str(archive), DATABASE_URL=elsewhere).exit_code != 0
+    assert asyncio.run(value(elsewhere, "SELECT count(*) FROM message")) == 0
+    assert typed("restore", str(archive), DATABASE_URL=elsewhere).exit_code == 0
+
+
+async def pulled_the_plug(*_arguments: object) -> None:
+    raise ConnectionResetError
+
+
+def test_a_place_that_cannot_be_written_leaves_nothing_and_says_so(
+    house: House, typed: Type, archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    result = typed("backup", "--to", str(tmp_path / "file"))
+    assert result.exit_code == 2
+    assert "no backup was made" in result.output
+    assert "make room" in result.output
+
+
+def test_a_backup_that_breaks_off_leaves_no_archive(
+    house: House, typed: Type, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("zaptrix.store.dump.blobs", pulled_the_plug)
+        assert typed("backup", "--to", str(tmp_path / "to")).exit_code == 2
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_the_newest_are_kept(house: House, typed: Type, archive: Path, tmp_path: Path) -> None:
+    for day in ("20260101", "20260102", "20260103"):
+        shutil.copytree(archive, tmp_path / f"zaptrix-{day}T000000Z")
+    (tmp_path / "zaptrix-20260101T000000Z.mine").mkdir()
+    (tmp_path / ".zaptrix-20260101T000001Z.partial").mkdir()
+    result = typed("backup", "--to", str(tmp_path), "--keep", "2", "--no-media")
+    assert result.exit_code == 0, result.output
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left[:2] == ["zaptrix-20260101T000000Z.mine", "zaptrix-20260103T000000Z"]
+    assert len(left) == 3
+    assert "without media" in result.output
+
+
+def test_keys_are_kept_under_a_passphrase_alone(house: House, typed: Type, archive: Path, tmp_path: Path) -> None:
+    sealed, passphrase, other = tmp_path / "keys", tmp_path / "passphrase", tmp_path / "other"
+    passphrase.write_text("correct horse battery staple\n")
+    other.write_text("incorrect horse battery staple\n")
+    keys = ["backup", "--to", str(tmp_path / "to"), "--no-media", "--keys-to", str(sealed)]
+    assert "--passphrase-file FILE" in typed(*keys).output
+    assert typed(*keys, "--passphrase-file", str(passphrase)).exit_code == 0
+    assert stat.S_IMODE(sealed.stat().st_mode) == 0o600
+    assert KEY not in sealed.read_text()
+    assert typed("keys", "unseal", str(sealed), "--passphrase-file", str(passphrase)).output == f"{KEY}\n"
+    assert "another passphrase" in typed("keys", "unseal", str(sealed), "--passphrase-file", str(other)).output
+    assert "no sealed keys" in typed("keys", "unseal", str(other), "--passphrase-file", str(passphrase)).output
+
+
+def test_a_database_that_a_gateway_uses_is_refused(house: House, typed: Type, archive: Path) -> None:
+    elsewhere = house.empty()
+    assert typed("migrate", DATABASE_URL=elsewhere).exit_code == 0
+    asyncio.run(value(elsewhere, "UPDATE gateway_beat SET at = now() RETURNING at"))
+    result = typed("restore", str(archive), DATABASE_URL=elsewhere)
+    assert result.exit_code == 2
+    assert "a gateway runs on this database" in result.output
+
+
+def test_an_object_store_keeps_archives_too_and_what_is_unfinished_there_is_none(
+    house: House, typed: Type, archive: Path, tmp_path: Path
+) -> None:
+    """`file://` is one to us: written under its final name, and whole when its manifest is there."""
+    where = f"file://{tmp_path}/bucket"
+    (tmp_path / "bucket").mkdir()
+    shutil.copytree(archive, tmp_path / "bucket" / "zaptrix-20260101T000000Z")
+    (tmp_path / "bucket" / "zaptrix-20260101T000000Z" / "manifest.json").unlink()
+    shutil.copytree(archive, tmp_path / "bucket" / "zaptrix-20260102T000000Z")
+    result = typed("backup", "--to", where, "--keep", "1")
+    assert result.exit_code == 0, result.output
+    made = result.output.split("backup: ")[1].split("\n")[0]
+    assert "removed: zaptrix-20260102T000000Z\n" in result.output
+    assert [path.name for path in (tmp_path / "bucket").iterdir() if (path / "manifest.json").exists()] == [
+        made.rpartition("/")[2]
+    ]
+    restored = typed("restore", made, "--dry-run", DATABASE_URL=house.untouched)
+    assert restored.exit_code == 0, restored.output
