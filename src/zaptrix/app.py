@@ -138,7 +138,8 @@ class App:
 async def open_app(settings: Settings) -> AsyncIterator[App]:
     """Everything a gateway or worker process needs, closed again at the end."""
     async with AsyncExitStack() as stack:
-        database = await open_database(settings.database_url, pool_max=settings.database_pool_max)
+        pool_max, pooled = settings.database_pool_max, settings.is_pooled
+        database = await open_database(settings.database_url, pool_max=pool_max, pooled=pooled)
         stack.push_async_callback(database.close)
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)

@@ -90,6 +90,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str, server("postgresql://zaptrix:password@db.example.com/zaptrix", *_POSTGRES, slip=postgres_slip)
     ] = ""
+    database_direct_url: Annotated[
+        str, server("postgresql://zaptrix:password@db.example.com/zaptrix", *_POSTGRES, slip=postgres_slip)
+    ] = ""
+    """PostgreSQL itself, where DATABASE_URL is a pooler in transaction mode: for what needs a session."""
+    database_read_url: Annotated[
+        str, server("postgresql://zaptrix:password@replica.example.com/zaptrix", *_POSTGRES, slip=postgres_slip)
+    ] = ""
+    """A streaming replica that lists are read from."""
     database_pool_max: Annotated[int, whole(2, 200, 10)] = 10
     redis_url: Annotated[str, server("redis://redis.example.com:6379/0", *_REDIS, slip=redis_slip)] = ""
     encryption_keys: Annotated[tuple[str, ...], fernet_keys()] = ()
@@ -229,6 +237,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def has_credentials(self) -> bool:
         """Whether somebody gave any real platform account: without, `zaptrix up` shows itself on the simulators."""
         return bool(self.meta_app_secret or self.meta_access_token or self.bitrix_portal_url or self.bitrix_client_id)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether DATABASE_URL is a pooler in transaction mode."""
+        return bool(self.database_direct_url)
+
+    @property
+    def session_url(self) -> str:
+        """PostgreSQL where a session keeps what is its own: for migrations and dumps."""
+        return self.database_direct_url or self.database_url
 
     @property
     def is_private(self) -> bool:

@@ -1,11 +1,10 @@
 """Servers that cannot be used: each command says so in one sentence with the remedy, and ends."""
 
 import asyncio
-import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -13,18 +12,18 @@ import redis
 from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
+from proof.pooler import Pooler
 from proof.ports import free_port
 from tests.processes import wait_for
 from tests.servers import TEMPLATE, execute
-from zaptrix.cli.children import Child, Program, account_for
+from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import Servers
 from zaptrix.cli.main import app
-from zaptrix.cli.postgres import programs
 from zaptrix.cli.redis_server import server_program
 from zaptrix.core.faults import WORDS, Fault, FaultKind
 from zaptrix.core.portal import Locale
 from zaptrix.settings import KINDS, PREFIXES
-from zaptrix.store.database import SESSION
+from zaptrix.store.dialling import SESSION
 
 Type = Callable[..., Result]
 
@@ -115,12 +114,13 @@ def bent(servers: Servers, migrated: str) -> Callable[..., str]:
     """A copy of the migrated database after some statements."""
 
     async def make(name: str, statements: tuple[str, ...]) -> str:
-        await execute(servers, f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
-        connection = await asyncpg.connect(servers.postgres.url_of(name))
+        quoted = name.replace('"', '""')
+        await execute(servers, f'CREATE DATABASE "{quoted}" TEMPLATE "{migrated}"')
+        connection = await asyncpg.connect(servers.postgres.url_of(quote(name)))
         for statement in statements:
             await connection.execute(statement)
         await connection.close()
-        return servers.postgres.url_of(name)
+        return servers.postgres.url_of(quote(name))
 
     return lambda name, *statements: asyncio.run(make(name, statements))
 
@@ -231,31 +231,16 @@ def test_in_portuguese_for_who_speaks_it(typed: Type, servers: Servers) -> None:
 @pytest.fixture
 def pooled(servers: Servers, migrated: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """A pgbouncer before the database; gives its address."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program is not None, "the tests need pgbouncer; `make pgbouncer` installs it on Debian"
-    started: list[Child] = []
+    started: list[Pooler] = []
 
-    def start(mode: str, *options: str) -> str:
-        folder = tmp_path / mode
-        folder.mkdir()
-        data = servers.folder / "postgres"
-        account = account_for(data, must_run=programs() / "postgres")
-        if account is not None:
-            os.chown(folder, account.uid, account.gid)
-        (folder / "ini").write_text(
-            f"[databases]\n{migrated} = host={data} dbname={migrated} user=zaptrix\n[pgbouncer]\nlisten_addr =\n"
-            f"unix_socket_dir = {folder}\nlisten_port = 6432\nauth_type = any\npool_mode = {mode}\n"
-            "max_client_conn = 50\n" + "\n".join(options),
-            encoding="utf-8",
-        )
-        child = Child(Program(name="pgbouncer", argv=[program, folder / "ini"], log=folder / "log", account=account))
-        started.append(child)
-        wait_for((folder / ".s.PGSQL.6432").exists, START_WAIT_S, "pgbouncer")
-        return f"postgresql://zaptrix@/{migrated}?host={folder}&port=6432"
+    def start(mode: str, *options: str, only: str = "*") -> str:
+        started.append(Pooler(servers.postgres, tmp_path / mode, *options, mode=mode, only=only))
+        started[-1].start()
+        return started[-1].url_of(migrated)
 
     yield start
-    for child in started:
-        child.kill()
+    for pooler in started:
+        pooler.stop()
 
 
 IGNORING = f"ignore_startup_parameters = {','.join(SESSION)}"
@@ -292,8 +277,43 @@ def test_a_pooler_in_transaction_mode_whose_database_has_our_settings(
 
 
 def test_a_pooler_that_does_not_know_the_database(typed: Type, pooled: Callable[..., str]) -> None:
-    url = pooled("transaction", IGNORING).replace(f"/{TEMPLATE}?", "/nowhere?")
+    url = pooled("transaction", IGNORING, only=TEMPLATE).replace(f"/{TEMPLATE}?", "/nowhere?")
     assert sentence(typed("worker", DATABASE_URL=url)) == told(FaultKind.POSTGRES_NO_DATABASE)
+
+
+def test_a_pooler_in_transaction_mode_beside_the_direct_address(
+    typed: Type, pooled: Callable[..., str], servers: Servers, bent: Callable[..., str]
+) -> None:
+    """`zaptrix migrate` makes it of use; before, each command says so."""
+    direct = bent('behind "a pooler"')
+    url = pooled("transaction").replace(f"/{TEMPLATE}?", "/behind%20%22a%20pooler%22?")
+    both = {"DATABASE_URL": url, "DATABASE_DIRECT_URL": direct}
+    for words in WITH_DATABASE:
+        assert sentence(typed(*words, **both)) == told(FaultKind.POSTGRES_ROLE), words
+    assert typed("migrate", **both).exit_code == 0
+    assert typed("api-key", "list", **both).exit_code == 0
+    other = servers.postgres.url_of("postgres")
+    assert sentence(typed("migrate", **both | {"DATABASE_DIRECT_URL": other})) == told(FaultKind.POSTGRES_OTHER)
+    away = "postgresql://zaptrix:hunter2@127.0.0.1:1/zaptrix"
+    result = typed("migrate", **both | {"DATABASE_DIRECT_URL": away})
+    assert sentence(result).endswith("is the address in DATABASE_DIRECT_URL right, and is PostgreSQL up?")
+    assert "hunter2" not in result.output
+    assert sentence(typed("migrate", **both | {"DATABASE_DIRECT_URL": url})) == told(FaultKind.POSTGRES_POOLER)
+    assert "DATABASE_DIRECT_URL" in told(FaultKind.POSTGRES_POOLER)
+
+
+def test_a_pooler_that_takes_no_transactions_although_the_direct_address_is_there(
+    typed: Type, pooled: Callable[..., str], servers: Servers, migrated: str
+) -> None:
+    both = {"DATABASE_URL": pooled("statement"), "DATABASE_DIRECT_URL": servers.postgres.url_of(migrated)}
+    for words in (("worker",), ("migrate",)):
+        assert sentence(typed(*words, **both)) == told(FaultKind.POSTGRES_POOLER_MODE), words
+
+
+@pytest.mark.parametrize("name", ["DATABASE_DIRECT_URL", "DATABASE_READ_URL"])
+def test_a_second_address_without_the_first(typed: Type, servers: Servers, migrated: str, name: str) -> None:
+    result = typed("up", DATABASE_URL="", **{name: servers.postgres.url_of(migrated)})
+    assert sentence(result).startswith("DATABASE_URL is not set")
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------

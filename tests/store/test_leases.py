@@ -10,8 +10,7 @@ import pytest
 from proof.tap import Tap
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.deadlines import Deadline
-from zaptrix.store import database as database_module
-from zaptrix.store import events, leases
+from zaptrix.store import dialling, events, leases
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.leases import awaited_lease, lease, turn
 
@@ -23,7 +22,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases and idle transactions that are over in a second."""
     monkeypatch.setattr(leases, "LEASE_S", 1.0)
     monkeypatch.setattr(leases, "LEASE_RENEW_S", 0.2)
-    monkeypatch.setitem(database_module._ENDINGS, "idle_in_transaction_session_timeout", "500ms")
+    monkeypatch.setitem(dialling.SESSION, "idle_in_transaction_session_timeout", "500ms")
 
 
 @pytest.fixture

@@ -119,13 +119,13 @@ class Doctor:
         if not self._settings.database_url:
             return [self._line("postgres", good=False)]
         try:
-            facts = await postgres_fitness.examine(self._settings.database_url)
+            facts = await postgres_fitness.examine(self._settings.database_url, pooled=self._settings.is_pooled)
         except Unfit as exc:
             return [self._faulty("postgres", exc.fault)]
         away_s = abs((datetime.now(UTC) - facts.now).total_seconds())
         safe = facts.fsync == "on" and facts.synchronous_commit != "off"
         durability = f"fsync {facts.fsync}, synchronous_commit {facts.synchronous_commit}"
-        fault = postgres_fitness.fault_of(facts)
+        fault = postgres_fitness.fault_of(facts, pooled=self._settings.is_pooled)
         return [
             self._faulty("postgres", fault) if fault else self._line("postgres", good=True, seen=str(facts.version)),
             self._line("schema", good=facts.revision is not None, seen=str(facts.revision)),

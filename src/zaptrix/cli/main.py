@@ -95,7 +95,7 @@ def migrate() -> None:
         settings = settings_with_database(migrated=False)
         from zaptrix.store.migrate import upgrade
 
-        asyncio.run(upgrade(settings.database_url))
+        asyncio.run(upgrade(settings.session_url, pooled_url=settings.database_url if settings.is_pooled else ""))
         print("the database has the newest schema")
 
 
@@ -336,6 +336,8 @@ def _check_given(settings: Settings) -> None:
 
     if settings.has_credentials and not settings.is_private:
         settings.need(*VOUCHING)
+    if settings.database_direct_url or settings.database_read_url:
+        settings.need("DATABASE_URL")
     if settings.database_url:
         check_postgres(settings, migrated=False)
     if settings.redis_url:

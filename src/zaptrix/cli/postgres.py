@@ -55,6 +55,10 @@ class EmbeddedPostgres(Holder):
         self._sockets = socket_folder(self._data, SOCKET)
 
     @property
+    def data(self) -> Path:
+        return self._data
+
+    @property
     def url(self) -> str:
         return self.url_of(DATABASE)
 

@@ -52,10 +52,16 @@ def _refuse(fault: Fault | None, *, may_be_away: bool) -> None:
 
 
 async def _postgres_fault(settings: Settings, *, migrated: bool) -> Fault | None:
+    pooled = settings.is_pooled
     try:
-        return postgres_fitness.fault_of(await postgres_fitness.examine(settings.database_url), migrated=migrated)
+        facts = await postgres_fitness.examine(settings.database_url, pooled=pooled)
     except Unfit as exc:
         return exc.fault
+    fault = postgres_fitness.fault_of(facts, migrated=migrated, pooled=pooled)
+    if fault or migrated or not pooled:
+        return fault
+    # Only who migrates goes past the pooler.
+    return await postgres_fitness.direct_fault(settings.database_direct_url, facts, migrated=False)
 
 
 async def _redis_fault(settings: Settings) -> Fault | None:

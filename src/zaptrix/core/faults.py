@@ -23,6 +23,9 @@ class FaultKind(StrEnum):
     POSTGRES_TLS = "postgres_tls"
     POSTGRES_TLS_FILE = "postgres_tls_file"
     POSTGRES_POOLER = "postgres_pooler"
+    POSTGRES_POOLER_MODE = "postgres_pooler_mode"
+    POSTGRES_ROLE = "postgres_role"
+    POSTGRES_OTHER = "postgres_other"
     POSTGRES_OLD = "postgres_old"
     POSTGRES_READ_ONLY = "postgres_read_only"
     POSTGRES_ENCODING = "postgres_encoding"
@@ -64,6 +67,8 @@ class Fault(NamedTuple):
 
     kind: FaultKind
     seen: str = ""
+    url: str = "DATABASE_URL"
+    """The variable that names a PostgreSQL."""
 
     @property
     def may_pass(self) -> bool:
@@ -71,7 +76,7 @@ class Fault(NamedTuple):
 
     def words(self, locale: Locale) -> Words:
         told, remedy = WORDS[self.kind][locale]
-        return Words(told.format(seen=self.seen), remedy.format(seen=self.seen))
+        return Words(*(text.format(seen=self.seen, url=self.url) for text in (told, remedy)))
 
 
 class Unfit(Exception):
@@ -113,58 +118,88 @@ WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
         ),
     },
     FaultKind.POSTGRES_AWAY: {
-        _EN: ("PostgreSQL does not answer ({seen})", "is the address in DATABASE_URL right, and is PostgreSQL up?"),
+        _EN: ("PostgreSQL does not answer ({seen})", "is the address in {url} right, and is PostgreSQL up?"),
         _PT: (
             "o PostgreSQL não responde ({seen})",
-            "o endereço em DATABASE_URL está certo, e o PostgreSQL está no ar?",
+            "o endereço em {url} está certo, e o PostgreSQL está no ar?",
         ),
     },
     FaultKind.POSTGRES_URL: {
-        _EN: ("DATABASE_URL cannot be read as an address ({seen})", f"mend it; {_ESCAPES_EN}"),
-        _PT: ("DATABASE_URL não pode ser lida como endereço ({seen})", f"corrija-a; {_ESCAPES_PT}"),
+        _EN: ("{url} cannot be read as an address ({seen})", f"mend it; {_ESCAPES_EN}"),
+        _PT: ("{url} não pode ser lida como endereço ({seen})", f"corrija-a; {_ESCAPES_PT}"),
     },
     FaultKind.POSTGRES_LOGIN: {
-        _EN: ("PostgreSQL refuses the role in DATABASE_URL, or its password", f"set the right ones; {_ESCAPES_EN}"),
-        _PT: ("o PostgreSQL recusa o usuário de DATABASE_URL, ou a senha", f"informe os certos; {_ESCAPES_PT}"),
+        _EN: ("PostgreSQL refuses the role in {url}, or its password", f"set the right ones; {_ESCAPES_EN}"),
+        _PT: ("o PostgreSQL recusa o usuário de {url}, ou a senha", f"informe os certos; {_ESCAPES_PT}"),
     },
     FaultKind.POSTGRES_NO_DATABASE: {
         _EN: (
-            "PostgreSQL has no database of the name in DATABASE_URL",
+            "PostgreSQL has no database of the name in {url}",
             "create it (CREATE DATABASE … ENCODING 'UTF8'), or name the right one",
         ),
         _PT: (
-            "o PostgreSQL não tem um banco com o nome que está em DATABASE_URL",
+            "o PostgreSQL não tem um banco com o nome que está em {url}",
             "crie-o (CREATE DATABASE … ENCODING 'UTF8') ou informe o certo",
         ),
     },
     FaultKind.POSTGRES_TLS: {
         _EN: (
             "no trusted TLS connection to PostgreSQL comes about ({seen})",
-            "give the right host and the CA's file: ?sslmode=verify-full&sslrootcert=/path/ca.pem in DATABASE_URL",
+            "give the right host and the CA's file: ?sslmode=verify-full&sslrootcert=/path/ca.pem in {url}",
         ),
         _PT: (
             "não se estabelece uma conexão TLS confiável com o PostgreSQL ({seen})",
-            "informe o host certo e o arquivo da CA: ?sslmode=verify-full&sslrootcert=/caminho/ca.pem em DATABASE_URL",
+            "informe o host certo e o arquivo da CA: ?sslmode=verify-full&sslrootcert=/caminho/ca.pem em {url}",
         ),
     },
     FaultKind.POSTGRES_TLS_FILE: {
         _EN: (
-            "a certificate file that DATABASE_URL names cannot be read",
+            "a certificate file that {url} names cannot be read",
             "put the CA's file where sslrootcert says (without it: ~/.postgresql/root.crt), readable by this account",
         ),
         _PT: (
-            "um arquivo de certificado indicado em DATABASE_URL não pode ser lido",
+            "um arquivo de certificado indicado em {url} não pode ser lido",
             "ponha o arquivo da CA onde sslrootcert diz (sem ele: ~/.postgresql/root.crt), legível por esta conta",
         ),
     },
     FaultKind.POSTGRES_POOLER: {
         _EN: (
             "a pooler before PostgreSQL does not keep what belongs to a session, as pgbouncer in transaction mode",
-            "give DATABASE_URL the address of PostgreSQL itself",
+            "give PostgreSQL's own address as DATABASE_DIRECT_URL; then DATABASE_URL may be the pooler's",
         ),
         _PT: (
             "à frente do PostgreSQL há um pool que não guarda o que é da sessão, como o pgbouncer em modo transação",
-            "ponha em DATABASE_URL o endereço do próprio PostgreSQL",
+            "ponha em DATABASE_DIRECT_URL o endereço do próprio PostgreSQL; DATABASE_URL pode então ser o do pool",
+        ),
+    },
+    FaultKind.POSTGRES_POOLER_MODE: {
+        _EN: (
+            "the pooler before PostgreSQL takes no transactions, or not a parameter of {url}",
+            "set pool_mode = transaction in it, and leave parameters that it does not know out of the address",
+        ),
+        _PT: (
+            "o pool à frente do PostgreSQL não aceita transações, ou não aceita um parâmetro de {url}",
+            "configure nele pool_mode = transaction e tire do endereço os parâmetros que ele não conhece",
+        ),
+    },
+    FaultKind.POSTGRES_ROLE: {
+        _EN: (
+            "sessions behind the pooler do not have the settings that `zaptrix migrate` gives to their role",
+            "run `zaptrix migrate`, then RECONNECT in the pooler's console (or restart it)",
+        ),
+        _PT: (
+            "as sessões atrás do pool não têm as configurações que o `zaptrix migrate` dá ao usuário delas",
+            "execute `zaptrix migrate` e depois RECONNECT no console do pool (ou reinicie-o)",
+        ),
+    },
+    FaultKind.POSTGRES_OTHER: {
+        _EN: (
+            "DATABASE_URL and DATABASE_DIRECT_URL lead to different databases",
+            "give both the address of the same one, once through the pooler and once past it",
+        ),
+        _PT: (
+            "DATABASE_URL e DATABASE_DIRECT_URL levam a bancos diferentes",
+            "informe nas duas o mesmo banco, uma vez pelo pool e uma vez sem ele",
         ),
     },
     FaultKind.POSTGRES_OLD: {
@@ -174,21 +209,21 @@ WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
     FaultKind.POSTGRES_READ_ONLY: {
         _EN: (
             "this PostgreSQL only reads: it is a standby, or set to read only",
-            "give DATABASE_URL the primary's address",
+            "give {url} the primary's address",
         ),
         _PT: (
             "este PostgreSQL só lê: é uma réplica, ou está em modo somente leitura",
-            "ponha em DATABASE_URL o endereço do primário",
+            "ponha em {url} o endereço do primário",
         ),
     },
     FaultKind.POSTGRES_ENCODING: {
         _EN: (
             "the database has the encoding {seen}, which cannot hold every message",
-            "create another one with ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL",
+            "create another one with ENCODING 'UTF8' TEMPLATE template0, and name it in {url}",
         ),
         _PT: (
             "o banco usa a codificação {seen}, na qual nem toda mensagem cabe",
-            "crie outro com ENCODING 'UTF8' TEMPLATE template0 e informe-o em DATABASE_URL",
+            "crie outro com ENCODING 'UTF8' TEMPLATE template0 e informe-o em {url}",
         ),
     },
     FaultKind.POSTGRES_UNMIGRATED: {
@@ -201,11 +236,11 @@ WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
     },
     FaultKind.POSTGRES_RIGHTS: {
         _EN: (
-            "the role in DATABASE_URL lacks rights on {seen}",
+            "the role in {url} lacks rights on {seen}",
             "let it own the database and what is in it (ALTER DATABASE … OWNER TO …, REASSIGN OWNED BY … TO …)",
         ),
         _PT: (
-            "o usuário de DATABASE_URL não tem direitos sobre {seen}",
+            "o usuário de {url} não tem direitos sobre {seen}",
             "torne-o dono do banco e do que há nele (ALTER DATABASE … OWNER TO …, REASSIGN OWNED BY … TO …)",
         ),
     },

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from zaptrix.core import limits
+from zaptrix.store.dialling import Dialler, session
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -39,7 +39,6 @@ _AWAY = (
     asyncpg.OperatorInterventionError,  # going down, coming up, cancelled by a person
     asyncpg.InsufficientResourcesError,  # disk or memory full, too many connections
     asyncpg.PostgresSystemError,  # its disk does not answer
-    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InternalClientError,  # it ended our session: its last word was read, and that it hung up not yet
 )
 
@@ -50,9 +49,11 @@ _CLOSE_S_MAX = 3.0
 class Database:
     """A pool of connections. `transaction()` is opened by the bridge and the API alone, once a step."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_timeout_s: float) -> None:
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], acquire_timeout_s: float, *, pooled: bool = False) -> None:
         self._pool = pool
         self._acquire_timeout_s = acquire_timeout_s
+        self.pooled = pooled
+        """Whether a pooler in transaction mode is between."""
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -64,6 +65,10 @@ class Database:
             raise StoreRefused(type(exc).__name__) from exc
         except asyncpg.TransactionRollbackError as exc:
             raise StoreConflict(type(exc).__name__) from exc
+        except asyncpg.ReadOnlySQLTransactionError as exc:
+            # The server was a primary when it was dialled. Each connection is made anew before it is used again.
+            await self._pool.expire_connections()
+            raise StoreUnavailable(type(exc).__name__) from exc
         except _AWAY as exc:
             raise StoreUnavailable(type(exc).__name__) from exc
 
@@ -98,35 +103,6 @@ class Database:
                 await self._pool.close()
 
 
-# Every statement of ours goes by an index, whatever the table's size; a plan that was made while a table was small, or
-# before anybody counted its rows, must not read all of it later. And planning a settlement anew cost 0.3 ms each time.
-# Measured with 1,000 portals: PostgreSQL's CPU a message went from 2,143 to 1,360 us at 500/s.
-PLANNING = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    # What is off counts as very dear, and what is dear would be compiled: tens of milliseconds for a statement of one.
-    "jit": "off",
-}
-
-
-# Nobody's locks outlive him by more than seconds, whether he dies, stands still or is cut off without a goodbye: by the
-# defaults PostgreSQL believes in a silent host for two hours, and in an open transaction for ever. Behind a pooler
-# these belong to its own configuration, or to the role (docs/RUNBOOK.md).
-_ENDINGS = {
-    "idle_in_transaction_session_timeout": f"{limits.TRANSACTION_IDLE_S_MAX}s",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": f"{limits.PEER_SILENT_S_MAX}s",
-    "client_connection_check_interval": "5s",  # while a statement waits, for a lock as well
-}
-
-SESSION = PLANNING | _ENDINGS
-"""What each session of ours asks for as it begins."""
-
-
 # The state of a row that is looked up by its key. Partial indexes of what is open look empty in statistics of a quiet
 # minute; compared as a plain column, the state would lead the planner to them, and each look-up would read all that is
 # open. Measured with 4,000 messages open: a claim of 100 took 144 ms, and takes 7 as it stands.
@@ -134,22 +110,31 @@ STATE_BY_KEY = "(state || '')"
 
 
 async def open_database(
-    url: str, *, pool_max: int = 10, command_timeout_s: float = 30.0, acquire_timeout_s: float = 5.0
+    url: str,
+    *,
+    pooled: bool = False,
+    pool_max: int = 10,
+    command_timeout_s: float = 30.0,
+    acquire_timeout_s: float = 5.0,
 ) -> Database:
-    """A pool on `url`; connections are made when first needed. Raises StoreUnavailable."""
+    """A pool on `url`; connections are made when first needed. Raises StoreUnavailable.
+
+    `pooled`: a pooler in transaction mode is there. Then our sessions bring no settings, and their statements no names.
+    """
     try:
         pool = await asyncpg.create_pool(
             url,
+            connect=Dialler(url),
             min_size=0,
             max_size=pool_max,
             command_timeout=command_timeout_s,
             timeout=acquire_timeout_s,
             reset=_leave_as_it_is,
-            server_settings=SESSION,
+            **session(pooled=pooled),
         )
     except _AWAY as exc:
         raise StoreUnavailable(type(exc).__name__) from exc
-    return Database(pool, acquire_timeout_s)
+    return Database(pool, acquire_timeout_s, pooled=pooled)
 
 
 async def _leave_as_it_is(_connection: asyncpg.Connection[asyncpg.Record]) -> None:

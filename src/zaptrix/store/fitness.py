@@ -15,9 +15,11 @@ import asyncpg
 import msgspec
 
 from zaptrix.core.faults import Fault, FaultKind, Unfit
-from zaptrix.store.database import PLANNING, SESSION, Connection, Database, StoreRefused, StoreUnavailable
+from zaptrix.store.database import Connection, Database, StoreRefused, StoreUnavailable
+from zaptrix.store.dialling import PLANNING, SESSION, Dialled, Dialler
 
 POSTGRES_OLDEST = 14
+DIRECT = "DATABASE_DIRECT_URL"
 ANSWER_S = 10.0
 
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
@@ -34,6 +36,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     synchronous_commit: str
     planning: str
     """Whether the settings of our sessions arrived: a pooler may drop them."""
+    database: str
+    """The same for each way to it, and for its standbys."""
     now: datetime
     process: int
     """Of the server's side of this connection."""
@@ -49,6 +53,8 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
        current_setting('fsync') AS fsync,
        current_setting('synchronous_commit') AS synchronous_commit,
        current_setting('plan_cache_mode') AS planning,
+       (SELECT system_identifier FROM pg_control_system()) || '/'
+           || (SELECT oid FROM pg_database WHERE datname = current_database()) AS database,
        clock_timestamp() AS now,
        pg_backend_pid() AS process,
        to_regclass('alembic_version') IS NOT NULL AS migrated
@@ -75,7 +81,7 @@ def revisions() -> tuple[str, ...]:
     return tuple(sorted(file.name.partition("_")[0] for file in _MIGRATIONS.glob("[0-9]*.py")))
 
 
-async def facts_of(connection: Connection | asyncpg.Connection[asyncpg.Record]) -> Facts:
+async def facts_of(connection: Connection | Dialled) -> Facts:
     """Four quick statements. Raises what asyncpg raises."""
     found = dict(await connection.fetchrow(_FACTS) or {})
     lacking = [] if await connection.fetchval(_MAY_CREATE) else ["the schema"]
@@ -87,11 +93,12 @@ async def facts_of(connection: Connection | asyncpg.Connection[asyncpg.Record]) 
     return Facts(**found, revision=revision, lacking=lacking)
 
 
-def fault_of(facts: Facts, *, migrated: bool = True) -> Fault | None:
-    """The first thing that makes it unfit; with `migrated` the schema has to be there."""
+def fault_of(facts: Facts, *, migrated: bool = True, pooled: bool = False) -> Fault | None:
+    """The first thing that makes it unfit; with `migrated` the schema has to be there, and what a pooled role needs."""
+    planned = facts.planning == PLANNING["plan_cache_mode"]
     if facts.version < POSTGRES_OLDEST:
         return Fault(FaultKind.POSTGRES_OLD, str(facts.version))
-    if facts.planning != PLANNING["plan_cache_mode"]:
+    if not planned and not pooled:
         return Fault(FaultKind.POSTGRES_POOLER)
     if facts.read_only:
         return Fault(FaultKind.POSTGRES_READ_ONLY)
@@ -103,29 +110,50 @@ def fault_of(facts: Facts, *, migrated: bool = True) -> Fault | None:
         return Fault(FaultKind.POSTGRES_LATER, facts.revision)
     if migrated and facts.revision != revisions()[-1]:
         return Fault(FaultKind.POSTGRES_UNMIGRATED, facts.revision or "-")
+    if migrated and not planned:
+        return Fault(FaultKind.POSTGRES_ROLE)
     return None
 
 
-async def examine(url: str) -> Facts:
-    """Dial it as the pool does, and look. Raises Unfit, also where it is only away for now (`may_pass`)."""
+async def examine(url: str, *, pooled: bool = False) -> Facts:
+    """Dial it as the pool does, and look; `pooled`: it is a pooler in transaction mode, as DATABASE_DIRECT_URL says.
+
+    Raises Unfit, also where it is only away for now (`may_pass`).
+    """
     _find_files(url)
     try:
-        async with _dialled(url) as connection, _dialled(url) as other:
+        async with _dialled(url, pooled=pooled) as connection, _dialled(url, pooled=pooled) as other:
             facts = await facts_of(connection)
-            if connection.get_server_pid() != facts.process:
+            if pooled:
+                await _begin(connection)
+            elif connection.get_server_pid() != facts.process:
                 await _look_at_pooler(connection, other, facts.process)
             return facts
     except asyncpg.PostgresError as exc:
-        raise Unfit(refusal(exc)) from exc
+        fault = refusal(exc)
+        mode = pooled and fault.kind is FaultKind.POSTGRES_POOLER
+        raise Unfit(Fault(FaultKind.POSTGRES_POOLER_MODE) if mode else fault) from exc
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as exc:
         raise Unfit(_no_talk(exc)) from exc
+
+
+async def direct_fault(direct_url: str, pooled: Facts, *, migrated: bool = True) -> Fault | None:
+    """What makes DATABASE_DIRECT_URL unfit beside DATABASE_URL, whose facts are given: for the doctor and `migrate`."""
+    try:
+        facts = await examine(direct_url)
+    except Unfit as exc:
+        return exc.fault._replace(url=DIRECT)
+    if facts.database != pooled.database:
+        return Fault(FaultKind.POSTGRES_OTHER)
+    fault = fault_of(facts, migrated=migrated)
+    return fault and fault._replace(url=DIRECT)
 
 
 async def fault_now(database: Database) -> Fault | None:
     """The same of a pool that is in use, without a look at poolers."""
     try:
         async with database.connection() as connection:
-            return fault_of(await facts_of(connection))
+            return fault_of(await facts_of(connection), pooled=database.pooled)
     except asyncpg.PostgresError as exc:
         return refusal(exc)
     except (StoreUnavailable, StoreRefused) as exc:
@@ -133,10 +161,13 @@ async def fault_now(database: Database) -> Fault | None:
 
 
 @asynccontextmanager
-async def _dialled(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def _dialled(url: str, *, pooled: bool) -> AsyncIterator[Dialled]:
     # Without the cache its statements have no name that would stay behind in a pooler.
-    connection = await asyncpg.connect(
-        url, timeout=ANSWER_S, command_timeout=ANSWER_S, server_settings=SESSION, statement_cache_size=0
+    connection = await Dialler(url)(
+        timeout=ANSWER_S,
+        command_timeout=ANSWER_S,
+        statement_cache_size=0,
+        server_settings=None if pooled else SESSION,
     )
     try:
         yield connection
@@ -144,9 +175,13 @@ async def _dialled(url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]
         connection.terminate()
 
 
-async def _look_at_pooler(
-    connection: asyncpg.Connection[asyncpg.Record], other: asyncpg.Connection[asyncpg.Record], process: int
-) -> None:
+async def _begin(connection: Dialled) -> None:
+    """What a pooler in statement mode refuses."""
+    async with connection.transaction():
+        await connection.execute("SELECT 1")
+
+
+async def _look_at_pooler(connection: Dialled, other: Dialled, process: int) -> None:
     """A pooler is between, as the server's process is not the one that was announced. It is of use only if it leaves
     each session its own process: while another session is in a transaction, ours has to be where it was.
 

@@ -13,19 +13,22 @@ from sqlalchemy.exc import DBAPIError
 
 from zaptrix.core.faults import Fault, FaultKind, Unfit
 from zaptrix.store.fitness import refusal
+from zaptrix.store.role_settings import give
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-async def upgrade(database_url: str, revision: str = "head") -> None:
+async def upgrade(database_url: str, revision: str = "head", *, pooled_url: str = "") -> None:
     """Apply what is missing, up to `revision`.
 
     Safe to run from several processes at once: the first holds a lock, the others wait.
-
+    With a pooler's address its role is given the settings that sessions cannot bring through it.
     Raises Unfit where PostgreSQL refuses a step; what was applied before it stays.
     """
     try:
         await asyncio.to_thread(command.upgrade, _config(database_url), revision)
+        if pooled_url:
+            await give(pooled_url)
     except asyncpg.PostgresError as exc:
         raise Unfit(refusal(exc)) from exc
     except DBAPIError as exc:

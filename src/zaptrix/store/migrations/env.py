@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from zaptrix.store.dialling import Dialler
 
 _LOCK = 7_236_400_127  # "one migration at a time", among the advisory locks of the database
 
@@ -26,10 +27,8 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run(url: str) -> None:
-    # asyncpg reads the address by itself, as the pool does: one address, one meaning (`sslmode`, sockets, hosts).
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
-    )
+    # The address is read as by the pool: one address, one meaning (`sslmode`, sockets, hosts).
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=Dialler(url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate)
