@@ -117,6 +117,15 @@ class Gateway:
         except aiohttp.ClientError:
             return False
 
+    async def health(self, status: int) -> Reply:
+        """What `/health` says once it answers with this status: for half a second all are told the same."""
+
+        async def so() -> bool:
+            return (await self.call("GET", "/health", key=None)).status == status
+
+        await until(so, f"/health answers {status}")
+        return await self.call("GET", "/health", key=None)
+
     async def call(
         self,
         method: str,

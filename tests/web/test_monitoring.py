@@ -1,8 +1,10 @@
 """`/health`, `/cache/stats`, `/queues/stats`, `/metrics`: what they say, and to whom."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +15,7 @@ import zaptrix
 from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook, until
 from zaptrix.cli.embedded import Servers
 from zaptrix.store import migrate
+from zaptrix.web.monitor import HEALTH_GOOD_FOR_S
 
 PAGES = ("/cache/stats", "/queues/stats", "/metrics", "/metrics/json")
 QUEUES = ["incoming-messages", "bitrix24-messages", "outbound-messages", "meta-messages"]
@@ -23,9 +26,12 @@ async def test_health_tells_whether_all_is_well(own_servers: Servers, folder: Pa
     await migrate.upgrade(own_servers.postgres.url)
     gateway = await a_gateway(folder, own_servers.postgres.url, own_servers.redis.url)
 
-    async def says(status: int, words: str) -> bool:
-        reply = await gateway.call("GET", "/health", key=None)
-        return reply.status == status and words in " ".join(reply.json["works"])
+    async def says(status: int, words: str) -> None:
+        async def said() -> bool:
+            reply = await gateway.call("GET", "/health", key=None)
+            return reply.status == status and words in " ".join(reply.json["works"])
+
+        await until(said, words)
 
     processes: list[subprocess.Popen[bytes]] = []
 
@@ -34,29 +40,27 @@ async def test_health_tells_whether_all_is_well(own_servers: Servers, folder: Pa
         processes.append(subprocess.Popen(command, env={**gateway.environ, "METRICS_PORT": "0"}))
 
     try:
-        assert await says(200, f"no worker runs for them: {', '.join(QUEUES)}; start `zaptrix worker`.")
+        await says(200, f"no worker runs for them: {', '.join(QUEUES)}; start `zaptrix worker`.")
         work(*QUEUES[:3])
-        await until(lambda: says(200, "no worker runs for them: meta-messages;"), "three queues with a worker")
+        await says(200, "no worker runs for them: meta-messages;")
         work("meta-messages")
-        await until(lambda: says(200, "Everything works."), "a worker for each queue")
+        await says(200, "Everything works.")
         told = (await gateway.call("GET", "/health", key=None)).json
         assert (told["status"], told["version"]) == ("ok", zaptrix.__version__)
         assert all(told[part]["ok"] is True and told[part]["latency_ms"] >= 0 for part in ("postgresql", "redis"))
         assert told["timestamp"]
         processes[0].kill()
-        await until(
-            lambda: says(200, f"no worker runs for them: {', '.join(QUEUES[:3])};"), "the fallen worker is missed"
-        )
+        await says(200, f"no worker runs for them: {', '.join(QUEUES[:3])};")
 
         async with redis.asyncio.from_url(own_servers.redis.url) as client:
             await client.config_set("maxmemory", "1")
-            assert await says(503, "Redis takes no writes")
+            await says(503, "Redis takes no writes")
             await client.config_set("maxmemory", "0")
         connection = await asyncpg.connect(own_servers.postgres.url)
         await connection.execute("UPDATE alembic_version SET version_num = '0003'")
-        assert await says(503, "The database does not have the schema of this version (0003); run `zaptrix migrate`.")
+        await says(503, "The database does not have the schema of this version (0003); run `zaptrix migrate`.")
         await connection.execute("DROP TABLE alembic_version")
-        assert await says(503, "The database does not have the schema of this version (-)")
+        await says(503, "The database does not have the schema of this version (-)")
         assert (await gateway.call("GET", "/health/ready", key=None)).status == 200  # nobody takes it any better
         await connection.close()
     finally:
@@ -186,3 +190,19 @@ async def test_on_a_public_bind_monitoring_needs_the_token_or_an_admins_key(
         assert "METRICS_TOKEN" in public.log
     finally:
         public.stop()
+
+
+async def test_who_asks_how_it_is_a_hundred_times_costs_redis_a_look_or_two(gateway: Gateway, redis_url: str) -> None:
+    """`/health` is open to strangers, and lists the clients of Redis."""
+    async with redis.asyncio.from_url(redis_url) as client:
+        before = await _listings(client)
+        replies = await asyncio.gather(*(gateway.call("GET", "/health", key=None) for _ in range(100)))
+        assert {reply.status for reply in replies} == {200}
+        looks = await _listings(client) - before
+    taken = max(reply.json["timestamp"] for reply in replies), min(reply.json["timestamp"] for reply in replies)
+    spent_s = (datetime.fromisoformat(taken[0]) - datetime.fromisoformat(taken[1])).total_seconds()
+    assert 1 <= looks <= 2 + spent_s / HEALTH_GOOD_FOR_S
+
+
+async def _listings(client: redis.asyncio.Redis) -> int:
+    return int((await client.info("commandstats")).get("cmdstat_client|list", {}).get("calls", 0))

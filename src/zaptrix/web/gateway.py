@@ -32,6 +32,7 @@ from zaptrix.web.connections import Connections
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.files import PATH_LABEL, Files
 from zaptrix.web.languages import problem_language
+from zaptrix.web.monitor import shared_health
 from zaptrix.web.problems import TOO_LARGE, Problem, broken
 from zaptrix.web.readiness import Readiness
 from zaptrix.web.registering import keep_registering
@@ -126,6 +127,7 @@ class Gateway:
         await stack.enter_async_context(_background(keep_registering(app)))
         await stack.enter_async_context(_background(SharedMedia(app.database, app.media.blobs).keep()))
         self._site.state["app"] = app
+        self._site.state["health"] = shared_health(app)
         self._site.state["readiness"] = self._readiness
         await stack.enter_async_context(_background(self._connections.keep()))
         self._doors = _doors(app, self._bodies)

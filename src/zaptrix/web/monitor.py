@@ -25,8 +25,10 @@ from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family, Live
 from zaptrix.telemetry.metrics import Waiting
 from zaptrix.web.callers import app_of, watcher
+from zaptrix.web.shared_answer import SharedAnswer
 
 _PING_S_MAX = 2.0
+HEALTH_GOOD_FOR_S = 0.5
 _METRICS_TYPE = exposition.CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework adds it
 
 
@@ -101,9 +103,20 @@ _WITHOUT_REDIS = (
 async def health(request: Request[Any, Any, Any]) -> Response[Health]:
     """Open to all. 503 when PostgreSQL or Redis cannot be used; what still works then is told in words.
 
-    A gateway without workers takes in webhooks as it should, so a balancer has to keep it: 200, but `degraded`.
+    A gateway without workers takes in webhooks as it should, so a balancer has to keep it: 200, but `degraded`. All who
+    ask within half a second are told the same.
     """
-    app = app_of(request)
+    shared: SharedAnswer[Health] = request.app.state["health"]
+    told = await shared.get()
+    return Response(told, status_code=200 if told.postgresql.ok and told.redis.ok else 503)
+
+
+def shared_health(app: App) -> SharedAnswer[Health]:
+    """What `/health` tells: it is open to all, and looks at both servers."""
+    return SharedAnswer(lambda: _health(app), HEALTH_GOOD_FOR_S)
+
+
+async def _health(app: App) -> Health:
     (postgres_fault, postgres_ms), redis = await asyncio.gather(_postgresql(app), look_at_redis(app.redis, app.bells))
     works = [
         *_told(postgres_fault, _WITHOUT_POSTGRESQL),
@@ -112,7 +125,7 @@ async def health(request: Request[Any, Any, Any]) -> Response[Health]:
     idle = [queue.value for queue in Queue if redis.worked is not None and queue not in redis.worked]
     if idle and not works:
         works = [_NOBODY_WORKS.format(queues=", ".join(idle)), *_WITHOUT_WORKERS]
-    told = Health(
+    return Health(
         status="degraded" if works else "ok",
         postgresql=Part(ok=postgres_fault is None, latency_ms=postgres_ms),
         redis=Part(ok=redis.fault is None, latency_ms=redis.ping_ms if redis.fault is None else None),
@@ -120,7 +133,6 @@ async def health(request: Request[Any, Any, Any]) -> Response[Health]:
         timestamp=app.clock.now(),
         version=zaptrix.__version__,
     )
-    return Response(told, status_code=200 if postgres_fault is None and redis.fault is None else 503)
 
 
 @get("/health/live", summary="Alive", operation_id="getLiveness", opt={"open": True})
