@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from zaptrix.core.addresses import is_loopback, postgres_slip, redis_slip
+from zaptrix.core.addresses import is_loopback, passwords_in, postgres_slip, redis_slip
 from zaptrix.core.guessing import guessable
 from zaptrix.core.variables import (
     HTTP,
@@ -48,7 +48,12 @@ SIMULATORS_OWN = frozenset({"SIM_HOST", "SIM_DATA_DIR", "SIM_APP_SECRET", "SIM_V
 
 
 _POSTGRES = ("postgresql", "postgres")
-_REDIS = ("redis", "rediss", "unix")
+_REDIS = (
+    "redis",
+    "rediss",
+    "unix",
+    *(f"{one}+{form}" for one in ("redis", "rediss") for form in ("cluster", "sentinel")),
+)
 
 
 class SettingsError(Exception):
@@ -259,8 +264,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         values = [getattr(self, name.lower()) for name, kind in KINDS.items() if kind.secret]
         texts = [text for value in values for text in ((value,) if isinstance(value, str) else value)]
         # Of an address only the password is secret: the rest is what an error must name.
-        passwords = [urlsplit(text).password for text in texts if "://" in text]
-        return tuple(text for text in (*texts, *passwords) if text and "://" not in text)
+        passwords = [word for text in texts if "://" in text for word in passwords_in(text)]
+        return tuple(text for text in (*(text for text in texts if "://" not in text), *passwords) if text)
 
     def __repr__(self) -> str:
         """Settings end up in tracebacks; secrets must not."""

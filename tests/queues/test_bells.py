@@ -96,7 +96,7 @@ async def test_a_bell_is_the_job_that_bullmq_itself_would_add(redis: Redis, bell
 async def test_a_bell_that_waits_already_adds_no_job(redis: Redis, bells: Bells) -> None:
     for _ in range(3):
         await bells.ring(lane(f"lane{number}") for number in range(250))
-    assert await redis.get("bull:meta-messages:id") == "250"
+    assert await redis.get(bells.queue(Queue.META).toKey("id")) == "250"
 
 
 async def test_a_bell_whose_job_was_lost_rings_again(redis: Redis, bells: Bells) -> None:

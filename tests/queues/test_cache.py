@@ -16,6 +16,7 @@ from zaptrix.core.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.queues.hits import Hits, Lookups
+from zaptrix.queues.keys import Keys
 from zaptrix.queues.stats import cache_stats
 from zaptrix.telemetry.metrics import CacheName
 
@@ -264,13 +265,14 @@ async def test_what_is_kept_of_tokens_goes_over_to_a_new_key_and_keeps_its_end(r
     before, portal = token_cache(redis, hits, old), PortalId(uuid4())
     await before.put(portal, "s3cret-token", 60)
     await before.keep_unsaved(portal, b"s3cret-pair")
-    await redis.set("zx:token:strange", "nobody's")
+    names = Keys(redis)
+    await redis.set(names.alone("zx:token:strange"), "nobody's")
     rotated = MultiFernet([new, old])
     assert await before.reseal(lambda sealed: rotated.rotate(sealed.encode()).decode()) == 2
     after = token_cache(redis, hits, new)
     assert (await after.get(portal), await after.unsaved(portal)) == ("s3cret-token", b"s3cret-pair")
-    assert 0 < await redis.ttl(f"zx:token:{portal}") <= 60
-    assert await redis.get("zx:token:strange") == "nobody's"
+    assert 0 < await redis.ttl(names.alone(f"zx:token:{portal}")) <= 60
+    assert await redis.get(names.alone("zx:token:strange")) == "nobody's"
 
 
 async def test_a_token_that_ends_now_is_not_kept(redis: Redis, hits: Hits) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 RAW = (
     "holds a character that means something else there: write @ : / ? # [ ] % inside a password "
@@ -16,6 +16,10 @@ RAW = (
 )
 _HOST = re.compile(r"(?:\[[\w:.%]+\]|[\w.%~-]*)(?::(\d{1,5}))?")
 _PORT_MAX = 65535
+_EXAMPLES = {
+    "cluster": "redis+cluster://host1:6379,host2:6379",
+    "sentinel": "redis+sentinel://host1:26379,host2:26379/service/0",
+}
 
 
 def postgres_slip(raw: str) -> str | None:
@@ -29,12 +33,32 @@ def redis_slip(raw: str) -> str | None:
     if slip is not None:
         return slip
     parts = urlsplit(raw)
+    form = parts.scheme.partition("+")[2]
+    hosts, path = parts.netloc.rpartition("@")[2].split(","), parts.path.removeprefix("/")
+    if form and not all(hosts):
+        return f"names no host; for example {_EXAMPLES[form]}" if form in _EXAMPLES else None
+    if len(hosts) > 1 and not form:
+        return f"names several hosts; write {_EXAMPLES['cluster']} or {_EXAMPLES['sentinel']}"
+    if form == "sentinel":
+        service, _, path = path.partition("/")
+        if not service:
+            return f"does not name the service that the Sentinels watch; for example {_EXAMPLES[form]}"
     numbers = [value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name == "db"]
     if parts.scheme != "unix":
-        numbers.append(parts.path.removeprefix("/") or "0")
+        numbers.append(path or "0")
     if not all(re.fullmatch(r"[0-9]{1,9}", number) for number in numbers):
         return "names a database that is not a whole number, such as the 0 in redis://redis.example.com:6379/0"
+    if form == "cluster" and any(int(number) for number in numbers):
+        return "names a database, and a cluster has only one; leave the number out"
     return None
+
+
+def passwords_in(raw: str) -> list[str]:
+    """The passwords of an address, as they stand in it and as they are."""
+    parts = urlsplit(raw)
+    query = [part.partition("=") for part in parts.query.split("&")]
+    found = [value for name, _, value in query if name.endswith("password")]
+    return [word for each in (parts.password, *found) if each for word in {each, unquote(each)}]
 
 
 def is_loopback(host: str) -> bool:

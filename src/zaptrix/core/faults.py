@@ -40,7 +40,11 @@ class FaultKind(StrEnum):
     REDIS_RIGHTS = "redis_rights"
     REDIS_DB = "redis_db"
     REDIS_CLUSTER = "redis_cluster"
+    REDIS_NO_CLUSTER = "redis_no_cluster"
     REDIS_SENTINEL = "redis_sentinel"
+    REDIS_NO_SENTINEL = "redis_no_sentinel"
+    REDIS_SERVICE = "redis_service"
+    REDIS_SENTINEL_LOGIN = "redis_sentinel_login"
     REDIS_REPLICA = "redis_replica"
     REDIS_OLD = "redis_old"
     REDIS_FULL = "redis_full"
@@ -288,20 +292,63 @@ WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
         _PT: ("o Redis não tem o banco de número informado em REDIS_URL", "use um que ele tenha, por exemplo 0"),
     },
     FaultKind.REDIS_CLUSTER: {
-        _EN: ("this Redis is part of a cluster, which the queues cannot use", "give REDIS_URL a Redis of its own"),
+        _EN: (
+            "this Redis is a node of a cluster, and REDIS_URL names a single one",
+            "write redis+cluster://host1:6379,host2:6379 (over TLS: rediss+cluster://)",
+        ),
         _PT: (
-            "este Redis faz parte de um cluster, que as filas não podem usar",
-            "ponha em REDIS_URL um Redis que não seja cluster",
+            "este Redis é um nó de um cluster, e REDIS_URL indica um só servidor",
+            "escreva redis+cluster://host1:6379,host2:6379 (com TLS: rediss+cluster://)",
+        ),
+    },
+    FaultKind.REDIS_NO_CLUSTER: {
+        _EN: (
+            "REDIS_URL names a cluster, and this Redis is no node of one",
+            "write redis://host:6379/0 for a single Redis, redis+sentinel:// for Sentinels",
+        ),
+        _PT: (
+            "REDIS_URL indica um cluster, e este Redis não é nó de nenhum",
+            "escreva redis://host:6379/0 para um só Redis, redis+sentinel:// para Sentinels",
         ),
     },
     FaultKind.REDIS_SENTINEL: {
         _EN: (
-            "REDIS_URL names a Redis Sentinel, which keeps no data",
-            "give it the address of the primary itself: a failover by Sentinel is not followed yet",
+            "REDIS_URL names a Redis Sentinel as if it were the Redis itself",
+            "write redis+sentinel://host1:26379,host2:26379/service/0 with the name of the service that they watch",
         ),
         _PT: (
-            "REDIS_URL indica um Redis Sentinel, que não guarda dados",
-            "informe o endereço do próprio primário: a troca feita pelo Sentinel ainda não é acompanhada",
+            "REDIS_URL indica um Redis Sentinel como se fosse o próprio Redis",
+            "escreva redis+sentinel://host1:26379,host2:26379/servico/0 com o nome do serviço que eles vigiam",
+        ),
+    },
+    FaultKind.REDIS_NO_SENTINEL: {
+        _EN: (
+            "REDIS_URL names Sentinels, and what answers there is none",
+            "give the Sentinels' own port (26379, as a rule), or write redis://host:6379/0 for a single Redis",
+        ),
+        _PT: (
+            "REDIS_URL indica Sentinels, e o que responde ali não é um",
+            "informe a porta dos Sentinels (em geral 26379), ou escreva redis://host:6379/0 para um só Redis",
+        ),
+    },
+    FaultKind.REDIS_SERVICE: {
+        _EN: (
+            "the Sentinels in REDIS_URL watch no service of that name",
+            "give the name in their `sentinel monitor` line: redis+sentinel://host1:26379,host2:26379/service/0",
+        ),
+        _PT: (
+            "os Sentinels de REDIS_URL não vigiam um serviço com esse nome",
+            "informe o nome da linha `sentinel monitor` deles: redis+sentinel://host1:26379,host2:26379/servico/0",
+        ),
+    },
+    FaultKind.REDIS_SENTINEL_LOGIN: {
+        _EN: (
+            "the Sentinels refuse us",
+            f"give their own login in REDIS_URL: ?sentinel_username=…&sentinel_password=…; {_ESCAPES_EN}",
+        ),
+        _PT: (
+            "os Sentinels nos recusam",
+            f"informe o login deles em REDIS_URL: ?sentinel_username=…&sentinel_password=…; {_ESCAPES_PT}",
         ),
     },
     FaultKind.REDIS_REPLICA: {

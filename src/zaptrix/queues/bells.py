@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
+from zaptrix.queues.keys import Keys
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
 
@@ -61,7 +62,10 @@ class Bells:
     def __init__(self, redis: Redis, now: Callable[[], datetime] | None = None) -> None:
         self._now = now or _wall_clock
         # The client stays its owner's: BullMQ's close() would close it.
-        self._queues = {queue: BullQueue(queue.value, {"connection": redis}) for queue in Queue}
+        keys = Keys(redis)
+        self._queues = {
+            queue: BullQueue(queue.value, {"connection": redis, "prefix": keys.bull(queue)}) for queue in Queue
+        }
         self._add = redis.register_script(_RING)
         self._add_keys = {queue: bull.scripts.getKeys(_ADD_KEYS) for queue, bull in self._queues.items()}
         self._example = {queue: _example(bull) for queue, bull in self._queues.items()}

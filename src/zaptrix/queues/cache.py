@@ -15,6 +15,7 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.hits import Hits
+from zaptrix.queues.keys import Keys, get_many
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry.metrics import CacheName
 
@@ -77,6 +78,7 @@ class ConversationCache:
 
     def __init__(self, redis: Redis, hits: Hits, *, ttl_s: int) -> None:
         self._redis = redis
+        self._keys = Keys(redis)
         self._hits = hits
         self._ttl_s = ttl_s
 
@@ -101,9 +103,9 @@ class ConversationCache:
                     for each in those:
                         name = _Name.of(each)
                         kept = _Kept([ages[key] for key in name.ages], each)
-                        pipe.set(name.record, msgspec.json.encode(kept).decode(), ex=self._ttl_s)
+                        pipe.set(self._keys.alone(name.record), msgspec.json.encode(kept).decode(), ex=self._ttl_s)
                         for way in _ways(each):
-                            pipe.set(way, name.text, ex=self._ttl_s)
+                            pipe.set(self._keys.alone(way), name.text, ex=self._ttl_s)
                     await pipe.execute()
         except AWAY as exc:
             _log.warning("cache_not_written", exc, cache=CacheName.CONVERSATION.value)
@@ -116,15 +118,15 @@ class ConversationCache:
         portals: Iterable[PortalId] = (),
     ) -> bool:
         """Forget them. False when Redis did not take it: then what it holds may be stale for the rest of its hour."""
-        ages = [_age(str(owner)) for owner in (*channels, *portals)]
-        records = [_record(str(conversation)) for conversation in conversations]
+        ages = [self._keys.alone(_age(str(owner))) for owner in (*channels, *portals)]
+        records = [self._keys.alone(_record(str(conversation))) for conversation in conversations]
         try:
             async with answering(), self._redis.pipeline(transaction=False) as pipe:
                 for age in ages:
                     pipe.incr(age)
                     pipe.expire(age, 2 * self._ttl_s)
-                if records:
-                    pipe.unlink(*records)
+                for record in records:
+                    pipe.execute_command("UNLINK", record)  # a cluster's pipeline has no method for it
                 await pipe.execute()
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.CONVERSATION.value)
@@ -161,7 +163,7 @@ class ConversationCache:
         }
 
     async def _read(self, keys: Sequence[str]) -> list[str | None]:
-        return cast("list[str | None]", await self._redis.mget(keys)) if keys else []
+        return await get_many(self._redis, [self._keys.alone(key) for key in keys]) if keys else []
 
 
 def _customer_way(channel_id: ChannelId, customer_key: str) -> str:
@@ -202,6 +204,7 @@ class SeenCache:
 
     def __init__(self, redis: Redis, hits: Hits, *, ttl_s: int = SEEN_TTL_S) -> None:
         self._redis = redis
+        self._keys = Keys(redis)
         self._hits = hits
         self._ttl_s = ttl_s
 
@@ -212,7 +215,7 @@ class SeenCache:
         try:
             async with answering(), self._redis.pipeline(transaction=False) as pipe:
                 for key in keys:
-                    pipe.set(_seen(key), "1", nx=True, ex=self._ttl_s)
+                    pipe.set(self._keys.alone(_seen(key)), "1", nx=True, ex=self._ttl_s)
                 seen = [noted is None for noted in await pipe.execute()]
         except AWAY as exc:
             _log.warning("cache_not_read", exc, cache=CacheName.SEEN.value)
@@ -226,7 +229,7 @@ class SeenCache:
             return
         try:
             async with answering():
-                await self._redis.unlink(*map(_seen, keys))
+                await self._redis.unlink(*(self._keys.alone(_seen(key)) for key in keys))
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.SEEN.value)
 
@@ -249,6 +252,7 @@ class RedisTokenCache:
     ) -> None:
         """`decrypt` raises InvalidToken or ValueError for what no key of ours made."""
         self._redis = redis
+        self._keys = Keys(redis)
         self._hits = hits
         self._encrypt = encrypt
         self._decrypt = decrypt
@@ -265,7 +269,7 @@ class RedisTokenCache:
     async def _get(self, portal_id: PortalId) -> str | None:
         try:
             async with answering():
-                kept = cast("str | None", await self._redis.get(_token_key(portal_id)))
+                kept = cast("str | None", await self._redis.get(self._keys.alone(_token_key(portal_id))))
         except AWAY as exc:
             _log.warning("cache_not_read", exc, cache=CacheName.TOKEN.value)
             return None
@@ -294,7 +298,7 @@ class RedisTokenCache:
     async def unsaved(self, portal_id: PortalId) -> bytes | None:
         try:
             async with answering():
-                kept = cast("str | None", await self._redis.get(_unsaved_key(portal_id)))
+                kept = cast("str | None", await self._redis.get(self._keys.alone(_unsaved_key(portal_id))))
         except AWAY as exc:
             _log.warning("cache_not_read", exc, cache=CacheName.TOKEN.value)
             return None
@@ -309,7 +313,8 @@ class RedisTokenCache:
         `rotated` raises InvalidToken for what no key of ours made: that is a miss, and stays one.
         """
         try:
-            return sum([await self._reseal(key, rotated) async for key in self._redis.scan_iter(match="zx:token*")])
+            found = self._redis.scan_iter(match=self._keys.alone("zx:token*"))
+            return sum([await self._reseal(key, rotated) async for key in found])
         except AWAY as exc:
             _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
             return None
@@ -332,7 +337,7 @@ class RedisTokenCache:
     async def _set(self, key: str, secret: bytes, seconds: int) -> bool:
         try:
             async with answering():
-                await self._redis.set(key, self._encrypt(secret).decode("ascii"), ex=seconds)
+                await self._redis.set(self._keys.alone(key), self._encrypt(secret).decode("ascii"), ex=seconds)
         except AWAY as exc:
             _log.warning("cache_not_written", exc, cache=CacheName.TOKEN.value)
             return False
@@ -341,7 +346,7 @@ class RedisTokenCache:
     async def _unlink(self, key: str) -> None:
         try:
             async with answering():
-                await self._redis.unlink(key)
+                await self._redis.unlink(self._keys.alone(key))
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
@@ -14,11 +14,21 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from zaptrix.queues import address
+from zaptrix.queues.address import Address, Form
+from zaptrix.queues.cluster import Cluster
+from zaptrix.queues.sentinel import SentinelPool, primary_of
+
 ANSWER_S_MAX = 0.5
 CONNECTIONS_MAX = 32
 HEALTH_CHECK_S = 15
 # A worker's connection blocks for up to ten seconds in BZPOPMIN; only beyond that is silence a sign.
 BLOCKED_S_MAX = 15.0
+QUIET_LOOK_S = 10
+"""A quiet queue is asked as seldom as this without a bell, by everyone who could serve it: below BLOCKED_S_MAX. No bell
+waits for it."""
+# Where another server takes the place of one that is gone, its blocked connections do not hear of it.
+FAIL_OVER_BLOCKED_S_MAX, FAIL_OVER_LOOK_S = 4.5, 3
 WORKER_RETRIES = 8  # 50 ms doubling to one second: about five seconds, what a restart takes
 
 AWAY = (RedisError, OSError)
@@ -30,30 +40,46 @@ def connect(url: str) -> Redis:
 
     Nothing is dialled yet. Close it with `aclose()`.
     """
-    pool = FairPool.from_url(
-        url,
-        decode_responses=True,
+    return _client(
+        address.read(url),
         socket_connect_timeout=ANSWER_S_MAX,
         # `answering` is the timeout. With one of redis-py's own, each send goes through asyncio.wait_for, which up to
         # Python 3.11 loses a cancellation that comes as it ends: a busy caller could not be stopped.
         socket_timeout=None,
-        health_check_interval=HEALTH_CHECK_S,
         # Once, at once: a connection that a restart of Redis has killed is only found dead when it is used.
         retry=Retry(NoBackoff(), 1, (RedisConnectionError,)),
+        fair=True,
     )
-    return Redis.from_pool(pool)
 
 
 def connect_worker(url: str) -> Redis:
     """A worker's own client: it blocks for bells, and a short outage must not make it give up a finished job."""
-    return Redis.from_url(
-        url,
-        decode_responses=True,
+    where = address.read(url)
+    return _client(
+        where,
         socket_connect_timeout=ANSWER_S_MAX,
-        socket_timeout=BLOCKED_S_MAX,
-        health_check_interval=HEALTH_CHECK_S,
+        socket_timeout=BLOCKED_S_MAX if where.form is Form.SINGLE else FAIL_OVER_BLOCKED_S_MAX,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), WORKER_RETRIES),
+        fair=False,
     )
+
+
+def quiet_look_s(url: str) -> int:
+    """How long a worker's connection may block without a bell."""
+    return QUIET_LOOK_S if address.read(url).form is Form.SINGLE else FAIL_OVER_LOOK_S
+
+
+def _client(where: Address, *, fair: bool, **options: Any) -> Redis:
+    options |= {"decode_responses": True, "health_check_interval": HEALTH_CHECK_S, **where.options}
+    if where.form is Form.CLUSTER:
+        del options["retry"]  # by looking which node it is now
+        # It has Redis's commands, and hands each to the node whose key it is about.
+        return cast("Redis", Cluster(where.hosts, turns=CONNECTIONS_MAX if fair else None, **options))
+    if where.form is Form.SENTINEL:
+        return primary_of(where, FairSentinelPool if fair else SentinelPool, options)
+    if fair:
+        return Redis.from_pool(FairPool.from_url(where.url, **options))
+    return Redis.from_url(where.url, **options)
 
 
 class FairPool(ConnectionPool):
@@ -63,8 +89,8 @@ class FairPool(ConnectionPool):
     busy callers on 32 connections kept every bell waiting for ever.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._turns = asyncio.Semaphore(CONNECTIONS_MAX)
         self._lent: set[AbstractConnection] = set()
 
@@ -86,6 +112,10 @@ class FairPool(ConnectionPool):
             if connection in self._lent:  # not one that failed while it was got
                 self._lent.remove(connection)
                 self._turns.release()
+
+
+class FairSentinelPool(FairPool, SentinelPool):
+    """The same to the primary that Sentinels name."""
 
 
 @asynccontextmanager

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import ssl
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import repeat
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
+from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
     ResponseError,
 )
@@ -22,15 +31,20 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from zaptrix.core.faults import Fault, FaultKind, Unfit
-from zaptrix.queues.connection import answering
+from zaptrix.core.lanes import Queue
+from zaptrix.queues import address
+from zaptrix.queues.address import Address, Form
+from zaptrix.queues.connection import connect
+from zaptrix.queues.keys import BULL, PACE, Keys, on_each
+from zaptrix.queues.sentinel import primary_told_by, sentinels_of
 
 REDIS_OLDEST = (6, 2)
+NEVER_EVICTS = "noeviction"
 ANSWER_S = 10.0
 _FILES = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
-# What the queues do: a script over two keys. On a cluster the two are on different nodes.
+# What the queues do: a script over two keys.
 _PROBE = "redis.call('SET', KEYS[1], '1', 'PX', 1000) return redis.call('EXISTS', KEYS[2])"
-_PROBE_KEYS = ("bull:zaptrix:probe", "zaptrix:probe")
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,12 +72,12 @@ def facts_of(info: dict[str, Any]) -> Facts:
     )
 
 
-def fault_of(facts: Facts) -> Fault | None:
-    """The first thing that makes it unfit."""
+def fault_of(facts: Facts, form: Form | None = None) -> Fault | None:
+    """The first thing that makes it unfit; `form`: what its address says that it is."""
     if facts.mode == "sentinel":
         return Fault(FaultKind.REDIS_SENTINEL)
-    if facts.mode == "cluster":
-        return Fault(FaultKind.REDIS_CLUSTER)
+    if form is not None and (facts.mode == "cluster") != (form is Form.CLUSTER):
+        return Fault(FaultKind.REDIS_CLUSTER if facts.mode == "cluster" else FaultKind.REDIS_NO_CLUSTER)
     if facts.role != "master":
         return Fault(FaultKind.REDIS_REPLICA)
     if tuple(int(part) for part in facts.version.split(".")[:2] if part.isdigit()) < REDIS_OLDEST:
@@ -71,41 +85,109 @@ def fault_of(facts: Facts) -> Fault | None:
     return None
 
 
+async def facts_told(redis: Redis) -> list[Facts]:
+    """Of each server that is written to."""
+    server, replication = await on_each(redis, "INFO", "server"), await on_each(redis, "INFO", "replication")
+    return [facts_of(one | other) for one, other in zip(server, replication, strict=True)]
+
+
 async def examine(url: str) -> Facts:
-    """Dial it, look, and try what the queues do. Raises Unfit, also where it is only away for now (`may_pass`)."""
+    """Dial it, look, and try what the queues do. Raises Unfit, also where it is only away for now (`may_pass`).
+
+    Of several servers the facts are those of the first that could be better.
+    """
     for name, path in parse_qsl(urlsplit(url).query):
         if name in _FILES and not os.access(path, os.R_OK):
             raise Unfit(Fault(FaultKind.REDIS_TLS, name))
     try:
-        # The database's number is chosen later: a cluster or a Sentinel would refuse it before it says what it is.
-        async with Redis.from_url(url, decode_responses=True, socket_connect_timeout=ANSWER_S) as client:
-            number = client.connection_pool.connection_kwargs.pop("db", 0)
-            async with answering(ANSWER_S):
-                facts = facts_of(await client.info())
-            if (fault := fault_of(facts)) is not None:
-                raise Unfit(fault)
-            async with answering(ANSWER_S):
-                await _try(client, number)
-    except (RedisError, OSError, ValueError, TypeError) as exc:
+        where = address.read(url)
+        async with asyncio.timeout(ANSWER_S):
+            return await _EXAMINED[where.form](where)
+    except (RedisError, RedisClusterException, OSError, ValueError, TypeError) as exc:
         raise Unfit(trouble(exc)) from exc
+
+
+async def _single(where: Address) -> Facts:
+    # The database's number is chosen later: a cluster or a Sentinel would refuse it before it says what it is.
+    async with Redis.from_url(where.url, decode_responses=True, socket_connect_timeout=ANSWER_S) as client:
+        number = client.connection_pool.connection_kwargs.pop("db", 0)
+        facts = _fit([facts_of(await client.info())], where)
+        async with client.pipeline(transaction=True) as pipe:  # one connection
+            if number:
+                pipe.execute_command("SELECT", number)
+            pipe.eval(_PROBE, 2, *_probe_keys(BULL, "zx"))
+            await pipe.execute()
     return facts
 
 
+async def _cluster(where: Address) -> Facts:
+    nodes = [ClusterNode(host.name, host.port) for host in where.hosts]
+    options = {"decode_responses": True, "socket_connect_timeout": ANSWER_S / 4, **where.options}
+    async with RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **options) as cluster:
+        client = cast("Redis", cluster)
+        facts = _fit([facts_of(told) for told in await on_each(client, "INFO")], where)
+        await probe(client)
+    return facts
+
+
+async def _sentinel(where: Address) -> Facts:
+    sentinels = sentinels_of(where)
+    try:
+        told = await asyncio.gather(*map(_primary_told_by, sentinels.sentinels, repeat(where.service)))
+    finally:
+        await sentinels.aclose()
+    faults = [each for each in told if isinstance(each, Fault)]
+    if len(faults) == len(told):  # one that names a primary will do
+        raise Unfit(next((fault for fault in faults if not fault.may_pass), faults[0]))
+    client = connect(where.url)
+    try:
+        facts = _fit([facts_of(await client.info())], where)
+        await probe(client)
+    finally:
+        await client.aclose()
+    return facts
+
+
+async def _primary_told_by(sentinel: Redis, service: str) -> tuple[str, int] | Fault:
+    try:
+        if facts_of(await sentinel.info()).mode != "sentinel":
+            return Fault(FaultKind.REDIS_NO_SENTINEL)
+        found = await primary_told_by(sentinel, service)
+    except (RedisError, OSError) as exc:
+        fault = trouble(exc)
+        return Fault(FaultKind.REDIS_SENTINEL_LOGIN) if fault.kind in _LOGINS else fault
+    return Fault(FaultKind.REDIS_SERVICE) if found is None else found
+
+
+_EXAMINED: dict[Form, Callable[[Address], Awaitable[Facts]]] = {
+    Form.SINGLE: _single,
+    Form.CLUSTER: _cluster,
+    Form.SENTINEL: _sentinel,
+}
+
+
+def _fit(told: Sequence[Facts], where: Address) -> Facts:
+    """Raises Unfit, when one of them is not."""
+    for facts in told:
+        if (fault := fault_of(facts, where.form)) is not None:
+            raise Unfit(fault)
+    return next((facts for facts in told if facts.policy != NEVER_EVICTS or not facts.append_only), told[0])
+
+
 async def probe(client: Redis) -> None:
-    """Write as the queues write. Raises one of `AWAY`."""
-    await client.eval(_PROBE, len(_PROBE_KEYS), *_PROBE_KEYS)
+    """Write as the queues write, wherever they do. Raises one of `AWAY`."""
+    keys = Keys(client)
+    names = {tuple(_probe_keys(keys.of(tag, BULL), keys.of(tag, "zx"))) for tag in (PACE, *Queue)}
+    await asyncio.gather(*(client.eval(_PROBE, len(pair), *pair) for pair in names))
 
 
-async def _try(client: Redis, number: int) -> None:
-    async with client.pipeline(transaction=True) as pipe:  # one connection
-        if number:
-            pipe.execute_command("SELECT", number)
-        pipe.eval(_PROBE, len(_PROBE_KEYS), *_PROBE_KEYS)
-        await pipe.execute()
+def _probe_keys(bull: str, own: str) -> tuple[str, str]:
+    return f"{bull}:zaptrix:probe", f"{own}:probe"
 
 
 def trouble(exc: Exception) -> Fault:
     """What an error means. Only its kind is ever shown: texts may quote an address."""
+    exc = _behind(exc)
     told, seen = str(exc).lower(), type(exc).__name__
     for kind, classes, words in _TROUBLES:
         if isinstance(exc, classes) and (not words or any(word in told for word in words)):
@@ -113,6 +195,17 @@ def trouble(exc: Exception) -> Fault:
     return Fault(FaultKind.REDIS_REFUSED, seen)
 
 
+def _behind(exc: Exception) -> Exception:
+    """What made redis-py's client of a cluster give up."""
+    while isinstance(exc, RedisClusterException) or isinstance(exc.__cause__, RedisClusterException):
+        behind = exc.__cause__ or exc.__context__
+        if not isinstance(behind, Exception):
+            return exc
+        exc = behind
+    return exc
+
+
+_LOGINS = frozenset({FaultKind.REDIS_LOGIN, FaultKind.REDIS_RIGHTS})
 # The first that fits.
 _TROUBLES: tuple[tuple[FaultKind, tuple[type[Exception], ...], tuple[str, ...]], ...] = (
     (
@@ -124,6 +217,9 @@ _TROUBLES: tuple[tuple[FaultKind, tuple[type[Exception], ...], tuple[str, ...]],
     (FaultKind.REDIS_RIGHTS, (NoPermissionError,), ()),
     (FaultKind.REDIS_RIGHTS, (RedisError,), ("noperm", "no permissions")),
     (FaultKind.REDIS_DB, (ResponseError,), ("db index",)),
+    (FaultKind.REDIS_NO_CLUSTER, (ResponseError,), ("cluster support disabled", "unknown command 'cluster'")),
+    (FaultKind.REDIS_AWAY, (ClusterDownError, MasterNotFoundError), ()),
+    (FaultKind.REDIS_AWAY, (RedisClusterException,), ("slots are not covered",)),
     (FaultKind.REDIS_CLUSTER, (ResponseError,), ("cluster", "crossslot", "moved ")),
     (FaultKind.REDIS_REPLICA, (ReadOnlyError,), ()),
     (FaultKind.REDIS_FULL, (OutOfMemoryError,), ()),

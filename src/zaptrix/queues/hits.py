@@ -10,11 +10,11 @@ import structlog
 from redis.asyncio import Redis
 
 from zaptrix.queues.connection import AWAY, answering
+from zaptrix.queues.keys import Keys
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import CacheName
 
-KEY = "zx:hits"
 WRITE_EVERY_S = 1.0
 
 _log = QuietLog(__name__)
@@ -39,6 +39,7 @@ class Hits:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._key = Keys(redis).alone("zx:hits")
         self._unwritten: Counter[str] = Counter()
         self._write_at = 0.0
 
@@ -54,7 +55,7 @@ class Hits:
         await self._write()
         try:
             async with answering():
-                kept = await self._redis.hgetall(KEY)
+                kept = await self._redis.hgetall(self._key)
         except AWAY as exc:
             _log.warning("hits_unknown", exc)
             return None
@@ -69,7 +70,7 @@ class Hits:
         try:
             async with answering(), self._redis.pipeline(transaction=False) as pipe:
                 for field, count in counts.items():
-                    pipe.hincrby(KEY, field, count)
+                    pipe.hincrby(self._key, field, count)
                 await pipe.execute()
         except AWAY as exc:
             _log.warning("hits_not_written", exc)

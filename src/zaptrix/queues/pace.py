@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import secrets
 import time
@@ -18,7 +17,9 @@ from redis.exceptions import NoScriptError
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
 from zaptrix.core.pace import Bucket, Operating, Spending
+from zaptrix.queues.cluster import script_name
 from zaptrix.queues.connection import AWAY, answering
+from zaptrix.queues.keys import PACE, Keys
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import PaceKind
@@ -37,13 +38,8 @@ def _script(name: str) -> str:
     return "\n".join(parts)
 
 
-def _named(script: str) -> str:
-    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()  # how Redis names a script
-
-
 _SCRIPT, _SETTLE = _script("pace.lua"), _script("settle.lua")
-_SHA, _SETTLE_SHA = _named(_SCRIPT), _named(_SETTLE)
-_BIRTH = "zx:pace-birth"
+_SHA, _SETTLE_SHA = script_name(_SCRIPT), script_name(_SETTLE)
 _UNSURE = "?"
 _log = QuietLog(__name__)
 
@@ -62,6 +58,8 @@ class Buckets:
 
     def __init__(self, redis: Redis, *, wait_s_max: float) -> None:
         self._redis = redis
+        self._keys = Keys(redis)
+        self._birth = self._keys.of(PACE, "zx:pace-birth")
         self._born = ""  # the birth of Redis's memory, as it was last told
         self._seen: OrderedDict[str, str] = OrderedDict()  # when the buckets used last are empty
         self._questions: list[_Question] = []
@@ -95,9 +93,9 @@ class Buckets:
             self._times.get(call.key, ""),
         ]
         try:
-            kept = await self._redis.evalsha(_SETTLE_SHA, 2, *call.keys, *arguments)
+            kept = await self._redis.evalsha(_SETTLE_SHA, 2, *self._of_call(call), *arguments)
         except NoScriptError:
-            kept = await self._redis.eval(_SETTLE, 2, *call.keys, *arguments)
+            kept = await self._redis.eval(_SETTLE, 2, *self._of_call(call), *arguments)
         self._times.pop(call.key, None)
         if kept:
             self._times[call.key] = kept
@@ -146,21 +144,25 @@ class Buckets:
                 return answers
             # A Redis that has started anew has no scripts, and may have lost its last second (appendfsync everysec).
             async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.set(_BIRTH, _UNSURE, xx=True)
+                pipe.set(self._birth, _UNSURE, xx=True)
                 # By running it, of no bucket: before Redis 7 a SCRIPT LOAD outlives a restart in the append-only file.
-                pipe.eval(_SCRIPT, 1, _BIRTH, "0", "", self._born, "0", "0")
+                pipe.execute_command("EVAL", _SCRIPT, 1, self._birth, "0", "", self._born, "0", "0")
                 await pipe.execute()
             return await self._run(questions)
 
     async def _run(self, questions: Sequence[_Question]) -> list[Any]:
-        # By its name alone: redis-py's own Script asks before every pipeline whether Redis has it, a round trip more.
+        # A bare command, as a cluster's pipeline refuses `evalsha`; and the script by its name alone, as redis-py's own
+        # asks before every pipeline whether Redis has it, a round trip more.
         async with self._redis.pipeline(transaction=False) as pipe:
             for question in questions:
-                keys = [_BIRTH, *(f"zx:pace:{each.key}" for each in question.buckets)]
+                keys = [self._birth, *(self._keys.of(PACE, f"zx:pace:{each.key}") for each in question.buckets)]
                 if question.call is not None:
-                    keys += question.call.keys
-                pipe.evalsha(_SHA, len(keys), *keys, *self._arguments(question))
+                    keys += self._of_call(question.call)
+                pipe.execute_command("EVALSHA", _SHA, len(keys), *keys, *self._arguments(question))
             return list(await pipe.execute(raise_on_error=False))
+
+    def _of_call(self, call: Call) -> list[str]:
+        return [self._keys.of(PACE, name) for name in call.keys]
 
     def _arguments(self, question: _Question) -> list[int | str | float]:
         arguments: list[int | str | float] = [self._wait_us_max, question.now_us, self._born, int(question.full)]

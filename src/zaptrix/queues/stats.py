@@ -14,8 +14,9 @@ from zaptrix.core.faults import Fault
 from zaptrix.core.lanes import Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
-from zaptrix.queues.fitness import facts_of, fault_of, probe, trouble
+from zaptrix.queues.fitness import facts_told, fault_of, probe, trouble
 from zaptrix.queues.hits import Hits
+from zaptrix.queues.keys import on_each
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry.metrics import CacheName, Waiting
 
@@ -54,11 +55,9 @@ async def bell_counts(bells: Bells) -> dict[Queue, dict[Waiting, int]] | None:
 async def cache_stats(redis: Redis, hits: Hits) -> CacheStats:
     """What `/cache/stats` shows."""
     try:
-        async with answering(STATS_S_MAX), redis.pipeline(transaction=False) as pipe:
-            pipe.info("memory")
-            pipe.info("clients")
-            pipe.dbsize()
-            memory, clients, keys = await pipe.execute()
+        async with answering(STATS_S_MAX):
+            memory, clients = await on_each(redis, "INFO", "memory"), await on_each(redis, "INFO", "clients")
+            keys = await on_each(redis, "DBSIZE")
     except AWAY as exc:
         _log.warning("cache_stats_unknown", exc)
         return CacheStats(available=False)
@@ -66,9 +65,9 @@ async def cache_stats(redis: Redis, hits: Hits) -> CacheStats:
     hit, missed = sum(each.hits for each in totals.values()), sum(each.misses for each in totals.values())
     return CacheStats(
         available=True,
-        used_memory_bytes=int(memory["used_memory"]),
-        connected_clients=int(clients["connected_clients"]),
-        total_keys=int(keys),
+        used_memory_bytes=sum(int(each["used_memory"]) for each in memory),
+        connected_clients=sum(int(each["connected_clients"]) for each in clients),
+        total_keys=sum(map(int, keys)),
         hits=hit,
         misses=missed,
         hit_rate=hit / (hit + missed) if hit + missed else None,
@@ -95,8 +94,8 @@ async def look_at_redis(redis: Redis, bells: Bells) -> RedisHealth:
             began = time.monotonic()
             await redis.ping()
             ping_s = time.monotonic() - began
-            facts = facts_of(await redis.info("server") | await redis.info("replication"))
-            if (fault := fault_of(facts)) is None:
+            fault = next(filter(None, map(fault_of, await facts_told(redis))), None)
+            if fault is None:
                 await probe(redis)
             worked = await _worked(redis, bells)
     except AWAY as exc:
@@ -106,7 +105,8 @@ async def look_at_redis(redis: Redis, bells: Bells) -> RedisHealth:
 
 async def _worked(redis: Redis, bells: Bells) -> frozenset[Queue] | None:
     try:
-        names = {str(client.get("name", "")) for client in await redis.client_list()}
+        clients = [client for told in await on_each(redis, "CLIENT LIST") for client in told]
+        names = {str(client.get("name", "")) for client in clients}
     except ResponseError:  # a managed Redis may forbid it
         return None
     return frozenset(queue for queue in Queue if str(bells.queue(queue).backend.clientName()) in names)

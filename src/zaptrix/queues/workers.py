@@ -14,7 +14,8 @@ from bullmq import Worker
 from zaptrix.core import limits
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import LATER, Bells
-from zaptrix.queues.connection import connect_worker
+from zaptrix.queues.connection import connect_worker, quiet_look_s
+from zaptrix.queues.keys import Keys
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
@@ -29,9 +30,6 @@ STALLS_MAX = 1_000_000
 # How long a stopping worker without a drain may still be on its way to Redis before it is cut off.
 LEAVE_S = 1.0
 POLL_S = 0.02
-# A quiet queue is asked as seldom as this without a bell, by everyone who could serve it: below BLOCKED_S_MAX. No bell
-# waits for it.
-QUIET_LOOK_S = 10
 KEPT_MINUTES = 60  # BullMQ's own series of completed and failed jobs, and with it their totals
 
 _log = structlog.get_logger(__name__)
@@ -118,14 +116,16 @@ class _QueueRunner:
             worker.cancelProcessing()
 
     def _new_worker(self) -> _LeavingWorker:
+        redis = connect_worker(self._settings.redis_url)
         worker = _LeavingWorker(
             self._queue.value,
             self._answer,
             {
-                "connection": connect_worker(self._settings.redis_url),
+                "connection": redis,
+                "prefix": Keys(redis).bull(self._queue),
                 "autorun": False,
                 "concurrency": self._settings.worker_concurrency,
-                "drainDelay": QUIET_LOOK_S,
+                "drainDelay": quiet_look_s(self._settings.redis_url),
                 "lockDuration": round(self._settings.lock_duration_s * 1000),
                 "stalledInterval": round(self._settings.stalled_interval_s * 1000),
                 "maxStalledCount": STALLS_MAX,

@@ -15,6 +15,7 @@ from zaptrix.bridge.holding import resume
 from zaptrix.core import limits
 from zaptrix.media.blobs import BlobsAway
 from zaptrix.queues.connection import AWAY, answering
+from zaptrix.queues.fitness import probe
 from zaptrix.store import files
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.leases import turn
@@ -74,7 +75,7 @@ async def _watch_redis(app: App) -> None:
     while True:
         try:
             async with answering(_REDIS_ANSWER_S):
-                await app.redis.ping()
+                await probe(app.redis)
         except AWAY as exc:
             metrics.alarmed(AlarmKind.REDIS_AWAY)
             log.error("redis away", reason=type(exc).__name__, alarm=True)  # noqa: TRY400  # the kind says it all
