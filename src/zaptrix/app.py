@@ -75,6 +75,7 @@ from zaptrix.store.api_keys import KnownKeys
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import Database, StoreUnavailable, open_database
 from zaptrix.store.portals import StoredTokens
+from zaptrix.store.replica import Reads, open_reads
 from zaptrix.store.secrets import SecretBox
 from zaptrix.store.sender_digests import SenderDigests
 from zaptrix.store.spool import Spool
@@ -96,6 +97,7 @@ class App:
 
     settings: Settings
     database: Database
+    reads: Reads
     clock: Clock
     stopping: Stopping
     redis: Redis
@@ -141,6 +143,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         pool_max, pooled = settings.database_pool_max, settings.is_pooled
         database = await open_database(settings.database_url, pool_max=pool_max, pooled=pooled)
         stack.push_async_callback(database.close)
+        reads = await stack.enter_async_context(open_reads(database, settings.database_read_url, pool_max=pool_max))
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(
@@ -157,7 +160,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         await stack.enter_async_context(_beside(budgets.keep()))
         media = _media_room(settings)
         stack.push_async_callback(media.fetcher.close)
-        app = _compose(settings, _Opened(database, redis, session, clock, budgets, media))
+        app = _compose(settings, _Opened(database, reads, redis, session, clock, budgets, media))
         await stack.enter_async_context(_beside(app.directory.keep()))
         stack.push_async_callback(app.bells.close)
         yield app
@@ -176,6 +179,7 @@ class _Opened(NamedTuple):
     """What is closed again at the end."""
 
     database: Database
+    reads: Reads
     redis: Redis
     session: aiohttp.ClientSession
     clock: Clock
@@ -184,22 +188,21 @@ class _Opened(NamedTuple):
 
 
 def _compose(settings: Settings, opened: _Opened) -> App:
-    database, redis, session, clock, budgets, media = opened
+    database, reads, redis, session, clock, budgets, media = opened
     box, hits = SecretBox(settings.encryption_keys), Hits(redis)
     cache, timeout_s = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s), settings.bitrix_timeout_s
     bells, directory, pace = Bells(redis, clock.now), Directory(database, box), RedisPace(redis)
     vault, token_cache = StoredTokens(database, box), _token_cache(settings, redis, hits, box)
-    oauth = OAuth(session, url=settings.bitrix_oauth_url, now=clock.now)
+    oauth, stopping = OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), Stopping()
     tokens, graph = Tokens(vault, token_cache, oauth, clock.now), _graph_client(settings, session, directory, pace)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
-    templates = Templates(database, directory, graph, clock.now)
+    templates, spool = Templates(database, directory, graph, clock.now), Spool(settings.data_dir / "spool", clock.now)
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
     receiver, watch = Receiver(database, bells, budgets), Watch(database)
     senders = Senders(database, directory, box, SenderDigests(settings.data_dir / "senders.digests"))
     admission, subscriptions = Admission(directory, watch), Subscriptions(database, directory, graph)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
-    spool, stopping = Spool(settings.data_dir / "spool", clock.now), Stopping()
     parts = (graph, portal_client, templates, clock, budgets, media, stopping)
     drains = _drains(settings, database, directory, bells, cache, seen, *parts)
     credentials = Credentials(NumberCredentials(graph), PortalCredentials(session, oauth=oauth, now=clock.now))
@@ -207,6 +210,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     return App(
         settings=settings,
         database=database,
+        reads=reads,
         clock=clock,
         stopping=stopping,
         redis=redis,

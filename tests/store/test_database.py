@@ -43,6 +43,17 @@ async def test_what_passes_by_itself_means_that_postgresql_is_away(database: Dat
         await _raise(database, code)
 
 
+async def test_a_server_that_only_reads_now_is_dialled_anew(database: Database) -> None:
+    """Its connections are of no use after a fail-over; an address of several leads to the new primary."""
+    ask = "SELECT pg_backend_pid()"
+    async with database.connection() as one, database.connection() as other:
+        before = {await one.fetchval(ask), await other.fetchval(ask)}
+    with pytest.raises(StoreUnavailable):
+        await _raise(database, "25006")
+    async with database.connection() as one, database.connection() as other:
+        assert not before & {await one.fetchval(ask), await other.fetchval(ask)}
+
+
 @pytest.mark.parametrize("code", ["22P05", "22001", "23503", "23505"])
 async def test_what_will_never_be_taken_is_refused(database: Database, code: str) -> None:
     with pytest.raises(StoreRefused):

@@ -61,7 +61,7 @@ async def _postgres_fault(settings: Settings, *, migrated: bool) -> Fault | None
     if fault or migrated or not pooled:
         return fault
     # Only who migrates goes past the pooler.
-    return await postgres_fitness.direct_fault(settings.database_direct_url, facts, migrated=False)
+    return await postgres_fitness.direct_fault(settings.database_direct_url, settings.database_url, migrated=False)
 
 
 async def _redis_fault(settings: Settings) -> Fault | None:

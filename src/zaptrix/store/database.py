@@ -116,15 +116,17 @@ async def open_database(
     pool_max: int = 10,
     command_timeout_s: float = 30.0,
     acquire_timeout_s: float = 5.0,
+    wanted: str = "read-write",
 ) -> Database:
     """A pool on `url`; connections are made when first needed. Raises StoreUnavailable.
 
     `pooled`: a pooler in transaction mode is there. Then our sessions bring no settings, and their statements no names.
+    `wanted`: which of several hosts will do, as libpq's `target_session_attrs`.
     """
     try:
         pool = await asyncpg.create_pool(
             url,
-            connect=Dialler(url),
+            connect=Dialler(url, wanted),
             min_size=0,
             max_size=pool_max,
             command_timeout=command_timeout_s,

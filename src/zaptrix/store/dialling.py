@@ -65,10 +65,11 @@ class Dialler:
     fail-over to the second would never be seen. And a host that only reads is no use unless one was asked for.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wanted: str = "read-write") -> None:
+        """`wanted`: which of several hosts will do, where the address does not say it (`target_session_attrs`)."""
         self._url = url
         self._hosts = apart(url)
-        self._wanted = dict(_parameters(url)).get("target_session_attrs", "read-write")
+        self._wanted = dict(_parameters(url)).get("target_session_attrs", wanted)
 
     async def __call__(self, dsn: str | None = None, **options: Any) -> Dialled:  # noqa: ARG002 - its own
         """Raises what asyncpg raises."""

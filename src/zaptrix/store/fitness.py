@@ -16,7 +16,7 @@ import msgspec
 
 from zaptrix.core.faults import Fault, FaultKind, Unfit
 from zaptrix.store.database import Connection, Database, StoreRefused, StoreUnavailable
-from zaptrix.store.dialling import PLANNING, SESSION, Dialled, Dialler
+from zaptrix.store.dialling import FAILURES, PLANNING, SESSION, Dialled, Dialler
 
 POSTGRES_OLDEST = 14
 DIRECT = "DATABASE_DIRECT_URL"
@@ -36,8 +36,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     synchronous_commit: str
     planning: str
     """Whether the settings of our sessions arrived: a pooler may drop them."""
-    database: str
-    """The same for each way to it, and for its standbys."""
     now: datetime
     process: int
     """Of the server's side of this connection."""
@@ -53,11 +51,14 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
        current_setting('fsync') AS fsync,
        current_setting('synchronous_commit') AS synchronous_commit,
        current_setting('plan_cache_mode') AS planning,
-       (SELECT system_identifier FROM pg_control_system()) || '/'
-           || (SELECT oid FROM pg_database WHERE datname = current_database()) AS database,
        clock_timestamp() AS now,
        pg_backend_pid() AS process,
        to_regclass('alembic_version') IS NOT NULL AS migrated
+"""
+# The same for each way to one database. Of functions that a hosted PostgreSQL may not allow, only who compares asks.
+_IDENTITY = """
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || oid
+  FROM pg_database WHERE datname = current_database()
 """
 _REVISION = "SELECT version_num FROM alembic_version"
 # The journal's partitions are made by the workers, which only the owner of the table may do.
@@ -137,16 +138,25 @@ async def examine(url: str, *, pooled: bool = False) -> Facts:
         raise Unfit(_no_talk(exc)) from exc
 
 
-async def direct_fault(direct_url: str, pooled: Facts, *, migrated: bool = True) -> Fault | None:
-    """What makes DATABASE_DIRECT_URL unfit beside DATABASE_URL, whose facts are given: for the doctor and `migrate`."""
+async def direct_fault(direct_url: str, pooled_url: str, *, migrated: bool = True) -> Fault | None:
+    """What makes DATABASE_DIRECT_URL unfit beside DATABASE_URL, which is fit itself: for the doctor and `migrate`."""
     try:
         facts = await examine(direct_url)
     except Unfit as exc:
         return exc.fault._replace(url=DIRECT)
-    if facts.database != pooled.database:
+    if await _identity(direct_url, pooled=False) != await _identity(pooled_url, pooled=True):
         return Fault(FaultKind.POSTGRES_OTHER)
     fault = fault_of(facts, migrated=migrated)
     return fault and fault._replace(url=DIRECT)
+
+
+async def _identity(url: str, *, pooled: bool) -> str | None:
+    """None where it is not told."""
+    try:
+        async with _dialled(url, pooled=pooled) as connection:
+            return str(await connection.fetchval(_IDENTITY))
+    except FAILURES:
+        return None
 
 
 async def fault_now(database: Database) -> Fault | None:

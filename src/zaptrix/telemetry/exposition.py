@@ -32,6 +32,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     paused: Mapping[Scope, int] | None = None
     recovering: int | None = None
     files_waiting: Mapping[Direction, int] | None = None
+    replica_lag_s: float | None = None
+    replica_fit: bool | None = None
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +104,22 @@ def _live_families(live: Live) -> Iterator[Metric]:
         "zaptrix_queue_oldest_age_seconds", "Age of the oldest open message of a queue", "queue", live.oldest_age_s
     )
     yield _by_label("zaptrix_cache_hit_ratio", "Share of look-ups that a cache answered", "cache", live.cache_hit_ratio)
-    running = GaugeMetricFamily("zaptrix_recovery_running", "Portals whose conversations are looked at after an outage")
-    if live.recovering is not None:
-        running.add_metric((), live.recovering)
-    yield running
+    yield _one("zaptrix_recovery_running", "Portals whose conversations are looked at after an outage", live.recovering)
+    yield _one(
+        "zaptrix_replica_lag_seconds", "How far the replica is behind that lists are read from", live.replica_lag_s
+    )
+    yield _one(
+        "zaptrix_replica_fit", "Whether lists are read from the replica (1), or else the primary", live.replica_fit
+    )
     yield _by_label("zaptrix_files_waiting", "Files that are not ready yet", "direction", live.files_waiting)
     yield _by_label("zaptrix_paused", "Channels and portals that stand still behind a bad key", "kind", live.paused)
+
+
+def _one(name: str, told: str, value: float | None) -> Metric:
+    family = GaugeMetricFamily(name, told)
+    if value is not None:
+        family.add_metric((), value)
+    return family
 
 
 def _by_queue(name: str, told: str, values: Mapping[Queue, Mapping[Waiting, int]] | None) -> Metric:

@@ -60,6 +60,13 @@ class CacheName(StrEnum):
     SEEN = "seen"
 
 
+class ReadFrom(StrEnum):
+    """Who answered a list."""
+
+    PRIMARY = "primary"
+    REPLICA = "replica"
+
+
 class PaceKind(StrEnum):
     """The kinds of pace bucket; a bucket's key begins with its kind."""
 
@@ -158,6 +165,9 @@ BELLS_UNRUNG = Counter(
 )
 CACHE_LOOKUPS = Counter(
     "zaptrix_cache_lookups_total", "Look-ups in a cache (result: hit, miss)", ("cache", "result"), registry=REGISTRY
+)
+LIST_READS = Counter(
+    "zaptrix_list_reads_total", "Lists read, by the server that answered", ("server",), registry=REGISTRY
 )
 VERDICTS = Counter(
     "zaptrix_verdicts_total", "Verdicts on calls, by the platform that was called", ("side", "verdict"),
@@ -285,6 +295,10 @@ def verdict_given(side: Side, verdict: Verdict, count: int = 1) -> None:
 
 def pace_waited(kind: PaceKind, seconds: float) -> None:
     PACE_WAITS.labels(kind).observe(seconds)
+
+
+def list_read(server: ReadFrom) -> None:
+    LIST_READS.labels(server).inc()
 
 
 def alarmed(kind: AlarmKind) -> None:

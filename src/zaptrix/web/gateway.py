@@ -121,6 +121,7 @@ class Gateway:
         metrics.start(self._settings.metrics_dir)
         app = await stack.enter_async_context(open_app(self._settings))
         await begin_beating(app)
+        await stack.enter_async_context(_background(app.reads.keep()))
         await stack.enter_async_context(_background(keep_beating(app)))
         await stack.enter_async_context(_background(keep_replaying(app)))
         await stack.enter_async_context(_background(keep_following(app)))

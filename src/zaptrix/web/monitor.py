@@ -20,6 +20,7 @@ from zaptrix.core.portal import Locale
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
 from zaptrix.store import files, fitness, recovery, totals, views
 from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.replica import ReplicaState
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family, Live
@@ -39,12 +40,21 @@ class Part(Struct, frozen=True, kw_only=True):
     latency_ms: float | None
 
 
+class Replica(Struct, frozen=True, kw_only=True):
+    """The replica of DATABASE_READ_URL. While it is not ok, lists come from the primary."""
+
+    ok: bool
+    state: Annotated[ReplicaState, Meta(description="fit, lags, away, or other: no standby of this primary.")]
+    lag_s: float | None
+
+
 class Health(Struct, frozen=True, kw_only=True):
     """`status` is ok or degraded; `works` says in words what goes on."""
 
     status: str
     postgresql: Part
     redis: Part
+    replica: Replica | None
     works: list[str]
     timestamp: datetime
     version: str
@@ -129,6 +139,7 @@ async def _health(app: App) -> Health:
         status="degraded" if works else "ok",
         postgresql=Part(ok=postgres_fault is None, latency_ms=postgres_ms),
         redis=Part(ok=redis.fault is None, latency_ms=redis.ping_ms if redis.fault is None else None),
+        replica=_replica(app),
         works=works or [_ALL_WORKS],
         timestamp=app.clock.now(),
         version=zaptrix.__version__,
@@ -202,6 +213,14 @@ async def as_json(request: Request[Any, Any, Any]) -> list[Family]:
 HANDLERS = (health, live, ready, cache, queues, prometheus, as_json)
 
 
+def _replica(app: App) -> Replica | None:
+    standing = app.reads.standing
+    if standing is None:
+        return None
+    lag_s = None if standing.lag_s is None else round(standing.lag_s, 1)
+    return Replica(ok=standing.state is ReplicaState.FIT, state=standing.state, lag_s=lag_s)
+
+
 async def _postgresql(app: App) -> tuple[Fault | None, float | None]:
     began = time.perf_counter()
     try:
@@ -214,22 +233,21 @@ async def _postgresql(app: App) -> tuple[Fault | None, float | None]:
 
 async def _sizes(app: App) -> dict[Queue, QueueView] | None:
     try:
-        async with app.database.connection() as connection:
-            return await views.queue_sizes(connection)
+        return await app.reads.ask(views.queue_sizes)
     except StoreUnavailable:
         return None
 
 
 async def _completed(app: App) -> dict[Queue, int]:
     try:
-        async with app.database.connection() as connection:
-            return await totals.completed(connection)
+        return await app.reads.ask(totals.completed)
     except StoreUnavailable:
         return {}
 
 
 async def _live(app: App) -> Live:
     """What is looked up when somebody asks."""
+    standing = app.reads.standing
     sizes, jobs, totals, paused, recovering, waiting = await asyncio.gather(
         _sizes(app), bell_counts(app.bells), app.hits.totals(), _paused(app), _recovering(app), _files_waiting(app)
     )
@@ -243,29 +261,28 @@ async def _live(app: App) -> Live:
         paused=paused,
         recovering=recovering,
         files_waiting=waiting,
+        replica_lag_s=standing.lag_s if standing else None,
+        replica_fit=standing.state is ReplicaState.FIT if standing else None,
     )
 
 
 async def _paused(app: App) -> Any:
     try:
-        async with app.database.connection() as connection:
-            return await views.paused(connection)
+        return await app.reads.ask(views.paused)
     except StoreUnavailable:
         return None
 
 
 async def _recovering(app: App) -> int | None:
     try:
-        async with app.database.connection() as connection:
-            return len(await recovery.under_way(connection))
+        return len(await app.reads.ask(recovery.under_way))
     except StoreUnavailable:
         return None
 
 
 async def _files_waiting(app: App) -> dict[Direction, int] | None:
     try:
-        async with app.database.connection() as connection:
-            return await files.waiting(connection)
+        return await app.reads.ask(files.waiting)
     except StoreUnavailable:
         return None
 

@@ -167,9 +167,13 @@ async def list_channels(
 ) -> Page[ChannelView]:
     """Channels in the order of their ids."""
     after = place_of(cursor, UUID)
-    async with app_of(request).database.connection() as connection:
-        found = await channels.listed(connection, after, only_of(caller_of(request), portal_id), limit + 1)
-        items = [await _view(connection, channel) for channel in found[:limit]]
+    only = only_of(caller_of(request), portal_id)
+
+    async def look(connection: Connection) -> tuple[list[Channel], list[ChannelView]]:
+        found = await channels.listed(connection, after, only, limit + 1)
+        return found, [await _view(connection, channel) for channel in found[:limit]]
+
+    found, items = await app_of(request).reads.ask(look)
     return page_of(items, found[limit - 1].id if len(found) > limit else None)
 
 

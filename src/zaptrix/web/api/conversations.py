@@ -12,6 +12,7 @@ from zaptrix.core.ids import ConversationId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.store import conversations, views
 from zaptrix.store.conversations import ConversationView
+from zaptrix.store.database import Connection
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, OfChannel, OfPortal, Page, page_of, place_of
@@ -27,14 +28,12 @@ async def list_conversations(
     cursor: Cursor = None,
 ) -> Page[ConversationView]:
     """The latest first, by when something was last said."""
-    async with app_of(request).database.connection() as connection:
-        found = await conversations.listed(
-            connection,
-            portal_id=only_of(caller_of(request), portal_id),
-            channel_id=channel_id,
-            before=place_of(cursor, tuple[datetime, UUID]),
-            limit=limit + 1,
+    only, before = only_of(caller_of(request), portal_id), place_of(cursor, tuple[datetime, UUID])
+    found = await app_of(request).reads.ask(
+        lambda connection: conversations.listed(
+            connection, portal_id=only, channel_id=channel_id, before=before, limit=limit + 1
         )
+    )
     last = found[limit - 1] if len(found) > limit else None
     return page_of(found[:limit], (last.last_message_at, last.id) if last else None)
 
@@ -45,12 +44,15 @@ async def list_messages(
 ) -> Page[MessageView]:
     """The newest first. A conversation that was merged into another shows that one's."""
     before, only = place_of(cursor, int), caller_of(request).portal_id
-    async with app_of(request).database.connection() as connection:
+
+    async def look(connection: Connection) -> list[MessageView]:
         asked = ConversationId(conversation_id)
         talk = (await conversations.by_ids(connection, [asked])).get(asked)
         if talk is None or only not in {None, talk.portal_id}:
             raise no_such("conversation")
-        found = await views.of_conversation(connection, talk.id, only, before, limit + 1)
+        return await views.of_conversation(connection, talk.id, only, before, limit + 1)
+
+    found = await app_of(request).reads.ask(look)
     return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 

@@ -14,7 +14,9 @@ from zaptrix.bridge.letters import Fate
 from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
+from zaptrix.core.message import Notice
 from zaptrix.store import views
+from zaptrix.store.database import Connection
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.languages import Lang, language_of
@@ -71,9 +73,12 @@ async def list_dead_letters(
 ) -> Page[DeadLetter]:
     """The newest first. `error_code` and `error_detail` tell why it died; `explanation` says so to people."""
     only, before = only_of(caller_of(request), portal_id), place_of(cursor, int)
-    async with app_of(request).database.connection() as connection:
+
+    async def look(connection: Connection) -> tuple[list[MessageView], dict[int, Notice]]:
         found = await views.dead_letters(connection, only, before, limit + 1)
-        told = await views.notices(connection, found)
+        return found, await views.notices(connection, found)
+
+    found, told = await app_of(request).reads.ask(look)
     locale = language_of(request, lang)
     letters = [
         DeadLetter(

@@ -39,8 +39,10 @@ async def list_events(
     request: Request[Any, Any, Any], which: Listed = "unroutable", limit: Limit = PAGE_DEFAULT, cursor: Cursor = None
 ) -> Page[EventView]:
     """The newest first, with the reason and without the content."""
-    async with app_of(request).database.connection() as connection:
-        found = await events.listed(connection, EventState(which), place_of(cursor, int), limit + 1)
+    before = place_of(cursor, int)
+    found = await app_of(request).reads.ask(
+        lambda connection: events.listed(connection, EventState(which), before, limit + 1)
+    )
     return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 

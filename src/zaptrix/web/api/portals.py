@@ -181,10 +181,10 @@ async def list_portals(
 ) -> Page[PortalView]:
     """Portals in the order of their ids; a portal's own key sees that one."""
     after = place_of(cursor, UUID)
-    async with app_of(request).database.connection() as connection:
-        found = await portals.listed(
-            connection, PortalId(after) if after else None, only_of(caller_of(request)), limit + 1
-        )
+    only = only_of(caller_of(request))
+    found = await app_of(request).reads.ask(
+        lambda connection: portals.listed(connection, PortalId(after) if after else None, only, limit + 1)
+    )
     more = found[limit - 1].id if len(found) > limit else None
     return page_of([PortalView.of(portal) for portal in found[:limit]], more)
 

@@ -198,8 +198,9 @@ async def list_changes(
     """Statuses, categories and qualities that Meta changed, the latest first."""
     before = place_of(cursor, int)
     channel = await _channel(request, channel_id)
-    async with app_of(request).database.connection() as connection:
-        found = await stored.changes(connection, channel.id, before, limit + 1)
+    found = await app_of(request).reads.ask(
+        lambda connection: stored.changes(connection, channel.id, before, limit + 1)
+    )
     return page_of(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
 
