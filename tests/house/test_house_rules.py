@@ -10,7 +10,7 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HOUSES = ("src", "proof", "benchmarks")
+HOUSES = ("src", "proof", "benchmarks", "observe")
 SOURCES = sorted(path for house in HOUSES for path in (ROOT / house).rglob("*.py"))
 
 FILE_LINES_MAX = 400
@@ -32,7 +32,7 @@ CATCH_ALL_ALLOWED = {
     "src/zaptrix/web/spooled.py": "what is in the spool stands nowhere else, so its replay never ends",
 }
 READMES = ("README.md", "README.pt-BR.md")
-PRINT_ALLOWED = ("src/zaptrix/cli/", "src/zaptrix_sim/__main__.py", "proof/", "benchmarks/")
+PRINT_ALLOWED = ("src/zaptrix/cli/", "src/zaptrix_sim/__main__.py", "proof/", "benchmarks/", "observe/")
 
 
 class Place(NamedTuple):
