@@ -17,7 +17,7 @@ COMMA := ,
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-SOURCES := src tests proof benchmarks observe
+SOURCES := src tests proof benchmarks observe deploy
 
 # A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
