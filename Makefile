@@ -22,7 +22,7 @@ SOURCES := src tests proof benchmarks observe deploy
 # A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test bench sim soak check style types floors house fmt lock clean tools chromium pgbouncer
+.PHONY: help run test bench sim soak check style types floors house fmt lock clean dist tools chromium pgbouncer
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -74,6 +74,13 @@ lock: .venv/ready-dev ## renew all locks (needs a package index)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --no-deps \
 		requirements/tools.in -c requirements/dev.txt -o requirements/tools.txt
 	@echo "lock: requirements/runtime.txt, dev.txt and tools.txt are new; run 'make test' before you commit them"
+
+dist: tools ## what a release has: the wheel, the chart and their checksums, in ./dist
+	@rm -rf dist build
+	@SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@$(BIN)/helm package --destination dist deploy/helm/zaptrix
+	@cd dist && sha256sum zaptrix* >SHA256SUMS
+	@rm -rf build
 
 clean: ## remove the environment and every cache (data in ./var stays)
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

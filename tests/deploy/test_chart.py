@@ -395,6 +395,26 @@ def test_the_notes_tell_the_next_step_and_what_is_not_there_yet(tmp_path: Path) 
     assert "https://gateway.example.com:8443/webhooks/meta" in full
 
 
+def test_what_the_readmes_show_can_be_installed(tmp_path: Path) -> None:
+    """In both languages: the same values and commands, and every value that a sentence names is one."""
+    english, portuguese = ((CHART / name).read_text() for name in ("README.md", "README.pt-BR.md"))
+    shown = [
+        [YAML(typ="safe").load(block) for block in re.findall(r"```yaml\n(.+?)```", page, re.DOTALL)]
+        for page in (english, portuguese)
+    ]
+    assert shown[0] == shown[1]
+    assert {part for part, _ in pods(rendered(tmp_path, shown[0][0]))} == {"gateway", "worker", "migrate", "backup"}
+    known = YAML(typ="safe").load(CHART / "values.yaml")
+    named = [set(re.findall(r"`((?:{})\.[\w.]+)`".format("|".join(known)), page)) for page in (english, portuguese)]
+    assert named[0] == named[1]
+    for name in named[0]:
+        value = known
+        for part in name.split("."):
+            assert part in value or name.startswith("settings."), name
+            value = value.get(part, {}) if isinstance(value, dict) else {}
+    assert {name.removeprefix("settings.") for name in named[0] if name.startswith("settings.")} <= KINDS.keys()
+
+
 def test_the_chart_has_the_version_of_the_program() -> None:
     chart = YAML(typ="safe").load(CHART / "Chart.yaml")
     assert (chart["version"], chart["appVersion"]) == (zaptrix.__version__, zaptrix.__version__)
