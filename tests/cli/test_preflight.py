@@ -365,7 +365,7 @@ def test_a_redis_that_wants_a_password(typed: Type, rediss: Callable[..., str], 
         result = typed(*command, REDIS_URL=url)
         assert sentence(result) == told(FaultKind.REDIS_LOGIN)
         assert "hunter2" not in result.output
-    assert sentence(typed(*command, REDIS_URL=f"unix://narrow:right@{path}")) == told(FaultKind.REDIS_RIGHTS)
+    assert sentence(typed(*command, REDIS_URL=f"unix://narrow:right@{path}")) == told(FaultKind.REDIS_RIGHTS, "EVAL")
     assert sentence(typed(*command, REDIS_URL=f"unix://:right@{path}?db=99")) == told(FaultKind.REDIS_DB)
 
 

@@ -4,7 +4,9 @@ The first half are tests of the neighbouring files, which ask for `redis`, `redi
 """
 
 import asyncio
+import os
 import re
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from proof.redis_nodes import ClusterServers
+from proof.redis_nodes import ClusterServers, Node, wait_for
 from tests.queues.conftest import StartWorkers, eventually
 from tests.queues.test_bells import (  # noqa: F401  # played here, too
     test_a_bell_rung_while_the_lane_is_drained_rings_again_when_it_ends,
@@ -37,10 +39,7 @@ from tests.queues.test_pace import (  # noqa: F401
     test_a_throttle_is_shared_by_all_processes,
     test_several_buckets_are_taken_together_or_not_at_all,
 )
-from tests.queues.test_stats import (  # noqa: F401
-    test_a_healthy_redis_is_one_that_takes_what_the_queues_write,
-    test_bells_are_counted_by_queue_and_state,
-)
+from tests.queues.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
 from zaptrix.core.errors import TooFast
 from zaptrix.core.faults import FaultKind, Unfit
 from zaptrix.core.lanes import Lane, Queue
@@ -186,9 +185,34 @@ async def test_a_fallen_master_costs_seconds_and_no_lane(
     health = await look_at_redis(redis, bells)
     assert health.fault is None
     assert health.worked == frozenset(Queue)
-    await asyncio.to_thread(fallen.start)
+    fallen.start()  # not in a thread: it would end with that
     drained.clear()
     await eventually(all_drained)
+
+
+async def test_a_client_that_asks_nothing_hears_of_a_fallen_and_of_a_silent_master_all_the_same(
+    servers_of_cluster: ClusterServers, redis_url: str, redis: Redis, bells: Bells
+) -> None:
+    """A gateway that only tells of its health, or that rings a host which vanished without a word."""
+    assert (await look_at_redis(redis, bells)).fault is None
+    port = await _port_of(redis, Queue.META)
+    await asyncio.to_thread(wait_for, servers_of_cluster.is_whole, "a fallen node to follow")
+    before = {node.port for node in servers_of_cluster.masters}
+    silent = next(node for node in servers_of_cluster.nodes if node.port == port)
+    assert silent.pid is not None
+    os.kill(silent.pid, signal.SIGSTOP)
+    try:
+        await eventually(lambda: _has_another(servers_of_cluster, silent, before))
+
+        async def healthy() -> bool:
+            return (await look_at_redis(redis, bells)).fault is None
+
+        await eventually(healthy)
+        await eventually(lambda: _rings(bells))
+    finally:
+        os.kill(silent.pid, signal.SIGCONT)
+    await eventually(lambda: silent.role() == "slave")
+    assert (await look_at_redis(redis, bells)).fault is None
 
 
 async def test_a_cluster_that_is_not_whole_is_away_and_not_waited_for() -> None:
@@ -210,6 +234,17 @@ async def _port_of(redis: Redis, queue: Queue) -> int:
     node = cluster.get_node_from_key(Bells(redis).queue(queue).toKey("wait"))
     assert node is not None
     return int(node.port)
+
+
+async def _has_another(servers: ClusterServers, silent: Node, before: set[int]) -> bool:
+    roles = await asyncio.to_thread(lambda: {n.port for n in servers.nodes if n is not silent and n.role() == "master"})
+    return bool(roles - before)
+
+
+async def _rings(bells: Bells) -> bool:
+    await bells.ring([Lane(Queue.META, "l")])
+    counts = await bell_counts(bells)
+    return counts is not None and counts[Queue.META][Waiting.WAITING] == 1
 
 
 async def _takes(pace: RedisPace, bucket: Bucket) -> bool:

@@ -139,7 +139,7 @@ async def test_a_fallen_primary_costs_seconds_and_no_lane(
     await eventually(takes)
     health = await look_at_redis(redis, bells)
     assert (health.fault, health.worked) == (None, frozenset(Queue))
-    await asyncio.to_thread(fallen.start)
+    fallen.start()  # not in a thread: it would end with that
     drained.clear()
     await eventually(all_drained)
 

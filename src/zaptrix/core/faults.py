@@ -91,6 +91,13 @@ class Unfit(Exception):
         self.fault = fault
 
 
+# A cluster's keys begin with a brace. INFO and CLIENT LIST are counted as dangerous, which the rest of it need not be.
+REDIS_RIGHTS = (
+    "~bull:* ~zx:* ~{* +@read +@write +@scripting +@transaction +@connection -@dangerous "
+    "+info +time +client|list +cluster|slots"
+)
+
+_RIGHTS = REDIS_RIGHTS.replace("{", "{{")  # as it stands in words that are filled in
 _ESCAPES_EN = "write @ : / ? # [ ] % inside a password as %40 %3A %2F %3F %23 %5B %5D %25"
 _ESCAPES_PT = "escreva @ : / ? # [ ] % dentro de uma senha como %40 %3A %2F %3F %23 %5B %5D %25"
 
@@ -281,10 +288,13 @@ WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
         ),
     },
     FaultKind.REDIS_RIGHTS: {
-        _EN: ("the Redis user in REDIS_URL may not do all that the queues need", "give it the rights ~* &* +@all"),
+        _EN: (
+            "the Redis user in REDIS_URL may not do all that the queues need ({seen})",
+            f"give it these rights: ACL SETUSER name {_RIGHTS}",
+        ),
         _PT: (
-            "o usuário do Redis em REDIS_URL não pode fazer tudo de que as filas precisam",
-            "dê-lhe os direitos ~* &* +@all",
+            "o usuário do Redis em REDIS_URL não pode fazer tudo de que as filas precisam ({seen})",
+            f"dê-lhe estes direitos: ACL SETUSER nome {_RIGHTS}",
         ),
     },
     FaultKind.REDIS_DB: {

@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from zaptrix.queues.address import Host
 
@@ -67,13 +68,22 @@ class Cluster(RedisCluster):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         async with self.turn():
             await self.initialize()  # else the first commands go to any node
-            return await super().execute_command(*args, **options)
+            with looked_for_anew(self):
+                return await super().execute_command(*args, **options)
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Pipeline:  # noqa: ARG002 - redis-py's own
         return Pipeline(self, transaction)  # type: ignore[abstract] # the library's own gap
 
     def register_script(self, script: Any) -> Script:  # type: ignore[override] # what a script of its own can
         return Script(self, script)
+
+    async def aclose(self) -> None:
+        """redis-py's own leaves open what it has while it is to look anew."""
+        if self._looking is not None:
+            await asyncio.wait({self._looking})
+        await super().aclose()
+        for which in ("nodes_cache", "startup_nodes"):
+            await self.nodes_manager.aclose(which)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -95,8 +105,43 @@ class Pipeline(ClusterPipeline):
         client = self.cluster_client
         assert isinstance(client, Cluster)
         async with client.turn():
-            answers: list[Any] = await super().execute(*args, **options)
+            with looked_for_anew(client):
+                answers: list[Any] = await super().execute(*args, **options)
             return answers
+
+
+@contextmanager
+def looked_for_anew(client: RedisCluster) -> Iterator[None]:
+    """Whoever gave up waiting, as for a host that vanished without a word: the next one looks who has its place now.
+
+    redis-py looks again after an error alone.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        client._initialize = True  # noqa: SLF001 - as redis-py marks it
+        raise
+
+
+async def look_again(client: RedisCluster) -> None:
+    """Find out who has what."""
+    client._initialize = True  # noqa: SLF001
+    await client.initialize()
+
+
+async def on_primaries(client: RedisCluster, *command: str) -> list[Any]:
+    """What each node that may be written to answers. One that does not may have been replaced: that is looked for."""
+    await client.initialize()
+    with looked_for_anew(client):
+        try:
+            return await _on_primaries(client, command)
+        except (RedisConnectionError, RedisTimeoutError):
+            await look_again(client)
+            return await _on_primaries(client, command)
+
+
+async def _on_primaries(client: RedisCluster, command: Sequence[str]) -> list[Any]:
+    return list(await asyncio.gather(*(node.execute_command(*command) for node in client.get_primaries())))
 
 
 class Script:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import repeat
@@ -34,8 +35,9 @@ from zaptrix.core.faults import Fault, FaultKind, Unfit
 from zaptrix.core.lanes import Queue
 from zaptrix.queues import address
 from zaptrix.queues.address import Address, Form
+from zaptrix.queues.cluster import look_again
 from zaptrix.queues.connection import connect
-from zaptrix.queues.keys import BULL, PACE, Keys, on_each
+from zaptrix.queues.keys import BULL, PACE, Keys, as_cluster, get_many, on_each
 from zaptrix.queues.sentinel import primary_told_by, sentinels_of
 
 REDIS_OLDEST = (6, 2)
@@ -45,6 +47,16 @@ _FILES = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
 # What the queues do: a script over two keys.
 _PROBE = "redis.call('SET', KEYS[1], '1', 'PX', 1000) return redis.call('EXISTS', KEYS[2])"
+# What users of few rights may lack: some of each kind of what BullMQ's scripts and ours do.
+_RIGHTS = """
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'a', '1') redis.call('HINCRBY', KEYS[1], 'a', 1) redis.call('DEL', KEYS[1])
+redis.call('LPUSH', KEYS[1], '1') redis.call('RPOPLPUSH', KEYS[1], KEYS[1]) redis.call('DEL', KEYS[1])
+redis.call('ZADD', KEYS[1], 1, 'a') redis.call('ZRANGEBYSCORE', KEYS[1], 0, 1) redis.call('DEL', KEYS[1])
+redis.call('SADD', KEYS[1], 'a') redis.call('DEL', KEYS[1])
+redis.call('XADD', KEYS[1], '*', 'a', '1') redis.call('PEXPIRE', KEYS[1], 1000) redis.call('UNLINK', KEYS[1])
+redis.call('TIME')
+"""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +98,13 @@ def fault_of(facts: Facts, form: Form | None = None) -> Fault | None:
 
 
 async def facts_told(redis: Redis) -> list[Facts]:
-    """Of each server that is written to."""
-    server, replication = await on_each(redis, "INFO", "server"), await on_each(redis, "INFO", "replication")
-    return [facts_of(one | other) for one, other in zip(server, replication, strict=True)]
+    """Of each server that is written to. On a cluster one may have become a replica since it was looked."""
+    told = [facts_of(info) for info in await on_each(redis, "INFO")]
+    cluster = as_cluster(redis)
+    if cluster is None or all(facts.role == "master" for facts in told):
+        return told
+    await look_again(cluster)
+    return [facts_of(info) for info in await on_each(redis, "INFO")]
 
 
 async def examine(url: str) -> Facts:
@@ -117,6 +133,7 @@ async def _single(where: Address) -> Facts:
                 pipe.execute_command("SELECT", number)
             pipe.eval(_PROBE, 2, *_probe_keys(BULL, "zx"))
             await pipe.execute()
+        await _try(client)
     return facts
 
 
@@ -127,6 +144,7 @@ async def _cluster(where: Address) -> Facts:
         client = cast("Redis", cluster)
         facts = _fit([facts_of(told) for told in await on_each(client, "INFO")], where)
         await probe(client)
+        await _try(client)
     return facts
 
 
@@ -143,6 +161,7 @@ async def _sentinel(where: Address) -> Facts:
     try:
         facts = _fit([facts_of(await client.info())], where)
         await probe(client)
+        await _try(client)
     finally:
         await client.aclose()
     return facts
@@ -181,6 +200,25 @@ async def probe(client: Redis) -> None:
     await asyncio.gather(*(client.eval(_PROBE, len(pair), *pair) for pair in names))
 
 
+async def _try(client: Redis) -> None:
+    """What a user may lack the right to, beside what `probe` does. Raises a RedisError."""
+    keys = Keys(client)
+    for tag in (PACE, *Queue):
+        await client.eval(_RIGHTS, 1, f"{keys.of(tag, BULL)}:zaptrix:rights")
+    alone = keys.alone("zx:rights")
+    async with client.pipeline(transaction=True) as pipe:
+        await pipe.watch(alone)
+        pipe.multi()  # type: ignore[no-untyped-call]  # the library's own gap
+        pipe.set(alone, "1", px=1000)
+        await pipe.execute()
+    await get_many(client, [alone])
+    await client.bzpopmin([keys.alone("zx:nothing")], 0.01)
+    await client.script_load(_PROBE)
+    async for _ in client.scan_iter(match=alone, count=10):
+        break
+    await on_each(client, "DBSIZE")
+
+
 def _probe_keys(bull: str, own: str) -> tuple[str, str]:
     return f"{bull}:zaptrix:probe", f"{own}:probe"
 
@@ -188,7 +226,8 @@ def _probe_keys(bull: str, own: str) -> tuple[str, str]:
 def trouble(exc: Exception) -> Fault:
     """What an error means. Only its kind is ever shown: texts may quote an address."""
     exc = _behind(exc)
-    told, seen = str(exc).lower(), type(exc).__name__
+    told = str(exc).lower()
+    seen = named[1].upper() if (named := _COMMAND.search(told)) else type(exc).__name__
     for kind, classes, words in _TROUBLES:
         if isinstance(exc, classes) and (not words or any(word in told for word in words)):
             return Fault(kind, seen)
@@ -205,6 +244,8 @@ def _behind(exc: Exception) -> Exception:
     return exc
 
 
+# Of what Redis says, the name of a command is ours; the rest names a user.
+_COMMAND = re.compile(r"no permissions to run the '([a-z|]+)' command")
 _LOGINS = frozenset({FaultKind.REDIS_LOGIN, FaultKind.REDIS_RIGHTS})
 # The first that fits.
 _TROUBLES: tuple[tuple[FaultKind, tuple[type[Exception], ...], tuple[str, ...]], ...] = (
@@ -215,7 +256,7 @@ _TROUBLES: tuple[tuple[FaultKind, tuple[type[Exception], ...], tuple[str, ...]],
     ),
     (FaultKind.REDIS_LOGIN, (AuthenticationError,), ()),
     (FaultKind.REDIS_RIGHTS, (NoPermissionError,), ()),
-    (FaultKind.REDIS_RIGHTS, (RedisError,), ("noperm", "no permissions")),
+    (FaultKind.REDIS_RIGHTS, (RedisError,), ("noperm", "no permissions", "acl failure")),
     (FaultKind.REDIS_DB, (ResponseError,), ("db index",)),
     (FaultKind.REDIS_NO_CLUSTER, (ResponseError,), ("cluster support disabled", "unknown command 'cluster'")),
     (FaultKind.REDIS_AWAY, (ClusterDownError, MasterNotFoundError), ()),

@@ -8,13 +8,13 @@ versions, beside each other during an upgrade, see the same bells, buckets and c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
 
 from zaptrix.core.lanes import Queue
+from zaptrix.queues.cluster import on_primaries
 
 PACE = "pace"
 BULL = "bull"
@@ -55,5 +55,4 @@ async def on_each(redis: Redis, *command: str) -> list[Any]:
     cluster = as_cluster(redis)
     if cluster is None:
         return [await redis.execute_command(*command)]  # type: ignore[no-untyped-call]
-    await cluster.initialize()
-    return list(await asyncio.gather(*(node.execute_command(*command) for node in cluster.get_primaries())))
+    return await on_primaries(cluster, *command)
