@@ -20,10 +20,12 @@ from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import Servers
 from zaptrix.cli.main import app
 from zaptrix.cli.redis_server import server_program
+from zaptrix.core import compatibility
 from zaptrix.core.faults import WORDS, Fault, FaultKind
 from zaptrix.core.portal import Locale
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.dialling import SESSION
+from zaptrix.store.migrate import newest, upgrade
 
 Type = Callable[..., Result]
 
@@ -128,9 +130,49 @@ def bent(servers: Servers, migrated: str) -> Callable[..., str]:
 def test_a_database_of_an_earlier_and_of_a_later_version(typed: Type, bent: Callable[..., str]) -> None:
     earlier = bent("earlier", "UPDATE alembic_version SET version_num = '0003'")
     assert sentence(typed("worker", DATABASE_URL=earlier)) == told(FaultKind.POSTGRES_UNMIGRATED, "0003")
-    later = bent("later", "UPDATE alembic_version SET version_num = '9999'")
+    later = bent("later", "UPDATE alembic_version SET version_num = '9999'", "COMMENT ON TABLE alembic_version IS NULL")
     assert sentence(typed("worker", DATABASE_URL=later)) == told(FaultKind.POSTGRES_LATER, "9999")
     assert sentence(typed("migrate", DATABASE_URL=later)) == told(FaultKind.POSTGRES_LATER, "9999")
+
+
+def test_a_later_version_that_has_only_added_to_the_schema_lets_this_one_go_on(
+    typed: Type, bent: Callable[..., str]
+) -> None:
+    comment = f"COMMENT ON TABLE alembic_version IS '{compatibility.told(newest())}'"
+    later = bent("added", "UPDATE alembic_version SET version_num = '9999'", comment)
+    assert typed("api-key", "list", DATABASE_URL=later).exit_code == 0
+    for words in (("migrate",), ("migrate", "--check")):
+        result = typed(*words, DATABASE_URL=later)
+        assert (result.exit_code, "9999" in result.output) == (0, True), result.output
+
+
+def test_what_waits_is_told_before_it_is_done(typed: Type, servers: Servers) -> None:
+    done = typed("migrate", "--check")
+    assert (done.exit_code, done.output) == (0, "the database has the newest schema\n")
+    asyncio.run(execute(servers, "CREATE DATABASE waiting TEMPLATE template0"))
+    earlier = servers.postgres.url_of("waiting")
+    asyncio.run(upgrade(earlier, "0024"))
+    check = typed("migrate", "--check", DATABASE_URL=earlier)
+    assert check.exit_code == 1
+    assert check.output.startswith("waits: 0025 Moves of customers")
+    assert "(holds tables: stop gateways and workers before)" in check.output
+    told_ = typed("migrate", "--check", DATABASE_URL=earlier, LANG="pt_BR.UTF-8")
+    assert told_.output.startswith("espera: 0025 ")
+    sql = typed("migrate", "--sql", DATABASE_URL=earlier)
+    assert sql.exit_code == 0
+    assert "CREATE TABLE media_store" in sql.output
+    assert typed("migrate", "--check", DATABASE_URL=earlier).exit_code == 1  # nothing was done
+    migrated = typed("migrate", DATABASE_URL=earlier)
+    assert migrated.exit_code == 0
+    assert "applied: 0026 Which media store is in use" in migrated.output
+    assert typed("migrate", "--check", DATABASE_URL=earlier).exit_code == 0
+    assert typed("migrate", "--sql", DATABASE_URL=earlier).output.strip() == ""
+
+
+def test_an_empty_database_holds_up_nobody(typed: Type, servers: Servers) -> None:
+    result = typed("migrate", "--check", DATABASE_URL=servers.postgres.url_of("postgres"))
+    assert result.exit_code == 1
+    assert "the database is empty" in result.output
 
 
 def test_a_wrong_password_a_role_without_rights_and_a_database_that_is_not_there(

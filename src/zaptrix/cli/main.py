@@ -89,14 +89,26 @@ def worker(
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database to the newest schema."""
+def migrate(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell what waits; the exit code is 1 when it is any.")
+    ] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Only print the statements that would be run.")] = False,
+) -> None:
+    """Bring the database to the newest schema, beside the processes that use it."""
     with told():
         settings = settings_with_database(migrated=False)
-        from zaptrix.store.migrate import upgrade
+        from zaptrix.cli.migrating import check as look
+        from zaptrix.cli.migrating import migrate as bring
+        from zaptrix.cli.migrating import sql as statements
 
-        asyncio.run(upgrade(settings.session_url, pooled_url=settings.database_url if settings.is_pooled else ""))
-        print("the database has the newest schema")
+        if sql:
+            print(asyncio.run(statements(settings)))
+        elif check:
+            raise typer.Exit(int(asyncio.run(look(settings))))
+        else:
+            asyncio.run(bring(settings))
 
 
 @app.command()

@@ -24,10 +24,10 @@ from zaptrix.settings import Settings
 from zaptrix.store import dump, restores
 from zaptrix.store.database import Session
 from zaptrix.store.dump import NotEmpty
-from zaptrix.store.fitness import revisions
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.resealing import SEALED
 from zaptrix.store.restores import Marked
+from zaptrix.store.schema import revisions
 from zaptrix.store.secrets import SecretBox
 
 

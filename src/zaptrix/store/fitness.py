@@ -7,14 +7,15 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 import msgspec
 
+from zaptrix.core import compatibility
+from zaptrix.core.compatibility import Fit
 from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.store import schema
 from zaptrix.store.database import Connection, Database, StoreRefused, StoreUnavailable
 from zaptrix.store.dialling import FAILURES, PLANNING, SESSION, Dialled, Dialler
 
@@ -23,7 +24,6 @@ DIRECT = "DATABASE_DIRECT_URL"
 ANSWER_S = 10.0
 
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
-_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     process: int
     """Of the server's side of this connection."""
     revision: str | None
+    works_from: str | None
+    """The oldest code that works on this schema, by its own word."""
     lacking: list[str]
     """Tables on which the role may not do what the gateway does; the schema itself, where it may make none."""
 
@@ -53,7 +55,8 @@ SELECT current_setting('server_version_num')::int / 10000 AS version,
        current_setting('plan_cache_mode') AS planning,
        clock_timestamp() AS now,
        pg_backend_pid() AS process,
-       to_regclass('alembic_version') IS NOT NULL AS migrated
+       to_regclass('alembic_version') IS NOT NULL AS migrated,
+       obj_description(to_regclass('alembic_version'), 'pg_class') AS works_from
 """
 # The same for each way to one database. Of functions that a hosted PostgreSQL may not allow, only who compares asks.
 _IDENTITY = """
@@ -76,12 +79,6 @@ SELECT c.relname
 _MAY_CREATE = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
 
 
-@cache
-def revisions() -> tuple[str, ...]:
-    """Those that this version knows, the newest last: by the files' names, without loading what migrates."""
-    return tuple(sorted(file.name.partition("_")[0] for file in _MIGRATIONS.glob("[0-9]*.py")))
-
-
 async def facts_of(connection: Connection | Dialled) -> Facts:
     """Four quick statements. Raises what asyncpg raises."""
     found = dict(await connection.fetchrow(_FACTS) or {})
@@ -91,7 +88,8 @@ async def facts_of(connection: Connection | Dialled) -> Facts:
         lacking += [row["relname"] for row in await connection.fetch(_LACKING)]
         if "alembic_version" not in lacking:
             revision = await connection.fetchval(_REVISION)
-    return Facts(**found, revision=revision, lacking=lacking)
+    works_from = compatibility.read(found.pop("works_from"))
+    return Facts(**found, revision=revision, works_from=works_from, lacking=lacking)
 
 
 def fault_of(facts: Facts, *, migrated: bool = True, pooled: bool = False) -> Fault | None:
@@ -107,9 +105,10 @@ def fault_of(facts: Facts, *, migrated: bool = True, pooled: bool = False) -> Fa
         return Fault(FaultKind.POSTGRES_ENCODING, facts.encoding)
     if facts.lacking:
         return Fault(FaultKind.POSTGRES_RIGHTS, ", ".join(facts.lacking[:3]) + (", …" if facts.lacking[3:] else ""))
-    if facts.revision is not None and facts.revision not in revisions():
-        return Fault(FaultKind.POSTGRES_LATER, facts.revision)
-    if migrated and facts.revision != revisions()[-1]:
+    fit = compatibility.fit(schema.span(schema.migrations()), facts.revision, facts.works_from)
+    if fit is Fit.AHEAD:
+        return Fault(FaultKind.POSTGRES_LATER, facts.revision or "")
+    if migrated and fit is Fit.BEHIND:
         return Fault(FaultKind.POSTGRES_UNMIGRATED, facts.revision or "-")
     if migrated and not planned:
         return Fault(FaultKind.POSTGRES_ROLE)

@@ -1,0 +1,99 @@
+"""`zaptrix migrate`: what it tells while it migrates, and what `--check` and `--sql` say beforehand."""
+
+from __future__ import annotations
+
+import sys
+
+from zaptrix.cli.language import locale
+from zaptrix.core.portal import Locale
+from zaptrix.settings import Settings
+from zaptrix.store import fitness
+from zaptrix.store.migrate import Telling, Waiting, pending, statements, upgrade
+from zaptrix.store.schema import Migration, migrations
+
+_EN, _PT = Locale.EN, Locale.PT_BR
+
+_WORDS = {
+    "newest": {_EN: "the database has the newest schema", _PT: "o banco tem o esquema mais novo"},
+    "later": {
+        _EN: "the database has the schema of a later version ({revision}), which this one works on: nothing to do",
+        _PT: "o banco tem o esquema de uma versão mais nova ({revision}), com o qual esta trabalha: nada a fazer",
+    },
+    "applied": {_EN: "applied: {revision} {title}", _PT: "aplicada: {revision} {title}"},
+    "doing": {_EN: "working beside the others: {seen}", _PT: "trabalhando ao lado dos outros: {seen}"},
+    "busy": {
+        _EN: "another process migrates this database; waiting",
+        _PT: "outro processo migra este banco; aguardando",
+    },
+    "waiting": {
+        _EN: "{revision} gave way to those who use its tables; again in {again_s:g} s; open for longest: {holders}",
+        _PT: "{revision} cedeu a quem usa as tabelas; de novo em {again_s:g} s; abertas há mais tempo: {holders}",
+    },
+    "empty": {
+        _EN: "the database is empty: {many} migrations wait, and nobody is held up by them",
+        _PT: "o banco está vazio: {many} migrações esperam, e não atrasam ninguém",
+    },
+    "online": {
+        _EN: "waits: {revision} {title} (beside running processes)",
+        _PT: "espera: {revision} {title} (ao lado dos processos em uso)",
+    },
+    "offline": {
+        _EN: "waits: {revision} {title} (holds tables: stop gateways and workers before)",
+        _PT: "espera: {revision} {title} (prende tabelas: pare antes os gateways e workers)",
+    },
+}
+
+
+async def migrate(settings: Settings) -> None:
+    """Raises Unfit."""
+    facts = await fitness.examine(settings.session_url)
+    titles = {each.revision: each.title for each in migrations()}
+    left = [each.revision for each in pending(facts.revision)]
+    if facts.revision is not None and facts.revision not in titles:
+        _say("later", revision=facts.revision)
+        return
+
+    def applied(revision: str) -> None:
+        if revision in left:
+            left.remove(revision)
+        _say("applied", revision=revision, title=titles[revision])
+
+    def waiting(told: Waiting) -> None:
+        _say("waiting", revision=left[0] if left else "", again_s=told.again_s, holders=told.holders or "-")
+
+    telling = Telling(
+        applied=applied, waiting=waiting, doing=lambda seen: _say("doing", seen=seen), busy=lambda: _say("busy")
+    )
+    pooled_url = settings.database_url if settings.is_pooled else ""
+    await upgrade(settings.session_url, pooled_url=pooled_url, telling=telling)
+    _say("newest")
+
+
+async def check(settings: Settings) -> bool:
+    """Whether any migration waits; each is told with what it asks for. Raises Unfit."""
+    facts = await fitness.examine(settings.session_url)
+    waiting = pending(facts.revision)
+    if not waiting:
+        known = {each.revision for each in migrations()}
+        _say("newest" if facts.revision in known else "later", revision=facts.revision)
+    elif facts.revision is None:
+        _say("empty", many=len(waiting))
+    else:
+        for each in waiting:
+            _say(_mode(each), revision=each.revision, title=each.title)
+    return bool(waiting)
+
+
+async def sql(settings: Settings) -> str:
+    """The statements of the migrations that wait; empty when none does. Raises Unfit."""
+    facts = await fitness.examine(settings.session_url)
+    return statements(facts.revision) if pending(facts.revision) else ""
+
+
+def _mode(migration: Migration) -> str:
+    return "online" if migration.online else "offline"
+
+
+def _say(what: str, **values: object) -> None:
+    sys.stdout.write(_WORDS[what][locale()].format(**values) + "\n")
+    sys.stdout.flush()  # who watches a job of an orchestrator sees it as it comes
