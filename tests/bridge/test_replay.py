@@ -25,8 +25,12 @@ def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "spool")
 
 
-def a_replay(house: House, spool: Spool) -> Replay:
-    return Replay(spool, Admission(house.directory, Watch(house.ledger.database)), house.receiver)
+async def a_replay(house: House, spool: Spool) -> Replay:
+    """Of a gateway that has looked: nothing is being recovered."""
+    await house.ledger.run("UPDATE gateway_beat SET at = now()")
+    watch = Watch(house.ledger.database)
+    await watch.begin()
+    return Replay(spool, Admission(house.directory, watch), house.receiver)
 
 
 def a_form(portal: Portal, talk: Conversation, number: int, *, token: str = "an-application-token") -> bytes:
@@ -69,11 +73,11 @@ async def test_spooled_events_become_rows_in_their_order_and_ring_their_lane(
 ) -> None:
     for number in range(1, 6):
         await spool.keep(a_form(portal, talk, number), f"r-{number}")
-    assert await run(a_replay(house, spool)) == []
+    assert await run(await a_replay(house, spool)) == []
     assert await keys(house) == [f"r-{number}" for number in range(1, 6)]
     assert spool.waiting() == []
     assert outbound_lane(portal.id).round in await house.rung_now()
-    assert await a_replay(house, spool).waiting() == []
+    assert await (await a_replay(house, spool)).waiting() == []
 
 
 async def test_an_event_that_is_replayed_twice_is_one_event(
@@ -81,7 +85,7 @@ async def test_an_event_that_is_replayed_twice_is_one_event(
 ) -> None:
     for name in ("r-1", "r-2"):
         await spool.keep(a_form(portal, talk, 1), name)
-    await run(a_replay(house, spool))
+    await run(await a_replay(house, spool))
     assert await keys(house) == ["r-1"]
 
 
@@ -93,7 +97,7 @@ async def test_what_is_no_event_is_set_aside_and_holds_up_nobody(
     (_, torn) = spool.waiting()
     torn.write_bytes(torn.read_bytes()[:40])
     await spool.keep(a_form(portal, talk, 2), "r-2")
-    raised = await run(a_replay(house, spool))
+    raised = await run(await a_replay(house, spool))
     assert len(raised) == 2
     assert await keys(house) == ["r-2"]
     assert spool.waiting() == []
@@ -103,7 +107,7 @@ async def test_a_strangers_event_is_dropped_now_that_somebody_can_be_asked(
     house: House, spool: Spool, portal: Portal, talk: Conversation
 ) -> None:
     await spool.keep(a_form(portal, talk, 1, token="a-guess"), "r-1")
-    await run(a_replay(house, spool))
+    await run(await a_replay(house, spool))
     assert await keys(house) == []
     assert spool.waiting() == []
 

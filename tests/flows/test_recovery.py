@@ -154,7 +154,7 @@ async def test_a_worker_that_dies_in_the_middle_of_a_recovery_is_replaced(own_wo
             told = await own_world.control("GET", "faults")
             return any(one["fired"] for one in told["faults"])
 
-        await eventually(asked, 20, "the recovery to ask the portal")
+        await eventually(asked, 60, "the recovery to ask the portal")
         own_world.kill_worker()
         own_world.start_worker()
         await own_world.faults(slow)

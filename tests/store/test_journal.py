@@ -88,8 +88,9 @@ async def test_what_comes_after_a_held_event_of_its_conversation_waits_with_it(l
     # Another gateway, which has not heard of the outage yet, or has heard of its end already.
     await append(ledger, said_in(talk, 3), said_in(other, 4), said_in("no chat of ours", 5))
     assert [event.request_id for event in await waiting(ledger, CHATS)] == ["r-1", "r-4", "r-5"]
+    await ledger.run("UPDATE gateway_beat SET at = now()")
     async with ledger.database.transaction() as connection:
-        assert await recovery.release_overdue(connection, 30.0) == {CHATS.round}
+        assert await recovery.release_overdue(connection, 30.0, 6.0) == {CHATS.round}
     assert [event.request_id for event in await waiting(ledger, CHATS)] == ["r-1", "r-2", "r-3", "r-4", "r-5"]
 
 

@@ -92,7 +92,7 @@ class Recovery:
     async def release(self) -> None:
         """Let events go that have waited too long for the history. Raises StoreUnavailable."""
         async with self._database.transaction() as connection:
-            lanes = await recovery.release_overdue(connection, limits.HOLD_S_MAX)
+            lanes = await recovery.release_overdue(connection, limits.HOLD_S_MAX, limits.SILENT_S)
         self._bells.ring_soon(lanes)
 
     async def _after_outage(self, outage: Outage) -> None:

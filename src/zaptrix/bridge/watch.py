@@ -14,6 +14,7 @@ import structlog
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
+from zaptrix.elapsed import elapsed_s
 from zaptrix.store import recovery
 from zaptrix.store.database import Database
 
@@ -31,12 +32,15 @@ class Watch:
         self._waited = 0
         self._given = False
         self._under_way: frozenset[PortalId] = frozenset()
+        self._looked_at: float | None = None
 
     async def begin(self) -> None:
         """Look whether somebody lives. Raises StoreUnavailable; then it is done by the first beat."""
+        looked_at = elapsed_s()
         async with self._database.connection() as connection:
             self._began_at, silent = await recovery.last_beat(connection, limits.SILENT_S)
             self._under_way = await recovery.under_way(connection)
+        self._looked_at = looked_at
         if silent:
             await self._beat()
 
@@ -54,22 +58,32 @@ class Watch:
 
     async def _beat(self) -> None:
         alone_since = None if self._given else self._began_at
+        looked_at = elapsed_s()
         # Two statements and no transaction: who freezes in between holds up nobody's beat.
         async with self._database.connection() as connection:
             portals = await recovery.beat(connection, limits.SILENT_S, alone_since=alone_since)
             self._under_way = await recovery.under_way(connection)
-        self._given = True
+        self._given, self._looked_at = True, looked_at
         if portals:
             log.warning("gateway was away", portals=portals)
 
     def hold(self, portal_id: PortalId, events: Sequence[NewEvent]) -> list[NewEvent]:
         """`events`, to be held when older ones of their conversations may be missing."""
-        if portal_id not in self._under_way:
+        if portal_id not in self._under_way and not self._is_out_of_touch():
             return list(events)
         return [
             msgspec.structs.replace(event, state=EventState.HELD) if event.state is EventState.NEW else event
             for event in events
         ]
+
+    def _is_out_of_touch(self) -> bool:
+        """Whether another gateway may have told of an outage since this one looked.
+
+        Nobody does within SILENT_S of a look, which was a sign of life. After that, as when PostgreSQL was away or this
+        process stood still, what comes first must not overtake what waits in another gateway's spool. What was held
+        without need goes on with the next look for lost events.
+        """
+        return self._looked_at is None or elapsed_s() - self._looked_at >= limits.SILENT_S
 
 
 class LateStatuses:

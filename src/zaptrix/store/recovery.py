@@ -234,10 +234,12 @@ _RELEASE = """
 UPDATE event SET state = 'new' FROM unnest($1::text[]) AS looked(chat_id)
 WHERE event.state = 'held' AND position(looked.chat_id IN convert_from(event.body, 'UTF8')) > 0 RETURNING event.lane
 """
+# While nobody has given a sign of life it is not known yet whether there will be a recovery.
 _RELEASE_OVERDUE = """
-UPDATE event SET state = 'new' WHERE state = 'held' AND (received_at < now() - make_interval(secs => $1) OR NOT EXISTS (
-    SELECT 1 FROM recovery r WHERE r.portal_id = split_part(event.lane, '.', 1)::uuid
-        AND r.away_until IS NOT NULL AND r.ended_at IS NULL)) RETURNING lane
+UPDATE event SET state = 'new' WHERE state = 'held' AND (received_at < now() - make_interval(secs => $1) OR (
+    EXISTS (SELECT 1 FROM gateway_beat WHERE at >= now() - make_interval(secs => $2)) AND NOT EXISTS (
+        SELECT 1 FROM recovery r WHERE r.portal_id = split_part(event.lane, '.', 1)::uuid
+            AND r.away_until IS NOT NULL AND r.ended_at IS NULL))) RETURNING lane
 """
 
 
@@ -247,9 +249,9 @@ async def release(connection: Connection, chats: Sequence[Chat]) -> set[Lane]:
     return {Lane(Queue.OUTBOUND, row["lane"]).round for row in rows}
 
 
-async def release_overdue(connection: Connection, held_s_max: float) -> set[Lane]:
-    """Let go what has waited too long, or waits for a recovery that is over. The lanes to ring."""
-    rows = await connection.fetch(_RELEASE_OVERDUE, held_s_max)
+async def release_overdue(connection: Connection, held_s_max: float, silent_s: float) -> set[Lane]:
+    """Let go what has waited too long, or waits for a recovery that is over or never began. The lanes to ring."""
+    rows = await connection.fetch(_RELEASE_OVERDUE, held_s_max, silent_s)
     return {Lane(Queue.OUTBOUND, row["lane"]).round for row in rows}
 
 
