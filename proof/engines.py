@@ -16,9 +16,9 @@ from zaptrix.cli.waiting import wait_until
 
 ROLE = "zaptrix"
 START_WAIT_S = 60.0
-_SOCKET = ".s.PGSQL.5432"
 _SETTINGS = {
     "listen_addresses": "",
+    "port": "5432",
     "max_connections": "100",
     "shared_buffers": "32MB",
     "jit": "off",
@@ -32,15 +32,21 @@ class Engine(Holder):
 
     name = "PostgreSQL"
 
-    def __init__(self, folder: Path, *, binaries: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, data: Path | None = None, binaries: Path | None = None, **settings: str
+    ) -> None:
         super().__init__()
         self.folder = folder
-        self._data = folder / "data"
+        self._data = data or folder / "data"
         self._binaries = binaries or programs()
         self._settings = {**_SETTINGS, **settings, "unix_socket_directories": str(folder)}
 
+    @property
+    def data(self) -> Path:
+        return self._data
+
     def url_of(self, database: str, *, role: str = ROLE) -> str:
-        return f"postgresql://{role}@/{quote(database)}?host={self.folder}"
+        return f"postgresql://{role}@/{quote(database)}?host={self.folder}&port={self._settings['port']}"
 
     def make(self, *arguments: str) -> None:
         """An empty one, as a primary that standbys may follow."""
@@ -51,7 +57,9 @@ class Engine(Holder):
     def follow(self, primary: Engine) -> None:
         """A copy of a running primary that follows it; it is known there by the name of its folder."""
         account = self._prepare()
-        source = f"host={primary.folder} user={ROLE} application_name={self.folder.name}"
+        source = (
+            f"host={primary.folder} port={primary._settings['port']} user={ROLE} application_name={self.folder.name}"
+        )
         self._run(account, "pg_basebackup", "-D", self._data, "-R", "-X", "stream", "-c", "fast", "--no-sync",
                   "-d", source)  # fmt: skip
 
@@ -64,11 +72,14 @@ class Engine(Holder):
     def promote(self) -> None:
         self._run(self._account(), "pg_ctl", "promote", "-D", self._data, "-w", "-t", "30")
 
-    def become_standby_of(self, primary: Engine) -> None:
-        """Stopped, thrown away and copied anew: what an admin does with a primary that died."""
-        self.stop()
-        shutil.rmtree(self._data)
-        self.follow(primary)
+    @property
+    def is_made(self) -> bool:
+        return (self._data / "PG_VERSION").exists()
+
+    def forget(self) -> None:
+        """What an admin does with a primary that died, before it may follow the new one."""
+        for each in self._data.iterdir():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
 
     async def execute(self, *statements: str, database: str = "postgres") -> None:
         connection = await asyncpg.connect(self.url_of(database))

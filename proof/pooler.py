@@ -9,25 +9,29 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from zaptrix.cli.children import Child, Program, account_for
-from zaptrix.cli.postgres import EmbeddedPostgres, programs
+from zaptrix.cli.children import Child, Holder, Program, account_for
+from zaptrix.cli.postgres import DATABASE, EmbeddedPostgres, programs
 from zaptrix.cli.waiting import wait_until
 
 START_WAIT_S = 20
 _PORT = 6432
 
 
-class Pooler:
+class Pooler(Holder):
     """`url_of(database)` leads through it."""
 
     def __init__(
         self, postgres: EmbeddedPostgres, folder: Path, *options: str, mode: str = "transaction", only: str = "*"
     ) -> None:
+        super().__init__()
         self._server = URL(postgres.url).query["host"]
         self._data, self._folder = postgres.data, folder
         self._only = only
         self._options = (*options, f"pool_mode = {mode}")
-        self._child: Child | None = None
+
+    @property
+    def url(self) -> str:
+        return self.url_of(DATABASE)
 
     def url_of(self, database: str) -> str:
         return f"postgresql://zaptrix@/{quote(database)}?host={self._folder}&port={_PORT}"
@@ -48,8 +52,3 @@ class Pooler:
         )
         self._child = Child(Program(name="pgbouncer", argv=[program, ini], log=self._folder / "log", account=account))
         assert wait_until(socket.exists, START_WAIT_S), "pgbouncer did not start"
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            self._child = None

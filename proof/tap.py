@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from yarl import URL
 
 CHUNK_BYTES = 64 * 1024
-_SOCKET = ".s.PGSQL.5432"
 # The statements that give messages to a worker to be sent (`store/claims.py`).
 _CLAIMS = b"state = 'sending', claimed_at"
 # What the first row of a statement that was prepared before comes with: it is bound, and a row follows.
 _BOUND_AND_ROWS = b"2\x00\x00\x00\x04D"
+_PARSED = b"1\x00\x00\x00\x04"  # one without a name is parsed once more, just before
 _HEAD = 5  # a letter and four bytes of length: https://www.postgresql.org/docs/current/protocol-message-formats.html
 
 Caught = Callable[[], Awaitable[None]]
@@ -22,21 +23,25 @@ class Tap:
     """Passes on what is said, both ways. `url` is where the process finds PostgreSQL."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self._behind = Path(URL(url).query["host"], _SOCKET)
-        self.url = str(URL(url).update_query(host=str(folder)))
-        self._folder = folder
-        self._server: asyncio.Server | None = None
+        told = URL(url).query
+        socket, hosts = f".s.PGSQL.{told.get('port', '5432')}", told["host"].split(",")
+        # Of several each has its own end here, so that who dials still chooses among them.
+        folders = [folder / str(place) if len(hosts) > 1 else folder for place in range(len(hosts))]
+        self._ends = {each / socket: Path(host, socket) for each, host in zip(folders, hosts, strict=True)}
+        self.url = str(URL(url).update_query(host=",".join(map(str, folders))))
+        self._servers: list[asyncio.Server] = []
         self._wires: set[asyncio.Task[None]] = set()
         self._dead = asyncio.Event()
         self._caught: Caught | None = None
 
     async def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._server = await asyncio.start_unix_server(self._serve, self._folder / _SOCKET)
+        for end, behind in self._ends.items():
+            end.parent.mkdir(parents=True, exist_ok=True)
+            self._servers.append(await asyncio.start_unix_server(partial(self._serve, behind), end))
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for wire in self._wires:
             wire.cancel()
         await asyncio.gather(*self._wires, return_exceptions=True)
@@ -53,14 +58,14 @@ class Tap:
         """As when a host loses its power: nothing passes any more, and PostgreSQL's ends of the wires stay open."""
         self._dead.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, behind: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = asyncio.current_task()
         assert wire is not None
         self._wires.add(wire)
         to_server: asyncio.StreamWriter | None = None
         try:
             with suppress(OSError):
-                server, to_server = await asyncio.open_unix_connection(self._behind)
+                server, to_server = await asyncio.open_unix_connection(behind)
                 await self._join(_Talk(), (reader, writer), (server, to_server))
         except asyncio.CancelledError:
             pass  # stopped
@@ -119,8 +124,8 @@ class _Talk:
             self._begun = True
         for letter, body in _messages(self._asked):
             names = body.split(b"\0", 2)
-            if letter == ord("P") and _CLAIMS in body:
-                self._claims.add(names[0])
+            if letter == ord("P"):  # behind a pooler no statement has a name, and the next one takes its place
+                (self._claims.add if _CLAIMS in body else self._claims.discard)(names[0])
             elif letter == ord("B"):
                 self._claiming = names[1] in self._claims
         return False
@@ -128,7 +133,7 @@ class _Talk:
     def answered(self, part: bytes) -> bool:
         """Whether rows of a claim are in it."""
         claiming, self._claiming = self._claiming, False
-        return claiming and part.startswith(_BOUND_AND_ROWS)
+        return claiming and part.removeprefix(_PARSED).startswith(_BOUND_AND_ROWS)
 
 
 def _messages(buffer: bytearray) -> list[tuple[int, bytes]]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from proof.plan import Strike
+from proof.pooler import Pooler
+from proof.postgres_pair import PostgresPair
 from proof.redis_nodes import ClusterServers, RedisServers, SentinelServers, wait_for
 from zaptrix.cli.embedded import Servers, servers_in
 
@@ -86,6 +88,38 @@ def sentinel(folder: Path) -> Engines:
     return _with(folder, SentinelServers(folder))
 
 
+def pgbouncer(folder: Path) -> Engines:
+    """A pooler in transaction mode, with fewer sessions of PostgreSQL's than gateways and workers have connections."""
+    servers = servers_in(folder)
+    pooler = Pooler(servers.postgres, folder / "pooler", "default_pool_size = 8")
+    urls = {"DATABASE_URL": pooler.url, "DATABASE_DIRECT_URL": servers.postgres.url}
+
+    async def restart_pooler(what: Strike) -> None:
+        """As when its configuration changes: every session through it is gone."""
+        await asyncio.to_thread(pooler.kill)
+        await asyncio.sleep(what.lasts_s)
+        await asyncio.to_thread(pooler.start)
+
+    return Engines(
+        postgres=servers.postgres,
+        redis=servers.redis,
+        beside=(pooler,),
+        settings=urls,
+        strikes={RESTART_POOLER: restart_pooler},
+    )
+
+
+def promotion(folder: Path) -> Engines:
+    """A PostgreSQL and its synchronous standby, which is promoted when it dies."""
+    pair = PostgresPair(folder)
+
+    async def fail_over(what: Strike) -> None:
+        await asyncio.to_thread(pair.fail_over)
+        await asyncio.sleep(what.lasts_s)
+
+    return Engines(postgres=pair, redis=servers_in(folder).redis, strikes={FAIL_OVER_POSTGRES: fail_over})
+
+
 def _with(folder: Path, servers: RedisServers) -> Engines:
     async def fail_over(what: Strike) -> None:
         """A master is gone for longer than it is missed."""
@@ -105,6 +139,19 @@ def _with(folder: Path, servers: RedisServers) -> Engines:
 
 
 FAIL_OVER = "fail_over_redis"
-TOPOLOGIES: dict[str, Topology] = {"single": single, "cluster": cluster, "sentinel": sentinel}
+RESTART_POOLER = "restart_pooler"
+FAIL_OVER_POSTGRES = "fail_over_postgres"
+TOPOLOGIES: dict[str, Topology] = {
+    "single": single,
+    "cluster": cluster,
+    "sentinel": sentinel,
+    "pgbouncer": pgbouncer,
+    "promotion": promotion,
+}
 # How often each is drawn, against the others of its topology: one or two a world.
-OWN_STRIKES: dict[str, dict[str, int]] = {"cluster": {FAIL_OVER: 1}, "sentinel": {FAIL_OVER: 1}}
+OWN_STRIKES: dict[str, dict[str, int]] = {
+    "cluster": {FAIL_OVER: 1},
+    "sentinel": {FAIL_OVER: 1},
+    "pgbouncer": {RESTART_POOLER: 1},
+    "promotion": {FAIL_OVER_POSTGRES: 1},
+}

@@ -93,7 +93,8 @@ class World:
         """Everything up; call `stop` also when this fails half-way."""
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         await asyncio.to_thread(self.servers.start)
-        await upgrade(self.servers.postgres.url)
+        pooled_url = self.environ["DATABASE_URL"] if "DATABASE_DIRECT_URL" in self.environ else ""
+        await upgrade(self.servers.postgres.url, pooled_url=pooled_url)
         self.keys = Fernet.generate_key().decode()
         self.admin_key = await create_api_key(Settings.from_env(self.environ), name="test", portal_id=None)
         self.simulator = self._spawn("zaptrix_sim", "simulator")
