@@ -115,7 +115,7 @@ class Engine(Holder):
             name=name,
             argv=[self._binaries / name, *arguments],
             environ={**environ, "LC_ALL": "C", "HOME": str(self.folder)},
-            log=self.folder / "log",
+            log=self.folder.with_name(f"{self.folder.name}.log"),  # the folder may be its data
             stop_signal=signal.SIGINT,
             account=account,
         )
