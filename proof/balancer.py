@@ -1,4 +1,8 @@
-"""A load balancer in front of several gateways, as production has one; and the place where connections are cut."""
+"""A load balancer in front of several gateways, as production has one; and the place where connections are cut.
+
+It may ask the gateways whether they want connections, as balancers do. Each connection is handed over as a whole: what
+is sent on one that stays open reaches the gateway that has it, also while that one says that it stops.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,16 +15,24 @@ NOBODY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: 
 class Balancer:
     """Hands each connection to the next gateway that takes it; answers 503 when none does."""
 
-    def __init__(self, port: int, backends: Sequence[int]) -> None:
+    def __init__(self, port: int, backends: Sequence[int], *, asks: str = "", every_s: float = 0.25) -> None:
+        """`asks`: a path at which a gateway answers 200 as long as it wants connections; empty: nobody is asked."""
         self._port = port
+        self._asks, self._every_s = asks, every_s
+        self._asking: asyncio.Task[None] | None = None
+        self.ready: set[int] = set(backends)
         self._backends = list(backends)
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        if self._asks:
+            self._asking = asyncio.create_task(self._ask_all())
 
     async def stop(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
         if self._server is not None:
             self._server.close()
         self.cut()
@@ -48,11 +60,33 @@ class Balancer:
             writer.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        for _ in self._backends:
-            self._backends.append(self._backends.pop(0))
+        self._backends.append(self._backends.pop(0))
+        # Who does not want any gets one only when there is nobody else.
+        for backend in sorted(self._backends, key=lambda each: each not in self.ready):
             with suppress(OSError):
-                return await asyncio.open_connection("127.0.0.1", self._backends[0])
+                return await asyncio.open_connection("127.0.0.1", backend)
         return None
+
+    async def _ask_all(self) -> None:
+        while True:
+            asked = list(self._backends)
+            told = await asyncio.gather(*(_wants(backend, self._asks) for backend in asked))
+            self.ready = {backend for backend, wants in zip(asked, told, strict=True) if wants}
+            await asyncio.sleep(self._every_s)
+
+
+async def _wants(backend: int, path: str) -> bool:
+    """Whether the gateway answers 200 within a second."""
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", backend)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n".encode())
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
 
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -184,6 +184,7 @@ class BitrixEvents:
     async def _send(self, post: EventPost) -> None:
         async with self._places:
             delivered = await self._delivered(post)
+        self._engine.posts["bitrix24_taken" if delivered else "bitrix24_refused"] += 1
         self._ended(post, delivered=bool(delivered), unclear=delivered is None)
 
     async def _delivered(self, post: EventPost) -> bool | None:

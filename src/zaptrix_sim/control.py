@@ -79,7 +79,7 @@ class Control:
 
     async def health(self, _wanted: Wanted, _query: Wanted) -> Any:
         waiting = len(self._engine.world.updates)
-        return {"status": "ok", "webhooks_waiting": waiting} | self._engine.underway()
+        return {"status": "ok", "webhooks_waiting": waiting, "posts": self._engine.posts} | self._engine.underway()
 
     async def reset(self, _wanted: Wanted, _query: Wanted) -> Any:
         """Forget everything. What is still under way speaks of a world that is gone, and changes nothing in the new."""

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Engine:
     faults: Faults = field(default_factory=Faults)
     stream: Stream = field(default_factory=Stream)
     url: str = ""
+    posts: Counter[str] = field(default_factory=Counter)  # webhooks, by platform and whether each was taken at once
     files_underway: int = 0
     refreshed_at: float = -math.inf  # monotonic: when a portal's tokens were last given anew
 

@@ -179,7 +179,9 @@ class MetaWebhooks:
                 self._engine.record(WebhookPosted(update.wamid))
             update.tries += 1
         waba = self._engine.world.wabas.get(batch[0].phone.number.waba_id)
-        if await self._send(body_of(batch), self._url_of(waba)):
+        taken = await self._send(body_of(batch), self._url_of(waba))
+        self._engine.posts["meta_taken" if taken else "meta_refused"] += 1
+        if taken:
             for update in batch:
                 self._settle(update)
         else:

@@ -22,6 +22,10 @@ _BESIDES = {
     r"^(UPDATE|DELETE FROM) (?!alembic_version)(?!.*\bLIMIT\b)": "changes all rows at once: backfill",
     r"^INSERT INTO (?!alembic_version).*\bSELECT\b(?!.*\bLIMIT\b)": "copies all rows at once: backfill",
 }
+# Code of the release before goes on writing: what it may not write any more is taken away from it, too.
+_TIGHTENS = re.compile(
+    r"^(ALTER TABLE .*\b(ADD CONSTRAINT|SET NOT NULL)\b|CREATE UNIQUE INDEX)", re.IGNORECASE | re.DOTALL
+)
 _TABLE = re.compile(r"^(?:ALTER TABLE(?: ONLY)?(?: IF EXISTS)?|CREATE TRIGGER .*? ON|DROP TABLE) (\w+)", re.DOTALL)
 _REFERENCED = re.compile(r"REFERENCES (\w+)")  # a foreign key stops writers of what it points at
 _MADE = re.compile(r"CREATE TABLE(?: IF NOT EXISTS)? (\w+)")
@@ -34,7 +38,14 @@ def judged(sql: str, migration: Migration, folder: Path) -> list[str]:
     left_out = (*_LEFT_OUT, *(_CONTRACT if migration.works_from else ()))
     _, told = answered("squawk", "--pg-version=14", "--reporter=json", f"--exclude={','.join(left_out)}", file)
     found = [f"{each['rule_name']}: {each['message']}" for each in json.loads(told)]
-    return found + [f"{why}: {each[:60]}" for each in _statements(sql) for why in _besides(each)] + _together(sql)
+    found += [f"{why}: {each[:60]}" for each in _statements(sql) for why in _besides(each)]
+    made = set(_MADE.findall(sql))
+    if not migration.works_from:
+        tight = [
+            each for each in _statements(sql) if _TIGHTENS.match(each) and not made & set(re.findall(r"\w+", each))
+        ]
+        found += [f"older code may write what this refuses, say works_from: {each[:60]}" for each in tight]
+    return found + _together(sql)
 
 
 def _statements(sql: str) -> list[str]:
