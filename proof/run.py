@@ -94,7 +94,11 @@ class Fire:
         ledger = await self._arena.ledger()
         return Outcome(
             seed=self._plan.seed,
-            violations=left + ledger["violations"] + await self._held() + await self._buried(ledger["refused"]),
+            violations=left
+            + ledger["violations"]
+            + await self._held()
+            + await self._buried(ledger["refused"])
+            + [{"kind": "engine", "detail": each} for each in await asyncio.to_thread(self._arena.servers.judged)],
             counts=ledger["counts"],
             refused=ledger["refused"],
             timeline=self._timeline,

@@ -6,6 +6,7 @@ have some of its own, which are drawn beside the others (`OWN_STRIKES`).
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,8 @@ class Engines:
     """What gateways and workers are given beside, or instead of, DATABASE_URL and REDIS_URL of those."""
     strikes: Mapping[str, Struck] = field(default_factory=dict)
     """Strikes of its own, and those that mean something else here, by name."""
+    judged: Callable[[], list[str]] = list
+    """What is wrong with what they hold in the end."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -80,7 +83,13 @@ def single(folder: Path) -> Engines:
 
 def cluster(folder: Path) -> Engines:
     """A Redis Cluster of three masters with a replica each."""
-    return _with(folder, ClusterServers(folder, replicas=1))
+    servers = ClusterServers(folder, replicas=1)
+
+    def untagged() -> list[str]:
+        keys = [key for node in servers.masters for key in node.told("KEYS", "*")]
+        return [f"a key without a tag: {key}" for key in keys if not _TAGGED.match(key)]
+
+    return _with(folder, servers, untagged)
 
 
 def sentinel(folder: Path) -> Engines:
@@ -120,7 +129,7 @@ def promotion(folder: Path) -> Engines:
     return Engines(postgres=pair, redis=servers_in(folder).redis, strikes={FAIL_OVER_POSTGRES: fail_over})
 
 
-def _with(folder: Path, servers: RedisServers) -> Engines:
+def _with(folder: Path, servers: RedisServers, judged: Callable[[], list[str]] = list) -> Engines:
     async def fail_over(what: Strike) -> None:
         """A master is gone for longer than it is missed."""
         await asyncio.to_thread(wait_for, servers.is_whole, "what an earlier strike hit")
@@ -135,10 +144,13 @@ def _with(folder: Path, servers: RedisServers) -> Engines:
         redis=servers,
         redis_nodes=servers.nodes,
         strikes={FAIL_OVER: fail_over},
+        judged=judged,
     )
 
 
 FAIL_OVER = "fail_over_redis"
+# https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+_TAGGED = re.compile(r"\{[^}]+\}")
 RESTART_POOLER = "restart_pooler"
 FAIL_OVER_POSTGRES = "fail_over_postgres"
 TOPOLOGIES: dict[str, Topology] = {

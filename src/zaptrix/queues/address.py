@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from redis.asyncio.connection import SSLConnection, parse_url
 
@@ -69,7 +69,7 @@ def _sentinel(url: str, parts: SplitResult) -> Address:
     options = _options(parts._replace(path=f"/{number}", query=rest))
     login = {_OF_SENTINELS[name]: value for name, value in parse_qsl("&".join(of_sentinels).replace("+", "%2B"))}
     shared = {name: value for name, value in options.items() if name.startswith(("ssl", "socket_"))}
-    return Address(url, Form.SENTINEL, _hosts(parts, SENTINEL_PORT), options, service, shared | login)
+    return Address(url, Form.SENTINEL, _hosts(parts, SENTINEL_PORT), options, unquote(service), shared | login)
 
 
 _READERS: dict[Form, Callable[[str, SplitResult], Address]] = {

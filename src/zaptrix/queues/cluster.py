@@ -24,7 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from zaptrix.queues.address import Host
 
-# To look who has which slot costs some ten milliseconds of this process, and renews all connections.
+# To look who has which slot costs six milliseconds of this process, and renews all connections.
 LOOK_EVERY_S = 0.25
 LOOK_S_MAX = 1.0
 # Between the attempts there is a look: about five seconds for a worker, in which another node takes over.
