@@ -74,6 +74,15 @@ async def redis_url(servers_of_cluster: ClusterServers) -> str:
     return servers_of_cluster.url
 
 
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """The process's client. It has looked who has what, which a busy machine may not do within half a second."""
+    client = connect(redis_url)
+    await client.ping()
+    yield client
+    await client.aclose()
+
+
 @pytest.fixture(autouse=True)
 async def every_key_is_tagged(servers_of_cluster: ClusterServers) -> AsyncIterator[None]:
     """Whatever a test has left."""

@@ -8,7 +8,6 @@ from redis.asyncio import Redis
 
 from proof.redis_nodes import SERVICE, SentinelServers
 from tests.queues.conftest import StartWorkers, eventually
-from zaptrix.core.errors import TooFast
 from zaptrix.core.faults import FaultKind, Unfit
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.pace import Bucket
@@ -122,26 +121,12 @@ async def test_a_fallen_primary_costs_seconds_and_no_lane(
 
     await start_workers(redis_url, drain, bells, *Queue)
     await eventually(all_drained)
-    pace, bucket = RedisPace(redis), Bucket(key="portal:1", rate_per_s=50, burst=5)
-    await pace.take(bucket)
     fallen = watched.masters[0]
     await asyncio.to_thread(watched.fail_over, fallen)
     drained.clear()
     await eventually(all_drained)
-
-    async def takes() -> bool:
-        try:
-            await pace.take(bucket)
-        except TooFast:
-            return False
-        return True
-
-    await eventually(takes)
     health = await look_at_redis(redis, bells)
     assert (health.fault, health.worked) == (None, frozenset(Queue))
-    fallen.start()  # not in a thread: it would end with that
-    drained.clear()
-    await eventually(all_drained)
 
 
 async def test_without_any_sentinel_redis_is_away_and_not_waited_for() -> None:

@@ -43,6 +43,7 @@ from zaptrix.queues.sentinel import primary_told_by, sentinels_of
 REDIS_OLDEST = (6, 2)
 NEVER_EVICTS = "noeviction"
 ANSWER_S = 10.0
+_ONCE = Retry(NoBackoff(), 0)
 _FILES = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
 
 # What the queues do: a script over two keys.
@@ -125,7 +126,8 @@ async def examine(url: str) -> Facts:
 
 async def _single(where: Address) -> Facts:
     # The database's number is chosen later: a cluster or a Sentinel would refuse it before it says what it is.
-    async with Redis.from_url(where.url, decode_responses=True, socket_connect_timeout=ANSWER_S) as client:
+    options: dict[str, Any] = {"decode_responses": True, "socket_connect_timeout": ANSWER_S, "retry": _ONCE}
+    async with Redis.from_url(where.url, **options) as client:
         number = client.connection_pool.connection_kwargs.pop("db", 0)
         facts = _fit([facts_of(await client.info())], where)
         async with client.pipeline(transaction=True) as pipe:  # one connection
@@ -140,7 +142,7 @@ async def _single(where: Address) -> Facts:
 async def _cluster(where: Address) -> Facts:
     nodes = [ClusterNode(host.name, host.port) for host in where.hosts]
     options = {"decode_responses": True, "socket_connect_timeout": ANSWER_S / 4, **where.options}
-    async with RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **options) as cluster:
+    async with RedisCluster(startup_nodes=nodes, retry=_ONCE, **options) as cluster:
         client = cast("Redis", cluster)
         facts = _fit([facts_of(told) for told in await on_each(client, "INFO")], where)
         await probe(client)
