@@ -323,6 +323,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             slice_s=settings.slice_s,
             lease_s=lease_s,
             stopping=stopping,
+            witness=to_bitrix24 if platform is to_whatsapp else None,
         )
 
     to_bitrix24, to_whatsapp = _platforms(settings, database, graph, portal_client)
@@ -341,7 +342,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
 
 def _platforms(
     settings: Settings, database: Database, graph: GraphClient, portal_client: PortalClient
-) -> tuple[Platform, Platform]:
+) -> tuple[Bitrix24, WhatsApp]:
     to_bitrix24 = Bitrix24(
         portal_client,
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.bitrix_verify_wait_s),

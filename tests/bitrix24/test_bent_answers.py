@@ -219,7 +219,7 @@ def _read(value: Any) -> Any:
 
 
 def test_every_room_of_the_portal_is_met() -> None:
-    assert {"PortalClient.call", "PortalHistories.replies", "PortalQueue.left", "OAuth.refresh", "register"} <= {*CALLS}
+    assert {"PortalClient.call", "PortalHistories.looks", "PortalQueue.left", "OAuth.refresh", "register"} <= {*CALLS}
     assert len(CALLS) >= 24
 
 

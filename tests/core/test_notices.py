@@ -24,7 +24,8 @@ def test_every_notice_is_told_in_every_language_even_when_nothing_is_known(code:
 def test_a_notice_asks_for_the_same_in_every_language(code: str) -> None:
     asked = [{name for _, name, _, _ in Formatter().parse(NOTICES[code][locale]) if name} for locale in Locale]
     assert asked[0] == asked[1]
-    assert asked[0] <= {"code", "limit", "text", "count", "hours", "phone", "templates", "minutes", "address"}
+    known = {"code", "limit", "text", "count", "hours", "phone", "templates", "minutes", "address", "since", "until"}
+    assert asked[0] <= known
 
 
 def test_a_missing_parameter_shows_as_a_dash() -> None:

@@ -78,6 +78,7 @@ async def test_every_address_of_the_brief_is_described(description: Json) -> Non
         ("GET", "/api/messages/templates/changes"),
         ("DELETE", "/api/messages/templates/{name}"),
         ("POST", "/api/messages/template"),
+        ("GET", "/api/restore"),
         ("GET", "/api/conversations"),
         ("GET", "/api/conversations/{conversation_id}/messages"),
         ("GET", "/api/dead-letters"),

@@ -15,14 +15,16 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import Failure, judge, words
 from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.markup import from_bbcode
+from zaptrix.bitrix24.translate import is_part
 from zaptrix.bitrix24.webhook import told_late
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.event import NewEvent, Recovered
+from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.notices import is_notice
 from zaptrix.core.pace import Spending
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Chat, ChatState, Reply, ReplyFile
+from zaptrix.core.recovery import Chat, ChatState, Look, Reply, ReplyFile, Shown
 
 _DIALOG = "imopenlines.dialog.get"
 _HISTORY = "imopenlines.session.history.get"
@@ -50,13 +52,13 @@ class PortalHistories:
         _refused_by_all(found)
         return [None if isinstance(each, PlatformError) else each for each in found]
 
-    async def replies(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[list[Reply]]:
+    async def looks(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[Look]:
         """A session is asked for by its id: by its chat's, only members may read it."""
         wanted = [list(_where(chat, state)) for chat, state in asked]
         found = await self._batch(portal, _HISTORY, [where for wheres in wanted for where in wheres], wire.history)
         _refused_by_all(found)
         sessions = iter(found)
-        return [_operators([next(sessions) for _ in wheres]) for wheres in wanted]
+        return [_look([next(sessions) for _ in wheres]) for wheres in wanted]
 
     def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
         """As the portal would have posted it, with the operator's name in front."""
@@ -123,8 +125,26 @@ def _where(chat: Chat, state: ChatState) -> Iterator[str]:
         yield f"CHAT_ID={chat.bitrix_chat_id}"
 
 
-def _operators(sessions: Iterable[Found[wire.History]]) -> list[Reply]:
+def _look(sessions: Iterable[Found[wire.History]]) -> Look:
     histories = [each for each in sessions if not isinstance(each, PlatformError)]
+    shown = {one.key: one for history in histories for message in history.messages if (one := _shown(message, history))}
+    return Look(replies=tuple(_operators(histories)), shown=tuple(shown.values()))
+
+
+def _shown(message: wire.HistoryMessage, history: wire.History) -> Shown | None:
+    author = history.people.get(message.sender_id) if message.sender_id else None
+    if author is None or not message.id or not message.external_ids:
+        return None
+    if not author.guest:
+        return Shown(key=str(message.id), customers=False, written_at=message.written_at)
+    key = message.external_ids[0]
+    # A part is not its message, and a file that followed its words has no id of WhatsApp's.
+    if parse_callback_data(key) is not None or is_part(key):
+        return None
+    return Shown(key=key, customers=True, written_at=message.written_at)
+
+
+def _operators(histories: Iterable[wire.History]) -> list[Reply]:
     found = {
         message.id: _reply(message, history)
         for history in histories

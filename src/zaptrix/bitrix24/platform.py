@@ -87,6 +87,10 @@ class Bitrix24:
         except PlatformError as error:
             return error
 
+    async def delivered(self, parcel: Parcel) -> Proof:
+        """Implements `core.ports.Witness` for messages to WhatsApp."""
+        return await self._proofs.delivered(parcel)
+
     async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Tell the portal that operators' messages reached WhatsApp; one outcome each.
 

@@ -14,8 +14,9 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.markup import ZWSP, from_bbcode
 from zaptrix.bitrix24.translate import carries_file, chat_of, keys_of, notice_line
+from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unexpected
 from zaptrix.core.message import Notice
-from zaptrix.core.outcome import Absent, Accepted
+from zaptrix.core.outcome import Absent, Accepted, Proof, Unprovable
 from zaptrix.core.parcel import Parcel
 
 _CHATS_MAX = 5
@@ -30,12 +31,17 @@ class Proofs:
         self._client = client
         self._contacts = contacts
 
-    async def find(self, parcel: Parcel) -> Accepted | Absent:
-        """Accepted with the ids of the chat when the message is there. Raises PlatformError."""
+    async def find(self, parcel: Parcel) -> Accepted | Absent | Unprovable:
+        """Accepted with the ids of the chat when the message is there. Raises PlatformError.
+
+        Unprovable: it may have been sent before a restore, and its chat is not known, or it has no key but that of its
+        place in the ledger, which it may have changed.
+        """
         if isinstance(parcel.content, Notice):
             return await self._find_notice(parcel, parcel.content)
-        wanted = set(keys_of(parcel))
+        wanted, looked = set(keys_of(parcel)), False
         async for history in self._histories(parcel):
+            looked = True
             found = [message for message in history.messages if not wanted.isdisjoint(message.external_ids)]
             if wanted <= {key for message in found for key in message.external_ids}:
                 return Accepted(
@@ -43,7 +49,28 @@ class Proofs:
                     bitrix_session_id=history.session_id,
                     file_missing=carries_file(parcel) and not any(message.files for message in found),
                 )
-        return Absent()
+        is_sure = looked and parcel.whatsapp_id is not None
+        return Unprovable() if parcel.suspect and not is_sure else Absent()
+
+    async def delivered(self, parcel: Parcel) -> Proof:
+        """Implements `core.ports.Witness`: an operator's message that was confirmed bears WhatsApp's id.
+
+        https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-status-delivery.html
+        """
+        chat_id, session_id = chat_of(parcel), parcel.conversation.bitrix_session_id
+        places: list[dict[str, object]] = [{"SESSION_ID": session_id}] if session_id else []
+        places += [{"CHAT_ID": chat_id}] if chat_id else []
+        for where in places if parcel.bitrix_message_id else []:
+            try:
+                history = await self._history(parcel, **where)
+            except (Refused, Unauthorized, Unexpected):
+                continue  # nobody is kept waiting for a portal that does not let us look
+            except PlatformError as error:
+                return error
+            for message in history.messages:
+                if message.id == parcel.bitrix_message_id and parcel.part < len(message.external_ids):
+                    return Accepted(whatsapp_id=message.external_ids[parcel.part])
+        return Unprovable()
 
     async def keys_there(self, parcel: Parcel) -> set[str]:
         """The keys of messages that stand where this one would. Raises PlatformError."""

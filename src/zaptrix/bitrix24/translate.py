@@ -192,6 +192,11 @@ def part_key(parcel: Parcel, number: int) -> str:
     return f"{message_key(parcel)}#{number + 1}" if number else message_key(parcel)
 
 
+def is_part(key: str) -> bool:
+    """Whether it is the key of a later part of a message."""
+    return key.rpartition("#")[2].isdigit() and "#" in key
+
+
 def to_delivery(parcel: Parcel) -> dict[str, object]:
     """An operator's message that reached WhatsApp, as an element of `imconnector.send.status.delivery`.
 

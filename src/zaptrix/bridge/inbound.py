@@ -298,6 +298,7 @@ class InboundStep:
             content=quoted(said.message.content, talk.id, said.quotes, known),
             request_id=said.event.request_id,
             written_at=said.message.written_at,
+            heard_at=said.event.received_at,
             whatsapp_id=said.message.whatsapp_id,
         )
 

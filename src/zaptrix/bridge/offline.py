@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 import structlog
@@ -24,7 +25,7 @@ from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Kept, NotKept, OfflineEvents, Told
 from zaptrix.queues.bells import Bells
-from zaptrix.store import conversations, events, offline, recovery
+from zaptrix.store import conversations, events, offline, recovery, restores
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.offline import Queue
 from zaptrix.store.secrets import UnreadableSecret
@@ -125,7 +126,10 @@ class Offline:
     async def _keep(self, portal: Portal, kept: Kept) -> None:
         """The rows into the journal, then out of the portal's keeping."""
         if kept.rows:
-            await self._write(portal, self._queue.events(portal, kept.rows, self._judged))
+            async with self._database.connection() as connection:
+                restore = await restores.latest(connection)
+            judge = partial(self._judged, restore.until if restore else None)
+            await self._write(portal, self._queue.events(portal, kept.rows, judge))
         if kept.process_id and kept.rows:
             await self._queue.clear(portal, kept.process_id)
 
@@ -160,7 +164,10 @@ class Offline:
             if talk in own
         ]
 
-    def _judged(self, written_at: datetime | None) -> Recovered:
+    def _judged(self, suspect_until: datetime | None, written_at: datetime | None) -> Recovered:
+        if suspect_until and written_at and written_at <= suspect_until:
+            # Perhaps it was sent before a restore: it is looked for.
+            return Recovered(late=False, written_at=written_at)
         age = self._now() - (written_at or self._now())
         give_up = RecoveredAs.TOO_LATE.value if age > timedelta(hours=self._rules.hours) else None
         return Recovered(late=age > timedelta(seconds=limits.LATE_S), written_at=written_at, give_up=give_up)

@@ -21,12 +21,13 @@ from zaptrix.core.ids import ConversationId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Chat, ChatState, Histories, Reply
+from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
 from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.bells import Bells
-from zaptrix.store import events, recovery
+from zaptrix.store import events, recovery, restores
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.recovery import Outage
+from zaptrix.store.restores import Restore
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 _REMEMBERED_S = 600.0
+_CLOCKS_APART = timedelta(minutes=1)  # a portal's clock is not ours
+_LATE = frozenset({RecoveredAs.LATE, RecoveredAs.TOO_LATE})  # of which the operator is told
 
 
 class RecoveryRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,28 +176,30 @@ class Recovery:
             if start:
                 await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S)
             some = news[start : start + limits.RECOVERY_HISTORIES_PER_CALL]
-            replies = await self._histories.replies(portal, some)
-            found = {chat.conversation_id: said for (chat, _), said in zip(some, replies, strict=True)}
+            looks = await self._histories.looks(portal, some)
+            found = {chat.conversation_id: look for (chat, _), look in zip(some, looks, strict=True)}
             await self._keep(portal, some, found, asked_at)
 
     async def _keep(
         self,
         portal: Portal,
         looked: Sequence[tuple[Chat, ChatState | None]],
-        replies: dict[ConversationId, list[Reply]],
+        looks: dict[ConversationId, Look],
         asked_at: datetime,
     ) -> None:
         """What is missing goes into the journal, operators are told, what waited for it may go: all or nothing."""
         if not looked:
             return
         async with self._database.transaction() as connection:
-            missing = await self._missing(connection, portal, [chat for chat, _ in looked], replies)
+            restore = await restores.latest(connection)
+            missing = await self._missing(connection, portal, [chat for chat, _ in looked], looks, restore)
             unsettled = await self._unsettled(connection, missing)
             looked = [(chat, state) for chat, state in looked if chat.conversation_id not in unsettled]
             missing = [each for each in missing if each.chat.conversation_id not in unsettled]
             told = await events.append(connection, [each.event for each in missing])
             new = [each for each in missing if each.event.key in told]
-            if said := [Line(talk, notice, self._now()) for talk, notice in _notices(new, self._rules.hours)]:
+            gaps = await _gaps(connection, restore, looks) if restore else []
+            if said := [Line(talk, notice, self._now()) for talk, notice in [*gaps, *_notices(new, self._rules.hours)]]:
                 await say(connection, said)
             lanes = await recovery.release(connection, [chat for chat, _ in looked])
             seen = [(chat.conversation_id, state.last_message_id if state else None) for chat, state in looked]
@@ -214,14 +219,15 @@ class Recovery:
         connection: Connection,
         portal: Portal,
         chats: Iterable[Chat],
-        replies: dict[ConversationId, list[Reply]],
+        looks: dict[ConversationId, Look],
+        restore: Restore | None,
     ) -> list[Missing]:
-        ids = [reply.bitrix_message_id for said in replies.values() for reply in said]
+        ids = [reply.bitrix_message_id for look in looks.values() for reply in look.replies]
         known = await recovery.known(connection, portal.id, ids) if ids else set()
         return [
-            self._judged(portal, chat, reply)
+            self._judged(portal, chat, reply, restore)
             for chat in chats
-            for reply in replies.get(chat.conversation_id, ())
+            for reply in looks.get(chat.conversation_id, Look()).replies
             if reply.bitrix_message_id not in known
         ]
 
@@ -239,13 +245,16 @@ class Recovery:
         heard = await events.heard(connection, [each.event.key for each in young]) if young else set()
         return {each.chat.conversation_id for each in young if each.event.key not in heard}
 
-    def _judged(self, portal: Portal, chat: Chat, reply: Reply) -> Missing:
-        fate = self._fate(reply)
+    def _judged(self, portal: Portal, chat: Chat, reply: Reply, restore: Restore | None) -> Missing:
+        fate = self._fate(reply, restore)
         give_up = fate.value if fate is RecoveredAs.TOO_LATE else None
-        event = self._histories.event(chat, portal, reply, late=fate is not RecoveredAs.IN_TIME, give_up=give_up)
+        event = self._histories.event(chat, portal, reply, late=fate in _LATE, give_up=give_up)
         return Missing(chat=chat, event=event, fate=fate, files=bool(reply.files))
 
-    def _fate(self, reply: Reply) -> RecoveredAs:
+    def _fate(self, reply: Reply, restore: Restore | None) -> RecoveredAs:
+        if restore and reply.written_at and reply.written_at <= restore.until:
+            # Nobody was told that it had arrived, which proves little: it becomes a message that is looked for.
+            return RecoveredAs.SUSPECT
         age = self._now() - (reply.written_at or self._now())
         if age > timedelta(hours=self._rules.hours):
             return RecoveredAs.TOO_LATE
@@ -265,9 +274,24 @@ class Recovery:
 
 def _notices(new: Sequence[Missing], hours: int) -> Iterable[tuple[ConversationId, Notice]]:
     """One line a conversation and fate, not one a message."""
-    counted = Counter((each.chat.conversation_id, each.fate) for each in new if each.fate is not RecoveredAs.IN_TIME)
+    counted = Counter((each.chat.conversation_id, each.fate) for each in new if each.fate in _LATE)
     for (talk, fate), count in counted.items():
         yield talk, recovered_notice(fate, count, hours)
+
+
+async def _gaps(
+    connection: Connection, restore: Restore, looks: dict[ConversationId, Look]
+) -> list[tuple[ConversationId, Notice]]:
+    """What stands in the chats and was forgotten by a restore is noted; and each chat is told so, once."""
+    since = restore.dumped_at - _CLOCKS_APART
+    found = [
+        (talk, shown)
+        for talk, look in looks.items()
+        for shown in look.shown
+        if shown.written_at is None or shown.written_at >= since
+    ]
+    times = {"since": f"{restore.dumped_at:%d/%m/%Y %H:%M}", "until": f"{restore.until:%d/%m/%Y %H:%M}"}
+    return [(talk, Notice("restored", times)) for talk in await restores.add_gaps(connection, restore, found)]
 
 
 def _seconds(span: timedelta) -> int:

@@ -16,10 +16,32 @@ from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Media, Notice, Origin, Side, State, is_overheard, words_without_file
+from zaptrix.core.message import (
+    Direction,
+    Media,
+    Notice,
+    Origin,
+    Side,
+    State,
+    is_overheard,
+    kind_of,
+    shown,
+    words_without_file,
+)
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.retry import COSTS_AN_ATTEMPT, Bury, Pause, Retry, Reupload, Sent, Snooze, Verdict, Verify
+from zaptrix.core.retry import (
+    COSTS_AN_ATTEMPT,
+    PERHAPS_SENT,
+    Bury,
+    Pause,
+    Retry,
+    Reupload,
+    Sent,
+    Snooze,
+    Verdict,
+    Verify,
+)
 from zaptrix.queues.bells import Bells
 from zaptrix.store import changes, claims, conversations, files
 from zaptrix.store.claims import Failure, Settlement
@@ -34,6 +56,7 @@ log = structlog.get_logger(__name__)
 _GROUP_MAX = 500
 _GROUPS_AT_ONCE = 2
 _CONFLICTS_MAX = 2
+_GIST_MAX = 60  # characters
 _GATHER_S = 0.02  # nobody waits for a verdict but the next message of its conversation
 
 
@@ -215,12 +238,20 @@ def _notice(judged: Judged) -> Line | None:
     elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment and not _late(judged):
         notice = Notice("file_not_shown", {"address": parcel.attachment.address})
     elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
-        code = verdict.notice if judged.direction is Direction.OUTBOUND else "inbound_lost"
-        notice = Notice(code, {"code": verdict.code, "limit": _limit(verdict)})
+        code = verdict.notice if judged.direction is Direction.OUTBOUND else _INBOUND.get(verdict.code, "inbound_lost")
+        notice = Notice(code, _params(parcel, verdict))
         about = parcel.message_id
     else:
         return None
     return Line(parcel.conversation.id, notice, parcel.created_at, about)
+
+
+def _params(parcel: Parcel, verdict: Bury) -> dict[str, str]:
+    if verdict.code != PERHAPS_SENT:
+        return {"code": verdict.code, "limit": _limit(verdict)}
+    # One is asked to look for it in the chat, by its beginning.
+    gist = shown(parcel.content) or kind_of(parcel.content)
+    return {"text": gist if len(gist) <= _GIST_MAX else f"{gist[:_GIST_MAX]}…"}
 
 
 def _limit(verdict: Bury) -> str:
@@ -270,6 +301,7 @@ def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
         yield bitrix24_lane(parcel.portal.id) if inbound else meta_lane(parcel.channel.id)
 
 
+_INBOUND = {PERHAPS_SENT: "perhaps_shown"}
 _BOUND_FOR = {Direction.INBOUND: Side.BITRIX24, Direction.OUTBOUND: Side.WHATSAPP}
 
 

@@ -43,7 +43,7 @@ async def make(settings: Settings, where: str, *, media: bool, keep: int, progre
         done = False
         try:
             writing = _Writing(settings, archive, progress)
-            async with dump.session(settings.database_url) as session:
+            async with dump.session(settings.session_url) as session:
                 manifest = await writing.all(session, media=media)
             await verify(archive, manifest, progress)
             place = await archives.finish(archive, name, msgspec.json.format(msgspec.json.encode(manifest)))

@@ -31,7 +31,7 @@ def restored(done: Restored) -> Iterator[str]:
     )
     if done.spooled:
         yield f"{done.spooled} events of its spool are put aside (spool/*.bad): the portals' histories tell of them"
-    yield "start gateways, then workers; what is missing is told in the chats, and by `zaptrix restore-report`"
+    yield "start gateways, then workers; what is missing is told in the chats, and by `zaptrix restore --report`"
     yield "revoke API keys and delete portals again that were since the backup; portals whose tokens are old get paused"
 
 

@@ -170,7 +170,7 @@ def backup(
 
 @app.command()
 def restore(
-    where: Annotated[str, typer.Argument(metavar="FROM", help="The archive: its folder or address.")],
+    where: Annotated[str, typer.Argument(metavar="FROM", help="The archive: its folder or address.")] = "",
     *,
     dry_run: Annotated[bool, typer.Option(help="Only look whether it could be restored here.")] = False,
     stopped_at: Annotated[
@@ -180,19 +180,24 @@ def restore(
             help="When the last process of the old house stopped (UTC), if known: what was written later is sent.",
         ),
     ] = None,
+    report: Annotated[bool, typer.Option(help="Show what the last restore did and what is missing, as JSON.")] = False,
 ) -> None:
     """Put a backup into an empty database: that of DATABASE_URL, or one of DATA_DIR's own.
 
     What it holds as open may have been sent since: it is verified first, and told of where nobody can tell.
     """
     with told():
-        settings = settings_of()
         from zaptrix.cli import backup_words
+        from zaptrix.cli.restore import report_of, servers_of
         from zaptrix.cli.restore import restore as put_back
-        from zaptrix.cli.restore import servers_of
 
+        if report:
+            print(asyncio.run(report_of(settings_with_database(), locale())))
+            return
+        if not where:
+            raise StartError("name the archive: zaptrix restore FROM, as `zaptrix backup` told it")
         until = stopped_at.replace(tzinfo=UTC) if stopped_at else None
-        with servers_of(settings) as given, Progress(console=errors) as progress:
+        with servers_of(settings_of()) as given, Progress(console=errors) as progress:
             done = asyncio.run(put_back(given, where, stopped_at=until, dry_run=dry_run, progress=progress))
         for line in backup_words.restored(done):
             print(line)

@@ -13,8 +13,9 @@ from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
 from zaptrix.cli.embedded import servers_in
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.folders import data_folder, private
-from zaptrix.core.backup import Manifest, Table, Unreadable, check, first_id_after
+from zaptrix.core.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
 from zaptrix.core.faults import Unfit
+from zaptrix.core.portal import Locale
 from zaptrix.media.archives import Archive, ArchiveError, Archives, archive_at, lines, unzipped
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.queues.bells import Bells
@@ -22,7 +23,7 @@ from zaptrix.queues.connection import connect
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import dump, restores
-from zaptrix.store.database import Session
+from zaptrix.store.database import Session, open_database
 from zaptrix.store.dump import NotEmpty
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.resealing import SEALED
@@ -66,7 +67,7 @@ async def restore(
     try:
         manifest = await _manifest(archive, where)
         check(manifest, revisions=revisions(), keys=settings.encryption_keys)
-        until = _until(manifest, stopped_at)
+        _check_stop(manifest, stopped_at)
         await verify(archive, manifest, progress)
         await _check_secrets(archive, manifest, SecretBox(settings.encryption_keys))
         await _check_place(settings)
@@ -74,7 +75,7 @@ async def restore(
             return Restored(manifest=manifest, marked=None)
         spooled = await _put_files(settings, archive, manifest, progress)
         await _forget_redis(settings)
-        marked = await _put_rows(settings.database_url, archive, manifest, until, progress)
+        marked = await _put_rows(settings.session_url, archive, manifest, stopped_at, progress)
     except (ArchiveError, Unreadable) as exc:
         raise StartError(f"{where} cannot be restored: {exc}") from exc
     except NotEmpty as exc:
@@ -84,8 +85,22 @@ async def restore(
         ) from exc
     except BlobsAway as exc:
         raise StartError(f"files cannot be written ({exc}); mend MEDIA_URL or DATA_DIR, then run it again") from exc
-    await upgrade(settings.database_url)
+    await upgrade(settings.session_url, pooled_url=settings.database_url if settings.is_pooled else "")
     return Restored(manifest=manifest, marked=marked, spooled=spooled)
+
+
+async def report_of(settings: Settings, language: Locale) -> str:
+    """Of the last restore. Raises StartError, StoreUnavailable."""
+    database = await open_database(settings.database_url)
+    try:
+        async with database.connection() as connection:
+            report = await restores.report(connection)
+    finally:
+        await database.close()
+    if report is None:
+        raise StartError("this database was never restored from a backup")
+    told = msgspec.structs.replace(report, unknowable=UNKNOWABLE[language])
+    return msgspec.json.format(msgspec.json.encode(told)).decode()
 
 
 async def _manifest(archive: Archive, where: str) -> Manifest:
@@ -102,13 +117,9 @@ async def _manifest(archive: Archive, where: str) -> Manifest:
         raise ArchiveError("its manifest cannot be read; take another archive") from exc
 
 
-def _until(manifest: Manifest, stopped_at: datetime | None) -> datetime:
-    """Until when the old house may have sent."""
-    if stopped_at is None:
-        return datetime.now(UTC)
-    if stopped_at < manifest.dumped_at:
+def _check_stop(manifest: Manifest, stopped_at: datetime | None) -> None:
+    if stopped_at is not None and stopped_at < manifest.dumped_at:
         raise StartError(f"--stopped-at is before the backup, which is of {manifest.dumped_at:%Y-%m-%dT%H:%M:%SZ}")
-    return stopped_at
 
 
 async def _check_secrets(archive: Archive, manifest: Manifest, box: SecretBox) -> None:
@@ -125,7 +136,7 @@ async def _check_secrets(archive: Archive, manifest: Manifest, box: SecretBox) -
 
 async def _check_place(settings: Settings) -> None:
     """Raises StartError unless the database is empty and nobody works on it."""
-    async with dump.session(settings.database_url) as session:
+    async with dump.session(settings.session_url) as session:
         if await dump.is_served(session):
             raise StartError("a gateway runs on this database; stop all gateways and workers, wait 15 s, then restore")
         await dump.check_empty(session)
@@ -170,7 +181,9 @@ async def _forget_redis(settings: Settings) -> None:
         await redis.aclose()
 
 
-async def _put_rows(url: str, archive: Archive, manifest: Manifest, until: datetime, progress: Progress) -> Marked:
+async def _put_rows(
+    url: str, archive: Archive, manifest: Manifest, until: datetime | None, progress: Progress
+) -> Marked:
     await upgrade(url, manifest.revision)
     async with dump.session(url) as session:
         if (there := await dump.revision(session)) != manifest.revision:

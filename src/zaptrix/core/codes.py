@@ -259,6 +259,17 @@ OWN: tuple[Rule, ...] = (
         ),
         "late_file",
     ),
+    Rule(
+        ("perhaps_sent",),
+        Kind.UNCLEAR,
+        Both(
+            "Pode ter sido enviada antes da restauração do backup, e ninguém sabe dizer. Veja a conversa; se não "
+            "chegou, reenvie a mensagem morta.",
+            "It may have been sent before the backup was restored, and nobody can tell. Look at the chat; if it did "
+            "not arrive, revive the dead letter.",
+        ),
+        "perhaps_sent",
+    ),
     Rule(("redirected", "bad_endpoint"), Kind.UNAVAILABLE, _PORTAL_ADDRESS),
     Rule(
         ("secret_unreadable",),

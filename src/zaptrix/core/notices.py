@@ -203,6 +203,24 @@ NOTICES: dict[str, dict[Locale, str]] = {
         _PT: "O Bitrix24 não conseguiu buscar o arquivo do cliente. Ele pode ser aberto aqui por um dia: {address}",
         _EN: "Bitrix24 could not fetch the customer's file. It can be opened here for a day: {address}",
     },
+    "perhaps_sent": {
+        _PT: "Não enviado de novo: “{text}”. Esta mensagem pode já ter chegado ao cliente antes da restauração do "
+        "Zaptrix. Confira com o cliente; se não chegou, envie de novo ou peça ao administrador que a reenvie.",
+        _EN: "Not sent again: “{text}”. This message may have reached the customer before Zaptrix was restored. "
+        "Check with the customer; if it did not, send it again, or ask the administrator to revive it.",
+    },
+    "perhaps_shown": {
+        _PT: "Uma mensagem do cliente pode já ter aparecido aqui antes da restauração do Zaptrix: “{text}”. "
+        "Se não a vê, peça ao administrador que a recupere.",
+        _EN: "A message of the customer may have been shown here before Zaptrix was restored: “{text}”. "
+        "If you do not see it, ask the administrator to revive it.",
+    },
+    "restored": {
+        _PT: "O Zaptrix foi restaurado de um backup: ele não conhece o que foi escrito aqui de {since} a {until} "
+        "(UTC). O que o cliente escreveu nesse tempo e não aparece aqui se perdeu: peça que envie de novo.",
+        _EN: "Zaptrix was restored from a backup: it does not know what was written here from {since} to {until} "
+        "(UTC). What the customer wrote in that time and is not here is lost: ask for it to be sent again.",
+    },
     "inbound_lost": {
         _PT: "Uma mensagem do cliente não pôde ser mostrada aqui (código {code}). Peça ao cliente que a reenvie; "
         "o administrador pode recuperá-la.",

@@ -24,5 +24,9 @@ class Absent(msgspec.Struct, frozen=True):
     """The platform was asked for proof and has never seen the message."""
 
 
+class Unprovable(msgspec.Struct, frozen=True):
+    """There is nobody who could be asked, or no place to look: perhaps it was sent."""
+
+
 Outcome = Accepted | PlatformError  # of a send or a confirmation
-Proof = Accepted | Absent | PlatformError
+Proof = Accepted | Absent | Unprovable | PlatformError

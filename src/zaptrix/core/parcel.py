@@ -30,6 +30,8 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     whatsapp_id: str | None = None  # wamid: inbound from the start, outbound once sent
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
+    part: int = 0  # of the operator's message, when several came of it
+    suspect: bool = False  # it may have been sent before a restore of the ledger, which knows nothing of that
     twins: int = 0  # notices of the same words that went before it, when its proof is looked for
     parts: tuple[str, ...] = ()  # wamids of all that came of the operator's message, when it is about to be confirmed
     attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent

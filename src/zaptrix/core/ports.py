@@ -87,6 +87,14 @@ class MediaAccount(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """The side that a message came from, asked what became of it where the other cannot be."""
+
+    async def delivered(self, parcel: Parcel) -> Proof:
+        """Accepted when it was told that the message had arrived; else Unprovable, or why it does not answer."""
+        ...
+
+
 class Statuses(Protocol):
     """Meta's word on what was sent."""
 

@@ -50,6 +50,24 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[ReplyFile, ...] = ()
 
 
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that stands in a history because it went through us.
+
+    `key`: WhatsApp's id of a customer's message, the portal's of an operator's that was confirmed.
+    """
+
+    key: str
+    customers: bool
+    written_at: datetime | None
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a chat's history holds. `replies`: operators' messages that nobody confirmed, the oldest first."""
+
+    replies: tuple[Reply, ...] = ()
+    shown: tuple[Shown, ...] = ()
+
+
 class Histories(Protocol):
     """A portal's history, as recovery asks for it. Both raise PlatformError; each is one request."""
 
@@ -57,8 +75,8 @@ class Histories(Protocol):
         """One a chat, in order; None: we may not look at it. Raises Refused when that is so of all."""
         ...
 
-    async def replies(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[list[Reply]]:
-        """Operators' messages of each chat's sessions, the oldest first; none where we may not look."""
+    async def looks(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[Look]:
+        """What each chat's sessions hold; nothing where we may not look."""
         ...
 
     def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:

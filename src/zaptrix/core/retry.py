@@ -18,7 +18,7 @@ from zaptrix.core.errors import (
     Unavailable,
     Unclear,
 )
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof, Unprovable
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -137,6 +137,8 @@ def decide_proof(outcome: Proof, case: Case) -> Sent | Snooze | Verify | Bury | 
             return Sent(outcome)
         case Absent():
             return Snooze(case.now, "not_found")
+        case Unprovable():
+            return Bury(PERHAPS_SENT, "", PERHAPS_SENT)
         case Unauthorized():
             return _pause(outcome, case)
         case _:

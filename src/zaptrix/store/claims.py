@@ -23,7 +23,7 @@ _content = msgspec.json.Decoder(Content)
 _UNCLEAR = """CASE WHEN m.attempts = 0 THEN 0 ELSE least(m.attempts, (
     SELECT count(*)::int FROM attempt WHERE message_id = m.id AND code = 'not_found' AND verdict = 'snooze')) END"""
 _PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
-m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.confirm_attempts, {COLUMNS}"""
+m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, m.confirm_attempts, {COLUMNS}"""
 
 # What is held on the way to one side.
 _HELD = {
@@ -140,6 +140,8 @@ class ClaimedRow(msgspec.Struct, frozen=True):
             whatsapp_id=row["whatsapp_id"],
             bitrix_chat_id=row["bitrix_chat_id"],
             bitrix_message_id=row["bitrix_message_id"],
+            part=row["part"],
+            suspect=row["suspect"],
             twins=row.get("twins") or 0,
             parts=tuple(row.get("parts") or ()),
         )

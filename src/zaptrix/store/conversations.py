@@ -83,10 +83,17 @@ async def known(connection: Connection, asked: Sequence[tuple[ChannelId, Custome
     return [conversation_of(row, tuple(row["former"] or ())) for row in rows]
 
 
+# The same customer of the same channel has the same id again, and so the same chat, when a restore has forgotten her.
+# Unless it is taken: a number may have been somebody else's.
 _ADD = f"""
-INSERT INTO conversation_mapping AS c (portal_id, channel_id, meta_whatsapp_id, bsuid, wa_id, phone, username,
+WITH wanted AS (
+    SELECT encode(substring(sha256(convert_to(coalesce(salt, id)::text || $3, 'UTF8')) FOR 16), 'hex')::uuid AS id
+    FROM channel WHERE id = $2
+)
+INSERT INTO conversation_mapping AS c (id, portal_id, channel_id, meta_whatsapp_id, bsuid, wa_id, phone, username,
     contact_name)
-VALUES ($1, $2, $3, $4, $5, $6, $7, left($8, 255)) RETURNING {COLUMNS}
+SELECT CASE WHEN EXISTS (SELECT 1 FROM conversation_mapping o WHERE o.id = wanted.id) THEN gen_random_uuid()
+    ELSE wanted.id END, $1, $2, $3, $4, $5, $6, $7, left($8, 255) FROM wanted RETURNING {COLUMNS}
 """  # noqa: S608
 
 

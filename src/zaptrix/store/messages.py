@@ -30,6 +30,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
     part: int = 0  # of the operator's message, when several come of it
+    heard_at: datetime | None = None  # when its webhook came; without, when it was written
 
     @property
     def lane_id(self) -> UUID:
@@ -38,16 +39,23 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
         return self.conversation.portal_id if inbound else self.conversation.channel_id
 
 
-# Ids are given in the order of the batch: what is written first is delivered first.
+# Ids are given in the order of the batch: what is written first is delivered first. What people wrote before the ledger
+# was restored may have been delivered since its dump, and is looked for first. What was heard of then and is not found
+# where one can look is not sent; a customer's message of then that Meta tells of now, as nobody had taken it, is.
 _INSERT = """
 INSERT INTO message (portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id,
-    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id, part)
+    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id, part, state, suspect)
 SELECT portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content::jsonb, request_id, written_at,
-    whatsapp_id, bitrix_chat_id, bitrix_message_id, part
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::smallint[]) WITH ORDINALITY
+    whatsapp_id, bitrix_chat_id, bitrix_message_id, part,
+    CASE WHEN origin IN ('customer', 'operator') AND least(written_at, heard_at) <= suspect_until THEN 'verifying'
+        ELSE 'pending' END,
+    coalesce(origin IN ('customer', 'operator') AND heard_at <= suspect_until, false)
+FROM (SELECT max(until) AS suspect_until FROM restore) r CROSS JOIN
+    unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::smallint[], $15::timestamptz[])
+    WITH ORDINALITY
     AS m(portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id, written_at,
-         whatsapp_id, bitrix_chat_id, bitrix_message_id, part, nth)
+         whatsapp_id, bitrix_chat_id, bitrix_message_id, part, heard_at, nth)
 ORDER BY nth
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -75,6 +83,7 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
         [m.bitrix_chat_id for m in messages],
         [m.bitrix_message_id for m in messages],
         [m.part for m in messages],
+        [m.heard_at or m.written_at for m in messages],
     )
     return [MessageId(row["id"]) for row in rows]
 
@@ -229,7 +238,7 @@ async def said_of(connection: Connection, said: Sequence[tuple[MessageId, Messag
 
 _REVIVE = """
 UPDATE message SET state = 'pending', due_at = now(), attempts = 0, attempt_id = NULL, error_code = NULL,
-    error_detail = NULL, dead_at = NULL, notice_id = NULL,
+    error_detail = NULL, dead_at = NULL, notice_id = NULL, suspect = false,
     whatsapp_id = CASE direction WHEN 'outbound' THEN NULL ELSE whatsapp_id END
 WHERE id = ANY($1) AND state = 'dead' AND ($2::uuid IS NULL OR portal_id = $2)
 RETURNING id, direction, lane_id

@@ -111,6 +111,7 @@ class RecoveredAs(StrEnum):
     IN_TIME = "in_time"  # so young that its event may still be on its way
     LATE = "late"
     TOO_LATE = "too_late"  # not sent any more: told of
+    SUSPECT = "suspect"  # written before a restore: looked for before it is sent
 
 
 class FileFailure(StrEnum):

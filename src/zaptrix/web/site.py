@@ -25,6 +25,7 @@ from zaptrix.web.api.interactive import interactive_router
 from zaptrix.web.api.kinds import kinds_router
 from zaptrix.web.api.messages import messages_router
 from zaptrix.web.api.portals import portals_router
+from zaptrix.web.api.restores import restores_router
 from zaptrix.web.api.templates import templates_router
 from zaptrix.web.callers import known_caller, request_id_of
 from zaptrix.web.docs import docs_handlers
@@ -86,6 +87,7 @@ def _routes() -> list[Router]:
             conversations_router,
             dead_letters_router,
             events_router,
+            restores_router,
         ],
         guards=[known_caller],
         security=[{"bearer": []}, {"api_key": []}],
