@@ -399,3 +399,21 @@ def test_an_object_store_keeps_archives_too_and_what_is_unfinished_there_is_none
     ]
     restored = typed("restore", made, "--dry-run", DATABASE_URL=house.untouched)
     assert restored.exit_code == 0, restored.output
+
+
+def test_files_that_are_kept_elsewhere_are_not_taken_for_gone(
+    house: House, typed: Type, archive: Path, tmp_path: Path
+) -> None:
+    asyncio.run(value(house.url(), "INSERT INTO media_store (id) VALUES (gen_random_uuid()) RETURNING id"))
+    try:
+        result = typed("backup", "--to", str(tmp_path), DATA_DIR=str(tmp_path / "another host"))
+        assert result.exit_code == 2
+        assert "leave files out with --no-media" in result.output
+        assert list(tmp_path.glob("*zaptrix*")) == []
+    finally:
+        asyncio.run(value(house.url(), "DELETE FROM media_store RETURNING id"))
+
+
+def test_the_report_of_a_database_that_was_never_restored_says_so(house: House, typed: Type) -> None:
+    assert "never restored from a backup" in typed("restore", "--report").output
+    assert "name the archive" in typed("restore").output

@@ -107,6 +107,7 @@ class _Writing:
         self._archive = archive
         self._progress = progress
         self._box = SecretBox(settings.encryption_keys)
+        self._blobs = Blobs(settings.media_url, settings.data_dir / "media")
         self.keys: Counter[int | None] = Counter()  # secrets, by the place of their key
         self._missing = 0
 
@@ -115,11 +116,20 @@ class _Writing:
             taken = await dump.taken(session)
             shapes = await dump.shapes(session)
             tables = tuple([await self._table(session, shape) for shape in shapes])
-            blobs = await dump.blobs(session) if media else []
+            blobs = await self._named_blobs(session) if media else []
         # Files last: what a row names was there before it, and the snapshot holds nobody up meanwhile.
         files = [part async for part in self._files(blobs, taken.at.date())]
         listed = await self._archive.write("files.jsonl.gz", zipped(_as_lines(files)))
         return self._manifest(taken, tables, files, listed, media=media)
+
+    async def _named_blobs(self, session: Session) -> list[str]:
+        mark = await dump.media_mark(session)
+        if mark is not None and not await self._blobs.is_marked(mark.hex):
+            raise StartError(
+                "no backup was made: files are not kept where MEDIA_URL, or DATA_DIR/media, leads from here; set it as "
+                "the gateways have it, or leave files out with --no-media"
+            )
+        return await dump.blobs(session)
 
     def _manifest(
         self, taken: Taken, tables: tuple[Table, ...], files: list[Part], listed: Part, *, media: bool
@@ -155,11 +165,10 @@ class _Writing:
         """Those that are kept still; one that was forgotten meanwhile is only counted."""
         first = (today - timedelta(days=self._settings.media_retention_days)).isoformat()
         young = [key for key in keys if key >= first]
-        blobs = Blobs(self._settings.media_url, self._settings.data_dir / "media")
         task = self._progress.add_task("files", total=len(young))
         for key in young:
             try:
-                yield await self._archive.write(MEDIA + key, blobs.read(key))
+                yield await self._archive.write(MEDIA + key, self._blobs.read(key))
             except NoSuchBlob:
                 self._missing += 1
             self._progress.advance(task)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
 from graphlib import TopologicalSorter
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -176,6 +177,12 @@ _BLOBS = "SELECT DISTINCT blob->>'key' AS key FROM file WHERE blob IS NOT NULL O
 async def blobs(connection: Session) -> list[str]:
     """The keys of files that rows name."""
     return [row["key"] for row in await connection.fetch(_BLOBS)]
+
+
+async def media_mark(connection: Session) -> UUID | None:
+    """The mark of the media store in use; None: nobody has used one."""
+    found: UUID | None = await connection.fetchval("SELECT id FROM media_store")
+    return found
 
 
 @asynccontextmanager
