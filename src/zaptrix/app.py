@@ -329,9 +329,9 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     to_bitrix24, to_whatsapp = _platforms(settings, database, graph, portal_client)
     wait_s, slice_s = settings.media_ready_s, settings.slice_s
     to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
-    inbound = Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, slice_s, stopping)
+    inbound = Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, slice_s, clock.now, stopping)
     back = outbound_steps(cache, wait_s)
-    outbound = Route(database, bells, budgets, bitrix24_translate.translate, back, slice_s, stopping)
+    outbound = Route(database, bells, budgets, bitrix24_translate.translate, back, slice_s, clock.now, stopping)
     return {
         Queue.INCOMING: inbound.drain,
         Queue.BITRIX24: delivery(to_bitrix24).drain,

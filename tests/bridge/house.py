@@ -203,9 +203,10 @@ class House:
             self.translate,
             inbound_steps(self.directory, self.cache, seen, 1.0, TABLE),
             self.slice_s,
+            now,
         )
         outbound = Route(
-            database, self.bells, self.budgets, self.translate, outbound_steps(self.cache, 1.0), self.slice_s
+            database, self.bells, self.budgets, self.translate, outbound_steps(self.cache, 1.0), self.slice_s, now
         )
         templates = Templates(database, self.directory, self.account, now)
         self.finishing = (

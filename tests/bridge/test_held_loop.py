@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bridge.house import House, answered
+from tests.bridge.house import House, answered, now
 from zaptrix.bitrix24 import translate
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.bridge.outbound import outbound_steps
@@ -53,7 +53,8 @@ async def test_one_event_of_two_megabytes_holds_nobody_up(
     lane = await house.portal_tells(talk.portal_id, answered(talk, "x"))
     await house.ledger.run("UPDATE event SET name = $1, body = $2 WHERE state = 'new'", name.value, body)
     step = outbound_steps(house.cache, 1.0)
-    route = Route(house.ledger.database, house.bells, house.budgets, translate.translate, step, house.slice_s)
+    parts = (house.ledger.database, house.bells, house.budgets, translate.translate, step, house.slice_s)
+    route = Route(*parts, now=now)
     assert await longest_held_s(asyncio.create_task(route.drain(lane))) < HELD_S_MAX
     kinds = {row["kind"] for row in await house.ledger.rows("SELECT kind FROM message WHERE state = 'pending'")}
     assert kinds == {"text", "notice"}, "the head went, and it was told"

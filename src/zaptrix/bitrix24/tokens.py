@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from zaptrix.bitrix24.oauth import Grant, OAuth
-from zaptrix.core.errors import Unauthorized, Unavailable
+from zaptrix.core.errors import PlatformError, Unauthorized, Unavailable
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import TokenCache, TokenPair, TokenVault
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import Refresh
 
 _MARGIN = timedelta(minutes=5)
 _CACHED_S_MAX = 50 * 60
@@ -116,7 +118,7 @@ class Tokens:
         return next((each for each in known if each and each.spent == pair.refresh_token), None)
 
     async def _ask(self, portal: Portal, pair: TokenPair) -> _Unsaved:
-        given = _Unsaved(spent=pair.refresh_token, grant=await self._oauth.refresh(pair))
+        given = _Unsaved(spent=pair.refresh_token, grant=await self._refreshed(pair))
         # Remembered until it is stored, here and where other processes look: if the vault is away or this process dies
         # now, the next refresh stores it, and does not spend the old refresh token a second time.
         self._unsaved[portal.id] = given
@@ -125,6 +127,15 @@ class Tokens:
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
         return given
+
+    async def _refreshed(self, pair: TokenPair) -> Grant:
+        try:
+            grant = await self._oauth.refresh(pair)
+        except PlatformError as exc:
+            metrics.token_refreshed(Refresh.REFUSED if isinstance(exc, Unauthorized) else Refresh.AWAY)
+            raise
+        metrics.token_refreshed(Refresh.SUCCESS)
+        return grant
 
     async def _tell(self, portal_id: PortalId, given: _Unsaved, record: bytes) -> None:
         """Both the vault and the cache are away: as soon as one of them is back, the other processes have to know."""

@@ -19,7 +19,16 @@ from zaptrix.bridge.finish import Finish
 from zaptrix.bridge.rounds import Round, Visit
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.errors import (
+    OutOfTime,
+    PlatformError,
+    Refused,
+    StaleUpload,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    Unclear,
+)
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction, Side
@@ -34,10 +43,21 @@ from zaptrix.store import claims
 from zaptrix.store.claims import Ask, ClaimedRow, Way
 from zaptrix.store.database import Database
 from zaptrix.store.group import GroupCommit
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import CallFailure
 
 log = structlog.get_logger(__name__)
 
 DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
+_CAUSES = {
+    TooFast: CallFailure.TOO_FAST,
+    OutOfTime: CallFailure.OUT_OF_TIME,
+    Unavailable: CallFailure.UNAVAILABLE,
+    Unclear: CallFailure.UNCLEAR,
+    StaleUpload: CallFailure.STALE_UPLOAD,
+    Refused: CallFailure.REFUSED,
+    Unauthorized: CallFailure.UNAUTHORIZED,
+}
 _CLAIMS_TOGETHER = 100
 _CLAIMS_AT_ONCE = 2
 
@@ -106,6 +126,8 @@ class Delivery:
             return await claims.claim_to_send(connection, self.direction, asks, after=uuid4())
 
     def judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
+        if isinstance(outcome, PlatformError):
+            metrics.call_failed(self.platform.side, _cause(outcome))
         return self.judged(parcel, decide(outcome, self._case(parcel)))
 
     def judge_proof(self, parcel: Parcel, proof: Proof) -> Judged:
@@ -265,3 +287,8 @@ async def _land(flying: set[asyncio.Task[None]]) -> None:
         landed, _ = await asyncio.wait(flying, timeout=limits.LANDING_S_MAX)
         for task in landed:
             task.cancelled() or task.exception()  # the slice has failed already, and says why
+
+
+def _cause(error: PlatformError) -> CallFailure:
+    """As what it is counted: by the nearest of its classes."""
+    return next((_CAUSES[kind] for kind in type(error).__mro__ if kind in _CAUSES), CallFailure.UNEXPECTED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -19,6 +20,8 @@ from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
 from zaptrix.store.database import Connection, Database, StoreRefused
 from zaptrix.store.events import Mark
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import Result
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +67,7 @@ class Route:
         translate: Callable[[Event], Routed],
         step_of: Callable[[Sequence[Item]], Step],
         slice_s: float,
+        now: Callable[[], datetime],
         stopping: Stopping | None = None,
     ) -> None:
         self._database = database
@@ -72,6 +76,7 @@ class Route:
         self._translate = translate
         self._step_of = step_of
         self._slice_s = slice_s
+        self._now = now
         self._stopping = stopping or Stopping()
 
     async def drain(self, lane: Lane) -> None:
@@ -132,10 +137,18 @@ class Route:
         await step.prepare()
         async with self._database.transaction() as connection:
             await journal.lock_lane(connection, lane)
-            if not await self._mark(connection, await step.write(connection)):
+            marks = await step.write(connection)
+            if not await self._mark(connection, marks):
                 raise Overtaken
+        self._count(lane, marks)
         self._bells.ring_soon(await step.committed())
         log.info("routed", lane=lane.name, queue=lane.queue.value, events=len(items), request_id=_one_id(items))
+
+    def _count(self, lane: Lane, marks: Sequence[Mark]) -> None:
+        now = self._now()
+        for mark in marks:
+            result = Result.FAILURE if mark.state is EventState.UNROUTABLE else Result.SUCCESS
+            metrics.event_routed(lane.queue, result, (now - mark.event.received_at).total_seconds())
 
     async def _mark(self, connection: Connection, marks: Sequence[Mark]) -> bool:
         ours = await journal.mark(connection, marks)
@@ -144,8 +157,10 @@ class Route:
         return ours
 
     async def _set_aside(self, lane: Lane, item: Item, reason: str) -> None:
+        marks = [Mark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")]
         async with self._database.transaction() as connection:
-            await self._mark(connection, [Mark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")])
+            await self._mark(connection, marks)
+        self._count(lane, marks)
         log.warning("set aside", lane=lane.name, event_id=item.event.id, reason=reason)
 
 

@@ -129,8 +129,9 @@ class Settler:
 
     def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
+        now = self._now()
         for j in judged:
-            _count(j)
+            _count(j, now)
             _log(j)
             lanes.update(_lanes_to_ring(j))
         self._bells.ring_soon(lanes)
@@ -305,11 +306,13 @@ _INBOUND = {PERHAPS_SENT: "perhaps_shown"}
 _BOUND_FOR = {Direction.INBOUND: Side.BITRIX24, Direction.OUTBOUND: Side.WHATSAPP}
 
 
-def _count(judged: Judged) -> None:
+def _count(judged: Judged, now: datetime) -> None:
     verdict = judged.verdict
     metrics.verdict_given(_BOUND_FOR[judged.direction], verdict)
     if isinstance(verdict, Sent | Bury):
         metrics.messages_processed(judged.direction, Result.SUCCESS if isinstance(verdict, Sent) else Result.FAILURE)
+    if isinstance(verdict, Sent):
+        metrics.delivered_after(judged.direction, (now - judged.parcel.created_at).total_seconds())
     if getattr(verdict, "alarm", False):
         metrics.alarmed(AlarmKind.UNEXPECTED)
 

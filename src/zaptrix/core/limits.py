@@ -193,6 +193,11 @@ STOP_S_MAX = 9.5
 
 # Sweeping.
 SWEEP_LANES = 10_000
+# A number that was busy in the same hours a week ago, and hears nothing in these, is silent.
+SILENT_HOURS = 2  # whole ones, beside the one that has begun
+BUSY_MESSAGES_MIN = 20  # in those hours
+HOURS_KEPT_DAYS = 8
+HOURS_COUNTED_AT_ONCE = 50_000
 DISK_FREE_MIN = 0.1  # of the disk that holds DATA_DIR, before an admin is told
 ERASE_STEP = 500  # events, or files, of a deleted tenant that are erased in one step
 FORGET_STEP = 2_000  # messages that are forgotten in one transaction

@@ -22,7 +22,7 @@ from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.keys import PACE, Keys
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import PaceKind
+from zaptrix.telemetry.metrics import PaceKind, PaceRefusal
 
 US = 1_000_000
 UNKNOWN_WAIT_S = 1.0
@@ -251,6 +251,8 @@ class RedisPace:
 
     async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:
         """The portal has answered. A method that is far from its limit, as most are, costs no call here."""
+        if refused:
+            metrics.pace_refused(PaceRefusal.METHOD)
         if not reserved and not refused and (told is None or told.used_s < limits.OPERATING_S_WATCHED):
             return
         try:
@@ -263,6 +265,8 @@ class RedisPace:
         """The platform has refused for its pace: all processes wait as for full buckets."""
         if not buckets:
             return
+        for bucket in buckets:
+            metrics.pace_refused(PaceRefusal(bucket.key.partition(":")[0]))
         try:
             async with answering():
                 await self._buckets.fill(buckets)

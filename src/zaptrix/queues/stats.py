@@ -75,6 +75,15 @@ async def cache_stats(redis: Redis, hits: Hits) -> CacheStats:
     )
 
 
+async def memory_bytes(redis: Redis) -> int | None:
+    """What Redis uses; None when it is away."""
+    try:
+        async with answering(STATS_S_MAX):
+            return int((await redis.info("memory"))["used_memory"])
+    except AWAY:
+        return None
+
+
 class RedisHealth(msgspec.Struct, frozen=True, kw_only=True):
     """How Redis is, and whose workers are connected to it."""
 

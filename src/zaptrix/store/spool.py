@@ -100,6 +100,12 @@ class Spool:
         """Whether anything waits: what comes after it has to wait behind it."""
         return next((True for name in self._names() if name.endswith(_EVENT)), False)
 
+    def standing(self) -> Counter[str]:
+        """How many files there are by what they are: `event` waits, `held` and `bad` are as their verbs say."""
+        with suppress(OSError), os.scandir(self._folder) as entries:
+            return Counter(Path(entry.name).suffix.removeprefix(".") for entry in entries)
+        return Counter()
+
     def read(self, path: Path) -> Spooled | None:
         """One of `waiting`; None when another process was faster. Raises OSError, and ValueError for a torn file."""
         try:

@@ -128,10 +128,17 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     active: int = 0
     failed: int = 0  # unroutable events, dead letters
-    oldest_age_s: float = 0.0  # of what is waiting or active
+    oldest_age_s: float = 0.0  # of what is waiting or active, and that no pause holds
 
 
+# What a paused channel or portal holds is told by the pause; its age would hide whatever else is late.
 _SIZES = """
+WITH paused AS MATERIALIZED (
+    SELECT array_agg(c.id) FILTER (WHERE p.paused_at IS NOT NULL OR c.line_paused_at IS NOT NULL) AS inbound,
+        array_agg(c.id) FILTER (WHERE p.paused_at IS NOT NULL OR c.whatsapp_paused_at IS NOT NULL) AS outbound
+    FROM channel c JOIN portal_config p ON p.id = c.portal_id
+    WHERE p.paused_at IS NOT NULL OR c.line_paused_at IS NOT NULL OR c.whatsapp_paused_at IS NOT NULL
+)
 SELECT CASE source WHEN 'whatsapp' THEN 'incoming-messages' ELSE 'outbound-messages' END AS queue,
     count(*) FILTER (WHERE state = 'new') AS waiting, 0::bigint AS active,
     count(*) FILTER (WHERE state = 'unroutable') AS failed,
@@ -141,8 +148,10 @@ UNION ALL
 SELECT CASE direction WHEN 'inbound' THEN 'bitrix24-messages' ELSE 'meta-messages' END,
     count(*) FILTER (WHERE state IN ('pending', 'verifying')), count(*) FILTER (WHERE state = 'sending'),
     count(*) FILTER (WHERE state = 'dead'),
-    coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE state <> 'dead')), 0)::float8
-FROM message WHERE state IN ('pending', 'verifying', 'sending') OR state = 'dead' GROUP BY direction
+    coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE state <> 'dead' AND (channel_id = ANY (
+        coalesce(CASE direction WHEN 'inbound' THEN paused.inbound ELSE paused.outbound END, '{}')
+    )) IS NOT TRUE)), 0)::float8
+FROM paused CROSS JOIN message WHERE state IN ('pending', 'verifying', 'sending') OR state = 'dead' GROUP BY direction
 """
 
 

@@ -11,6 +11,7 @@ from prometheus_client import generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+import zaptrix
 from zaptrix.core.errors import Scope
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Direction
@@ -22,9 +23,51 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _Label = TypeVar("_Label", bound=StrEnum)
 
 
+class Server(StrEnum):
+    """What a gateway stands on."""
+
+    POSTGRESQL = "postgresql"
+    REDIS = "redis"
+
+
+class SpoolState(StrEnum):
+    """What a file of the spool waits for."""
+
+    WAITING = "waiting"  # for PostgreSQL
+    HELD = "held"  # for its portal's secret to be readable
+    BAD = "bad"  # for a person
+
+
+class Figure(StrEnum):
+    """What one worker of the cluster works out for all of them, under the name of its metric."""
+
+    CHANNELS_CONNECTED = "zaptrix_channels:connected"
+    CHANNELS_BUSY = "zaptrix_channels:busy"
+    CHANNELS_SILENT = "zaptrix_channels:silent"
+    DATABASE_SIZE = "zaptrix_database_size_bytes"
+    DATABASE_SESSIONS = "zaptrix_database_sessions"
+    DATABASE_SESSIONS_MAX = "zaptrix_database_sessions_max"
+    DATABASE_OLDEST_TRANSACTION = "zaptrix_database_oldest_transaction_seconds"
+    CERTIFICATE_EXPIRES = "zaptrix_certificate_expires_timestamp_seconds"
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """The disk that holds DATA_DIR."""
+
+    free_bytes: int
+    bytes: int
+
+
 class Live(msgspec.Struct, frozen=True, kw_only=True):
     """What is not counted but looked up when somebody asks. None: nobody can tell right now, so nothing is told."""
 
+    servers: Mapping[Server, float | None] = {}
+    """Seconds until each answered; None: it cannot be used."""
+    worked: frozenset[Queue] | None = None
+    spool: Mapping[SpoolState, int] | None = None
+    disk: Disk | None = None
+    redis_bytes: int | None = None
+    figures: Mapping[Figure, float] = {}
     messages: Mapping[Queue, Mapping[Waiting, int]] | None = None
     oldest_age_s: Mapping[Queue, float] | None = None
     bells: Mapping[Queue, Mapping[Waiting, int]] | None = None
@@ -113,6 +156,49 @@ def _live_families(live: Live) -> Iterator[Metric]:
     )
     yield _by_label("zaptrix_files_waiting", "Files that are not ready yet", "direction", live.files_waiting)
     yield _by_label("zaptrix_paused", "Channels and portals that stand still behind a bad key", "kind", live.paused)
+    yield from _server_families(live)
+    yield _by_label("zaptrix_spool_files", "Events on this host's disk, by what they wait for", "state", live.spool)
+    yield from _host_families(live.disk)
+    yield from _figure_families(live.figures)
+
+
+def _server_families(live: Live) -> Iterator[Metric]:
+    up = {server: float(ping_s is not None) for server, ping_s in live.servers.items()}
+    pings = {server: ping_s for server, ping_s in live.servers.items() if ping_s is not None}
+    yield _by_label("zaptrix_server_up", "Whether this gateway can use the server", "server", up)
+    yield _by_label("zaptrix_server_ping_seconds", "How long a simple question to it takes", "server", pings)
+    worked = None if live.worked is None else {queue: float(queue in live.worked) for queue in Queue}
+    yield _by_label("zaptrix_queue_worked", "Whether any worker answers for the queue", "queue", worked)
+    yield _one("zaptrix_redis_memory_bytes", "Memory that Redis uses", live.redis_bytes)
+
+
+def _host_families(disk: Disk | None) -> Iterator[Metric]:
+    free, whole = (disk.free_bytes, disk.bytes) if disk else (None, None)
+    yield _one("zaptrix_disk_free_bytes", "Free room on the disk that holds DATA_DIR", free)
+    ratio = free / whole if free is not None and whole else None
+    yield _one("zaptrix_disk_free_ratio", "The free share of that disk", ratio)
+    build = GaugeMetricFamily("zaptrix_build_info", "The version that runs", labels=("version",))
+    build.add_metric((zaptrix.__version__,), 1)
+    yield build
+
+
+_FIGURES = {
+    "zaptrix_channels": "Numbers, by whether customers write (busy: many did a week ago; silent: none does now)",
+    "zaptrix_database_size_bytes": "What the database takes on disk",
+    "zaptrix_database_sessions": "Connections of clients to PostgreSQL, all of them",
+    "zaptrix_database_sessions_max": "How many connections PostgreSQL allows",
+    "zaptrix_database_oldest_transaction_seconds": "How long the oldest transaction of this database has been open",
+    "zaptrix_certificate_expires_timestamp_seconds": "When the certificate of PUBLIC_URL ends, in seconds since 1970",
+}
+
+
+def _figure_families(figures: Mapping[Figure, float]) -> Iterator[Metric]:
+    for name, told in _FIGURES.items():
+        found = {key: value for figure, value in figures.items() for key in [figure.partition(":")] if key[0] == name}
+        family = GaugeMetricFamily(name, told, labels=("state",) if any(key[2] for key in found) else ())
+        for (_, _, state), value in found.items():
+            family.add_metric((state,) if state else (), value)
+        yield family
 
 
 def _one(name: str, told: str, value: float | None) -> Metric:

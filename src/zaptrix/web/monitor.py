@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,22 +12,21 @@ from msgspec import Meta, Struct
 
 import zaptrix
 from zaptrix.app import App
-from zaptrix.core.faults import Fault, FaultKind
+from zaptrix.core.faults import Fault
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction
 from zaptrix.core.portal import Locale
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
-from zaptrix.store import files, fitness, recovery, totals, views
+from zaptrix.store import totals
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.replica import ReplicaState
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import exposition
-from zaptrix.telemetry.exposition import Family, Live
+from zaptrix.telemetry.exposition import Family
 from zaptrix.telemetry.metrics import Waiting
 from zaptrix.web.callers import app_of, watcher
+from zaptrix.web.lookups import look_at_postgresql, looked_up, queue_sizes
 from zaptrix.web.shared_answer import SharedAnswer
 
-_PING_S_MAX = 2.0
 HEALTH_GOOD_FOR_S = 0.5
 _METRICS_TYPE = exposition.CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework adds it
 
@@ -127,7 +125,9 @@ def shared_health(app: App) -> SharedAnswer[Health]:
 
 
 async def _health(app: App) -> Health:
-    (postgres_fault, postgres_ms), redis = await asyncio.gather(_postgresql(app), look_at_redis(app.redis, app.bells))
+    (postgres_fault, postgres_ms), redis = await asyncio.gather(
+        look_at_postgresql(app), look_at_redis(app.redis, app.bells)
+    )
     works = [
         *_told(postgres_fault, _WITHOUT_POSTGRESQL),
         *_told(redis.fault, _WITHOUT_REDIS if not postgres_fault else ()),
@@ -186,7 +186,7 @@ async def cache(request: Request[Any, Any, Any]) -> CacheStats:
 async def queues(request: Request[Any, Any, Any]) -> dict[str, QueueStats]:
     """For each of the four queues: its messages by the ledger, and its jobs by BullMQ."""
     app = app_of(request)
-    sizes, done, jobs = await asyncio.gather(_sizes(app), _completed(app), bell_counts(app.bells))
+    sizes, done, jobs = await asyncio.gather(queue_sizes(app), _completed(app), bell_counts(app.bells))
     return {
         queue.value: QueueStats(
             messages=_message_counts(sizes[queue], done.get(queue)) if sizes else None,
@@ -199,7 +199,7 @@ async def queues(request: Request[Any, Any, Any]) -> dict[str, QueueStats]:
 @get("/metrics", summary="Metrics", operation_id="getMetrics", guards=[watcher], media_type="text/plain")
 async def prometheus(request: Request[Any, Any, Any]) -> Response[str]:
     """In Prometheus' text format, for all processes of this host."""
-    live = await _live(app_of(request))
+    live = await looked_up(app_of(request))
     told = await asyncio.to_thread(exposition.text, live)
     return Response(told.decode(), media_type=_METRICS_TYPE)
 
@@ -207,7 +207,7 @@ async def prometheus(request: Request[Any, Any, Any]) -> Response[str]:
 @get("/metrics/json", summary="Metrics as JSON", operation_id="getMetricsJson", guards=[watcher])
 async def as_json(request: Request[Any, Any, Any]) -> list[Family]:
     """The same, for people who debug."""
-    return await asyncio.to_thread(exposition.as_json, await _live(app_of(request)))
+    return await asyncio.to_thread(exposition.as_json, await looked_up(app_of(request)))
 
 
 HANDLERS = (health, live, ready, cache, queues, prometheus, as_json)
@@ -221,74 +221,11 @@ def _replica(app: App) -> Replica | None:
     return Replica(ok=standing.state is ReplicaState.FIT, state=standing.state, lag_s=lag_s)
 
 
-async def _postgresql(app: App) -> tuple[Fault | None, float | None]:
-    began = time.perf_counter()
-    try:
-        async with asyncio.timeout(_PING_S_MAX):
-            fault = await fitness.fault_now(app.database)
-    except TimeoutError:
-        fault = Fault(FaultKind.POSTGRES_AWAY, "TimeoutError")
-    return fault, round((time.perf_counter() - began) * 1000, 1) if fault is None else None
-
-
-async def _sizes(app: App) -> dict[Queue, QueueView] | None:
-    try:
-        return await app.reads.ask(views.queue_sizes)
-    except StoreUnavailable:
-        return None
-
-
 async def _completed(app: App) -> dict[Queue, int]:
     try:
         return await app.reads.ask(totals.completed)
     except StoreUnavailable:
         return {}
-
-
-async def _live(app: App) -> Live:
-    """What is looked up when somebody asks."""
-    standing = app.reads.standing
-    sizes, jobs, totals, paused, recovering, waiting = await asyncio.gather(
-        _sizes(app), bell_counts(app.bells), app.hits.totals(), _paused(app), _recovering(app), _files_waiting(app)
-    )
-    return Live(
-        messages={queue: _by_state(size) for queue, size in sizes.items()} if sizes else None,
-        oldest_age_s={queue: size.oldest_age_s for queue, size in sizes.items()} if sizes else None,
-        bells=jobs,
-        cache_hit_ratio={cache: each.ratio for cache, each in totals.items() if each.ratio is not None}
-        if totals
-        else None,
-        paused=paused,
-        recovering=recovering,
-        files_waiting=waiting,
-        replica_lag_s=standing.lag_s if standing else None,
-        replica_fit=standing.state is ReplicaState.FIT if standing else None,
-    )
-
-
-async def _paused(app: App) -> Any:
-    try:
-        return await app.reads.ask(views.paused)
-    except StoreUnavailable:
-        return None
-
-
-async def _recovering(app: App) -> int | None:
-    try:
-        return len(await app.reads.ask(recovery.under_way))
-    except StoreUnavailable:
-        return None
-
-
-async def _files_waiting(app: App) -> dict[Direction, int] | None:
-    try:
-        return await app.reads.ask(files.waiting)
-    except StoreUnavailable:
-        return None
-
-
-def _by_state(size: QueueView) -> dict[Waiting, int]:
-    return {Waiting.WAITING: size.waiting, Waiting.ACTIVE: size.active, Waiting.FAILED: size.failed}
 
 
 def _message_counts(size: QueueView, completed: int | None) -> MessageCounts:

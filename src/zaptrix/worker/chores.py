@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,9 @@ from zaptrix.store import files
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.leases import turn
 from zaptrix.telemetry import metrics
+from zaptrix.telemetry.disk import disk_of
 from zaptrix.telemetry.metrics import AlarmKind
+from zaptrix.worker.figures import FIGURES_EVERY_S, Figures
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
         "resume": (lambda: resume(app.database, app.box, app.bells), _RESUME_EVERY_S),
         "erase": (app.erasure.run, _ERASE_EVERY_S),
         "forget files": (lambda: _forget_files(app), _HOUSE_EVERY_S),
+        "take figures": (Figures(app).take, FIGURES_EVERY_S),
     }
     return [asyncio.create_task(_again(app, name, chore, s)) for name, (chore, s) in every.items()]
 
@@ -93,11 +95,8 @@ async def _watch_disk(folder: Path) -> None:
 
 def _free(folder: Path) -> float:
     """The share of the folder's disk that is free; 1 where nobody can tell."""
-    try:
-        usage = shutil.disk_usage(folder)
-    except OSError:
-        return 1.0
-    return usage.free / usage.total
+    disk = disk_of(folder)
+    return disk.free_bytes / disk.bytes if disk and disk.bytes else 1.0
 
 
 async def _again(app: App, name: str, chore: Chore, seconds: float) -> None:

@@ -19,6 +19,7 @@ import zaptrix
 from zaptrix.core.addresses import is_loopback
 from zaptrix.settings import Settings
 from zaptrix.telemetry import exposition
+from zaptrix.telemetry.disk import disk_of
 from zaptrix.telemetry.exposition import Live
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ async def serve_metrics(settings: Settings) -> None:
 async def _serve(settings: Settings) -> bool:
     """False when the port cannot be had; else it only ends by being cancelled."""
     app = web.Application(middlewares=[_guard(settings)])
-    app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/metrics", _metrics_of(settings))
     app.router.add_get(LIVE, _live)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S)
     await runner.setup()
@@ -65,10 +66,15 @@ async def _live(_request: web.Request) -> web.Response:
     return web.json_response({"status": "live", "version": zaptrix.__version__})
 
 
-async def _metrics(_request: web.Request) -> web.Response:
-    # What is looked up in the stores is the gateway's to tell: told by every host it would be added up.
-    told = await asyncio.to_thread(exposition.text, Live())
-    return web.Response(body=told, headers=_TYPE)
+def _metrics_of(settings: Settings) -> Handler:
+    def told() -> bytes:
+        # What is looked up in the stores is the gateway's to tell: told by every host it would be added up.
+        return exposition.text(Live(disk=disk_of(settings.data_dir)))
+
+    async def metrics(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=await asyncio.to_thread(told), headers=_TYPE)
+
+    return metrics
 
 
 def _guard(settings: Settings) -> Middleware:
