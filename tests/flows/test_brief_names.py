@@ -1,10 +1,14 @@
 """Every endpoint, table, queue and metric that the brief names, under the name it has there."""
 
+import asyncio
+
 import asyncpg
 import pytest
 import redis.asyncio
+from prometheus_client.parser import text_string_to_metric_families
 
 from proof.world import World
+from tests.deploy.queries import uses
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,3 +101,40 @@ async def test_health_and_cache_tell_what_the_brief_lists(world: World) -> None:
     for stats in (await world.api("GET", "/queues/stats")).values():
         assert {"waiting", "active", "completed", "failed"} <= set(stats["messages"])
         assert {"waiting", "active", "completed", "failed"} <= set(stats["jobs"])
+
+
+# Without an https address nobody shows a certificate.
+NOT_HERE = {"zaptrix_certificate_expires_timestamp_seconds"}
+# Prometheus' own, and labels that Prometheus adds.
+PROMETHEUS_OWN = {"up", "ALERTS"}
+ADDED = {"instance", "job"}
+
+
+async def told_by(world: World) -> dict[str, list[dict[str, str]]]:
+    """The labels of each series of each metric."""
+    told: dict[str, list[dict[str, str]]] = {}
+    async with world.session.get(f"{world.url}/metrics") as answer:
+        for family in text_string_to_metric_families(await answer.text()):
+            for sample in family.samples:
+                told.setdefault(sample.name, []).append(dict(sample.labels))
+    return told
+
+
+async def test_each_metric_that_is_shown_or_alarms_is_told_with_the_labels_that_are_asked_for(world: World) -> None:
+    """Dashboard, recorded series and alarms, against what a running gateway and its workers tell."""
+    tenant = await world.tenant()
+    await tenant.opened()
+    await tenant.operator_writes("para o painel")
+    await world.drained()
+    async with asyncio.timeout(30):
+        while "zaptrix_channels" not in (told := await told_by(world)):  # a worker works it out after its start
+            await asyncio.sleep(0.1)
+    wrong = []
+    for use in uses():
+        if use.metric in PROMETHEUS_OWN | NOT_HERE or ":" in use.metric:
+            continue
+        series = told.get(use.metric, [])
+        values = {(label, value) for labels in series for label, value in labels.items()}
+        if not series or use.labels - ADDED - {label for label, _ in values} or use.values - values:
+            wrong.append(use)
+    assert wrong == []

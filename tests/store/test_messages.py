@@ -88,3 +88,29 @@ async def test_the_queues_sizes_are_the_ledgers(ledger: Ledger) -> None:
         "meta-messages": (1, 0, 1),
     }
     assert {round(view.oldest_age_s, -1) for view in sizes.values()} == {0.0, 100.0}
+
+
+async def test_what_a_pause_holds_does_not_hide_what_else_is_late(ledger: Ledger) -> None:
+    """A line holds what customers write, a number what operators answer, a portal both."""
+    held, free = await ledger.channel(), await ledger.channel()
+    for channel, age in ((held, "1 hour"), (free, "100 seconds")):
+        talk = await ledger.talk(channel)
+        await ledger.inbound(talk, 1)
+        await ledger.outbound(talk, 1)
+        await ledger.run(
+            "UPDATE message SET created_at = now() - $1::text::interval WHERE channel_id = $2", age, channel.id
+        )
+
+    async def ages() -> dict[str, float]:
+        async with ledger.database.connection() as connection:
+            sizes = await views.queue_sizes(connection)
+        return {queue.value: round(view.oldest_age_s, -1) for queue, view in sizes.items() if view.waiting}
+
+    assert await ages() == {"bitrix24-messages": 3600.0, "meta-messages": 3600.0}
+    await ledger.run("UPDATE channel SET line_paused_at = now() WHERE id = $1", held.id)
+    assert await ages() == {"bitrix24-messages": 100.0, "meta-messages": 3600.0}
+    await ledger.run("UPDATE channel SET whatsapp_paused_at = now() WHERE id = $1", held.id)
+    assert await ages() == {"bitrix24-messages": 100.0, "meta-messages": 100.0}
+    await ledger.run("UPDATE channel SET line_paused_at = NULL, whatsapp_paused_at = NULL")
+    await ledger.run("UPDATE portal_config SET paused_at = now() WHERE id = $1", held.portal_id)
+    assert await ages() == {"bitrix24-messages": 100.0, "meta-messages": 100.0}

@@ -15,7 +15,7 @@ from zaptrix.core.message import Direction, MediaKind, Side
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
 from zaptrix.telemetry import exposition, metrics
-from zaptrix.telemetry.exposition import Live
+from zaptrix.telemetry.exposition import Disk, Figure, Live, Server, SpoolState
 from zaptrix.telemetry.metrics import (
     AlarmKind,
     BellStatus,
@@ -53,6 +53,18 @@ MORE_NAMES = (
     "zaptrix_file_bytes_total",
     "zaptrix_file_ready_seconds",
     "zaptrix_files_waiting",
+    "zaptrix_queue_messages_total",
+    "zaptrix_routing_seconds",
+    "zaptrix_delivery_seconds",
+    "zaptrix_call_failures_total",
+    "zaptrix_pace_refusals_total",
+    "zaptrix_token_refreshes_total",
+    "zaptrix_server_up",
+    "zaptrix_queue_worked",
+    "zaptrix_spool_files",
+    "zaptrix_disk_free_ratio",
+    "zaptrix_channels",
+    "zaptrix_certificate_expires_timestamp_seconds",
 )
 
 LIVE = Live(
@@ -62,6 +74,11 @@ LIVE = Live(
     cache_hit_ratio={CacheName.CONVERSATION: 0.9},
     paused={Scope.PORTAL: 2},
     files_waiting={Direction.INBOUND: 4},
+    servers={Server.POSTGRESQL: 0.002, Server.REDIS: None},
+    worked=frozenset({Queue.META}),
+    spool={SpoolState.HELD: 5},
+    disk=Disk(25, 100),
+    figures={Figure.CHANNELS_SILENT: 3.0, Figure.DATABASE_SESSIONS: 12.0},
 )
 
 COUNT_ALL = """
@@ -149,6 +166,16 @@ def test_live_gauges_are_told_as_they_were_handed_over() -> None:
     assert values(text, "zaptrix_cache_hit_ratio", cache="conversation") == [0.9]
     assert values(text, "zaptrix_paused", kind="portal") == [2]
     assert values(text, "zaptrix_files_waiting", direction="inbound") == [4]
+    assert values(text, "zaptrix_server_up", server="postgresql") == [1]
+    assert values(text, "zaptrix_server_up", server="redis") == [0]
+    assert values(text, "zaptrix_server_ping_seconds") == [0.002]
+    assert values(text, "zaptrix_queue_worked", queue="meta-messages") == [1]
+    assert values(text, "zaptrix_queue_worked", queue="bitrix24-messages") == [0]
+    assert values(text, "zaptrix_spool_files", state="held") == [5]
+    assert values(text, "zaptrix_disk_free_ratio") == [0.25]
+    assert values(text, "zaptrix_channels", state="silent") == [3]
+    assert values(text, "zaptrix_database_sessions") == [12]
+    assert values(text, "zaptrix_database_sessions_max") == []
 
 
 def test_json_tells_the_same() -> None:
