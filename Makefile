@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simulators (data in ./var)
 	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/zaptrix up
@@ -40,6 +40,13 @@ bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts 
 sim: .venv/ready-dev ## worlds under fire, drawn by seeds: make sim SEED=7, or SEEDS=1-200 JOBS=4 SECONDS=20 ON=cluster
 	@$(BIN)/python -m proof $(or $(SEEDS),$(SEED),1) --seconds $(or $(SECONDS),20) --jobs $(JOBS) --on $(or $(ON),single) \
 		--gateways $(or $(GATEWAYS),0) --workers $(or $(WORKERS),0)
+
+.PHONY: observe observe-check
+observe: .venv/ready-dev prometheus ## a real Prometheus (and Grafana, if it is here) beside a running 'make run', on the shipped rules
+	@DATA_DIR="$(DATA_DIR)" exec $(BIN)/python -m observe
+
+observe-check: .venv/ready-dev prometheus ## the dashboard's six panels against a known load: five minutes
+	@$(BIN)/python -m observe.check
 
 soak: .venv/ready-dev ## ten minutes of work with small accidents: memory stays flat, everything arrives; MINUTES=10 RATE=10
 	@$(BIN)/python -m proof.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),10)

@@ -87,13 +87,16 @@ _GRAPH = msgspec.json.Decoder(GraphPost)
 _NO_METHOD = b'{"error":"ERROR_METHOD_NOT_FOUND","error_description":"Method not found!"}'
 _NO_TOKEN = b'{"error":"expired_token","error_description":"The access token provided has expired."}'
 _BAD_GRAPH = b'{"error":{"message":"Invalid OAuth access token","type":"OAuthException","code":190}}'
+# https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
+_UNDELIVERABLE = b'{"error":{"message":"(#131026) Message undeliverable","type":"OAuthException","code":131026}}'
 
 
 class FarAnswers:
     """Both platforms' answers."""
 
-    def __init__(self, record: FarRecord) -> None:
+    def __init__(self, record: FarRecord, refuse_every: int = 0) -> None:
         self._record = record
+        self._refuse_every = refuse_every
         self._history = FarHistory(self._fault)
         self._wamids = 0
         self._methods: dict[str, Callable[[bytes], bytes]] = {
@@ -172,7 +175,10 @@ class FarAnswers:
             return Posted(200, b'{"success":true}')
         self._record.calls["message"] += 1
         wa_id = post.to.removeprefix("+")
-        self._record.arrived(number_of(post.text.body if post.text else ""), f"{number}/{wa_id}")
+        told = number_of(post.text.body if post.text else "")
+        if self._refuse_every and told % self._refuse_every == 1:
+            return Posted(400, _UNDELIVERABLE)
+        self._record.arrived(told, f"{number}/{wa_id}")
         self._wamids += 1
         wamid = f"wamid.HBgNFAR{self._wamids:016d}"
         answer = (

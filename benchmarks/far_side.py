@@ -23,9 +23,9 @@ _JSON = b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d
 class FarSide:
     """What the connections share."""
 
-    def __init__(self, record: FarRecord, receipts: Receipts | None, latency_s: float) -> None:
+    def __init__(self, record: FarRecord, receipts: Receipts | None, latency_s: float, refuse_every: int) -> None:
         self._record = record
-        self._answers = FarAnswers(record)
+        self._answers = FarAnswers(record, refuse_every)
         self._receipts = receipts
         self.latency_s = latency_s
 
@@ -88,10 +88,10 @@ def _header(head: bytes, name: bytes) -> bytes:
     return (head[start:] if end < 0 else head[start:end]).strip()
 
 
-async def serve(port: int, counter: Path, gateway_port: int, latency_s: float) -> None:
+async def serve(port: int, counter: Path, gateway_port: int, latency_s: float, refuse_every: int) -> None:
     """Until the process is stopped."""
     receipts = Receipts(gateway_port) if gateway_port else None
-    far_side = FarSide(FarRecord(counter), receipts, latency_s)
+    far_side = FarSide(FarRecord(counter), receipts, latency_s, refuse_every)
     server = await asyncio.get_running_loop().create_server(lambda: Line(far_side), "127.0.0.1", port, backlog=2048)
     async with server:
         if receipts is not None:
@@ -105,8 +105,9 @@ def main() -> None:
     parser.add_argument("--counter", type=Path, required=True)
     parser.add_argument("--receipts-to", type=int, default=0, help="the gateway's port; 0: no status webhooks")
     parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--refuse-every", type=int, default=0, help="texts to WhatsApp, by their number; 0: none")
     given = parser.parse_args()
-    uvloop.run(serve(given.port, given.counter, given.receipts_to, given.latency_ms / 1000))
+    uvloop.run(serve(given.port, given.counter, given.receipts_to, given.latency_ms / 1000, given.refuse_every))
 
 
 if __name__ == "__main__":

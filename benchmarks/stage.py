@@ -45,6 +45,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     receipts: bool = False  # Meta tells of what was sent and delivered
     far_latency_ms: float = 0.0
+    refuse_every: int = 0  # the far side refuses such a part of the texts to WhatsApp
 
 
 class Stage(ABC):
@@ -162,6 +163,7 @@ class Stage(ABC):
         if self.shape.receipts:
             arguments += ["--receipts-to", str(self.port)]
         arguments += ["--latency-ms", str(self.shape.far_latency_ms)]
+        arguments += ["--refuse-every", str(self.shape.refuse_every)]
         self.spawn("platforms", [sys.executable, *arguments], {})
 
     # --- processes ---------------------------------------------------------------------------------------------------

@@ -1,13 +1,17 @@
-"""`python -m observe dashboard`: write the dashboard's file from its source."""
+"""`python -m observe`: a Prometheus beside a running gateway; `... dashboard`: write the dashboard's file anew."""
 
 from __future__ import annotations
 
+import os
 import sys
 
+from observe.beside import observe
 from observe.dashboard import FILE, written
 
 
 def main(arguments: list[str]) -> int:
+    if not arguments:
+        return observe(os.environ)
     if arguments != ["dashboard"]:
         print(__doc__, file=sys.stderr)
         return 2
