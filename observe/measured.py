@@ -1,7 +1,7 @@
 """The six panels' queries, asked of a real Prometheus, return the numbers of a known load.
 
 A stage of the benchmarks is loaded at a steady rate, and scraped on the shipped configuration, as often as that says.
-PostgreSQL waits a twentieth of a second before each commit, as on a slow disk, so that latencies are long beside what
+PostgreSQL waits a tenth of a second before each commit, as on a slow disk, so that latencies are long beside what
 the generator itself adds. The far side refuses half of what operators write, so that there is something to see.
 """
 
@@ -84,7 +84,7 @@ async def check() -> tuple[list[Compared], list[Picture]]:
 async def _slow_commits(stage: Zaptrix) -> None:
     connection = await stage.database()
     try:
-        await connection.execute("ALTER SYSTEM SET commit_delay = 50000")
+        await connection.execute("ALTER SYSTEM SET commit_delay = 100000")
         await connection.execute("ALTER SYSTEM SET commit_siblings = 0")
         await connection.execute("SELECT pg_reload_conf()")
     finally:

@@ -17,7 +17,7 @@ from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import TokenCache, TokenPair, TokenVault
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import Refresh
+from zaptrix.telemetry.causes import Refresh
 
 _MARGIN = timedelta(minutes=5)
 _CACHED_S_MAX = 50 * 60

@@ -44,7 +44,7 @@ from zaptrix.store.claims import Ask, ClaimedRow, Way
 from zaptrix.store.database import Database
 from zaptrix.store.group import GroupCommit
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import CallFailure
+from zaptrix.telemetry.causes import CallFailure
 
 log = structlog.get_logger(__name__)
 

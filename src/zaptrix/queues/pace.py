@@ -22,7 +22,8 @@ from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.keys import PACE, Keys
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import PaceKind, PaceRefusal
+from zaptrix.telemetry.causes import PaceRefusal
+from zaptrix.telemetry.metrics import PaceKind
 
 US = 1_000_000
 UNKNOWN_WAIT_S = 1.0
