@@ -103,6 +103,11 @@ async def test_the_documented_user_can_do_all_that_we_do(url: str, server: Node,
     assert server.told("ACL LOG") == []
 
 
+async def test_processes_that_start_together_do_not_refuse_each_other(url: str) -> None:
+    for _ in range(3):
+        assert {facts.role for facts in await asyncio.gather(*(examine(url) for _ in range(12)))} == {"master"}
+
+
 @pytest.mark.parametrize(("less", "seen"), [
     (("-eval",), "EVAL"), (("-@scripting",), "EVAL"), (("-info",), "INFO"), (("-@sortedset",), "ZADD"),
     (("-xadd",), "XADD"), (("resetkeys", "~other:*"), ""), (("resetkeys", "~zx:*", "~{zx*"), ""),

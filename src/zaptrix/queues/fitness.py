@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import repeat
@@ -207,7 +208,7 @@ async def _try(client: Redis) -> None:
     keys = Keys(client)
     for tag in (PACE, *Queue):
         await client.eval(_RIGHTS, 1, f"{keys.of(tag, BULL)}:zaptrix:rights")
-    alone = keys.alone("zx:rights")
+    alone = keys.alone(f"zx:rights:{secrets.token_hex(8)}")  # others start at this moment, and would be seen by WATCH
     async with client.pipeline(transaction=True) as pipe:
         await pipe.watch(alone)
         pipe.multi()  # type: ignore[no-untyped-call]  # the library's own gap
