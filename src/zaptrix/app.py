@@ -63,6 +63,7 @@ from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.fetch import Fetcher
 from zaptrix.media.links import Links
+from zaptrix.media.object_store import S3Access
 from zaptrix.media.room import MediaRoom
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
@@ -256,7 +257,7 @@ def _token_cache(settings: Settings, redis: Redis, hits: Hits, box: SecretBox) -
 
 def _media_room(settings: Settings) -> MediaRoom:
     return MediaRoom(
-        Blobs(settings.media_url, settings.data_dir / "media"),
+        Blobs(settings.media_url, settings.data_dir / "media", S3Access.of(settings)),
         Fetcher(private=settings.media_private_networks, timeout_s=settings.media_timeout_s),
         Links(settings.public_url, settings.encryption_keys),
     )

@@ -109,6 +109,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The first one encrypts, all of them decrypt."""
     media_url: Annotated[str, url("s3://bucket/prefix", "s3", "gs", "az", "file", secret=True)] = ""
     """Where files are kept on their way; empty: a folder in DATA_DIR. Processes on several hosts need one for all."""
+    aws_access_key_id: Annotated[str, secret()] = ""
+    """Of an S3 in `media_url`, by Amazon's own names; without, a role of the machine or of the pod is looked for."""
+    aws_secret_access_key: Annotated[str, secret()] = ""
+    aws_session_token: Annotated[str, secret()] = ""
+    aws_region: Annotated[str, text("us-east-1", r"[\w-]+", "is not the name of a region")] = ""
+    aws_endpoint_url: Annotated[str, url("https://s3.example.com:9000", *HTTP)] = ""
+    """Of an S3 that is not Amazon's."""
+    aws_ca_bundle: Annotated[str, text("/etc/ssl/private-ca.pem")] = ""
+    """Authorities that are trusted beside the usual ones when S3 is called."""
     media_retention_days: Annotated[int, whole(1, 3650, 7)] = 7
     media_address_s: Annotated[int, whole(900, 31_536_000, 86_400)] = 86_400
     """How long the signed address of a file is good, for Bitrix24 to fetch it."""

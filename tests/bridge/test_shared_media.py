@@ -7,7 +7,7 @@ import pytest
 
 from zaptrix.bridge.shared_media import OtherStore, SharedMedia, media_fault
 from zaptrix.core import limits
-from zaptrix.core.faults import FaultKind
+from zaptrix.core.faults import Fault, FaultKind
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.store.database import Database
 
@@ -79,7 +79,7 @@ async def test_a_store_that_is_away_keeps_nobody_from_starting(
     await a_process(database, tmp_path).join()
 
     async def away(_self: Blobs, _name: str) -> bool:
-        raise BlobsAway("GenericError")
+        raise BlobsAway(Fault(FaultKind.MEDIA_AWAY, "GenericError"))
 
     with monkeypatch.context() as patched:
         patched.setattr(Blobs, "is_marked", away)

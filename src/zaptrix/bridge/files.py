@@ -283,7 +283,7 @@ class Files:
         return replace(_blob(voice, media, told=None), voice=True)
 
     async def _head(self, key: str) -> bytes:
-        return b"".join([part async for part in self._room.blobs.read(key, 0, limits.MEDIA_HEAD_BYTES)])
+        return b"".join([part async for part in self._room.blobs.read(key, limits.MEDIA_HEAD_BYTES)])
 
     async def _from_meta(self, tenant: Tenant, media: Media) -> Blob:
         source = await self._at.media_source(tenant.channel, media.source)

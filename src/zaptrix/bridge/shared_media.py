@@ -36,10 +36,11 @@ async def media_fault(database: Database, blobs: Blobs) -> Fault | None:
     async with database.connection() as connection:
         known = await media_store.in_use(connection)
     try:
+        await blobs.prove()
         if known is None or await blobs.is_marked(known.id.hex) or known.idle_s >= limits.MEDIA_STORE_IDLE_S:
             return None
     except BlobsAway as exc:
-        return Fault(FaultKind.MEDIA_AWAY, str(exc))
+        return exc.fault
     return Fault(FaultKind.MEDIA_OTHER)
 
 
@@ -53,12 +54,19 @@ class SharedMedia:
         self._idle_s: float | None = None  # how long another's had not been seen when we looked last
 
     async def join(self) -> None:
-        """Before the work begins. Raises OtherStore. Nobody waits for a database or a store that is away: then the look
-        is made up for."""
+        """Before the work begins. Raises Unfit: OtherStore, or what keeps this store from being used.
+
+        Nobody waits for a database or a store that is away: then the look is made up for.
+        """
         try:
+            await self._blobs.prove()
             while not await self._joined():
                 await asyncio.sleep(limits.MEDIA_STORE_LOOK_S)
-        except (StoreUnavailable, BlobsAway) as exc:
+        except BlobsAway as exc:
+            if not exc.fault.may_pass:
+                raise Unfit(exc.fault) from exc
+            log.warning("media store not looked at", reason=str(exc))
+        except StoreUnavailable as exc:
             log.warning("media store not looked at", reason=str(exc))
 
     async def keep(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from zaptrix.core import media_faults
 from zaptrix.core.portal import Locale
 
 _PT, _EN = Locale.PT_BR, Locale.EN
@@ -51,6 +52,15 @@ class FaultKind(StrEnum):
     REDIS_REFUSED = "redis_refused"
     MEDIA_OTHER = "media_other"
     MEDIA_AWAY = "media_away"
+    MEDIA_URL = "media_url"
+    MEDIA_BUCKET = "media_bucket"
+    MEDIA_KEYLESS = "media_keyless"
+    MEDIA_LOGIN = "media_login"
+    MEDIA_RIGHTS = "media_rights"
+    MEDIA_CLOCK = "media_clock"
+    MEDIA_REGION = "media_region"
+    MEDIA_TLS = "media_tls"
+    MEDIA_CA_FILE = "media_ca_file"
 
 
 PASSING = frozenset({FaultKind.POSTGRES_AWAY, FaultKind.REDIS_AWAY, FaultKind.REDIS_FULL, FaultKind.MEDIA_AWAY})
@@ -101,33 +111,8 @@ _RIGHTS = REDIS_RIGHTS.replace("{", "{{")  # as it stands in words that are fill
 _ESCAPES_EN = "write @ : / ? # [ ] % inside a password as %40 %3A %2F %3F %23 %5B %5D %25"
 _ESCAPES_PT = "escreva @ : / ? # [ ] % dentro de uma senha como %40 %3A %2F %3F %23 %5B %5D %25"
 
-WORDS: dict[FaultKind, dict[Locale, tuple[str, str]]] = {
-    FaultKind.MEDIA_OTHER: {
-        _EN: (
-            "other processes keep files in another media store than this one, so that neither would find the other's",
-            (
-                "give all hosts the same MEDIA_URL (s3://, gs://, az://), or a shared DATA_DIR/media; to change the "
-                "store, stop all gateways and workers first"
-            ),
-        ),
-        _PT: (
-            "outros processos guardam arquivos em outro lugar que este, e um não acharia os do outro",
-            (
-                "dê a todos os hosts a mesma MEDIA_URL (s3://, gs://, az://), ou uma DATA_DIR/media comum; para "
-                "mudar de lugar, pare antes todos os gateways e workers"
-            ),
-        ),
-    },
-    FaultKind.MEDIA_AWAY: {
-        _EN: (
-            "the media store cannot be used ({seen})",
-            "are MEDIA_URL and its credentials right, and may this account write to it (without it: DATA_DIR/media)?",
-        ),
-        _PT: (
-            "o lugar dos arquivos não pode ser usado ({seen})",
-            "MEDIA_URL e suas credenciais estão certas, e esta conta pode escrever nele (sem ela: DATA_DIR/media)?",
-        ),
-    },
+WORDS: dict[str, dict[Locale, tuple[str, str]]] = {
+    **media_faults.WORDS,
     FaultKind.POSTGRES_AWAY: {
         _EN: ("PostgreSQL does not answer ({seen})", "is the address in {url} right, and is PostgreSQL up?"),
         _PT: (

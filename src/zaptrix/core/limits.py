@@ -140,6 +140,7 @@ MEDIA_STILL_S = 20.0  # a host that sends nothing for so long has gone
 MEDIA_STORE_SEEN_S = 10.0  # how often a process tells which store it uses
 MEDIA_STORE_IDLE_S = 30.0  # a store in which nobody was seen for so long may be replaced by another
 MEDIA_STORE_LOOK_S = 1.0
+MEDIA_STORE_PROVE_S = 10.0  # how long a store may take for one small object, before the work begins
 FILE_HELD_S_MAX = 60.0  # how long a program's message holds its conversation for a file that cannot be had
 FILE_LEASE_S = 20.0  # a file whose runner has not renewed it for so long is taken by another
 FILE_AGAIN_S = 5.0  # a message of a program whose file is not there yet is looked at again so often

@@ -17,9 +17,11 @@ from uuid import uuid4
 import msgspec
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
 from zaptrix.core import limits
+from zaptrix.core.faults import Fault
+from zaptrix.media.object_store import S3Access, StoreUnfit, fault_of, open_store
 
 _KEY = re.compile(r"\d{4}-\d\d-\d\d/[0-9a-f]{32}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -27,7 +29,11 @@ _MARKS = "store"  # no day's, and so never forgotten
 
 
 class BlobsAway(Exception):
-    """The store cannot be written or read now; the text names no secret."""
+    """The store cannot be written or read; the text names no secret."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"{fault.kind} ({fault.seen})")
+        self.fault = fault
 
 
 class NoSuchBlob(Exception):
@@ -50,13 +56,10 @@ class Written(msgspec.Struct, frozen=True):
 class Blobs:
     """Files by key. All of it streams: a file costs the memory of one block, whatever its size."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        """`url` as the library takes it (s3://bucket/prefix, gs://…, az://…, file:///…); empty: `folder`.
-
-        Credentials come from the environment by the provider's usual names.
-        https://developmentseed.org/obstore/latest/authentication/
-        """
+    def __init__(self, url: str, folder: Path, s3: S3Access | None = None) -> None:
+        """`url` as the library takes it (s3://bucket/prefix, gs://…, az://…, file:///…); empty: `folder`."""
         self._url = url
+        self._s3 = s3 or S3Access()
         self._folder = folder
         self._opened: ObjectStore | None = None
         # What is held of each file that is being written; only stores elsewhere ask for so much.
@@ -89,6 +92,25 @@ class Blobs:
                 raise
             raise _away(exc) from exc
 
+    async def prove(self) -> None:
+        """Do with one small object all that the work does: write, list, read and delete it. Raises BlobsAway.
+
+        A folder is proved by its first file. Elsewhere a missing bucket would look like a missing file, and a key that
+        may not write would be found with the first file that is lost to it.
+        """
+        if not self._url:
+            return
+        name = f"{_MARKS}/probe-{uuid4().hex}"
+        try:
+            async with asyncio.timeout(limits.MEDIA_STORE_PROVE_S):
+                store = self._store()
+                await obstore.put_async(store, name, b"zaptrix")
+                await obstore.list_with_delimiter_async(store, _MARKS)
+                await (await obstore.get_async(store, name)).bytes_async()
+                await obstore.delete_async(store, name)
+        except (BaseError, OSError) as exc:  # a time-out is an OSError
+            raise _away(exc) from exc
+
     async def mark(self, name: str) -> None:
         """Leave a mark that every process finds that has the same store. Raises BlobsAway."""
         try:
@@ -117,19 +139,19 @@ class Blobs:
         except (BaseError, OSError) as exc:
             raise _away(exc) from exc
 
-    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `end`, in parts. Raises NoSuchBlob, BlobsAway."""
-        whole = start == 0 and end is None
+    async def read(self, key: str, bytes_max: int | None = None) -> AsyncIterator[bytes]:
+        """The file in parts, from its beginning; no more than `bytes_max`. Raises NoSuchBlob, BlobsAway.
+
+        No range is asked for: there are S3 servers that answer one as if it were the whole, and are not understood.
+        """
+        left = bytes_max
         try:
-            if whole:
-                found = await obstore.get_async(self._store(), _checked(key))
-            else:
-                end = await self.size(key) if end is None else end
-                if start >= end:
-                    return
-                found = await obstore.get_async(self._store(), _checked(key), options={"range": (start, end)})
+            found = await obstore.get_async(self._store(), _checked(key))
             async for part in found.stream(min_chunk_size=limits.MEDIA_PART_BYTES):
-                yield bytes(part)
+                yield bytes(part)[:left]
+                left = None if left is None else left - len(part)
+                if left is not None and left <= 0:
+                    return
         except (NotFoundError, FileNotFoundError) as exc:
             raise NoSuchBlob(key) from exc
         except (BaseError, OSError) as exc:
@@ -185,10 +207,16 @@ class Blobs:
         """Opened when first used: a process that touches no file makes no folder."""
         if self._opened is None:
             if self._url:
-                self._opened = from_url(self._url)
+                self._opened = self._elsewhere()
             else:
                 self._opened = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
         return self._opened
+
+    def _elsewhere(self) -> ObjectStore:
+        try:
+            return open_store(self._url, self._s3)
+        except StoreUnfit as exc:
+            raise BlobsAway(exc.fault) from exc
 
 
 async def _copy(parts: AsyncIterator[bytes], target: Path) -> None:
@@ -243,5 +271,4 @@ def _checked(key: str) -> str:
 
 
 def _away(exc: Exception) -> BlobsAway:
-    # The library's own text may hold a signed address: the kind says enough.
-    return BlobsAway(type(exc).__name__)
+    return BlobsAway(fault_of(exc))
