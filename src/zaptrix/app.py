@@ -201,7 +201,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
     receiver, watch = Receiver(database, bells, budgets), Watch(database)
     senders = Senders(database, directory, box, SenderDigests(settings.data_dir / "senders.digests"))
-    admission, subscriptions = Admission(directory, watch), Subscriptions(database, directory, graph)
+    admission, subscriptions = Admission(directory, watch), Subscriptions(database, directory, graph, settings)
     registrar = _registrar(settings, database, directory, portal_client)
     offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
     parts = (graph, portal_client, templates, clock, budgets, media, stopping)

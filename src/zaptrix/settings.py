@@ -163,6 +163,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     meta_display_phone_number: Annotated[str, phone()] = ""
     meta_waba_id: Annotated[str, text("102290129340398", *_DIGITS)] = ""
     meta_api_version: Annotated[str, text("v26.0", r"v\d{1,3}\.\d{1,2}", "is not a Graph API version")] = "v26.0"
+    meta_callback: Annotated[str, choice("app", "account")] = "app"
+    """Where WhatsApp's webhooks go: to the app's own address, or, with `account`, each account's to our PUBLIC_URL."""
     meta_graph_url: Annotated[str, origin("https://graph.facebook.com")] = "https://graph.facebook.com"
     meta_timeout_s: Annotated[float, seconds(1, 300, 20)] = 20.0
     meta_verify_wait_s: Annotated[float, seconds(0, 3600, 60)] = 60.0
@@ -389,6 +391,8 @@ def _contradictions(settings: Settings) -> Iterable[str]:
         )
     if settings.port == settings.sim_port:
         yield f"PORT and SIM_PORT are both {settings.port}; give the simulators another one, for example SIM_PORT=3900"
+    if settings.meta_callback == "account" and not settings.meta_verify_token:
+        yield "META_CALLBACK=account needs META_VERIFY_TOKEN: Meta asks PUBLIC_URL with it; set a long random one"
     if not settings.is_private:
         tokens = [(name, getattr(settings, name.lower())) for name in ("META_VERIFY_TOKEN", "METRICS_TOKEN")]
         given = [("META_APP_SECRET", settings.meta_app_secret), *((name, (token,)) for name, token in tokens if token)]

@@ -72,12 +72,14 @@ class MetaWebhooks:
     def tell_account(self, waba: Waba, kind: str, value: Json) -> None:
         """What concerns an account goes out by itself, in the order in which nobody promises it."""
         if waba.subscribed:
-            self._spawn(self._post_account(waba, account_body_of(waba.id, kind, value, self._engine.now())))
+            self._spawn(self._post_account(account_body_of(waba.id, kind, value, self._engine.now())))
 
-    async def _post_account(self, waba: Waba, body: bytes) -> None:
+    async def _post_account(self, body: bytes) -> None:
         options, worlds = self._engine.options, self._worlds
         pause_s = options.retry_first_s
-        while worlds == self._worlds and not await self._send(body, self._url_of(waba)):
+        while worlds == self._worlds and not await self._send(
+            body, self._url_of(None)
+        ):  # the app's, whatever the account's
             await asyncio.sleep(pause_s)
             pause_s = min(options.retry_longest_s, pause_s * 2)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+import msgspec
 import structlog.testing
 
 from tests.web.gateway import POLL_S, Gateway, Json
@@ -48,6 +49,35 @@ async def known(app: App, channel: Json) -> Channel:
         found = await channels.get(connection, ChannelId(UUID(channel["id"])))
     assert found is not None
     return found
+
+
+async def test_a_cells_accounts_send_to_its_own_address_and_the_others_see_it(gateway: Gateway) -> None:
+    """Two gateways of one Meta app: who has the app's own address, and who asks for its accounts' webhooks."""
+    async with alone(gateway) as app:
+        channel = await a_subscribed_channel(gateway)
+        cell = msgspec.structs.replace(gateway.settings, meta_callback="account")
+        async with open_app(cell) as other:
+            told = await other.subscriptions.trouble(await known(other, channel))
+            assert told is not None
+            assert "override_callback_uri" in told
+            assert await other.subscriptions.subscribe(await known(other, channel)) is None  # Meta has asked us first
+            assert await other.subscriptions.trouble(await known(other, channel)) is None
+            (heard,) = await other.graph.subscribed_apps(await known(other, channel), channel["waba_id"])
+            assert heard.override_callback_uri == f"{gateway.settings.public_url}/webhooks/meta"
+        assert "override_callback_uri" in (await app.subscriptions.trouble(await known(app, channel)) or "")
+        assert await app.subscriptions.subscribe(await known(app, channel)) is None  # back to the app's own
+        assert await app.subscriptions.trouble(await known(app, channel)) is None
+
+
+async def test_an_address_that_does_not_answer_metas_challenge_is_told(gateway: Gateway) -> None:
+    async with alone(gateway):
+        channel = await a_subscribed_channel(gateway)
+        wrong = msgspec.structs.replace(
+            gateway.settings, meta_callback="account", meta_verify_token="somebody-else-s-1"
+        )
+        async with open_app(wrong) as other:
+            told = await other.subscriptions.subscribe(await known(other, channel))
+        assert told is not None
 
 
 async def test_a_lost_subscription_is_told_and_made_again(gateway: Gateway) -> None:

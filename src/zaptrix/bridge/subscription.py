@@ -12,7 +12,8 @@ import structlog
 from zaptrix.bridge.directory import Directory
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.portal import Channel
-from zaptrix.core.ports import SubscribedAccounts
+from zaptrix.core.ports import Callback, SubscribedAccounts
+from zaptrix.settings import Settings
 from zaptrix.store import channels
 from zaptrix.store.database import Database
 from zaptrix.telemetry import metrics
@@ -22,16 +23,26 @@ log = structlog.get_logger(__name__)
 
 _CHANNELS_AT_ONCE = 20
 _NO_ACCOUNT = "Meta does not tell which WhatsApp Business account the number belongs to: set waba_id on the channel"
+_ELSEWHERE = "its WhatsApp Business account sends webhooks to another address (override_callback_uri)"
 _NOT_SUBSCRIBED = "its WhatsApp Business account sends no webhooks to any app"
+
+
+def _callback_of(settings: Settings) -> Callback | None:
+    """Our own address, where accounts are to send their webhooks there instead of to the app's."""
+    url = f"{settings.public_url}/webhooks/meta"
+    return Callback(url, settings.meta_verify_token) if settings.meta_callback == "account" else None
 
 
 class Subscriptions:
     """Makes accounts send us their webhooks, and sees when they do no more."""
 
-    def __init__(self, database: Database, directory: Directory, accounts: SubscribedAccounts) -> None:
+    def __init__(
+        self, database: Database, directory: Directory, accounts: SubscribedAccounts, settings: Settings
+    ) -> None:
         self._database = database
         self._directory = directory
         self._accounts = accounts
+        self._callback = _callback_of(settings)
 
     async def subscribe(self, channel: Channel) -> str | None:
         """Subscribe the channel's account; None when it is done, else why not, for the admin. Idempotent.
@@ -45,7 +56,7 @@ class Subscriptions:
                 error = _NO_ACCOUNT
             else:
                 await self._tell_lost(channel, waba_id)
-                await self._accounts.subscribe(channel, waba_id)
+                await self._accounts.subscribe(channel, waba_id, self._callback)
         except PlatformError as exc:
             error = str(exc)
         if error is not None:
@@ -63,9 +74,13 @@ class Subscriptions:
             waba_id = await self._account(channel)
             if waba_id is None:
                 return _NO_ACCOUNT
-            return None if await self._accounts.subscribed_apps(channel, waba_id) else _NOT_SUBSCRIBED
+            apps = await self._accounts.subscribed_apps(channel, waba_id)
         except PlatformError as exc:
             return str(exc)
+        ours = self._callback.url if self._callback else None
+        if any((app.override_callback_uri or None) == ours for app in apps):
+            return None
+        return _ELSEWHERE if apps else _NOT_SUBSCRIBED
 
     async def retry(self) -> None:
         """Look at the channels whose turn it is, and subscribe them. Raises StoreUnavailable.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -236,17 +236,33 @@ class PortalCredentials(Protocol):
         ...
 
 
+class Callback(NamedTuple):
+    """Where an account's webhooks go instead of the address of its app, and what that address is asked with first."""
+
+    url: str
+    verify_token: str
+
+
+class SubscribedApp(Protocol):
+    """An app that gets an account's webhooks."""
+
+    @property
+    def override_callback_uri(self) -> str | None:
+        """The address instead of the app's own."""
+        ...
+
+
 class SubscribedAccounts(Protocol):
     """The WhatsApp Business accounts whose webhooks come to our app. Every method raises PlatformError."""
 
     async def waba_id(self, channel: Channel) -> str | None: ...
 
-    async def subscribed_apps(self, channel: Channel, waba_id: str) -> Sequence[object]:
+    async def subscribed_apps(self, channel: Channel, waba_id: str) -> Sequence[SubscribedApp]:
         """The apps that get them."""
         ...
 
-    async def subscribe(self, channel: Channel, waba_id: str) -> None:
-        """Have them sent to ours. Doing it again harms nothing."""
+    async def subscribe(self, channel: Channel, waba_id: str, callback: Callback | None) -> None:
+        """Have them sent to ours, at `callback` or at the app's own address. Doing it again harms nothing."""
         ...
 
 

@@ -23,7 +23,7 @@ from zaptrix.core.ids import meta_id
 from zaptrix.core.media import MediaSource
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
-from zaptrix.core.ports import NumberTokens, Pace
+from zaptrix.core.ports import Callback, NumberTokens, Pace
 from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
 from zaptrix.whatsapp import codes, wire
@@ -233,9 +233,16 @@ class GraphClient:
         found = await self._call("GET", channel, f"{waba_id}/subscribed_apps", wire.SubscribedApps, repeatable=True)
         return found.data
 
-    async def subscribe(self, channel: Channel, waba_id: str) -> None:
-        """Have the webhooks of a WhatsApp Business account sent to the app that owns the channel's token."""
-        await self._call("POST", channel, f"{waba_id}/subscribed_apps", wire.Done, content={}, repeatable=True)
+    async def subscribe(self, channel: Channel, waba_id: str, callback: Callback | None = None) -> None:
+        """Have the webhooks of a WhatsApp Business account sent to the app that owns the channel's token.
+
+        With `callback` they go there, which Meta asks for its challenge first; without, to the app's own address.
+        https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override
+        """
+        content: dict[str, object] = {}
+        if callback is not None:
+            content = {"override_callback_uri": callback.url, "verify_token": callback.verify_token}
+        await self._call("POST", channel, f"{waba_id}/subscribed_apps", wire.Done, content=content, repeatable=True)
 
     async def ask(self, token: str, path: str, shape: type[T]) -> T:
         """Read something with a token that no channel has yet; it takes of no number's pace."""
