@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+
 from zaptrix.app import App, open_app
-from zaptrix.bridge.shared_media import media_fault
 from zaptrix.core.errors import PlatformError
-from zaptrix.core.faults import Fault
 from zaptrix.core.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals, recovery, resealing
+from zaptrix.store.replica import Standing
 from zaptrix.store.resealing import Sealed
 
 _CHECKED_MAX = 1_000
@@ -27,10 +30,34 @@ async def check_platforms(settings: Settings) -> list[tuple[str, str | None]]:
         return told + [(f"channel {channel.name}", await _number_trouble(app, channel)) for channel in numbers]
 
 
-async def check_media(settings: Settings) -> Fault | None:
-    """Whether files are kept where the processes at work keep them. Raises StoreUnavailable."""
+class Inside(msgspec.Struct, frozen=True, kw_only=True):
+    """How PostgreSQL is set, and how many of its places for connections are taken."""
+
+    full_page_writes: str
+    used: int
+    places: int
+    folder: Path | None
+    """Where its data is; None: this role may not know."""
+    replica: Standing | None
+    """How the one of DATABASE_READ_URL stands; None: there is none."""
+
+
+_INSIDE = """
+SELECT current_setting('full_page_writes') AS full_page_writes,
+       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS used,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS places,
+       CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory') END AS folder
+"""
+
+
+async def check_inside(settings: Settings) -> Inside:
+    """Raises StoreUnavailable."""
     async with open_app(settings) as app:
-        return await media_fault(app.database, app.media.blobs)
+        async with app.database.connection() as connection:
+            found = dict(await connection.fetchrow(_INSIDE) or {})
+        replica = await app.reads.look()
+    folder = found.pop("folder")
+    return Inside(**found, folder=Path(folder) if folder else None, replica=replica)
 
 
 async def check_recovery(settings: Settings) -> list[tuple[str, str]]:

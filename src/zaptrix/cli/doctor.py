@@ -1,28 +1,49 @@
 """`zaptrix doctor`: is everything that the gateway stands on as it must be, and if not, what to do."""
 
+import asyncio
 import os
+import platform
+import resource
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
+import msgspec
+from cryptography.fernet import Fernet
 from redis.exceptions import RedisError
 from rich.table import Table
 
-from zaptrix.cli.doctor_words import HEADINGS, LEVELS, WORDS
+import zaptrix
+from zaptrix.bitrix24.oauth import OFFICIAL_HOSTS
+from zaptrix.cli import doctor_words, doctor_words_outside, public_address
+from zaptrix.cli.doctor_words import HEADINGS, LEVELS
 from zaptrix.cli.folders import open_to_others
+from zaptrix.cli.public_address import Seen, Unreachable
 from zaptrix.cli.redis_server import version_told
+from zaptrix.core import limits
 from zaptrix.core.addresses import is_loopback
 from zaptrix.core.faults import Fault, Unfit
 from zaptrix.core.guessing import guessable
 from zaptrix.core.portal import Locale
 from zaptrix.queues import fitness as redis_fitness
-from zaptrix.settings import Settings, slips
+from zaptrix.settings import Settings, overlaid, slips
 from zaptrix.store import fitness as postgres_fitness
+from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.replica import ReplicaState
 
+WORDS = doctor_words.WORDS | doctor_words_outside.WORDS
 CLOCK_S_MAX = 5.0
+ANSWER_S = 8.0
+"""How long one look may take: they go on side by side, so the doctor ends soon after, whatever hangs."""
+PLATFORMS_S = 20.0
+"""The same for the tokens of all portals and numbers."""
+CERTIFICATE_DAYS_MIN = 21
+BACKUP_HOURS_MAX = 26
+CONNECTIONS_USED_MAX = 0.8
 DISK_FREE_MB_MIN = 1_000
 UNREACHED = ("no_connection", "connection_lost", "timeout")
 """How the platforms' clients begin the trouble of a call that nobody answered."""
@@ -31,10 +52,11 @@ OK, WARNING, WRONG = "ok", "warning", "wrong"
 _COLOURS = {OK: "green", WARNING: "yellow", WRONG: "red"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing looked at. `fix` says what to do when it is not good; a warning does not make the doctor fail."""
 
+    check: str
+    """The same in every language, for programs."""
     level: str
     what: str
     told: str
@@ -48,17 +70,44 @@ class Doctor:
         self._settings = settings
         self._locale = locale
         self._environ = environ
+        # Who looks at more than secrets needs none of the keys, but a house is not opened without one.
+        keys = settings.encryption_keys or (Fernet.generate_key().decode("ascii"),)
+        self._house = msgspec.structs.replace(settings, encryption_keys=keys)
         self._simulated = not settings.has_credentials and is_loopback(_host(settings.meta_graph_url))
 
     async def examine(self) -> list[Finding]:
-        """Never raises for what it examines."""
-        found = [*self._given(), *self._machine()]
-        postgres, redis = await self._postgres(), await self._redis()
-        found += [*postgres, *redis]
-        if not any(finding.level == WRONG for finding in postgres):
-            found += await self._at_work()
-            found += await self._stored()
-        return found
+        """Never raises for what it examines. What hangs is told as such, and holds up nobody else."""
+        (postgres, stored), outside, clocks, redis = await asyncio.gather(
+            self._database(),
+            self._timely("public_url", self._outside()),
+            self._timely("platforms", self._platform_clocks()),
+            self._timely("redis", self._redis()),
+        )
+        return [*self._given(), *self._machine(), *outside, *clocks, *postgres, *redis, *stored]
+
+    async def _database(self) -> tuple[list[Finding], list[Finding]]:
+        """PostgreSQL; and, where it can be asked, what it tells of everything else."""
+        postgres = await self._timely("postgres", self._postgres())
+        if any(finding.level == WRONG for finding in postgres):
+            return postgres, []
+        found = await asyncio.gather(
+            self._timely("postgres", self._inside()),
+            self._timely("gateway", self._at_work()),
+            self._timely("media", self._media()),
+            self._timely("secrets", self._stored()),
+            self._timely("platforms", self._tenants(), PLATFORMS_S),
+        )
+        return postgres, [finding for each in found for finding in each]
+
+    async def _timely(self, key: str, look: Awaitable[list[Finding]], seconds: float | None = None) -> list[Finding]:
+        seconds = seconds or ANSWER_S
+        try:
+            async with asyncio.timeout(seconds):
+                return await look
+        except TimeoutError:
+            return [self._line("hangs", good=False, seen=f"{seconds:g}", what=WORDS[key][self._locale][0])]
+        except (StoreUnavailable, RedisError, OSError, asyncpg.PostgresError):
+            return []  # told of by the servers' own lines
 
     def table(self, findings: list[Finding]) -> Table:
         """As a person reads it."""
@@ -73,11 +122,13 @@ class Doctor:
     def _line(self, key: str, *, good: bool, seen: str = "", what: str = "", bad: str = WRONG) -> Finding:
         named, well, ill, fix = WORDS[key][self._locale]
         told = (well if good else ill).format(seen=seen)
-        return Finding(level=OK if good else bad, what=what or named, told=told, fix=fix)
+        return Finding(check=key, level=OK if good else bad, what=what or named, told=told, fix=fix)
 
     def _faulty(self, key: str, fault: Fault) -> Finding:
         words = fault.words(self._locale)
-        return Finding(level=WRONG, what=WORDS[key][self._locale][0], told=words.told, fix=words.remedy)
+        return Finding(
+            check=str(fault.kind), level=WRONG, what=WORDS[key][self._locale][0], told=words.told, fix=words.remedy
+        )
 
     def _given(self) -> list[Finding]:
         """What the environment says."""
@@ -105,14 +156,87 @@ class Doctor:
         ]
 
     def _machine(self) -> list[Finding]:
-        """The data folder and its disk."""
+        """The data folder and its disk; what this account may open; the newest backup, where backups are kept here."""
         folder = self._settings.data_dir
         place = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(place).free // 1_000_000
-        found = [self._line("disk", good=free >= DISK_FREE_MB_MIN, seen=str(free))]
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        enough = hard == resource.RLIM_INFINITY or hard >= limits.CONNECTIONS_MAX + limits.OPEN_FILES_SPARE
+        found = [
+            self._line("release", good=True, seen=f"Zaptrix {zaptrix.__version__}, Python {platform.python_version()}"),
+            self._line("disk", good=free >= DISK_FREE_MB_MIN, seen=str(free)),
+            self._line("open_files", good=enough, seen=str(hard), bad=WARNING),
+        ]
         if folder.exists():
             readable = ", ".join(map(str, open_to_others(folder)))
+            waiting = sum(path.is_file() for path in (folder / "spool").glob("*"))
             found.append(self._line("folder", good=not readable, seen=readable))
+            found.append(self._line("spool", good=not waiting, seen=str(waiting), bad=WARNING))
+        if (hours := _newest_backup_h(folder / "backups")) is not None:
+            found.append(self._line("backup", good=hours <= BACKUP_HOURS_MAX, seen=str(hours), bad=WARNING))
+        return found
+
+    async def _outside(self) -> list[Finding]:
+        """The public address, as the platforms meet it."""
+        settings = self._settings
+        if self._simulated or not settings.public_url.startswith("https://"):
+            return []
+        found = [self._line("proxy", good=bool(settings.trusted_proxies), bad=WARNING)]
+        try:
+            seen = await public_address.look(settings.public_url)
+        except Unreachable as exc:
+            return [self._line(exc.trouble, good=False, seen=exc.seen), *found]
+        return [*self._met(seen), *found]
+
+    def _met(self, seen: Seen) -> list[Finding]:
+        days, ours = seen.days_left, zaptrix.__version__
+        found = [self._line("address", good=seen.release is not None, seen=str(seen.status))]
+        if days is not None:
+            good = days >= CERTIFICATE_DAYS_MIN
+            found.insert(0, self._line("certificate", good=good, seen=str(days), bad=WARNING))
+        if seen.release is not None:
+            both = f"{seen.release} (PUBLIC_URL), {ours}"
+            found.append(self._line("release", good=seen.release == ours, seen=both, bad=WARNING))
+            found.append(self._line("metrics_open", good=not seen.metrics_open))
+        return found
+
+    async def _platform_clocks(self) -> list[Finding]:
+        """Whether this machine reaches the platforms at all, and whether its clock is theirs."""
+        if self._simulated:
+            return []
+        urls = (self._settings.meta_graph_url, self._settings.bitrix_oauth_url or f"https://{OFFICIAL_HOSTS[-1]}/")
+        return [finding for each in await asyncio.gather(*map(self._platform_clock, urls)) for finding in each]
+
+    async def _platform_clock(self, url: str) -> list[Finding]:
+        host = _host(url)
+        try:
+            off_s = await public_address.clock_off_s(url)
+        except Unreachable:
+            return [self._line("platform_unreached", good=False, seen=host)]
+        if off_s is None:
+            return []
+        what = f"{WORDS['platform_clock'][self._locale][0]}: {host}"
+        return [self._line("platform_clock", good=abs(off_s) < CLOCK_S_MAX, seen=f"{abs(off_s):.0f}", what=what)]
+
+    async def _inside(self) -> list[Finding]:
+        """What PostgreSQL is set to, and how full it is."""
+        from zaptrix.cli.checks import check_inside
+
+        inside = await check_inside(self._house)
+        used = f"{inside.used}/{inside.places}"
+        found = [
+            self._line("page_writes", good=inside.full_page_writes == "on", seen=inside.full_page_writes),
+            self._line("connections", good=inside.used < inside.places * CONNECTIONS_USED_MAX, seen=used, bad=WARNING),
+        ]
+        if inside.replica is not None:
+            state, lag_s = inside.replica
+            seen = state.value if lag_s is None else f"{state.value}, {lag_s:.1f} s"
+            found.append(self._line("replica", good=state is ReplicaState.FIT, seen=seen, bad=WARNING))
+        # Another machine's path may exist on this one, too.
+        if inside.folder is not None and _is_here(self._settings.database_url) and inside.folder.is_dir():
+            free = shutil.disk_usage(inside.folder).free // 1_000_000
+            what = f"{WORDS['disk'][self._locale][0]}: PostgreSQL"
+            found.append(self._line("disk", good=free >= DISK_FREE_MB_MIN, seen=str(free), what=what))
         return found
 
     async def _postgres(self) -> list[Finding]:
@@ -142,31 +266,39 @@ class Doctor:
             return [self._faulty("redis", exc.fault)]
         seen = f"{facts.name} {facts.version}"
         return [
-            self._line("redis", good=True, seen=seen),
+            self._line("redis", good=True, seen=seen if facts.mode == "standalone" else f"{seen}, {facts.mode}"),
             self._line("redis_age", good=version_told(facts.name, facts.version).is_sound, seen=seen, bad=WARNING),
             self._line("eviction", good=facts.policy == "noeviction", seen=facts.policy or "?"),
-            self._line("append_only", good=facts.append_only),
+            self._line("append_only", good=facts.append_only, bad=WARNING),
         ]
 
     async def _at_work(self) -> list[Finding]:
         """Whether somebody takes webhooks in, and somebody delivers."""
         from zaptrix.cli.checks import check_at_work
 
-        try:
-            gateway, idle = await check_at_work(self._settings)
-        except (RedisError, OSError, asyncpg.PostgresError):
-            return []  # told of by the servers' own lines
+        gateway, idle = await check_at_work(self._house)
         found = [self._line("gateway", good=gateway)]
         if idle is not None:
             found.append(self._line("workers", good=not idle, seen=", ".join(idle)))
         return found
 
-    async def _stored(self) -> list[Finding]:
-        """Files; stored secrets; each number's token and each portal's, as the platforms see them."""
-        from zaptrix.cli.checks import check_media, check_platforms, check_recovery, check_secrets
+    async def _media(self) -> list[Finding]:
+        """Whether files are where those of the other processes are. In a process of its own, for stores that hang."""
+        from zaptrix.cli.shared_store import look_at_media_store
 
-        fault = await check_media(self._settings)
-        found = [self._faulty("media", fault) if fault else self._line("media", good=True)]
+        given = {
+            "DATABASE_URL": self._settings.database_url,
+            "DATA_DIR": str(self._settings.data_dir),
+            "ENCRYPTION_KEYS": ",".join(self._house.encryption_keys),
+        }
+        fault = await look_at_media_store(overlaid(self._environ, given), ANSWER_S)
+        return [self._faulty("media", fault) if fault else self._line("media", good=True)]
+
+    async def _stored(self) -> list[Finding]:
+        """Stored secrets, and portals that hide their history."""
+        from zaptrix.cli.checks import check_recovery, check_secrets
+
+        found: list[Finding] = []
         if self._settings.encryption_keys:
             sealed = await check_secrets(self._settings)
             by_key = [sealed.by_key[place] for place in range(len(self._settings.encryption_keys))]
@@ -174,19 +306,51 @@ class Doctor:
             found.append(self._line("secrets", good=not lost, seen=lost or ", ".join(map(str, by_key))))
             if any(by_key[1:]):
                 found.append(self._line("old_key", good=False, seen=str(sum(by_key[1:])), bad=WARNING))
-        for portal_url, reason in await check_recovery(self._settings):
+        for portal_url, reason in await check_recovery(self._house):
             what = f"{WORDS['history'][self._locale][0]}: {portal_url}"
             found.append(self._line("history", good=False, seen=reason, what=what))
-        for what, trouble in await check_platforms(self._settings):
-            found.append(self._line(_kind(trouble or ""), good=trouble is None, seen=trouble or "", what=what))
         return found
+
+    async def _tenants(self) -> list[Finding]:
+        """Each number's token and each portal's, as the platforms see them."""
+        from zaptrix.cli.checks import check_platforms
+
+        if not self._settings.encryption_keys:
+            return []
+        return [
+            self._line(_kind(trouble or ""), good=trouble is None, seen=trouble or "", what=what)
+            for what, trouble in await check_platforms(self._settings)
+        ]
 
 
 def _kind(trouble: str) -> str:
+    if "override_callback_uri" in trouble:
+        return "callback"
     if "WhatsApp Business account" in trouble:
         return "subscription"
     return "unreached" if trouble.startswith(UNREACHED) else "token"
 
 
+def _is_here(database_url: str) -> bool:
+    """Whether PostgreSQL is on this machine: behind a socket, or a loopback address."""
+    parts = urlsplit(database_url)
+    return is_loopback(parts.hostname) if parts.hostname else "host=/" in unquote(parts.query) or not parts.netloc
+
+
 def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
+
+
+def as_text(findings: list[Finding]) -> str:
+    """As a program reads it: {"ok": ..., "findings": [...]}."""
+    ok = not any(finding.level == WRONG for finding in findings)
+    return msgspec.json.format(msgspec.json.encode({"ok": ok, "findings": findings})).decode()
+
+
+def _newest_backup_h(folder: Path) -> int | None:
+    """How many hours old the newest whole backup in the folder is; None: none is kept there."""
+    try:
+        times = [path.stat().st_mtime for path in folder.glob("*/manifest.json")]
+    except OSError:
+        return None
+    return int(max(0.0, time.time() - max(times)) // 3600) if times else None

@@ -84,6 +84,10 @@ WORDS: dict[str, dict[Locale, tuple[str, str, str, str]]] = {
             "ponha em PUBLIC_URL o endereço https pelo qual a Meta e o Bitrix24 chegam ao gateway",
         ),
     },
+    "platforms": {
+        _EN: ("platforms", "", "", ""),
+        _PT: ("plataformas", "", "", ""),
+    },
     "simulators": {
         _EN: ("platforms", "simulators on this machine, with their own secrets", "", ""),
         _PT: ("plataformas", "simuladores nesta máquina, com os segredos deles", "", ""),

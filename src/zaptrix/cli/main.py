@@ -114,15 +114,20 @@ def migrate(
 @app.command()
 def doctor(
     lang: Annotated[str, typer.Option(help="The language: en or pt. Without, by LANG.")] = "",
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: one object a finding, in a list.")] = False,
 ) -> None:
     """Examine settings, servers, keys and both platforms; the exit code is 1 when something is wrong."""
     with told():
-        from zaptrix.cli.doctor import WRONG, Doctor
+        from zaptrix.cli.doctor import WRONG, Doctor, as_text
 
         settings = with_local_servers(settings_of(beside(os.environ)))
         examination = Doctor(settings, locale({"LANG": lang}) if lang else locale())
         findings = asyncio.run(examination.examine())
-    Console(soft_wrap=True).print(examination.table(findings))
+    if as_json:
+        print(as_text(findings))
+    else:
+        Console(soft_wrap=True).print(examination.table(findings))
     raise typer.Exit(int(any(finding.level == WRONG for finding in findings)))
 
 

@@ -59,7 +59,7 @@ def _program(*arguments: str) -> list[str]:
 
 def _heard(told: bytes) -> Fault | None:
     line = told.strip().rpartition(b"\n")[2]
-    said = msgspec.json.decode(line, type=_Said) if line else _Said()
+    said = msgspec.json.decode(line, type=_Said) if line else _Said(FaultKind.MEDIA_AWAY, "it could not be looked at")
     return Fault(FaultKind(said.kind), said.seen) if said.kind else None
 
 
