@@ -212,6 +212,14 @@ def test_an_old_backup_and_a_spool_that_waits_are_warnings(tmp_path: Path) -> No
     assert (found["spool"].level, found["spool"].told) == (doctor.WARNING, "1 files wait")
 
 
+async def test_without_a_redis_the_rest_is_looked_at_all_the_same(database_url: str, tmp_path: Path) -> None:
+    environ = {**os.environ, "DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
+    found = {one.check: one.level for one in await Doctor(Settings.from_env(environ), Locale.EN, environ).examine()}
+    assert (found["redis"], found["postgres"], found["media"], found["page_writes"], found["gateway"]) == (
+        doctor.WRONG, doctor.OK, doctor.OK, doctor.OK, doctor.WRONG,
+    )  # fmt: skip
+
+
 async def test_programs_read_the_same_as_json(database_url: str, redis_url: str, tmp_path: Path) -> None:
     environ = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "DATA_DIR": str(tmp_path), "LANG": "pt_BR.UTF-8"}
     asked = await asyncio.create_subprocess_exec(

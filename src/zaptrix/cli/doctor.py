@@ -48,6 +48,8 @@ DISK_FREE_MB_MIN = 1_000
 UNREACHED = ("no_connection", "connection_lost", "timeout")
 """How the platforms' clients begin the trouble of a call that nobody answered."""
 
+_NOWHERE = "redis://127.0.0.1:1/0"
+
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 _COLOURS = {OK: "green", WARNING: "yellow", WRONG: "red"}
 
@@ -70,9 +72,10 @@ class Doctor:
         self._settings = settings
         self._locale = locale
         self._environ = environ
-        # Who looks at more than secrets needs none of the keys, but a house is not opened without one.
+        # Who looks at the rest needs neither a key nor Redis, but a house is not opened without them.
         keys = settings.encryption_keys or (Fernet.generate_key().decode("ascii"),)
-        self._house = msgspec.structs.replace(settings, encryption_keys=keys)
+        redis_url = settings.redis_url or _NOWHERE
+        self._house = msgspec.structs.replace(settings, encryption_keys=keys, redis_url=redis_url)
         self._simulated = not settings.has_credentials and is_loopback(_host(settings.meta_graph_url))
 
     async def examine(self) -> list[Finding]:
@@ -288,6 +291,7 @@ class Doctor:
 
         given = {
             "DATABASE_URL": self._settings.database_url,
+            "REDIS_URL": self._house.redis_url,
             "DATA_DIR": str(self._settings.data_dir),
             "ENCRYPTION_KEYS": ",".join(self._house.encryption_keys),
         }
@@ -300,7 +304,7 @@ class Doctor:
 
         found: list[Finding] = []
         if self._settings.encryption_keys:
-            sealed = await check_secrets(self._settings)
+            sealed = await check_secrets(self._house)
             by_key = [sealed.by_key[place] for place in range(len(self._settings.encryption_keys))]
             lost = ", ".join(sealed.unreadable[:3])
             found.append(self._line("secrets", good=not lost, seen=lost or ", ".join(map(str, by_key))))
@@ -319,7 +323,7 @@ class Doctor:
             return []
         return [
             self._line(_kind(trouble or ""), good=trouble is None, seen=trouble or "", what=what)
-            for what, trouble in await check_platforms(self._settings)
+            for what, trouble in await check_platforms(self._house)
         ]
 
 
