@@ -251,8 +251,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
 
 
 def _token_cache(settings: Settings, redis: Redis, hits: Hits, box: SecretBox) -> RedisTokenCache:
-    seconds = settings.token_cache_ttl_s
-    return RedisTokenCache(redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=seconds)
+    return RedisTokenCache(redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s)
 
 
 def _media_room(settings: Settings) -> MediaRoom:
