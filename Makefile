@@ -181,3 +181,13 @@ postgres: .venv/ready-dev
 		npm ci --prefix .venv/postgres --no-audit --no-fund --ignore-scripts --loglevel=error >.venv/postgres.log 2>&1 \
 			|| { tail -n 5 .venv/postgres.log; rm -rf .venv/postgres; echo "$@: could not be fetched; its tests are skipped, and fail in CI"; }; \
 	fi
+
+# Unpacked beside the environment and not installed: an installed one would serve port 80 of this machine.
+.PHONY: nginx
+test: nginx
+nginx: .venv/ready-dev
+	@export PATH="$(BIN):$$PATH:/usr/sbin"; command -v nginx >/dev/null || { \
+		echo "nginx: fetching it for the tests"; \
+		rm -rf .venv/nginx && mkdir .venv/nginx && cd .venv/nginx && { apt-get download nginx || { apt-get update && apt-get download nginx; }; } >../nginx.log 2>&1 \
+			&& dpkg -x nginx_*.deb . && test -x usr/sbin/nginx && ln -sf ../nginx/usr/sbin/nginx ../bin/nginx; \
+	} || echo "nginx: it could not be had; what it would check is skipped, and fails in CI (Debian: apt-get install nginx)"

@@ -119,6 +119,8 @@ class FarAnswers:
             return self._portal(parts[2], parts[4], token, body)
         if parts[1] == "meta" and len(parts) == 5 and parts[4] == "messages":
             return self._number(parts[3], token, body)
+        if parts[1] == "meta" and parts[-1] == "subscribed_apps":
+            return Posted(200, b'{"success":true,"data":[{}]}')
         self._fault("no such address")
         return Posted(404, _NO_METHOD)
 
