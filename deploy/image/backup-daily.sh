@@ -20,7 +20,7 @@ pause() { # so that a signal ends it at once
     sleep "$1" &
     wait $!
 }
-trap 'exit 0' TERM INT
+trap '[ -z "${!:-}" ] || kill "$!" 2>/dev/null; exit 0' TERM INT
 [ -n "$(find "$good" -mmin -1440 2>/dev/null)" ] && pause "$(until_s)"
 while :; do
     if zaptrix backup --to "$BACKUP_TO" --keep "$BACKUP_KEEP"; then
