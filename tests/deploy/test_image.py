@@ -20,9 +20,9 @@ from tests.programs import ROOT, ran
 
 IMAGE = ROOT / "deploy" / "image"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
-UP_WAIT_S = 120.0
 # By the lock, with every package fetched and judged by its hash, it takes a minute: in CI, and where it is asked for.
 WHOLE = bool(os.environ.get("CI") or os.environ.get("IMAGE_BY_LOCK"))
+UP_WAIT_S = 500.0 if WHOLE else 120.0
 
 
 def instructions() -> list[str]:
@@ -35,6 +35,9 @@ def tracked(*paths: str) -> list[str]:
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *paths]
     found = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
     return [name for name in found if name and (ROOT / name).is_file()]
+
+
+pytestmark = pytest.mark.timeout(900 if WHOLE else 180)
 
 
 @pytest.fixture(scope="module")
