@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 import zaptrix
 from tests.deploy.charts import CHART, NEEDED, OPERATOR, Json, faults, merged, notes, one, pods, refusal, rendered
 from tests.deploy.charts import variables as told_to
-from tests.programs import ROOT, ran
+from tests.programs import ROOT, answered, ran
 from zaptrix.settings import KINDS, NAMES, Settings
 
 KUBERNETES = ("1.27", "1.31", "1.37")
@@ -40,6 +40,7 @@ EVERYTHING = merged(
             "TRUSTED_PROXIES": ["10.0.0.0/8", "fd00::/8"],
             "HOST": "::",
         },
+        "certificates": {"secret": "authorities"},
         "media": {"credentialsSecret": "bucket"},
         "gateway": {
             "autoscaling": {"enabled": True, "maxReplicas": 12},
@@ -135,7 +136,7 @@ def test_every_pod_keeps_the_restricted_standard(releases: dict[str, list[Json]]
                 "capabilities": {"drop": ["ALL"]},
             }
             assert {kind for volume in pod["volumes"] for kind in volume.keys() - {"name"}} <= {
-                "emptyDir", "projected", "persistentVolumeClaim",
+                "emptyDir", "projected", "secret", "persistentVolumeClaim",
             }  # fmt: skip
             assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
             assert pod["automountServiceAccountToken"] is False
@@ -144,6 +145,7 @@ def test_every_pod_keeps_the_restricted_standard(releases: dict[str, list[Json]]
             assert "memory" in container["resources"]["limits"]
             places = {mount["mountPath"] for mount in container["volumeMounts"]}
             assert {"/var/lib/zaptrix", "/tmp", "/run/secrets/zaptrix"} <= places  # noqa: S108 - inside of a container
+            assert ("/run/secrets/certificates" in places) == (name == "everything"), part
             named = {volume["name"] for volume in pod["volumes"]} | {"data"}
             assert {mount["name"] for mount in container["volumeMounts"]} <= named
     assert seen == {"gateway", "worker", "migrate", "backup"}
@@ -376,6 +378,12 @@ def test_names_are_the_releases(tmp_path: Path) -> None:
 )
 def test_what_cannot_work_is_refused_in_a_sentence(tmp_path: Path, change: Json, words: str) -> None:
     assert words in refusal(tmp_path, merged(NEEDED, change))
+
+
+def test_an_older_cluster_is_refused(tmp_path: Path) -> None:
+    code, told = answered("helm", "template", "shop", CHART, "-f", _needed(tmp_path), "--kube-version", "1.26")
+    assert code != 0
+    assert "requires kubeVersion: >=1.27" in told
 
 
 def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:

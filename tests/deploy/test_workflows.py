@@ -1,10 +1,7 @@
 """GitHub's workflows: what linters find, and the house's own rules for them."""
 
 import json
-import os
 import re
-import shutil
-import socket
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,19 +157,3 @@ def test_a_release_is_tested_signed_and_told_what_it_is_made_of() -> None:
     assert (image["sbom"], image["provenance"]) == (True, "mode=max")
     assert json.dumps(steps).count("cosign sign --yes") == 2
     assert sum("actions/attest@" in step.get("uses", "") for step in steps) == 2
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def test_the_smoke_test_of_the_servers_job_says_that_everything_works(database_url: str, redis_url: str) -> None:
-    """The same script, on the servers of these tests."""
-    if not shutil.which("curl"):
-        pytest.skip("curl is not installed")
-    given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(free_port())}
-    told = ran("bash", GITHUB / "everything-works.sh", env={**os.environ, **given})
-    assert '"status":"ok"' in told

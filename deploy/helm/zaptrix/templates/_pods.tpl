@@ -71,18 +71,26 @@ annotations:
   {{- end }}
 {{- end }}
 
-{{/* Room to write in, and the secrets. */}}
-{{- define "zaptrix.mounts" -}}
+{{/* Room to write in, secrets and certificates. */}}
+{{- define "zaptrix.basicMounts" -}}
 - {name: data, mountPath: /var/lib/zaptrix}
 - {name: tmp, mountPath: /tmp}
 - {name: secrets, mountPath: /run/secrets/zaptrix, readOnly: true}
+{{- if .Values.certificates.secret }}
+- {name: certificates, mountPath: /run/secrets/certificates, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* The same, and the files of messages. */}}
+{{- define "zaptrix.mounts" -}}
+{{ include "zaptrix.basicMounts" . }}
 {{- if .Values.media.existingClaim }}
 - {name: media, mountPath: /var/lib/zaptrix/media}
 {{- end }}
 {{- end }}
 
 {{/* {root, claimed, only}: claimed: whether each pod's data have a claim of their own; only: a pattern of secrets. */}}
-{{- define "zaptrix.volumes" -}}
+{{- define "zaptrix.basicVolumes" -}}
 - name: tmp
   emptyDir: {}
 {{- if not .claimed }}
@@ -90,6 +98,15 @@ annotations:
   emptyDir: {}
 {{- end }}
 {{ include "zaptrix.secretVolume" (dict "root" .root "only" (.only | default ".*")) }}
+{{- with .root.Values.certificates.secret }}
+- name: certificates
+  secret: {secretName: {{ . }}, defaultMode: 0444}
+{{- end }}
+{{- end }}
+
+{{/* The same, and the files of messages. */}}
+{{- define "zaptrix.volumes" -}}
+{{ include "zaptrix.basicVolumes" . }}
 {{- with .root.Values.media.existingClaim }}
 - name: media
   persistentVolumeClaim: {claimName: {{ . }}}
