@@ -188,18 +188,23 @@ def _latencies(volley: Volley) -> list[float]:
     return [volley.answered[place] - volley.due[place] for place in volley.accepted if volley.due[place] >= after]
 
 
-async def _delivery_waits(stage: Zaptrix, at: float) -> list[float]:
+_WRITTEN = """
+SELECT substring(content::text FROM '"text": "([0-9]+) ')::bigint AS number,
+    extract(epoch FROM created_at)::float8 AS at
+FROM message WHERE content::text ~ '"text": "[0-9]+ '
+"""
+
+
+async def _delivery_waits(stage: Zaptrix, ends: float) -> list[float]:
+    """From each message's entry in the ledger until the far side had it, of those that it got in the window."""
+    arrivals, wall = await stage.arrivals(), time.time() - time.monotonic()
+    there = {number: wall + at for number, at in zip(arrivals.numbers, arrivals.times, strict=True)}
     connection = await stage.database()
     try:
-        rows = await connection.fetch(
-            "SELECT extract(epoch FROM sent_at - created_at)::float8 AS s FROM message "
-            "WHERE sent_at BETWEEN to_timestamp($1) AND to_timestamp($2)",
-            at - WINDOW_S,
-            at,
-        )
+        written = {row["number"]: row["at"] for row in await connection.fetch(_WRITTEN)}
     finally:
         await connection.close()
-    return [row["s"] for row in rows]
+    return [at - written[number] for number, at in there.items() if number in written and ends - WINDOW_S <= at <= ends]
 
 
 def _compared(

@@ -76,5 +76,5 @@ def _chart(picture: Picture, names: Sequence[str]) -> str:
 
 def _told(value: float, unit: str) -> str:
     if unit == "s":
-        return f"{value * 1000:.0f} ms"
+        return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.0f} ms"
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

@@ -134,7 +134,7 @@ class Delivery:
         return self.judged(parcel, decide_proof(proof, self._case(parcel)), proving=True)
 
     def judged(self, parcel: Parcel, verdict: Verdict, *, proving: bool = False) -> Judged:
-        return Judged(parcel=parcel, direction=self.direction, verdict=verdict, proving=proving)
+        return Judged(parcel=parcel, direction=self.direction, verdict=verdict, at=self.now(), proving=proving)
 
     def _case(self, parcel: Parcel) -> Case:
         return Case(

@@ -61,11 +61,12 @@ _GATHER_S = 0.02  # nobody waits for a verdict but the next message of its conve
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """A parcel and the verdict on it. `proving`: it was a search for proof, not a send."""
+    """A parcel and the verdict on it, given `at`. `proving`: it was a search for proof, not a send."""
 
     parcel: Parcel
     direction: Direction
     verdict: Verdict
+    at: datetime
     proving: bool = False
 
 
@@ -106,7 +107,6 @@ class Settler:
         return await self._write(judged)
 
     async def _write(self, judged: list[Judged]) -> Sequence[bool]:
-        judged_at = self._now()
         async with self._database.transaction() as connection:
             settled = await claims.settle(connection, [_settlement(j) for j in judged])
             ours = [j for j in judged if j.parcel.message_id in settled]
@@ -123,15 +123,15 @@ class Settler:
                     await changes.rewrite(connection, late.message_id, words)
             said = [line for j in ours if (line := _notice(j))]
             await say(connection, said + await held_back(connection, stopped, self._now()))
-        self._after(ours, judged_at)
+        self._after(ours)
         if paused:
             self._changed()
         return [j.parcel.message_id in settled for j in judged]
 
-    def _after(self, judged: Iterable[Judged], judged_at: datetime) -> None:
+    def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
         for j in judged:
-            _count(j, judged_at)
+            _count(j)
             _log(j)
             lanes.update(_lanes_to_ring(j))
         self._bells.ring_soon(lanes)
@@ -306,13 +306,13 @@ _INBOUND = {PERHAPS_SENT: "perhaps_shown"}
 _BOUND_FOR = {Direction.INBOUND: Side.BITRIX24, Direction.OUTBOUND: Side.WHATSAPP}
 
 
-def _count(judged: Judged, judged_at: datetime) -> None:
+def _count(judged: Judged) -> None:
     verdict = judged.verdict
     metrics.verdict_given(_BOUND_FOR[judged.direction], verdict)
     if isinstance(verdict, Sent | Bury):
         metrics.messages_processed(judged.direction, Result.SUCCESS if isinstance(verdict, Sent) else Result.FAILURE)
     if isinstance(verdict, Sent):
-        metrics.delivered_after(judged.direction, (judged_at - judged.parcel.created_at).total_seconds())
+        metrics.delivered_after(judged.direction, (judged.at - judged.parcel.created_at).total_seconds())
     if getattr(verdict, "alarm", False):
         metrics.alarmed(AlarmKind.UNEXPECTED)
 
