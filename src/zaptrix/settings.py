@@ -265,6 +265,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.database_direct_url or self.database_url
 
     @property
+    def pooled_url(self) -> str:
+        """DATABASE_URL where it is a pooler in transaction mode."""
+        return self.database_url if self.is_pooled else ""
+
+    @property
     def is_private(self) -> bool:
         """Whether nobody but this machine reaches the gateway, as far as its settings say."""
         return is_loopback(self.host) and (not self.public_url or is_loopback(urlsplit(self.public_url).hostname or ""))

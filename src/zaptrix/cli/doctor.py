@@ -258,7 +258,14 @@ class Doctor:
             self._line("schema", good=facts.revision is not None, seen=str(facts.revision)),
             self._line("durability", good=safe, seen=durability),
             self._line("clock", good=away_s < CLOCK_S_MAX, seen=f"{away_s:.1f}"),
+            *await self._pooler(),
         ]
+
+    async def _pooler(self) -> list[Finding]:
+        if not self._settings.is_pooled:
+            return []
+        fault = await postgres_fitness.direct_fault(self._settings.database_direct_url, self._settings.database_url)
+        return [self._faulty("pooler", fault) if fault else self._line("pooler", good=True)]
 
     async def _redis(self) -> list[Finding]:
         if not self._settings.redis_url:

@@ -92,6 +92,10 @@ WORDS: dict[str, dict[Locale, tuple[str, str, str, str]]] = {
         _EN: ("platforms", "simulators on this machine, with their own secrets", "", ""),
         _PT: ("plataformas", "simuladores nesta máquina, com os segredos deles", "", ""),
     },
+    "pooler": {
+        _EN: ("pooler", "DATABASE_URL is a pooler, DATABASE_DIRECT_URL leads past it", "", ""),
+        _PT: ("pool", "DATABASE_URL é um pool, e DATABASE_DIRECT_URL passa ao lado dele", "", ""),
+    },
     "postgres": {
         _EN: ("PostgreSQL", "version {seen}", "DATABASE_URL is not set", "set DATABASE_URL, or run `zaptrix up`"),
         _PT: (

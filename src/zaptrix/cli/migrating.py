@@ -64,8 +64,7 @@ async def migrate(settings: Settings) -> None:
     telling = Telling(
         applied=applied, waiting=waiting, doing=lambda seen: _say("doing", seen=seen), busy=lambda: _say("busy")
     )
-    pooled_url = settings.database_url if settings.is_pooled else ""
-    await upgrade(settings.session_url, pooled_url=pooled_url, telling=telling)
+    await upgrade(settings.session_url, pooled_url=settings.pooled_url, telling=telling)
     _say("newest")
 
 

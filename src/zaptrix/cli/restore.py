@@ -85,7 +85,7 @@ async def restore(
         ) from exc
     except BlobsAway as exc:
         raise StartError(f"files cannot be written ({exc}); mend MEDIA_URL or DATA_DIR, then run it again") from exc
-    await upgrade(settings.session_url, pooled_url=settings.database_url if settings.is_pooled else "")
+    await upgrade(settings.session_url, pooled_url=settings.pooled_url)
     return Restored(manifest=manifest, marked=marked, spooled=spooled)
 
 

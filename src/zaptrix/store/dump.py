@@ -13,12 +13,12 @@ from datetime import date, datetime
 from graphlib import TopologicalSorter
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from zaptrix.core.backup import Table
 from zaptrix.store import events
 from zaptrix.store.database import Session
+from zaptrix.store.dialling import Dialler
 from zaptrix.store.resealing import SEALED
 
 _LEFT_OUT = ("alembic_version", "figure", "lease", "media_store")  # who did what at the moment of the dump
@@ -71,7 +71,7 @@ _REVISION = "SELECT version_num FROM alembic_version"
 @asynccontextmanager
 async def session(url: str) -> AsyncIterator[Session]:
     """A connection for long statements. Raises what asyncpg raises."""
-    connection = await asyncpg.connect(url, statement_cache_size=0)
+    connection = await Dialler(url)(statement_cache_size=0)
     try:
         yield connection
     finally:
