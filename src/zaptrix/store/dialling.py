@@ -92,19 +92,18 @@ class Dialler:
 
         tasks = [asyncio.create_task(dial(*each)) for each in enumerate(self._hosts)]
         failed: list[Exception] = []
+        chosen: Dialled | None = None
         try:
             for ended in asyncio.as_completed(tasks):
                 try:
-                    host, connection = await ended
+                    host, chosen = await ended
                 except FAILURES as exc:
                     failed.append(exc)
                     continue
                 self._hosts.sort(key=lambda each: each != host)
-                await _hang_up(tasks, but=connection)
-                return connection
-        except asyncio.CancelledError:
-            await _hang_up(tasks)
-            raise
+                return chosen
+        finally:
+            await _hang_up(tasks, but=chosen)
         # What a server said tells more than that another one did not answer.
         raise next((exc for exc in failed if isinstance(exc, asyncpg.PostgresError)), failed[0])
 
@@ -113,7 +112,7 @@ FAILURES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Inte
 """What comes of a host that does not answer, refuses, or is not as wanted."""
 
 
-async def _hang_up(tasks: Sequence[asyncio.Task[tuple[str, Dialled]]], but: Dialled | None = None) -> None:
+async def _hang_up(tasks: Sequence[asyncio.Task[tuple[str, Dialled]]], but: Dialled | None) -> None:
     for task in tasks:
         task.cancel()
     for ended in await asyncio.gather(*tasks, return_exceptions=True):

@@ -40,6 +40,7 @@ _T = TypeVar("_T")
 Question = Callable[[Connection], Awaitable[_T]]
 
 # Of a transaction that was acknowledged, the log was flushed up to here at least.
+_POSITION = "SELECT pg_current_wal_flush_lsn()"
 _TOLD = """
 SELECT pg_current_wal_flush_lsn() AS position, system_identifier AS server
   FROM pg_control_system()
@@ -149,7 +150,7 @@ class Reads:
 
     async def _ask_replica(self, replica: Database, question: Question[_T]) -> _T:
         async with self._primary.connection() as connection:
-            told = (await connection.fetchval(_TOLD)) or 0
+            told = await connection.fetchval(_POSITION)
         async with replica.within(_ANSWER_S_MAX) as connection:
             until = elapsed_s() + _CATCH_UP_S_MAX
             while not await connection.fetchval(_HAS, told):
