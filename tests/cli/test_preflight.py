@@ -337,7 +337,7 @@ def test_a_pooler_in_transaction_mode_beside_the_direct_address(
     assert typed("backup", "--to", str(tmp_path / "backups"), **both).exit_code == 0
     told_all = typed("doctor", **both, DATABASE_READ_URL=direct, COLUMNS="400").output
     assert "DATABASE_URL is a pooler, DATABASE_DIRECT_URL leads past it" in told_all
-    assert "lists come from the primary: the replica is other" in told_all
+    assert "is DATABASE_READ_URL a standby of it" in told_all
     other = servers.postgres.url_of("postgres")
     assert sentence(typed("migrate", **both | {"DATABASE_DIRECT_URL": other})) == told(FaultKind.POSTGRES_OTHER)
     away = "postgresql://zaptrix:hunter2@127.0.0.1:1/zaptrix"
