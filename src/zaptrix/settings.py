@@ -6,7 +6,6 @@ a file instead: NAME_FILE is the path of one that holds the value of NAME, as co
 """
 
 import difflib
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, get_type_hints
@@ -35,11 +34,11 @@ from zaptrix.core.variables import (
     url,
     whole,
 )
+from zaptrix.secret_files import content_of
 
 FILE = "_FILE"
 """Behind the name of a secret: the variable that names the file which holds it."""
 
-SECRET_FILE_BYTES_MAX = 65_536
 
 PREFIXES = ("ZAPTRIX_", "META_", "BITRIX_", "SIM_")
 """Variables that look meant for us: an unknown one is told of, as it is probably a slip."""
@@ -330,41 +329,10 @@ def _read(environ: Mapping[str, str], name: str, kind: Kind) -> object | None:
         raise SettingsError(f"{name} and {name}{FILE} are both set; keep one of them")
     try:
         if path:
-            raw = _content(path)
+            raw = content_of(path)
         return kind.read(raw) if raw else None
     except Bad as fault:
         raise SettingsError(_told(name, raw, kind, str(fault), in_file=bool(path))) from fault
-
-
-def _content(path: str) -> str:
-    """What the file of a secret holds, without the end of its line. Raises Bad.
-
-    Who else may read the file is not judged: the files in which containers get their secrets are open to all in there.
-    """
-    try:
-        with _regular(Path(path).expanduser()).open("rb") as file:
-            content = file.read(SECRET_FILE_BYTES_MAX + 1)
-    except (OSError, RuntimeError) as exc:  # the latter: in the home of an account that does not exist
-        reason = getattr(exc, "strerror", None) or "No such file or directory"
-        raise Bad(
-            f"cannot be read ({reason}); name one by its whole path that the account of zaptrix can read"
-        ) from exc
-    text = content.decode("utf-8-sig", errors="replace").strip()
-    if not text:
-        raise Bad("is empty; write the secret into it")
-    if len(content) > SECRET_FILE_BYTES_MAX or "\0" in text or "\N{REPLACEMENT CHARACTER}" in text:
-        raise Bad("is not plain text in UTF-8, or too long for a secret; write it again")
-    return text
-
-
-def _regular(path: Path) -> Path:
-    """Asked before it is opened: to open a pipe that nobody writes to would never end."""
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise Bad("is a folder, as container engines make one where a file is missing; put the file there")
-    if not stat.S_ISREG(mode):
-        raise Bad("is not a regular file; write the secret into one")
-    return path
 
 
 def _told(name: str, raw: str, kind: Kind, fault: str, *, in_file: bool) -> str:
