@@ -405,7 +405,7 @@ def test_a_sentinel(typed: Type, rediss: Callable[..., str], command: tuple[str,
 
 @pytest.mark.parametrize("command", SERVING)
 def test_a_redis_that_wants_a_password(typed: Type, rediss: Callable[..., str], command: tuple[str, ...]) -> None:
-    locked = rediss("requirepass right", "user narrow on >right ~cache:* +@read +@connection +info")
+    locked = rediss("requirepass right", "user narrow on >right ~cache:* +@read +@connection +@transaction +info")
     path = locked.removeprefix("unix://")
     for url in (locked, f"unix://:hunter2@{path}", f"unix://somebody:hunter2@{path}"):
         result = typed(*command, REDIS_URL=url)
