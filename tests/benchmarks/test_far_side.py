@@ -108,7 +108,7 @@ async def test_read_marks_and_confirmations_are_counted(far_side: FarSide) -> No
     [
         ("/bitrix24/p3/rest/im.message.delete", "unexpected im.message.delete"),
         ("/bitrix24/p3/rest/imconnector.send.messages", "unreadable imconnector.send.messages"),
-        ("/elsewhere", "no such address"),
+        ("/elsewhere", "no such address: elsewhere"),
     ],
 )
 async def test_a_call_that_no_platform_would_take_is_a_fault(far_side: FarSide, path: str, fault: str) -> None:
