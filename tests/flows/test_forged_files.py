@@ -44,7 +44,7 @@ async def refused(tenant: Tenant, count: int, words: str, code: str) -> None:
     async def told() -> bool:
         return len([line for line in await notices(tenant) if words in line]) >= count
 
-    await eventually(told, 60, f"{count} notices: {words}")
+    await eventually(told, 120, f"{count} notices: {words}")
     letters = (await tenant.world.api("GET", f"/api/dead-letters?portal_id={tenant.portal_id}"))["items"]
     explained = [one["explanation"] for one in letters]
     assert [one["code"] for one in explained] == [code] * count
