@@ -25,6 +25,7 @@ fi
 
 export PATH="$BASE/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 cp -a /mnt/work/source/deploy/image /opt/image
+chmod -R go-rwx /opt/image # as from a clone with a strict umask
 /opt/image/account.sh
 if [ "$WHOLE" = 1 ]; then
     /opt/image/install.sh /mnt/work/source /mnt/work/wheels /opt/zaptrix

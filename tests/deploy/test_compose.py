@@ -110,6 +110,12 @@ def test_nobody_is_killed_while_it_still_works(services: dict[str, Service]) -> 
     assert seconds(services["zaptrix"]["stop_grace_period"]) > 20 + limits.STOP_S_MAX + 5 + 30
 
 
+def test_one_gateway_that_does_not_come_up_keeps_nobody_out(services: dict[str, Service]) -> None:
+    """The proxy asks each of them itself, and workers are asked where their health check asks."""
+    assert {each["condition"] for each in services["proxy"]["depends_on"].values()} == {"service_started"}
+    assert all(services[name]["environment"]["METRICS_PORT"] == 9464 for name in ("worker-1", "worker-2"))
+
+
 def test_only_the_proxy_is_open_to_the_world(compose: dict[str, Any], services: dict[str, Service]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published.pop("proxy") == ["80:80", "443:443", "443:443/udp"]
