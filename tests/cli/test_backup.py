@@ -18,6 +18,8 @@ import redis
 from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
+from tests.certificates import Authority
+from tests.media.s3_server import SECRET, running_s3
 from tests.servers import execute
 from tests.store.ledger import Ledger, outbound
 from zaptrix.cli.embedded import Servers
@@ -399,6 +401,51 @@ def test_an_object_store_keeps_archives_too_and_what_is_unfinished_there_is_none
     ]
     restored = typed("restore", made, "--dry-run", DATABASE_URL=house.untouched)
     assert restored.exit_code == 0, restored.output
+
+
+def test_an_s3_is_reached_by_the_settings_that_media_are_reached_by(
+    house: House, typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS by an authority of one's own, with the key in a file; rows and files come back from there."""
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")  # nothing but this machine is ever called
+    authority, secret = Authority(), tmp_path / "secret"
+    secret.write_text(f"{SECRET}\n")
+    with running_s3(tmp_path / "store", authority.server(tmp_path / "server.pem", "127.0.0.1")) as s3:
+        given = s3.environ | {
+            "MEDIA_URL": "",
+            "AWS_SECRET_ACCESS_KEY": "",
+            "AWS_SECRET_ACCESS_KEY_FILE": str(secret),
+            "AWS_CA_BUNDLE": str(authority.write(tmp_path / "ca.pem")),
+        }
+        result = typed("backup", "--to", "s3://media/backups", **given)
+        assert result.exit_code == 0, result.output
+        made = result.output.split("backup: ")[1].split("\n")[0]
+        elsewhere = house.empty()
+        to_s3 = given | {"DATABASE_URL": elsewhere, "DATA_DIR": str(tmp_path / "new"), "MEDIA_URL": "s3://media/files"}
+        result = typed("restore", made, **to_s3)
+        assert result.exit_code == 0, result.output
+        assert (s3.folder / "media" / "files" / PICTURE).read_bytes() == b"JPEG" * 100_000
+        # And files are read from there for the next one.
+        result = typed("backup", "--to", "s3://media/others", **to_s3)
+        assert result.exit_code == 0, result.output
+        for wrong, told in (
+            ({"AWS_SECRET_ACCESS_KEY_FILE": "", "AWS_SECRET_ACCESS_KEY": "not-it"}, "set AWS_ACCESS_KEY_ID and"),
+            ({"AWS_CA_BUNDLE": ""}, "its CA's file in AWS_CA_BUNDLE"),
+            ({"AWS_CA_BUNDLE": "/nowhere"}, "the file in AWS_CA_BUNDLE cannot be read"),
+        ):
+            for words in (("backup", "--to", "s3://media/backups"), ("restore", made, "--dry-run")):
+                result = typed(*words, **(given | wrong))
+                assert result.exit_code == 2, result.output
+                assert told in result.output
+                assert SECRET not in result.output
+
+
+def test_a_plain_http_store_is_reached_too(house: House, typed: Type, tmp_path: Path) -> None:
+    with running_s3(tmp_path / "store") as s3:
+        given = {**s3.environ, "MEDIA_URL": ""}
+        result = typed("backup", "--to", "s3://media", "--keep", "1", **given)
+        assert result.exit_code == 0, result.output
+        assert any(path.name == "manifest.json" for path in s3.objects())
 
 
 def test_files_that_are_kept_elsewhere_are_not_taken_for_gone(

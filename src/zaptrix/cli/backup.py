@@ -14,6 +14,7 @@ from zaptrix.cli.errors import StartError
 from zaptrix.core.backup import FORMAT, Manifest, Part, Table, fingerprint, surplus
 from zaptrix.media.archives import Archive, ArchiveError, Archives, lines, name_at, unzipped, zipped
 from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob
+from zaptrix.media.object_store import S3Access
 from zaptrix.settings import Settings
 from zaptrix.store import dump
 from zaptrix.store.database import Session
@@ -36,7 +37,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 async def make(settings: Settings, where: str, *, media: bool, keep: int, progress: Progress) -> Made:
     """Raises StartError, and what asyncpg raises."""
-    archives, now = Archives(where), datetime.now(UTC)
+    archives, now = Archives(where, S3Access.of(settings)), datetime.now(UTC)
     name = name_at(now)
     try:
         archive = await archives.begin(name)
@@ -107,7 +108,7 @@ class _Writing:
         self._archive = archive
         self._progress = progress
         self._box = SecretBox(settings.encryption_keys)
-        self._blobs = Blobs(settings.media_url, settings.data_dir / "media")
+        self._blobs = Blobs(settings.media_url, settings.data_dir / "media", S3Access.of(settings))
         self.keys: Counter[int | None] = Counter()  # secrets, by the place of their key
         self._missing = 0
 

@@ -18,6 +18,7 @@ from zaptrix.core.faults import Unfit
 from zaptrix.core.portal import Locale
 from zaptrix.media.archives import Archive, ArchiveError, Archives, archive_at, lines, unzipped
 from zaptrix.media.blobs import Blobs, BlobsAway
+from zaptrix.media.object_store import S3Access
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
 from zaptrix.queues.stats import look_at_redis
@@ -63,9 +64,10 @@ async def restore(
     settings: Settings, where: str, *, stopped_at: datetime | None, dry_run: bool, progress: Progress
 ) -> Restored:
     """Raises StartError, and what asyncpg raises. Whatever breaks off, the database is as empty as it was."""
-    archive = archive_at(where)
     try:
-        manifest = await _manifest(archive, where)
+        s3 = S3Access.of(settings)
+        archive = archive_at(where, s3)
+        manifest = await _manifest(archive, where, s3)
         check(manifest, revisions=revisions(), keys=settings.encryption_keys)
         _check_stop(manifest, stopped_at)
         await verify(archive, manifest, progress)
@@ -103,10 +105,10 @@ async def report_of(settings: Settings, language: Locale) -> str:
     return msgspec.json.format(msgspec.json.encode(told)).decode()
 
 
-async def _manifest(archive: Archive, where: str) -> Manifest:
+async def _manifest(archive: Archive, where: str, s3: S3Access) -> Manifest:
     found = await archive.manifest()
     if found is None:
-        names = await Archives(where).names()
+        names = await Archives(where, s3).names()
         told = (
             f"name one of those in it, such as {names[-1]}" if names else "name the folder that `zaptrix backup` made"
         )
@@ -158,7 +160,8 @@ async def _put_files(settings: Settings, archive: Archive, manifest: Manifest, p
 
     How many of those there were.
     """
-    blobs, spool, spooled = Blobs(settings.media_url, settings.data_dir / "media"), settings.data_dir / "spool", 0
+    blobs = Blobs(settings.media_url, settings.data_dir / "media", S3Access.of(settings))
+    spool, spooled = settings.data_dir / "spool", 0
     task = progress.add_task("files", total=manifest.file_count)
     async for part in files_of(archive, manifest):
         if part.path.startswith(MEDIA):

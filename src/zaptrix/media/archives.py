@@ -13,15 +13,19 @@ import re
 import shutil
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
 from zaptrix.core import limits
 from zaptrix.core.backup import Part
+from zaptrix.core.faults import FaultKind
+from zaptrix.core.portal import Locale
+from zaptrix.media.object_store import S3Access, StoreUnfit, fault_of, open_store
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"zaptrix-\d{8}T\d{6}Z")
@@ -92,18 +96,19 @@ class Archive:
 
 
 class Archives:
-    """The archives of one place: a folder, or an address as `MEDIA_URL` takes it."""
+    """The archives of one place: a folder, or an address as `MEDIA_URL` takes it, reached as the media are."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, s3: S3Access) -> None:
         self._remote = "://" in where
         self._where = where
+        self._s3 = s3
         self._folder = Path(where).expanduser().absolute()
 
     async def begin(self, name: str) -> Archive:
         """An archive to write into, until `finish` or `drop`. Raises ArchiveError."""
         try:
             if self._remote:
-                return Archive(from_url(self._where), f"{name}/")
+                return Archive(self._opened(), f"{name}/")
             await asyncio.to_thread(self._draft(name).mkdir, mode=0o700, parents=True)
             return Archive(LocalStore(self._draft(name)))
         except (BaseError, OSError, ValueError) as exc:
@@ -121,9 +126,10 @@ class Archives:
         return str(self._folder / name)
 
     async def drop(self, name: str) -> None:
-        """What was begun and will not be finished goes."""
+        """What was begun and will not be finished goes; from a store that is away, by a later `sweep`."""
         if self._remote:
-            await self._remove(f"{name}/")
+            with suppress(BaseError, OSError, ArchiveError):
+                await self._remove(f"{name}/")
         else:
             await asyncio.to_thread(shutil.rmtree, self._draft(name), ignore_errors=True)
 
@@ -139,6 +145,7 @@ class Archives:
         return sorted([name for name in names if _NAME.fullmatch(name) and await self.at(name).manifest() is not None])
 
     def at(self, name: str) -> Archive:
+        """Raises ArchiveError."""
         return Archive(self._opened(), f"{name}/")
 
     async def remove(self, name: str) -> None:
@@ -154,25 +161,30 @@ class Archives:
             raise _told(name, exc) from exc
 
     async def sweep(self, now: datetime) -> None:
-        """Remove what was begun and never finished, a day later."""
+        """Remove what was begun and never finished, a day later. Raises ArchiveError."""
         before = name_at(now - _LEFTOVER)
         if self._remote:
-            found = await obstore.list_with_delimiter_async(self._opened())
-            whole = set(await self.names())
-            names = [prefix.strip("/") for prefix in found["common_prefixes"]]
-            for name in names:
-                if _NAME.fullmatch(name) and name < before and name not in whole:
-                    await self._remove(f"{name}/")
+            try:
+                await self._sweep(before)
+            except (BaseError, OSError) as exc:
+                raise _told(self._where, exc) from exc
             return
         for draft in await asyncio.to_thread(lambda: list(self._folder.glob(".zaptrix-*.partial"))):
             if (named := _DRAFT.fullmatch(draft.name)) and named[1] < before:
                 await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
 
+    async def _sweep(self, before: str) -> None:
+        found = await obstore.list_with_delimiter_async(self._opened())
+        whole = set(await self.names())
+        for name in [prefix.strip("/") for prefix in found["common_prefixes"]]:
+            if _NAME.fullmatch(name) and name < before and name not in whole:
+                await self._remove(f"{name}/")
+
     def _draft(self, name: str) -> Path:
         return self._folder / f".{name}.partial"
 
     def _opened(self) -> ObjectStore:
-        return from_url(self._where) if self._remote else LocalStore(self._folder)
+        return _opened(self._where, self._s3)
 
     async def _remove(self, prefix: str) -> None:
         store = self._opened()
@@ -180,10 +192,16 @@ class Archives:
             await obstore.delete_async(store, [meta["path"] for meta in page])
 
 
-def archive_at(where: str) -> Archive:
+def archive_at(where: str, s3: S3Access) -> Archive:
     """The archive whose folder or address is `where`. Raises ArchiveError."""
+    return Archive(_opened(where, s3))
+
+
+def _opened(where: str, s3: S3Access) -> ObjectStore:
     try:
-        return Archive(from_url(where) if "://" in where else LocalStore(Path(where).expanduser().absolute()))
+        return open_store(where, s3) if "://" in where else LocalStore(Path(where).expanduser().absolute())
+    except StoreUnfit as exc:
+        raise ArchiveError(f"{where}: {exc.fault.words(Locale.EN)}") from exc
     except (BaseError, OSError, ValueError) as exc:
         raise _told(where, exc) from exc
 
@@ -275,5 +293,18 @@ def _sync(path: Path) -> None:
 
 def _told(what: str, exc: Exception) -> ArchiveError:
     # The library's own text may hold a signed address: the kind says enough. What the system says is short and safe.
-    reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else type(exc).__name__
-    return ArchiveError(f"{what}: {reason}")
+    if isinstance(exc, OSError) and exc.strerror:
+        return ArchiveError(f"{what}: {exc.strerror}")
+    fault = fault_of(exc)
+    remedy = f"; {fault.words(Locale.EN).remedy}" if fault.kind in _BY_AWS_SETTINGS else ""
+    return ArchiveError(f"{what}: {fault.seen}{remedy}")
+
+
+# Those that are mended by a setting which media and backups share.
+_BY_AWS_SETTINGS = {
+    FaultKind.MEDIA_KEYLESS,
+    FaultKind.MEDIA_LOGIN,
+    FaultKind.MEDIA_CLOCK,
+    FaultKind.MEDIA_REGION,
+    FaultKind.MEDIA_TLS,
+}
