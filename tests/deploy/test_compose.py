@@ -136,16 +136,16 @@ def test_each_gateway_believes_its_proxy_and_nobody_else(compose: dict[str, Any]
         assert services[name]["environment"]["TRUSTED_PROXIES"] == network["subnet"]
 
 
-def test_prometheus_finds_every_process_by_a_name(services: dict[str, Service]) -> None:
+def test_every_process_stays_a_target_when_it_is_away(services: dict[str, Service]) -> None:
+    """By its own name, written down: a name that DNS looks up is gone with its container, and `up` is never 0."""
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
-    names = {name for job in scraped for found in job.get("dns_sd_configs", []) for name in found["names"]}
-    aliases = {
-        alias
-        for service in services.values()
-        if isinstance(service["networks"], dict)
-        for alias in (service["networks"].get("watch") or {}).get("aliases", [])
-    }
-    assert names == aliases == {"gateway", "worker"}
+    assert {name for job in scraped for name in job if name.endswith("_configs")} == {"static_configs"}
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped}
+    watched = [name for name, service in services.items() if name[:-2] in {"gateway", "worker"}]
+    ports = {"gateway": Settings().port, "worker": Settings().metrics_port}
+    assert targets["zaptrix-gateway"] + targets["zaptrix-worker"] == [f"{n}:{ports[n[:-2]]}" for n in watched]
+    assert len(watched) == 4
+    assert all("watch" in services[name]["networks"] for name in watched)
     assert services["prometheus"]["networks"] == ["watch"]
     token = {job["authorization"]["credentials_file"] for job in scraped if "authorization" in job}
     assert token == {"/run/secrets/metrics_token"}
