@@ -7,6 +7,7 @@ import re
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -85,23 +86,25 @@ def gateways() -> Iterator[tuple[int, int]]:
 def proxy(
     request: pytest.FixtureRequest, gateways: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
-    folder = tmp_path_factory.mktemp(request.param)
-    proxy = Proxy(free_port(), tls=request.param == "nginx")
-    command, environ = (_caddy if request.param == "caddy" else _nginx)(folder, proxy.port, gateways)
+    with started(request.param, tmp_path_factory.mktemp(request.param), gateways) as proxy:
+        yield proxy
+
+
+@contextmanager
+def started(name: str, folder: Path, gateways: tuple[int, int]) -> Iterator[Proxy]:
+    """That proxy before these gateways, once it answers; it writes to `output` and `error.log`."""
+    proxy = Proxy(free_port(), tls=name == "nginx")
+    command, environ = (_caddy if name == "caddy" else _nginx)(folder, proxy.port, gateways)
     with (folder / "output").open("wb") as out:
         process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=out, stderr=out)
     try:
-        ready = lambda: process.poll() is not None or proxy_answers(proxy)  # noqa: E731
-        wait_for(ready, START_WAIT_S, f"{request.param}: {(folder / 'output').read_text()}")
+        ready = lambda: process.poll() is not None or proxy.asked("GET", "/metrics")[0] == 404  # noqa: E731
+        wait_for(ready, START_WAIT_S, f"{name}: {(folder / 'output').read_text()}")
         assert process.poll() is None, (folder / "output").read_text()
         yield proxy
     finally:
         process.terminate()
         process.wait(30)
-
-
-def proxy_answers(proxy: Proxy) -> bool:
-    return proxy.asked("GET", "/docs")[0] == 200
 
 
 def _caddy(folder: Path, port: int, gateways: tuple[int, int]) -> tuple[list[str | Path], dict[str, str]]:
@@ -125,6 +128,7 @@ def _nginx_configuration(folder: Path, port: int, gateways: tuple[int, int]) -> 
     certificate, key = _certificate(folder)
     told = NGINX.read_text(encoding="utf-8")
     told = re.sub(r"\n    listen \[::\].*", "", told)  # not every machine has IPv6
+    told = told.replace("/var/log/nginx/error.log", f"{folder}/error.log")
     for old, new in [
         ("listen 80;", f"listen 127.0.0.1:{free_port()};"),
         ("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;"),
@@ -181,6 +185,16 @@ def test_a_caller_cannot_say_who_it_is(proxy: Proxy) -> None:
 
 def test_a_gateway_that_is_away_costs_no_webhook(proxy: Proxy) -> None:
     assert {proxy.asked("POST", "/webhooks/meta", body=b"{}")[0] for _ in range(12)} == {200}
+
+
+@pytest.mark.parametrize(("name", "status"), [("caddy", 503), ("nginx", 502)])
+def test_no_log_shows_what_a_call_holds_that_no_gateway_took(tmp_path: Path, name: str, status: int) -> None:
+    with started(name, tmp_path, (free_port(), free_port())) as proxy:
+        path = "/media/held-file?sig=held-signature&hub.verify_token=held-token"
+        assert proxy.asked("POST", path, body=b"held-text", X_Api_Key="held-key")[0] == status
+    told = "".join(file.read_text() for file in tmp_path.glob("*") if file.name in {"output", "error.log"})
+    assert "held-" not in told
+    assert name != "caddy" or '"status":503' in told
 
 
 def test_metrics_stay_inside(proxy: Proxy) -> None:
