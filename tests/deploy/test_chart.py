@@ -27,10 +27,18 @@ EVERYTHING = merged(
         "image": {"digest": f"sha256:{'0a' * 32}", "pullSecrets": ["registry"]},
         "publicUrl": "https://gateway.example.com:8443/",
         "secrets": {
-            "names": ["REDIS_URL", "ENCRYPTION_KEYS", "META_APP_SECRET", "META_VERIFY_TOKEN", "METRICS_TOKEN"],
+            "names": [
+                "REDIS_URL",
+                "ENCRYPTION_KEYS",
+                "META_APP_SECRET",
+                "META_VERIFY_TOKEN",
+                "METRICS_TOKEN",
+                "AWS_ACCESS_KEY_ID",
+            ],
             "from": {
                 "DATABASE_URL": {"secret": "zaptrix-db-app", "key": "uri"},
                 "BITRIX_CLIENT_SECRET": {"secret": "portal", "key": "client.secret"},
+                "AWS_SECRET_ACCESS_KEY": {"secret": "bucket", "key": "secret"},
             },
         },
         "settings": {
@@ -39,6 +47,10 @@ EVERYTHING = merged(
             "SWEEP_INTERVAL_S": 2.5,
             "TRUSTED_PROXIES": ["10.0.0.0/8", "fd00::/8"],
             "HOST": "::",
+            "AWS_ENDPOINT_URL": "https://s3.example.com:9000",
+            "AWS_REGION": "eu-south-2",
+            "AWS_CA_BUNDLE": "/run/secrets/certificates/s3.pem",
+            "MEDIA_RETENTION_DAYS": 365,
         },
         "certificates": {"secret": "authorities"},
         "media": {"credentialsSecret": "bucket"},
@@ -219,6 +231,24 @@ def test_files_are_seen_by_gateways_workers_and_backups(releases: dict[str, list
         assert ("envFrom" in pod["containers"][0]) == (part != "migrate")
 
 
+def test_a_backup_reaches_the_object_store_as_gateways_do_and_is_told_nothing_that_it_does_not_need(
+    releases: dict[str, list[Json]],
+) -> None:
+    found = dict(pods(releases["everything"]))
+    backup, gateway = (told_to(found[part]) for part in ("backup", "gateway"))
+    shared = {name: value for name, value in gateway.items() if name.startswith(("AWS_", "DATABASE_", "MEDIA_"))}
+    assert {
+        "AWS_ENDPOINT_URL",
+        "AWS_CA_BUNDLE",
+        "AWS_ACCESS_KEY_ID_FILE",
+        "AWS_SECRET_ACCESS_KEY_FILE",
+    } <= shared.keys()
+    assert shared["MEDIA_RETENTION_DAYS"] == "365"  # how far back files are taken
+    assert backup == {
+        **shared, "DATA_DIR": "/var/lib/zaptrix", "ENCRYPTION_KEYS_FILE": "/run/secrets/zaptrix/ENCRYPTION_KEYS",
+    }  # fmt: skip
+
+
 def test_migrations_run_before_anything_of_ours_is_there(releases: dict[str, list[Json]]) -> None:
     job = one(releases["needed"], "Job", "shop-zaptrix-migrate")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
@@ -352,6 +382,11 @@ def test_names_are_the_releases(tmp_path: Path) -> None:
         ({"publicUrl": "https://gateway.example.com/zaptrix"}, "'/publicUrl'"),
         ({"secrets": {"existingSecret": ""}}, "the Secret that holds DATABASE_URL, REDIS_URL, ENCRYPTION_KEYS"),
         ({"secrets": {"names": ["DATABASE_URL"]}}, "secrets.names: ENCRYPTION_KEYS is needed"),
+        ({"secrets": {"names": None}}, "secrets.names: DATABASE_URL is needed"),
+        ({"secrets": {"names": []}}, "secrets.names: DATABASE_URL is needed"),
+        ({"secrets": {"from": None, "names": ["DATABASE_URL"]}}, "secrets.names: REDIS_URL is needed"),
+        ({"secrets": None}, "missing property 'secrets'"),
+        ({"gateway": {"spool": None}}, "missing property 'spool'"),
         ({"secrets": {"names": ["LOG_LEVEL"]}}, "'/secrets/names/0'"),
         ({"secrets": {"from": {"DATABASE_URL": {"secret": "db"}}}}, "missing property 'key'"),
         ({"secrets": {"DATABASE_URL": "postgresql://u:p@h/d"}}, "additional properties 'DATABASE_URL' not allowed"),
@@ -378,6 +413,13 @@ def test_names_are_the_releases(tmp_path: Path) -> None:
 )
 def test_what_cannot_work_is_refused_in_a_sentence(tmp_path: Path, change: Json, words: str) -> None:
     assert words in refusal(tmp_path, merged(NEEDED, change))
+
+
+def test_settings_without_any_line_are_none(tmp_path: Path) -> None:
+    """As YAML reads a heading below which everything is a comment."""
+    bare = merged(NEEDED, {"settings": None, "secrets": {"from": None}})
+    assert rendered(tmp_path, bare) == rendered(tmp_path, NEEDED)
+    assert notes(tmp_path, bare) == notes(tmp_path, NEEDED)
 
 
 def test_an_older_cluster_is_refused(tmp_path: Path) -> None:

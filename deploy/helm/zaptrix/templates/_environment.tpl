@@ -12,7 +12,7 @@
 {{- $given := dict "HOST" "0.0.0.0" "PUBLIC_URL" .root.Values.publicUrl "DATA_DIR" "/var/lib/zaptrix" }}
 {{- with .root.Values.media.url }}{{ $_ := set $given "MEDIA_URL" . }}{{ end }}
 {{- $lines := list }}
-{{- range $name, $value := mergeOverwrite $given (deepCopy .root.Values.settings) .own }}
+{{- range $name, $value := mergeOverwrite $given (deepCopy (.root.Values.settings | default dict)) .own }}
 {{- $lines = append $lines (printf "- name: %s\n  value: %s" $name (include "zaptrix.text" $value | quote)) }}
 {{- end }}
 {{- range $name, $where := include "zaptrix.secretsOf" (dict "root" .root "only" ".*") | fromJson }}

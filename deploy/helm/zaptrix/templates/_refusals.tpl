@@ -9,17 +9,18 @@
 {{- if not $v.publicUrl }}
 {{- $said = append $said "publicUrl is not set: the address at which the platforms reach the gateway, such as https://gateway.example.com | não está definido: o endereço pelo qual as plataformas alcançam o gateway" }}
 {{- end }}
-{{- $elsewhere := keys $v.secrets.from }}
-{{- $held := without $v.secrets.names $elsewhere | join ", " }}
+{{- $names := $v.secrets.names | default list }}
+{{- $elsewhere := keys ($v.secrets.from | default dict) }}
+{{- $held := without $names $elsewhere | join ", " }}
 {{- if and $held (not $v.secrets.existingSecret) }}
 {{- $said = append $said (printf "secrets.existingSecret is not set: the Secret that holds %s | não está definido: o Secret que contém isso" $held) }}
 {{- end }}
 {{- range tuple "DATABASE_URL" "REDIS_URL" "ENCRYPTION_KEYS" "META_APP_SECRET" "META_VERIFY_TOKEN" }}
-{{- if not (or (has . $v.secrets.names) (has . $elsewhere)) }}
+{{- if not (or (has . $names) (has . $elsewhere)) }}
 {{- $said = append $said (printf "secrets.names: %s is needed, there or in secrets.from | %s é necessário, ali ou em secrets.from" . .) }}
 {{- end }}
 {{- end }}
-{{- $mediaSecret := or (has "MEDIA_URL" $v.secrets.names) (has "MEDIA_URL" $elsewhere) }}
+{{- $mediaSecret := or (has "MEDIA_URL" $names) (has "MEDIA_URL" $elsewhere) }}
 {{- if not (or $v.media.url $v.media.existingClaim $mediaSecret) }}
 {{- $said = append $said "media: gateways and workers must see the same files: set media.url (s3://bucket/prefix) or media.existingClaim (ReadWriteMany) | gateways e workers precisam ver os mesmos arquivos: defina media.url ou media.existingClaim" }}
 {{- end }}
