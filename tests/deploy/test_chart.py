@@ -74,7 +74,10 @@ EVERYTHING = merged(
             "enabled": True,
             "className": "nginx",
             "tlsSecret": "gateway-tls",
-            "annotations": {"cert-manager.io/cluster-issuer": "letsencrypt"},
+            "annotations": {
+                "cert-manager.io/cluster-issuer": "letsencrypt",
+                "nginx.ingress.kubernetes.io/proxy-body-size": "110m",
+            },
         },
         "networkPolicy": {
             "postgresql": {"ports": [5432, 6432], "peers": [{"ipBlock": {"cidr": "10.1.0.0/24"}}]},
@@ -253,7 +256,12 @@ def test_migrations_run_before_anything_of_ours_is_there(releases: dict[str, lis
     job = one(releases["needed"], "Job", "shop-zaptrix-migrate")
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert "serviceAccountName" not in job["spec"]["template"]["spec"]
-    assert not [each for each in releases["small"] if each["kind"] == "Job"]
+    policy = one(releases["needed"], "NetworkPolicy", "shop-zaptrix-migrate")
+    told = [each["metadata"]["annotations"] for each in (policy, job)]
+    assert told[0]["helm.sh/hook"] == told[1]["helm.sh/hook"]
+    assert int(told[0]["helm.sh/hook-weight"]) < int(told[1]["helm.sh/hook-weight"])
+    small = [each for each in releases["small"] if each["metadata"]["name"].endswith("-migrate")]
+    assert not small
 
 
 def test_no_pod_of_ours_may_be_called_or_call_without_a_rule(releases: dict[str, list[Json]]) -> None:
@@ -269,6 +277,8 @@ def test_no_pod_of_ours_may_be_called_or_call_without_a_rule(releases: dict[str,
         [everywhere] = [block for block in blocks if block["cidr"] == "0.0.0.0/0"]
         assert {"169.254.0.0/16", "10.0.0.0/8"} <= set(everywhere["except"])
         assert all("port" in port for rule in spec["egress"] for port in rule["ports"])
+        names = {(port["port"], port["protocol"]) for port in spec["egress"][0]["ports"]}
+        assert names == {(53, "UDP"), (53, "TCP"), (5353, "UDP"), (5353, "TCP")}
     assert [(rule["from"], rule["ports"][0]["port"]) for rule in policies["gateway"]["ingress"]] == [
         (NEEDED["networkPolicy"]["clients"], "http"), (MONITORING, "http"),
     ]  # fmt: skip
@@ -373,6 +383,17 @@ def test_names_are_the_releases(tmp_path: Path) -> None:
     assert all(name.startswith("zaptrix-b") for name in named)
 
 
+@pytest.mark.parametrize(("release", "taken"), [("n" * 36, True), ("n" * 37, False), ("zaptrix" + "n" * 38, False)])
+def test_a_release_whose_names_kubernetes_would_refuse_is_refused_before(
+    tmp_path: Path, release: str, taken: bool
+) -> None:
+    values = merged(NEEDED, {"backup": {"enabled": True, "to": "s3://zaptrix/backups"}})
+    (tmp_path / "values.json").write_text(json.dumps(values))
+    code, told = answered("helm", "template", release, CHART, "-f", tmp_path / "values.json")
+    assert (code == 0) is taken, told
+    assert ("the release's name is too long" in told) is not taken
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -438,6 +459,10 @@ def test_the_notes_tell_the_next_step_and_what_is_not_there_yet(tmp_path: Path) 
     assert "kubectl -n default exec deployment/shop-zaptrix-gateway -- zaptrix doctor" in bare
     assert "https://gateway.example.com/webhooks/meta" in bare
     assert bare.count("\n  ! ") == 4
+    nginx = merged(NEEDED, {"ingress": {"enabled": True, "className": "nginx"}})
+    assert "answers 413 to larger files" in notes(tmp_path, nginx)
+    size = {"nginx.ingress.kubernetes.io/proxy-body-size": "110m"}
+    assert "413" not in notes(tmp_path, merged(nginx, {"ingress": {"annotations": size}}))
     full = notes(tmp_path, EVERYTHING)
     assert "statefulset/shop-zaptrix-gateway" in full
     assert full.count("\n  ! ") == 1

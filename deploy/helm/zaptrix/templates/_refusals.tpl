@@ -3,6 +3,10 @@
 {{- define "zaptrix.refuse" -}}
 {{- $said := list }}
 {{- $v := .Values }}
+{{- /* 63 characters for a label: that of a StatefulSet's pods has the name, -gateway and a hash of 10. A CronJob's name: 52. */}}
+{{- if gt (len (include "zaptrix.name" .)) 44 }}
+{{- $said = append $said (printf "the release's name is too long: %s may have 44 characters | o nome da release é longo demais: %s pode ter 44 caracteres" (include "zaptrix.name" .) (include "zaptrix.name" .)) }}
+{{- end }}
 {{- if not $v.image.repository }}
 {{- $said = append $said "image.repository is not set: the image in your registry, without a tag | não está definido: a imagem no seu registro, sem tag" }}
 {{- end }}
