@@ -2,7 +2,8 @@
 # setup.sh [--embedded] gateway.example.com: what `docker compose` needs beside compose.yaml: .env and secrets/.
 #
 # It asks for the one secret that it cannot make, the app's at Meta (or takes META_APP_SECRET), and makes all others.
-# What is there already stays as it is: it may be run again. SECRETS=/etc/zaptrix/secrets writes them elsewhere, for
+# What is there already stays as it is: it may be run again. SMTP_PASSWORD is Alertmanager's, for alarms by mail, and may be
+# given later. SECRETS=/etc/zaptrix/secrets writes them elsewhere, for
 # hosts without containers, and then no .env; DATABASE_HOST and REDIS_HOST name other servers than compose's.
 set -eu
 umask 077
@@ -61,6 +62,9 @@ if [ "$profile" = full ]; then
     keep redis_password "$(random 24)"
     keep redis_url "redis://:$(cat "$folder/redis_password")@${REDIS_HOST:-valkey}:6379/0"
     keep grafana_password "$(random 12)"
+    # Empty until it is given: compose wants a file.
+    [ -z "${SMTP_PASSWORD:-}" ] || rm -f "$folder/smtp_password"
+    [ -e "$folder/smtp_password" ] || keep smtp_password "${SMTP_PASSWORD:-}"
 fi
 
 if [ -z "${SECRETS:-}" ]; then

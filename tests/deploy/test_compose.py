@@ -119,7 +119,11 @@ def test_one_gateway_that_does_not_come_up_keeps_nobody_out(services: dict[str, 
 def test_only_the_proxy_is_open_to_the_world(compose: dict[str, Any], services: dict[str, Service]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published.pop("proxy") == ["80:80", "443:443", "443:443/udp"]
-    assert published == {"zaptrix": ["127.0.0.1:3000:3000"], "grafana": ["127.0.0.1:3001:3000"]}
+    assert published == {
+        "zaptrix": ["127.0.0.1:3000:3000"],
+        "alertmanager": ["127.0.0.1:9093:9093"],
+        "grafana": ["127.0.0.1:3001:3000"],
+    }
     assert compose["networks"]["data"]["internal"] is True
     for name in ("postgres", "valkey"):
         assert services[name]["networks"] == ["data"]
@@ -272,6 +276,19 @@ def test_setup_changes_nothing_that_is_there(tmp_path: Path) -> None:
     assert ".env is there and stays as it is" in again.stdout
     after = {file.name: file.read_text(encoding="ascii") for file in (deploy / "secrets").iterdir()}
     assert {name for name in before if before[name] != after[name]} == {"metrics_token"}
+
+
+def test_the_password_for_mail_is_empty_until_it_is_given_and_then_stays(
+    tmp_path: Path, services: dict[str, Service]
+) -> None:
+    deploy = copied(tmp_path)
+    told = []
+    for given in ({"META_APP_SECRET": APP_SECRET}, {"SMTP_PASSWORD": "a mail's $word"}, {}):
+        assert set_up(deploy, "gw.example.org", **given).returncode == 0
+        told.append((deploy / "secrets" / "smtp_password").read_text(encoding="ascii").strip())
+    assert told == ["", "a mail's $word", "a mail's $word"]
+    named = re.findall(r"/run/secrets/(\w+)", (DEPLOY / "alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
+    assert named == services["alertmanager"]["secrets"]
 
 
 @pytest.mark.parametrize("host", ["", "https://gw.example.org", "gw example", "-x", "a/b", "gw.example.org:443"])

@@ -40,6 +40,17 @@ def test_alertmanager_takes_its_configuration_and_knows_every_alarm_that_it_name
     assert named <= {alarm["alert"] for alarm in alarms()}
 
 
+def test_an_alarm_keeps_quiet_only_what_follows_from_it() -> None:
+    """Where both are told of one queue, host or job each, it has to be the same."""
+    labels = {alarm["alert"]: set(re.findall(r"\$labels\.(\w+)", str(alarm["annotations"]))) for alarm in alarms()}
+    for rule in yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))["inhibit_rules"]:
+        sources, targets = (
+            re.findall(r"Zaptrix\w+", " ".join(rule[side])) for side in ("source_matchers", "target_matchers")
+        )
+        shared = {label for one in sources for other in targets for label in labels[one] & labels[other]}
+        assert shared <= set(rule.get("equal", ())), rule
+
+
 @pytest.mark.parametrize("expression", expressions(), ids=lambda each: each.place)
 def test_every_expression_can_be_parsed(expression: Expression) -> None:
     assert parsed(expression.text) is not None
