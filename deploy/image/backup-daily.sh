@@ -16,14 +16,25 @@ until_s() { # seconds until the next BACKUP_HOUR
     [ "$next" -gt "$now" ] || next=$((next + 86400))
     echo $((next - now))
 }
-pause() { # so that a signal ends it at once
-    sleep "$1" &
+busy=
+attend() { # in the background, so that a signal is taken at once and handed on
+    busy=yes
+    "$@" &
     wait $!
+    ended=$?
+    busy=
+    return "$ended"
 }
-trap '[ -z "${!:-}" ] || kill "$!" 2>/dev/null; exit 0' TERM INT
+stop() { # a backup that runs removes what it has begun, and is waited for
+    trap '' TERM INT
+    [ -z "$busy" ] || { kill "${!:-}" 2>/dev/null; wait; }
+    exit 0
+}
+pause() { attend sleep "$1"; }
+trap stop TERM INT
 [ -n "$(find "$good" -mmin -1440 2>/dev/null)" ] && pause "$(until_s)"
 while :; do
-    if zaptrix backup --to "$BACKUP_TO" --keep "$BACKUP_KEEP"; then
+    if attend zaptrix backup --to "$BACKUP_TO" --keep "$BACKUP_KEEP"; then
         touch "$good"
         pause "$(until_s)"
     else

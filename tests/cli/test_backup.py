@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import hashlib
 import json
+import os
 import shutil
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -344,6 +346,21 @@ def test_a_backup_that_breaks_off_leaves_no_archive(
     with monkeypatch.context() as patch:
         patch.setattr("zaptrix.store.dump.blobs", pulled_the_plug)
         assert typed("backup", "--to", str(tmp_path / "to")).exit_code == 2
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_one_that_is_told_to_stop_leaves_no_archive_and_says_so(
+    house: House, typed: Type, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def told_to_stop(*_arguments: object) -> None:
+        assert list((tmp_path / "to").iterdir()) != []
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("zaptrix.store.dump.blobs", told_to_stop)
+    result = typed("backup", "--to", str(tmp_path / "to"))
+    assert result.exit_code == 2
+    assert "it was told to stop" in result.output
     assert list((tmp_path / "to").iterdir()) == []
 
 

@@ -17,10 +17,10 @@ WAIT_S = 30.0
 
 
 @contextmanager
-def running(folder: Path, *, ends_with: int = 0, **environ: str) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *, ends_with: int = 0, does: str = "", **environ: str) -> Iterator[subprocess.Popen[str]]:
     """It, with a `zaptrix` that notes what it was asked for. The pauses are real, so it never comes to a second one."""
     stand_in = folder / "zaptrix"
-    stand_in.write_text(f'#!/bin/sh\necho "$@" >>"$DATA_DIR/asked"\nexit {ends_with}\n', encoding="ascii")
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >>"$DATA_DIR/asked"\n{does}\nexit {ends_with}\n', encoding="ascii")
     stand_in.chmod(0o755)
     given = {"PATH": f"{folder}:{os.environ['PATH']}", "DATA_DIR": str(folder), **environ}
     process = subprocess.Popen(
@@ -45,6 +45,25 @@ def test_the_first_backup_is_made_at_once_and_noted_and_a_stop_ends_the_pause(tm
         process.send_signal(signal.SIGTERM)
         assert process.wait(WAIT_S) == 0
     assert asked(tmp_path) == ["backup --to s3://bucket/prefix --keep 3"]
+
+
+TIDIES = """
+trap 'sleep 0.2; rm "$DATA_DIR/begun"; exit 2' TERM
+touch "$DATA_DIR/begun"
+while :; do sleep 0.05; done
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_reaches_a_backup_that_runs_and_waits_until_it_has_tidied_up(tmp_path: Path, number: int) -> None:
+    with running(tmp_path, does=TIDIES) as process:
+        wait_for((tmp_path / "begun").exists, WAIT_S, "a backup that runs")
+        process.send_signal(number)
+        process.send_signal(number)  # who is impatient
+        assert process.wait(WAIT_S) == 0
+        assert not (tmp_path / "begun").exists()
+    assert len(asked(tmp_path)) == 1
+    assert not (tmp_path / "last-backup").exists()
 
 
 def test_one_that_fails_is_told_and_not_taken_for_good(tmp_path: Path) -> None:

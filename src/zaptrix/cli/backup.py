@@ -1,6 +1,7 @@
 """`zaptrix backup`: rows, files and spool into an archive, which is read back before it is called one."""
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -36,7 +37,28 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def make(settings: Settings, where: str, *, media: bool, keep: int, progress: Progress) -> Made:
-    """Raises StartError, and what asyncpg raises."""
+    """Raises StartError, and what asyncpg raises. SIGTERM breaks it off, and what it has begun is removed."""
+    stopped = asyncio.Event()
+    working = asyncio.create_task(_make(settings, where, media=media, keep=keep, progress=progress))
+
+    def stop() -> None:
+        if not stopped.is_set():  # a second signal does not keep it from removing what it has begun
+            stopped.set()
+            working.cancel()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    try:
+        return await working
+    except asyncio.CancelledError:
+        if not stopped.is_set():
+            raise
+        raise StartError("the backup was not finished: it was told to stop (SIGTERM); run it again") from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+async def _make(settings: Settings, where: str, *, media: bool, keep: int, progress: Progress) -> Made:
     archives, now = Archives(where, S3Access.of(settings)), datetime.now(UTC)
     name = name_at(now)
     try:
