@@ -184,6 +184,12 @@ def test_every_secret_of_a_rotation_is_looked_at() -> None:
         ("postgresql://zaptrix:x@[2001:db8::1]:5432/zaptrix", True),
         ("postgresql:///zaptrix?host=/run/postgresql&user=me@server", True),
         ("postgresql://db:5432/zaptrix?user=me@server", True),
+        ("postgresql://zaptrix@/zaptrix?host=a,b&port=5432,5433", True),
+        ("postgresql://zaptrix@db,/zaptrix", False),  # the empty one would be this machine
+        ("postgresql://zaptrix@a,,b/zaptrix", False),
+        ("postgresql://zaptrix@/zaptrix?host=a,", False),
+        ("postgresql://zaptrix@/zaptrix?host=a&port=99999", False),
+        ("postgresql://zaptrix@/zaptrix?host=a,b&port=5432,0", False),
         ("postgresql://zaptrix:x@y@db/zaptrix", False),
         ("postgresql://zaptrix:x#y@db/zaptrix", False),
         ("postgresql://zaptrix:12/3@db/zaptrix", False),

@@ -4,6 +4,7 @@
 # All but zaptrix is installed by the lock with its hashes; the wheel of zaptrix is made here and stays in WHEELS. What
 # only installs or builds is taken out again: the image runs, it does not build.
 set -eu
+umask 022
 source=$1 wheels=$2 target=$3
 python3 -m venv "$target"
 pip() {

@@ -5,6 +5,7 @@
 # its interpreter) and WHOLE (1: install by the lock, as the Dockerfile does; else the wheel alone, over VENV's packages).
 # The root is read-only, only /var/lib/zaptrix and /tmp are written in, and zaptrix is process 1 under a numeric account.
 set -eu
+umask 022
 mount --make-rprivate /
 mount -t tmpfs -o mode=0755 none /mnt
 mkdir /mnt/base /mnt/etc /mnt/work /mnt/venv

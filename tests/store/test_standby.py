@@ -163,6 +163,20 @@ async def test_a_server_that_is_no_standby_of_the_primary_is_not_read(
             assert await reads.ask(who) is False
 
 
+async def test_another_database_of_the_standby_is_not_read(pair: Pair, primary: Database) -> None:
+    """It is of the same server, and would show another house's rows."""
+    async with replica.open_reads(primary, pair.standby.url_of("postgres"), pool_max=2) as reads:
+        assert await reads.look() == Standing(ReplicaState.OTHER)
+        assert await reads.ask(who) is False
+
+
+async def test_what_is_wrong_with_the_replica_alone_costs_nobody_his_list(reads: Reads) -> None:
+    async def bad_there(connection: Connection) -> bool:
+        return bool(await connection.fetchval("SELECT nothing_of_the_kind()")) if await who(connection) else False
+
+    assert await reads.ask(bad_there) is False
+
+
 async def test_without_a_replica_the_primary_answers(primary: Database) -> None:
     async with replica.open_reads(primary, "", pool_max=2) as reads:
         await reads.keep()

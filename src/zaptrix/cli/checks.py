@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -13,10 +14,11 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals, recovery, resealing
-from zaptrix.store.replica import Standing
+from zaptrix.store.replica import LAG_S_MAX, Reads, ReplicaState, Standing
 from zaptrix.store.resealing import Sealed
 
 _CHECKED_MAX = 1_000
+_FOLLOWS_S = 0.1
 _BEAT_S_MAX = 15.0  # a gateway gives its sign of life every two seconds
 
 
@@ -55,9 +57,18 @@ async def check_inside(settings: Settings) -> Inside:
     async with open_app(settings) as app:
         async with app.database.connection() as connection:
             found = dict(await connection.fetchrow(_INSIDE) or {})
-        replica = await app.reads.look()
+        replica = await _replica(app.reads)
     folder = found.pop("folder")
     return Inside(**found, folder=Path(folder) if folder else None, replica=replica)
+
+
+async def _replica(reads: Reads) -> Standing | None:
+    """Looked at twice: how far it is behind shows once it had the time to follow."""
+    standing = await reads.look()
+    if standing is None or standing.state is not ReplicaState.FIT:
+        return standing
+    await asyncio.sleep(LAG_S_MAX + _FOLLOWS_S)
+    return await reads.look()
 
 
 async def check_recovery(settings: Settings) -> list[tuple[str, str]]:

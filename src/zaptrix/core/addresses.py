@@ -24,7 +24,18 @@ _EXAMPLES = {
 
 def postgres_slip(raw: str) -> str | None:
     """What is wrong with a PostgreSQL address, as the second half of a sentence; None: it can be read."""
-    return _slip(raw, several_at=False)
+    slip = _slip(raw, several_at=False)
+    if slip is not None:
+        return slip
+    parts = urlsplit(raw)
+    named = dict(parse_qsl(parts.query, keep_blank_values=True))
+    hosts = [parts.netloc.rpartition("@")[2], named.get("host", "")]
+    if any("" in each.split(",") for each in hosts if each):
+        return "names an empty host beside a comma, which would be this machine; leave it out"
+    ports = [port for port in named.get("port", "").split(",") if port]
+    if not all(re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) <= _PORT_MAX for port in ports):
+        return f"names a port that is not a whole number from 1 to {_PORT_MAX}"
+    return None
 
 
 def redis_slip(raw: str) -> str | None:

@@ -41,7 +41,7 @@ class Cluster(RedisCluster):
     def __init__(self, hosts: Sequence[Host], *, turns: int | None, **options: Any) -> None:
         super().__init__(
             startup_nodes=[ClusterNode(host.name, host.port) for host in hosts],
-            max_connections=NODE_CONNECTIONS_MAX,
+            max_connections=options.pop("max_connections", NODE_CONNECTIONS_MAX),
             retry=Retry(NoBackoff(), WORKER_TRIES if turns is None else TRIES),
             **options,
         )

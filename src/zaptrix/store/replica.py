@@ -20,7 +20,7 @@ import asyncpg
 import structlog
 
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.database import Connection, Database, StoreConflict, StoreUnavailable, open_database
+from zaptrix.store.database import Connection, Database, Record, StoreConflict, StoreUnavailable, open_database
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import ReadFrom
 
@@ -41,13 +41,16 @@ Question = Callable[[Connection], Awaitable[_T]]
 
 # Of a transaction that was acknowledged, the log was flushed up to here at least.
 _POSITION = "SELECT pg_current_wal_flush_lsn()"
+# A server has several databases, of which each has a number of its own, the same on its standby.
 _TOLD = """
-SELECT pg_current_wal_flush_lsn() AS position, system_identifier AS server
+SELECT pg_current_wal_flush_lsn() AS position, system_identifier AS server,
+       (SELECT oid FROM pg_database WHERE datname = current_database()) AS database
   FROM pg_control_system()
 """
 _REPLAYED = """
 SELECT pg_is_in_recovery() AS follows, coalesce(pg_last_wal_replay_lsn(), '0/0') AS position,
-       system_identifier AS server
+       system_identifier AS server, (SELECT oid FROM pg_database WHERE datname = current_database()) AS database,
+       has_table_privilege('portal_config', 'SELECT') AS readable
   FROM pg_control_system()
 """
 _HAS = "SELECT pg_last_wal_replay_lsn() >= $1"
@@ -59,7 +62,7 @@ class ReplicaState(StrEnum):
     FIT = "fit"
     LAGS = "lags"
     AWAY = "away"
-    OTHER = "other"  # no standby of this primary
+    OTHER = "other"  # no standby of this primary, another database of it, or not ours to read
 
 
 class Standing(NamedTuple):
@@ -112,6 +115,9 @@ class Reads:
                 pass  # rows that it reads were just cleared away there: only this question is the primary's
             except StoreUnavailable:
                 self._again_at = elapsed_s() + _AGAIN_S  # only those who asked at this moment have waited
+            except asyncpg.PostgresError as exc:  # what is wrong with the replica alone
+                self._again_at = elapsed_s() + _AGAIN_S
+                log.warning("a list was not read on the replica", reason=type(exc).__name__)
             else:
                 metrics.list_read(ReadFrom.REPLICA)
                 return answer
@@ -143,7 +149,7 @@ class Reads:
             return self._is(Standing(ReplicaState.AWAY))
         except asyncpg.PostgresError:  # it does not know what a standby is asked
             return self._is(Standing(ReplicaState.OTHER))
-        if told is None or has is None or not has["follows"] or has["server"] != told["server"]:
+        if told is None or has is None or not _is_standby(has, told):
             return self._is(Standing(ReplicaState.OTHER))
         lag_s = self._meter.lag_s(now, told["position"], has["position"])
         return self._is(Standing(ReplicaState.FIT if lag_s <= LAG_S_MAX else ReplicaState.LAGS, lag_s))
@@ -165,6 +171,11 @@ class Reads:
             told = log.info if standing.state is ReplicaState.FIT else log.warning
             told("replica", state=standing.state.value)
         return standing
+
+
+def _is_standby(has: Record, told: Record) -> bool:
+    same = all(has[name] == told[name] for name in ("server", "database"))
+    return bool(same and has["follows"] and has["readable"])
 
 
 @asynccontextmanager
