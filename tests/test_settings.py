@@ -200,7 +200,7 @@ def test_a_postgresql_address_means_what_it_says(url: str, good: bool) -> None:
     if good:
         assert Settings.from_env({"DATABASE_URL": url}).database_url == url
     else:
-        assert refusal(DATABASE_URL=url).startswith("DATABASE_URL: its value h")
+        assert refusal(DATABASE_URL=url).startswith(("DATABASE_URL: its value h", "DATABASE_URL: its value names a"))
 
 
 @pytest.mark.parametrize(
