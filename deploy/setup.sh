@@ -14,12 +14,16 @@ if [ "${1:-}" = --embedded ]; then
     profile=embedded
     shift
 fi
-host=${1:-}
+usage() {
+    echo "usage: $0 [--embedded] gateway.example.com (the name under which the platforms reach this host)" >&2
+    exit 2
+}
+[ $# = 1 ] || usage
+host=$1
 case $host in
-    '' | *[!A-Za-z0-9.-]* | .* | -* | *.)
-        echo "usage: $0 [--embedded] gateway.example.com (the name under which the platforms reach this host)" >&2
-        exit 2
-        ;;
+    *[!A-Za-z0-9.-]* | .* | -* | *. | *..* | *.-* | *-.* | *-) usage ;;
+    *.*[A-Za-z]*) ;;
+    *) usage ;; # an address, or a name that nobody else knows
 esac
 
 folder=${SECRETS:-secrets}
@@ -50,6 +54,11 @@ if [ ! -s "$folder/meta_app_secret" ]; then
         echo "the app's secret is not given: run this in a terminal, or with META_APP_SECRET=..." >&2
         exit 2
     fi
+    META_APP_SECRET=$(printf %s "$META_APP_SECRET" | tr -d '[:space:]')
+    if [ ${#META_APP_SECRET} -lt 16 ]; then
+        echo "that is not the app's secret: it has 32 letters and digits (App settings, Basic, Show)" >&2
+        exit 2
+    fi
     keep meta_app_secret "$META_APP_SECRET"
 fi
 keep meta_verify_token "$(random 16)"
@@ -71,6 +80,10 @@ if [ -z "${SECRETS:-}" ]; then
     # A strict umask at the time of the clone would keep the containers' accounts from their configuration.
     chmod -R a+rX caddy valkey prometheus alertmanager grafana ../grafana
     if [ -e .env ]; then
+        if ! grep -qx "DOMAIN=$host" .env || ! grep -qx "COMPOSE_PROFILES=$profile" .env; then
+            echo ".env stays as it is, and says another name or profile: change DOMAIN and COMPOSE_PROFILES there" >&2
+            exit 2
+        fi
         echo ".env is there and stays as it is"
     else
         sed -e "s/^COMPOSE_PROFILES=.*/COMPOSE_PROFILES=$profile/" -e "s/^DOMAIN=.*/DOMAIN=$host/" compose.env.example >.env
