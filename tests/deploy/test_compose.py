@@ -271,11 +271,15 @@ def test_setup_changes_nothing_that_is_there(tmp_path: Path) -> None:
     before = {file.name: file.read_text(encoding="ascii") for file in (deploy / "secrets").iterdir()}
     assert {file.stat().st_mode & 0o777 for file in (deploy / "secrets").iterdir()} == {0o444}
     (deploy / "secrets" / "metrics_token").unlink()
-    again = set_up(deploy, "other.example.org", META_APP_SECRET="another")
+    again = set_up(deploy, "gw.example.org", META_APP_SECRET="another")
     assert again.returncode == 0
     assert ".env is there and stays as it is" in again.stdout
     after = {file.name: file.read_text(encoding="ascii") for file in (deploy / "secrets").iterdir()}
     assert {name for name in before if before[name] != after[name]} == {"metrics_token"}
+    for other in (["other.example.org"], ["--embedded", "gw.example.org"]):
+        refused = set_up(deploy, *other)
+        assert (refused.returncode, "says another name or profile" in refused.stderr) == (2, True)
+        assert "Callback" not in refused.stdout
 
 
 def test_the_password_for_mail_is_empty_until_it_is_given_and_then_stays(
@@ -291,11 +295,28 @@ def test_the_password_for_mail_is_empty_until_it_is_given_and_then_stays(
     assert named == services["alertmanager"]["secrets"]
 
 
-@pytest.mark.parametrize("host", ["", "https://gw.example.org", "gw example", "-x", "a/b", "gw.example.org:443"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "https://gw.example.org",
+        "gw example",
+        "-x",
+        "a/b",
+        "gw.example.org:443",
+        "localhost",
+        "127.0.0.1",
+        "a..b",
+        "x-.com",
+    ],
+)
 def test_setup_wants_a_name_and_the_apps_secret(tmp_path: Path, host: str) -> None:
     deploy = copied(tmp_path)
     refused = set_up(deploy, host, META_APP_SECRET=APP_SECRET)
     assert (refused.returncode, "usage: " in refused.stderr) == (2, True)
+    assert set_up(deploy, "gw.example.org", "--embedded", META_APP_SECRET=APP_SECRET).returncode == 2
+    short = set_up(deploy, "gw.example.org", META_APP_SECRET="short")
+    assert (short.returncode, "is not the app's secret" in short.stderr) == (2, True)
     without = set_up(deploy, "gw.example.org")
     assert (without.returncode, "the app's secret is not given" in without.stderr) == (2, True)
     assert not (deploy / ".env").exists()
