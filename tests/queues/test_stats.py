@@ -74,6 +74,11 @@ async def test_a_redis_that_takes_no_writes_is_not_healthy(own_redis: EmbeddedRe
     assert health.fault is not None
     assert health.fault.kind is FaultKind.REDIS_FULL
     await own_client.config_set("maxmemory", "0")
+    await own_client.config_set("min-replicas-to-write", "1")
+    health = await look_at_redis(own_client, Bells(own_client))
+    assert health.fault is not None
+    assert (health.fault.kind, health.fault.may_pass) == (FaultKind.REDIS_FULL, True)
+    await own_client.config_set("min-replicas-to-write", "0")
     await own_client.execute_command("REPLICAOF", "127.0.0.1", "1")  # type: ignore[no-untyped-call]
     health = await look_at_redis(own_client, Bells(own_client))
     assert health.fault is not None

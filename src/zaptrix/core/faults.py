@@ -355,8 +355,14 @@ WORDS: dict[str, dict[Locale, tuple[str, str]]] = {
         _PT: ("o Redis é da versão {seen}", "use o Redis 6.2 ou mais novo, ou o Valkey"),
     },
     FaultKind.REDIS_FULL: {
-        _EN: ("Redis takes no writes ({seen})", "give it memory (maxmemory) and room on its disk"),
-        _PT: ("o Redis não aceita escritas ({seen})", "dê-lhe memória (maxmemory) e espaço em disco"),
+        _EN: (
+            "Redis takes no writes ({seen})",
+            "give it memory (maxmemory), room on its disk and the replicas that it waits for (min-replicas-to-write)",
+        ),
+        _PT: (
+            "o Redis não aceita escritas ({seen})",
+            "dê-lhe memória (maxmemory), espaço em disco e as réplicas que ele espera (min-replicas-to-write)",
+        ),
     },
     FaultKind.REDIS_REFUSED: {
         _EN: (
