@@ -24,7 +24,7 @@ from tests.certificates import Authority
 from tests.media.s3_server import SECRET, running_s3
 from tests.servers import execute
 from tests.store.ledger import Ledger, outbound
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.embedded import Servers, encryption_key, keep_keys
 from zaptrix.cli.main import app
 from zaptrix.core.backup import fingerprint
 from zaptrix.settings import KINDS, PREFIXES
@@ -481,3 +481,71 @@ def test_files_that_are_kept_elsewhere_are_not_taken_for_gone(
 def test_the_report_of_a_database_that_was_never_restored_says_so(house: House, typed: Type) -> None:
     assert "never restored from a backup" in typed("restore", "--report").output
     assert "name the archive" in typed("restore").output
+
+
+@pytest.mark.parametrize("where", ["nope", "ftp://x/y", "s3:/bucket/x", "file:///nowhere/at/all", "http://x/y"])
+def test_a_place_that_is_none_is_said_in_a_sentence_before_a_server_is_started(
+    typed: Type, tmp_path: Path, where: str
+) -> None:
+    result = typed("restore", where, DATABASE_URL="", DATA_DIR=str(tmp_path / "new"))
+    assert result.exit_code == 2
+    assert result.output.startswith(f"zaptrix: {where} cannot be restored: ")
+    assert len(result.output.splitlines()) == 1
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("where", ["s3:/bucket/x", "ftp://x/y", "FILE:/x"])
+def test_a_backup_goes_nowhere_by_an_address_that_is_none(
+    typed: Type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = typed("backup", "--to", where)
+    assert result.exit_code == 2
+    assert "name a folder, or an address such as s3://BUCKET/FOLDER" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_holds_no_sealed_keys_is_not_written_over(typed: Type, tmp_path: Path) -> None:
+    passphrase, important = tmp_path / "passphrase", tmp_path / "important"
+    passphrase.write_text("correct horse battery staple\n")
+    important.write_text("important")
+    given = ["backup", "--to", str(tmp_path / "to"), "--passphrase-file", str(passphrase)]
+    for keys_to in (passphrase, important, tmp_path):
+        result = typed(*given, "--keys-to", str(keys_to))
+        assert result.exit_code == 2
+        assert "name a file of its own" in result.output
+    assert "--keys-to FILE alone" in typed(*given).output
+    assert important.read_text() == "important"
+    assert "correct horse" in passphrase.read_text()
+    assert not (tmp_path / "to").exists()
+
+
+def test_keys_that_are_not_given_are_those_that_the_folder_keeps(
+    house: House, typed: Type, archive: Path, tmp_path: Path
+) -> None:
+    given = {"DATABASE_URL": house.untouched, "ENCRYPTION_KEYS": "", "DATA_DIR": str(tmp_path)}
+    assert "the keys of the house that made the backup" in typed("restore", str(archive), **given).output
+    keep_keys(tmp_path, (Fernet.generate_key().decode(), KEY))
+    result = typed("restore", str(archive), "--dry-run", **given)
+    assert result.exit_code == 0, result.output
+
+
+def test_a_database_that_was_just_restored_is_not_empty_rather_than_served(
+    house: House, typed: Type, archive: Path, tmp_path: Path
+) -> None:
+    given = {"DATABASE_URL": house.empty(), "DATA_DIR": str(tmp_path)}
+    assert typed("restore", str(archive), **given).exit_code == 0
+    assert "the database is not empty" in typed("restore", str(archive), **given).output
+
+
+def test_a_folder_that_is_restored_into_keeps_the_keys(typed: Type, archive: Path, tmp_path: Path) -> None:
+    """With servers of its own, as `zaptrix up` starts them there later, without ENCRYPTION_KEYS."""
+    own = Fernet.generate_key().decode()
+    keep_keys(tmp_path / "new", (own,))
+    given = {"DATABASE_URL": "", "REDIS_URL": "", "DATA_DIR": str(tmp_path / "new")}
+    assert typed("restore", str(archive), "--dry-run", **given).exit_code == 0
+    assert encryption_key(tmp_path / "new") == own
+    result = typed("restore", str(archive), **given)
+    assert result.exit_code == 0, result.output
+    assert encryption_key(tmp_path / "new") == f"{KEY},{own}"
+    assert stat.S_IMODE((tmp_path / "new" / "keys" / "encryption.key").stat().st_mode) == 0o600

@@ -12,6 +12,8 @@ from zaptrix.cli.redis_server import EmbeddedRedis
 
 LOG_BYTES_MAX = 10_000_000
 
+_KEYS = Path("keys") / "encryption.key"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Servers:
@@ -53,11 +55,28 @@ def log_file(folder: Path, name: str) -> Path:
 
 
 def encryption_key(folder: Path) -> str:
-    """The data folder's own key for secrets at rest, made the first time. Losing it loses the secrets."""
-    file = private(folder / "keys") / "encryption.key"
-    if not file.exists():
-        draft = file.with_name(f".{secrets.token_hex(4)}")
-        draft.touch(mode=0o600)
-        draft.write_text(Fernet.generate_key().decode("ascii") + "\n", encoding="ascii")
-        draft.rename(file)
-    return file.read_text(encoding="ascii").strip()
+    """The data folder's own keys for secrets at rest, as ENCRYPTION_KEYS takes them: one is made the first time.
+
+    Losing them loses the secrets.
+    """
+    if not kept_keys(folder):
+        keep_keys(folder, (Fernet.generate_key().decode("ascii"),))
+    return ",".join(kept_keys(folder))
+
+
+def kept_keys(folder: Path) -> tuple[str, ...]:
+    """The keys that a data folder keeps; none: nothing was encrypted there without keys that are given."""
+    try:
+        kept = (folder / _KEYS).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ()
+    return tuple(key for key in map(str.strip, kept.split(",")) if key)
+
+
+def keep_keys(folder: Path, keys: tuple[str, ...]) -> None:
+    """Keep these, before those that are there: the first encrypts, all decrypt."""
+    file = private((folder / _KEYS).parent) / _KEYS.name
+    draft = file.with_name(f".{secrets.token_hex(4)}")
+    draft.touch(mode=0o600)
+    draft.write_text(",".join(dict.fromkeys((*keys, *kept_keys(folder)))) + "\n", encoding="ascii")
+    draft.rename(file)

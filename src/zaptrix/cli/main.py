@@ -153,6 +153,8 @@ def backup(
     The encryption keys are not in it. Keep them apart: without them its secrets are lost.
     """
     with told():
+        if passphrase_file and not keys_to:
+            raise StartError("--passphrase-file is of use with --keys-to FILE alone: name where the keys go, too")
         settings = settings_with_database()
         from zaptrix.cli import backup_words
         from zaptrix.cli.backup import make
@@ -161,7 +163,7 @@ def backup(
         if keys_to:
             settings.need("ENCRYPTION_KEYS")
             seal(settings.encryption_keys, keys_to, passphrase_file)
-        with Progress(console=errors) as progress:
+        with Progress(console=errors, disable=not errors.is_terminal) as progress:
             where = to or str(settings.data_dir / "backups")
             made = asyncio.run(make(settings, where, media=media, keep=keep, progress=progress))
         for line in backup_words.made(made):
@@ -193,7 +195,7 @@ def restore(
     """
     with told():
         from zaptrix.cli import backup_words
-        from zaptrix.cli.restore import report_of, servers_of
+        from zaptrix.cli.restore import look, report_of, servers_of, with_keys
         from zaptrix.cli.restore import restore as put_back
 
         if report:
@@ -202,8 +204,11 @@ def restore(
         if not where:
             raise StartError("name the archive: zaptrix restore FROM, as `zaptrix backup` told it")
         until = stopped_at.replace(tzinfo=UTC) if stopped_at else None
-        with servers_of(settings_of()) as given, Progress(console=errors) as progress:
-            done = asyncio.run(put_back(given, where, stopped_at=until, dry_run=dry_run, progress=progress))
+        settings = with_keys(settings_of())
+        asyncio.run(look(settings, where))
+        own = not settings.database_url
+        with servers_of(settings) as given, Progress(console=errors, disable=not errors.is_terminal) as progress:
+            done = asyncio.run(put_back(given, where, own=own, stopped_at=until, dry_run=dry_run, progress=progress))
         for line in backup_words.restored(done):
             print(line)
 

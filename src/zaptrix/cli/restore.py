@@ -10,7 +10,7 @@ import msgspec
 from rich.progress import Progress
 
 from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
-from zaptrix.cli.embedded import servers_in
+from zaptrix.cli.embedded import keep_keys, kept_keys, servers_in
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.folders import data_folder, private
 from zaptrix.core.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
@@ -45,10 +45,9 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 def servers_of(settings: Settings) -> Iterator[Settings]:
     """Settings that name servers: those that are given, or the folder's own, for as long as it takes."""
     if settings.database_url:
-        settings.need("REDIS_URL", "ENCRYPTION_KEYS")
+        settings.need("REDIS_URL")
         yield settings
         return
-    settings.need("ENCRYPTION_KEYS")
     with data_folder(settings.data_dir) as folder:
         servers = servers_in(folder)
         servers.start()
@@ -60,10 +59,32 @@ def servers_of(settings: Settings) -> Iterator[Settings]:
             servers.stop()
 
 
+def with_keys(settings: Settings) -> Settings:
+    """Settings with the keys that are given, or those that DATA_DIR keeps. Raises StartError."""
+    if keys := settings.encryption_keys or kept_keys(settings.data_dir):
+        return msgspec.structs.replace(settings, encryption_keys=keys)
+    raise StartError(
+        "ENCRYPTION_KEYS is not set; give the keys of the house that made the backup: "
+        "its DATA_DIR/keys/encryption.key, or what `zaptrix keys unseal` prints"
+    )
+
+
+async def look(settings: Settings, where: str) -> None:
+    """Before anything is started for it: whether there is an archive. Raises StartError."""
+    try:
+        s3 = S3Access.of(settings)
+        await _manifest(archive_at(where, s3), where, s3)
+    except ArchiveError as exc:
+        raise StartError(f"{where} cannot be restored: {exc}") from exc
+
+
 async def restore(
-    settings: Settings, where: str, *, stopped_at: datetime | None, dry_run: bool, progress: Progress
+    settings: Settings, where: str, *, own: bool, stopped_at: datetime | None, dry_run: bool, progress: Progress
 ) -> Restored:
-    """Raises StartError, and what asyncpg raises. Whatever breaks off, the database is as empty as it was."""
+    """Raises StartError, and what asyncpg raises. Whatever breaks off, the database is as empty as it was.
+
+    With `own` it is the database of DATA_DIR, which keeps the keys of what is restored, as `zaptrix up` reads them.
+    """
     try:
         s3 = S3Access.of(settings)
         archive = archive_at(where, s3)
@@ -77,6 +98,8 @@ async def restore(
             return Restored(manifest=manifest, marked=None)
         spooled = await _put_files(settings, archive, manifest, progress)
         await _forget_redis(settings)
+        if own:
+            await asyncio.to_thread(keep_keys, settings.data_dir, settings.encryption_keys)
         marked = await _put_rows(settings.session_url, archive, manifest, stopped_at, progress)
     except (ArchiveError, Unreadable) as exc:
         raise StartError(f"{where} cannot be restored: {exc}") from exc
@@ -139,9 +162,10 @@ async def _check_secrets(archive: Archive, manifest: Manifest, box: SecretBox) -
 async def _check_place(settings: Settings) -> None:
     """Raises StartError unless the database is empty and nobody works on it."""
     async with dump.session(settings.session_url) as session:
+        # Emptiness first: a restore leaves a gateway's sign of life itself.
+        await dump.check_empty(session)
         if await dump.is_served(session):
             raise StartError("a gateway runs on this database; stop all gateways and workers, wait 15 s, then restore")
-        await dump.check_empty(session)
     redis = connect(settings.redis_url)
     bells = Bells(redis)
     try:

@@ -28,8 +28,9 @@ class SealedKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(keys: tuple[str, ...], to: Path, passphrase_file: Path | None) -> None:
-    """Write the keys, sealed; whole, or not at all. Raises StartError."""
+    """Write the keys, sealed; whole, or not at all, and over nothing but sealed keys. Raises StartError."""
     passphrase = _passphrase(passphrase_file)
+    _check_place(to)
     salt = os.urandom(16)
     sealed = SealedKeys(
         made_at=datetime.now(UTC),
@@ -65,6 +66,18 @@ def unseal(file: Path, passphrase_file: Path | None) -> str:
         raise StartError(f"{file} holds no sealed keys; name the file that `zaptrix backup --keys-to` wrote") from exc
     except InvalidToken as exc:
         raise StartError(f"{file} was sealed with another passphrase; give the one of that day") from exc
+
+
+def _check_place(to: Path) -> None:
+    """The passphrase's file, or any other, is not written over: only sealed keys of before are."""
+    try:
+        msgspec.json.decode(to.read_bytes(), type=SealedKeys)
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise StartError(f"--keys-to: {to} cannot be written ({exc.strerror}); name a file of its own") from exc
+    except (msgspec.MsgspecError, ValueError) as exc:
+        raise StartError(f"--keys-to: {to} is there and holds no sealed keys; name a file of its own") from exc
 
 
 def _passphrase(file: Path | None) -> bytes:

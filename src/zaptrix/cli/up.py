@@ -284,7 +284,7 @@ def with_local_servers(settings: Settings) -> Settings:
     if servers and not settings.redis_url and servers.redis.is_served:
         found["redis_url"] = servers.redis.url
     if found and not settings.encryption_keys:
-        found["encryption_keys"] = (encryption_key(settings.data_dir),)
+        found["encryption_keys"] = tuple(encryption_key(settings.data_dir).split(","))
     if found and not settings.has_credentials and _graph_note(settings.data_dir).exists():
         found["meta_graph_url"] = _graph_note(settings.data_dir).read_text(encoding="ascii")
     return msgspec.structs.replace(settings, **found)

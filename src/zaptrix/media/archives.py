@@ -31,6 +31,8 @@ MANIFEST = "manifest.json"
 _NAME = re.compile(r"zaptrix-\d{8}T\d{6}Z")
 _DRAFT = re.compile(r"\.(zaptrix-\d{8}T\d{6}Z)\.partial")
 _LEFTOVER = timedelta(days=1)  # nobody writes for longer at one archive
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")
+_SCHEMES = {"s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file"}
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -106,6 +108,7 @@ class Archives:
 
     async def begin(self, name: str) -> Archive:
         """An archive to write into, until `finish` or `drop`. Raises ArchiveError."""
+        check_place(self._where)
         try:
             if self._remote:
                 return Archive(self._opened(), f"{name}/")
@@ -197,7 +200,17 @@ def archive_at(where: str, s3: S3Access) -> Archive:
     return Archive(_opened(where, s3))
 
 
+def check_place(where: str) -> None:
+    """Whether it is a folder's path, or an address that we have a store for. Raises ArchiveError."""
+    named = _ADDRESS.match(where)
+    if named and not (named[2] and named[1].lower() in _SCHEMES):
+        raise ArchiveError(f"{where} is no place for backups; name a folder, or an address such as s3://BUCKET/FOLDER")
+
+
 def _opened(where: str, s3: S3Access) -> ObjectStore:
+    check_place(where)
+    if "://" not in where and not Path(where).expanduser().is_dir():
+        raise ArchiveError("there is no such folder; name the archive as `zaptrix backup` told it")
     try:
         return open_store(where, s3) if "://" in where else LocalStore(Path(where).expanduser().absolute())
     except StoreUnfit as exc:
