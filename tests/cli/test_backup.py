@@ -29,6 +29,7 @@ from zaptrix.cli.main import app
 from zaptrix.core.backup import fingerprint
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.database import open_database
+from zaptrix.store.migrate import upgrade
 from zaptrix.store.secrets import SecretBox
 
 KEY = Fernet.generate_key().decode()
@@ -330,6 +331,58 @@ async def pulled_the_plug(*_arguments: object) -> None:
     raise ConnectionResetError
 
 
+async def pressed_ctrl_c(*_arguments: object, **_named: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("command", "at", "told", "rows"),
+    [
+        ("backup", "zaptrix.store.dump.blobs", "no backup was made", None),
+        ("restore", "zaptrix.store.restores.mark", "nothing was restored; run it again", 0),
+        ("restore", "zaptrix.cli.restore._forget_redis", "nothing was restored; run it again", None),
+    ],
+)
+def test_ctrl_c_is_told_in_a_sentence(
+    house: House,
+    typed: Type,
+    archive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    at: str,
+    told: str,
+    rows: int | None,
+) -> None:
+    elsewhere = house.empty() if command == "restore" else house.url()
+    words = ("restore", str(archive)) if command == "restore" else ("backup", "--to", str(tmp_path / "to"))
+    with monkeypatch.context() as patch:
+        patch.setattr(at, pressed_ctrl_c)
+        result = typed(*words, DATABASE_URL=elsewhere, **({"DATA_DIR": str(tmp_path)} if command == "restore" else {}))
+    assert (result.exit_code, result.output) == (130, f"zaptrix: interrupted: {told}\n")
+    if command == "backup":
+        assert list((tmp_path / "to").iterdir()) == []
+    if rows is not None:
+        assert asyncio.run(value(elsewhere, "SELECT count(*) FROM message")) == rows
+
+
+def test_ctrl_c_after_all_rows_are_in_says_so(
+    house: House, typed: Type, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = upgrade
+
+    async def last_one(url: str, *to: str, **named: Any) -> None:
+        await (real(url, *to, **named) if to else pressed_ctrl_c())
+
+    monkeypatch.setattr("zaptrix.cli.restore.upgrade", last_one)
+    elsewhere = house.empty()
+    result = typed("restore", str(archive), DATABASE_URL=elsewhere, DATA_DIR=str(tmp_path))
+    assert result.exit_code == 130
+    assert "interrupted: everything is restored" in result.output
+    assert asyncio.run(value(elsewhere, "SELECT count(*) FROM message")) == 3
+
+
 def test_a_place_that_cannot_be_written_leaves_nothing_and_says_so(
     house: House, typed: Type, archive: Path, tmp_path: Path
 ) -> None:
@@ -491,6 +544,7 @@ def test_a_place_that_is_none_is_said_in_a_sentence_before_a_server_is_started(
     assert result.exit_code == 2
     assert result.output.startswith(f"zaptrix: {where} cannot be restored: ")
     assert len(result.output.splitlines()) == 1
+    assert "MEDIA_URL" not in result.output
     assert not (tmp_path / "new").exists()
 
 

@@ -18,7 +18,7 @@ import zaptrix
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.folders import close_to_others
 from zaptrix.cli.language import locale
-from zaptrix.cli.told import errors, settings_of, settings_with_database, told
+from zaptrix.cli.told import errors, interruptible, settings_of, settings_with_database, told
 from zaptrix.cli.up import beside, with_local_servers
 from zaptrix.cli.up import up as run_everything
 from zaptrix.core.ids import PortalId
@@ -152,7 +152,7 @@ def backup(
 
     The encryption keys are not in it. Keep them apart: without them its secrets are lost.
     """
-    with told():
+    with told(), interruptible("no backup was made"):
         if passphrase_file and not keys_to:
             raise StartError("--passphrase-file is of use with --keys-to FILE alone: name where the keys go, too")
         settings = settings_with_database()
@@ -193,7 +193,7 @@ def restore(
 
     What it holds as open may have been sent since: it is verified first, and told of where nobody can tell.
     """
-    with told():
+    with told(), interruptible("nothing was restored; run it again"):
         from zaptrix.cli import backup_words
         from zaptrix.cli.restore import look, report_of, servers_of, with_keys
         from zaptrix.cli.restore import restore as put_back

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
 from zaptrix.cli.embedded import keep_keys, kept_keys, servers_in
-from zaptrix.cli.errors import StartError
+from zaptrix.cli.errors import Interrupted, StartError
 from zaptrix.cli.folders import data_folder, private
 from zaptrix.core.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
 from zaptrix.core.faults import Unfit
@@ -110,7 +110,10 @@ async def restore(
         ) from exc
     except BlobsAway as exc:
         raise StartError(f"files cannot be written ({exc}); mend MEDIA_URL or DATA_DIR, then run it again") from exc
-    await upgrade(settings.session_url, pooled_url=settings.pooled_url)
+    try:
+        await upgrade(settings.session_url, pooled_url=settings.pooled_url)
+    except asyncio.CancelledError as exc:
+        raise Interrupted("everything is restored; `zaptrix migrate` brings the schema to this release") from exc
     return Restored(manifest=manifest, marked=marked, spooled=spooled)
 
 

@@ -9,13 +9,14 @@ import structlog
 import typer
 from rich.console import Console
 
-from zaptrix.cli.errors import StartError
+from zaptrix.cli.errors import Interrupted, StartError
 from zaptrix.cli.language import locale
 from zaptrix.cli.up import beside, with_local_servers
 from zaptrix.core.faults import Unfit
 from zaptrix.settings import Settings, SettingsError, slips
 
 USAGE_ERROR = 2
+INTERRUPTED = 130  # as a shell tells SIGINT: 128 and the signal
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -42,6 +43,21 @@ def told() -> Iterator[None]:
     for line in words.splitlines():
         errors.print(f"zaptrix: {line}", markup=False)
     raise typer.Exit(USAGE_ERROR)
+
+
+@contextmanager
+def interruptible(words: str) -> Iterator[None]:
+    """Ctrl-C in here is told in a sentence: what is as it was, or, by an Interrupted, what was done already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = words
+    except Interrupted as exc:
+        told = str(exc)
+    else:
+        return
+    errors.print(f"zaptrix: interrupted: {told}", markup=False)
+    raise typer.Exit(INTERRUPTED)
 
 
 def _of_servers() -> tuple[type[Exception], ...]:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -33,6 +34,7 @@ _DRAFT = re.compile(r"\.(zaptrix-\d{8}T\d{6}Z)\.partial")
 _LEFTOVER = timedelta(days=1)  # nobody writes for longer at one archive
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")
 _SCHEMES = {"s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file"}
+_FILE = "file://"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -209,8 +211,9 @@ def check_place(where: str) -> None:
 
 def _opened(where: str, s3: S3Access) -> ObjectStore:
     check_place(where)
-    if "://" not in where and not Path(where).expanduser().is_dir():
-        raise ArchiveError("there is no such folder; name the archive as `zaptrix backup` told it")
+    folder = unquote(where[len(_FILE) :]) if where.lower().startswith(_FILE) else where
+    if "://" not in folder and not Path(folder).expanduser().is_dir():
+        raise ArchiveError(f"{folder}: there is no such folder; name one that is there, or an address (s3://...)")
     try:
         return open_store(where, s3) if "://" in where else LocalStore(Path(where).expanduser().absolute())
     except StoreUnfit as exc:
