@@ -383,6 +383,21 @@ def test_ctrl_c_after_all_rows_are_in_says_so(
     assert asyncio.run(value(elsewhere, "SELECT count(*) FROM message")) == 3
 
 
+def test_ctrl_c_while_servers_stop_does_not_deny_what_was_done(
+    typed: Type, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Servers.stop
+
+    def interrupted(servers: Servers) -> None:
+        stop(servers)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Servers, "stop", interrupted)
+    result = typed("restore", str(archive), DATABASE_URL="", REDIS_URL="", DATA_DIR=str(tmp_path))
+    assert result.exit_code == 130
+    assert "interrupted: all was done" in result.output
+
+
 def test_a_place_that_cannot_be_written_leaves_nothing_and_says_so(
     house: House, typed: Type, archive: Path, tmp_path: Path
 ) -> None:

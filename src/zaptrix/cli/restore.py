@@ -55,8 +55,13 @@ def servers_of(settings: Settings) -> Iterator[Settings]:
             yield msgspec.structs.replace(
                 settings, database_url=servers.postgres.url, redis_url=settings.redis_url or servers.redis.url
             )
-        finally:
+        except BaseException:
             servers.stop()
+            raise
+        try:
+            servers.stop()
+        except KeyboardInterrupt as exc:
+            raise Interrupted("all was done, only the servers of DATA_DIR were still to stop") from exc
 
 
 def with_keys(settings: Settings) -> Settings:
