@@ -176,7 +176,9 @@ async def _words_alone(
         and standings[step.id].origin is Origin.OPERATOR
         and notice_of(codes.rule_of(step.code or "unknown")) in OF_FILES
     }
-    lanes: set[Lane] = set()
+    if not of_file:
+        return set()
+    rows: list[NewMessage] = []
     talks = await conversations.by_ids(connection, [standings[id_].conversation_id for id_ in of_file])
     for message_id, content in (await messages.contents(connection, list(of_file))).items():
         standing, words = standings[message_id], words_without_file(content)
@@ -190,10 +192,11 @@ async def _words_alone(
             request_id=standing.request_id or "",
             written_at=of_file[message_id].at,
         )
-        await messages.insert(connection, [row])
+        rows.append(row)
         await changes.rewrite(connection, message_id, msgspec.structs.replace(content, caption=Text()))
-        lanes.add(meta_lane(standing.channel_id))
-    return lanes
+    if rows:
+        await messages.insert(connection, rows)
+    return {meta_lane(row.conversation.channel_id) for row in rows}
 
 
 async def _pause(
