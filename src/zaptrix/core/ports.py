@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.media import MediaSource
 from zaptrix.core.message import Side
 from zaptrix.core.outcome import Outcome, Proof
@@ -44,6 +45,34 @@ class Platform(Protocol):
 
     async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Tell this side, where `parcels` came from, that they have arrived on the other; one outcome each."""
+        ...
+
+
+class Offer(Protocol):
+    """What may be launched at once, counted over one batch of routing."""
+
+    def attempt_for(self, owner: UUID, conversation_id: ConversationId) -> AttemptId | None:
+        """The attempt that a message may be inserted as claimed by; None: it is inserted as waiting.
+
+        `owner`: the portal of an inbound message, the channel of an outbound one.
+        """
+        ...
+
+
+class Handover(Protocol):
+    """Delivery in the same process, as routing sees it."""
+
+    def offer(self) -> Offer:
+        """Asked for before the transaction of the batch begins: a claim counts from then. One that is not used is
+        dropped without a word, as its batch was not committed."""
+        ...
+
+    def take(self, parcels: Sequence[Parcel]) -> None:
+        """Committed as claimed by attempts of an offer: they go now."""
+        ...
+
+    def waits(self, owner: UUID, conversation_id: ConversationId) -> None:
+        """A message was committed that nobody has claimed: behind another of its conversation, or for want of room."""
         ...
 
 
