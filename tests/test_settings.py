@@ -9,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from zaptrix.core.guessing import guessable
+from zaptrix.core.limits import ROUNDS
 from zaptrix.settings import KINDS, Settings, SettingsError, overlaid, slips
 
 
@@ -24,6 +25,11 @@ def test_nothing_set_is_a_local_gateway() -> None:
     assert settings.meta_graph_url == "https://graph.facebook.com"
     assert settings.metrics_dir == settings.data_dir / "metrics"
     assert not settings.has_credentials
+
+
+def test_a_worker_has_a_place_for_each_lane_of_a_queue_and_none_beyond() -> None:
+    # With fewer a round that waits for a slow platform holds up another one; each beyond makes BullMQ ask for nothing.
+    assert Settings.from_env({}).worker_concurrency == ROUNDS
 
 
 def test_lists_are_split_and_trimmed() -> None:

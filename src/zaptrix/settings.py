@@ -192,8 +192,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_parallel_calls: Annotated[int, whole(1, 32, 4)] = 4
 
     # Workers
-    worker_concurrency: Annotated[int, whole(1, 64, 16)] = 16
-    """Lanes of one queue that one process drains at once."""
+    worker_concurrency: Annotated[int, whole(1, 64, 4)] = 4
+    """Lanes of one queue that one process drains at once. A queue has 4: with fewer places a round that waits for a
+    platform holds up another one, and each place beyond asks Redis for jobs that cannot be there."""
     slice_s: Annotated[float, seconds(0.1, 60, 5)] = 5.0
     """How long a runner drains one lane before it lets another in."""
     lock_duration_s: Annotated[float, seconds(1, 300, 10)] = 10.0
