@@ -54,8 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     parser.add_argument("--connections", type=int, default=128, help="of the load generator")
     parser.add_argument("--scale", type=float, default=1.0, help="less than 1: everything smaller")
-    parser.add_argument("--far-latency-ms", type=float, default=0.0, help="how long both platforms think")
+    parser.add_argument("--far-latency-ms", type=float, help="how long both platforms think")
+    parser.add_argument("--rate", type=int, default=0, help="messages a second of the open loops, instead of their own")
+    parser.add_argument("--busy", action="store_true", help="another process keeps one core busy while it is measured")
     parser.add_argument("--no-read-marks", action="store_true", help="channels without blue ticks")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of what is measured"
+    )
     parser.add_argument("--profile", action="store_true", help="py-spy of gateway and workers, if it is on PATH")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the JSON results")
     parser.add_argument("--report", action="store_true", help="print the results as Markdown and end")
@@ -73,7 +78,10 @@ async def bench(given: argparse.Namespace) -> bool:
         connections=given.connections,
         read_marks=not given.no_read_marks,
         far_latency_ms=given.far_latency_ms,
+        rate_per_s=given.rate,
+        busy=given.busy,
         profile=str(given.out / "profile") if given.profile else "",
+        environ=dict(each.partition("=")[::2] for each in given.set),
     )
     all_good = True
     for part in given.parts:

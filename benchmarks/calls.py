@@ -8,6 +8,13 @@ from contextlib import asynccontextmanager
 import asyncpg
 import redis.asyncio
 
+COMMANDS = "Redis commands"
+TRANSACTIONS = "PostgreSQL transactions"
+# A server process of PostgreSQL's tells its counts when it has been idle for this long, at the latest (its own
+# PGSTAT_IDLE_INTERVAL); one that is in use does each second.
+# https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-STATS-VIEWS
+TOLD_AFTER_S = 10.5
+
 _TRANSACTIONS = """
 SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()
 """
@@ -22,20 +29,23 @@ class Calls:
         self._before = (0, 0)
 
     async def start(self) -> None:
-        self._before = await self._counts()
+        self._before = await self.commands(), await self.transactions()
 
     async def read(self) -> dict[str, int]:
         """What others called since `start`; our own question is left out."""
-        commands, transactions = await self._counts()
+        commands, transactions = await self.commands(), await self.transactions()
         return {
-            "Redis commands": max(commands - self._before[0] - 1, 0),
-            "PostgreSQL transactions": max(transactions - self._before[1] - 1, 0),
+            COMMANDS: max(commands - self._before[0] - 1, 0),
+            TRANSACTIONS: max(transactions - self._before[1] - 1, 0),
         }
 
-    async def _counts(self) -> tuple[int, int]:
-        told = await self._client.info("stats")
-        # Commands from outside and those that scripts made.
-        return int(told["total_commands_processed"]), int(await self._connection.fetchval(_TRANSACTIONS))
+    async def commands(self) -> int:
+        """Those from outside and those that scripts made."""
+        told = await self._client.info("commandstats")
+        return sum(int(each["calls"]) for each in told.values())
+
+    async def transactions(self) -> int:
+        return int(await self._connection.fetchval(_TRANSACTIONS))
 
 
 @asynccontextmanager

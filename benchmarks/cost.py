@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+BESIDE = frozenset({"load", "platforms", "busy"})  # families that no production needs
 _PROC = Path("/proc")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -24,6 +24,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, int]
     faults: dict[str, int]
     confirmed: bytes  # array("q"): operators' messages whose delivery the portal was told of
+    late: bytes  # array("d"): by how many seconds an answer left later than it should have
+    open_most: int  # calls that waited for their answers at the same time
 
 
 class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +38,8 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     calls: dict[str, int]
     faults: dict[str, int]
     confirmed: list[int]
+    late: list[float] = []
+    open_most: int = 0
 
 
 class FarRecord:
@@ -45,12 +49,14 @@ class FarRecord:
         with counter.open("r+b") as file:
             self._counter = mmap.mmap(file.fileno(), COUNTER_BYTES)
         self._names: dict[str, int] = {}
+        self._open = 0
         self.clear()
 
     def clear(self) -> None:
         """Begin a new record. Conversations keep their places: a chat's id does not change."""
         self._numbers, self._times, self._threads = array("q"), array("d"), array("q")
-        self._confirmed = array("q")
+        self._confirmed, self._late = array("q"), array("d")
+        self._open_most = self._open
         self.calls: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self._tell()
@@ -67,6 +73,15 @@ class FarRecord:
     def confirmed(self, message_id: int) -> None:
         self._confirmed.append(message_id)
 
+    def waits(self) -> None:
+        """A call waits for its answer."""
+        self._open += 1
+        self._open_most = max(self._open_most, self._open)
+
+    def answered(self, late_s: float) -> None:
+        self._open -= 1
+        self._late.append(late_s)
+
     def told(self) -> bytes:
         return msgspec.msgpack.encode(
             Told(
@@ -77,6 +92,8 @@ class FarRecord:
                 calls=dict(self.calls),
                 faults=dict(self.faults),
                 confirmed=self._confirmed.tobytes(),
+                late=self._late.tobytes(),
+                open_most=self._open_most,
             )
         )
 
@@ -119,4 +136,6 @@ def read_told(body: bytes) -> Arrivals:
         calls=told.calls,
         faults=told.faults,
         confirmed=array("q", told.confirmed).tolist(),
+        late=array("d", told.late).tolist(),
+        open_most=told.open_most,
     )

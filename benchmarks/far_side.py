@@ -27,17 +27,30 @@ class FarSide:
         self._record = record
         self._answers = FarAnswers(record, refuse_every)
         self._receipts = receipts
-        self.latency_s = latency_s
+        self._latency_s = latency_s
 
     def handle(self, method: bytes, path: str, token: str, body: bytes) -> tuple[int, bytes]:
         if path.startswith("/control/"):
-            return self._control(method)
+            return self._control(method, path.removeprefix("/control/"))
         posted = self._answers.answer(path, token, body)
         if posted.sent and self._receipts:
             self._receipts.add(*posted.sent)
         return posted.status, posted.body
 
-    def _control(self, method: bytes) -> tuple[int, bytes]:
+    def answered(self, late_s: float) -> None:
+        self._record.answered(late_s)
+
+    def takes_s(self, path: str) -> float:
+        """How long the answer waits: a platform thinks, a look into its record does not."""
+        if path.startswith("/control/") or not self._latency_s:
+            return 0.0
+        self._record.waits()
+        return self._latency_s
+
+    def _control(self, method: bytes, what: str) -> tuple[int, bytes]:
+        if what.startswith("latency-ms/"):
+            self._latency_s = float(what.removeprefix("latency-ms/")) / 1000
+            return 200, b"{}"
         if method == b"DELETE":
             self._record.clear()
             return 200, b"{}"
@@ -70,11 +83,20 @@ class Line(asyncio.Protocol):
     def _answer(self, head: bytes, body: bytes) -> None:
         method, target, _ = head.split(b" ", 2)
         token = _header(head, b"authorization").removeprefix(b"Bearer ").decode()
-        status, answer = self._far_side.handle(method, target.decode(), token, body)
+        path = target.decode()
+        status, answer = self._far_side.handle(method, path, token, body)
         whole = _JSON % (status, _REASONS[status].encode(), len(answer), answer)
-        if self._far_side.latency_s:
-            asyncio.get_running_loop().call_later(self._far_side.latency_s, self._transport.write, whole)
+        takes_s = self._far_side.takes_s(path)
+        if takes_s:
+            # A timer, so that any number of calls wait at the same time.
+            loop = asyncio.get_running_loop()
+            loop.call_later(takes_s, self._answer_late, loop.time() + takes_s, whole)
         else:
+            self._transport.write(whole)
+
+    def _answer_late(self, due: float, whole: bytes) -> None:
+        self._far_side.answered(asyncio.get_running_loop().time() - due)
+        if not self._transport.is_closing():  # who gave the call up hears nothing
             self._transport.write(whole)
 
 

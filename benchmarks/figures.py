@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import msgspec
 
-from benchmarks.cost import Cost
+from benchmarks.cost import BESIDE, Cost
 from benchmarks.delivery import Delivery
 
 REFUSALS = "refusals for pace"
@@ -53,7 +53,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     system: str
     number: int
-    settings: dict[str, float | str | bool]
+    settings: dict[str, float | str | bool | dict[str, str] | None]
     measured: list[Measured]
 
 
@@ -92,7 +92,7 @@ def median_of(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
-def total(costs: Mapping[str, Cost], without: frozenset[str] = frozenset({"load", "platforms"})) -> Cost:
+def total(costs: Mapping[str, Cost], without: frozenset[str] = BESIDE) -> Cost:
     """All that has to be run in production."""
     ours = [cost for name, cost in costs.items() if name not in without]
     return Cost(

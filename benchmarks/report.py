@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from benchmarks.cost import BESIDE
 from benchmarks.figures import REFUSALS, Measured, Run, median_of, total
 
 
@@ -99,7 +100,7 @@ def _row(key: tuple[str, str], group: list[dict[str, Any]], peer: list[dict[str,
 def _median_total(group: list[dict[str, Any]], field: str, a_message: float | None) -> str:
     """Of all that has to be run in production."""
     totals = [
-        sum(cost[field] for name, cost in m["costs"].items() if name not in {"load", "platforms"})
+        sum(cost[field] for name, cost in m["costs"].items() if name not in BESIDE)
         * (a_message / max(m["messages"], 1) if a_message else 1)
         for m in group
         if m.get("costs") and (m["messages"] or not a_message)

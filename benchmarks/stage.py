@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -30,8 +32,19 @@ START_S_MAX = 60.0
 ARRIVE_POLL_S = 0.02
 STOP_S_MAX = 30.0
 SETTLE_S_MAX = 180.0
+QUIET_S = 0.5  # so long may no portal's history be asked for until that is over
+BUSY_S_MAX = 900
+FILES_MAX = 65_536  # a far side that takes its time has a socket for each call
 # Nothing of a shell that was set up for production may reach a benchmark.
 FOREIGN = ("META_", "BITRIX_", "ZAPTRIX_", "DATABASE_", "REDIS_", "ENCRYPTION_", "WEB_", "WORKER_", "PORT", "HOST")
+
+
+_COMPUTE = """
+import sys, time
+ends = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < ends:
+    sum(range(10_000))
+"""
 
 
 class StageError(Exception):
@@ -46,6 +59,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     receipts: bool = False  # Meta tells of what was sent and delivered
     far_latency_ms: float = 0.0
     refuse_every: int = 0  # the far side refuses such a part of the texts to WhatsApp
+    environ: dict[str, str] = {}  # settings of the system under test that differ from those of a benchmark
 
 
 class Stage(ABC):
@@ -64,6 +78,7 @@ class Stage(ABC):
 
     async def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        _allow_files()
         await asyncio.to_thread(self.servers.start)
         assert self.servers.postgres.pid is not None
         assert self.servers.redis.pid is not None
@@ -138,6 +153,23 @@ class Stage(ABC):
         async with aiohttp.ClientSession() as session, session.delete(f"{self.far_url}/control/record") as answer:
             assert answer.status == 200
 
+    async def far_takes(self, latency_ms: float) -> None:
+        """From now on each call to a platform waits so long for its answer."""
+        address = f"{self.far_url}/control/latency-ms/{latency_ms:g}"
+        async with aiohttp.ClientSession() as session, session.post(address) as answer:
+            assert answer.status == 200
+
+    @asynccontextmanager
+    async def one_core_busy(self) -> AsyncIterator[None]:
+        """A neighbour that computes and computes: with us, or for `BUSY_S_MAX`."""
+        child = self.spawn("busy", [sys.executable, "-c", _COMPUTE, str(BUSY_S_MAX)], {})
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(child.stop)
+            self._children.remove(child)
+            del self.roots["busy"]
+
     async def arrived(self, count: int, seconds: float) -> bool:
         """Whether `count` messages are at the far side within that time after the last progress."""
         seen, last = -1, time.monotonic()
@@ -149,6 +181,9 @@ class Stage(ABC):
             self.check_alive()
             await asyncio.sleep(ARRIVE_POLL_S)
         return True
+
+    async def quiet(self) -> None:  # noqa: B027  # the yardstick does nothing by itself
+        """From now on the system does nothing but what the load asks for and its chores."""
 
     def check_alive(self) -> None:
         """Raises StageError when a process has ended."""
@@ -171,7 +206,8 @@ class Stage(ABC):
     def spawn(self, name: str, argv: Sequence[str | Path], environ: dict[str, str]) -> Child:
         clean = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
         log = self.folder / f"{name}.log"
-        child = Child(Program(name=name, argv=argv, environ=clean | environ, log=log, stop_wait_s=STOP_S_MAX))
+        whole = clean | environ | self.shape.environ
+        child = Child(Program(name=name, argv=argv, environ=whole, log=log, stop_wait_s=STOP_S_MAX))
         self._children.append(child)
         self.roots[name] = child.pid
         return child
@@ -191,6 +227,14 @@ class Stage(ABC):
         raise StageError(f"{what} did not start within {START_S_MAX:g} s (logs in {self.folder})")
 
 
+def _allow_files() -> None:
+    """As many open files as may be had, for us and whom we start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 _KEPT = """
 SELECT substring(convert_from(body, 'UTF8') FROM '"body":"([0-9]+) ')::bigint AS number
 FROM event WHERE name = 'messages.text' ORDER BY id
@@ -200,6 +244,11 @@ SELECT EXISTS (SELECT FROM event WHERE state IN ('new', 'held'))
     OR EXISTS (SELECT FROM message WHERE state IN ('pending', 'sending', 'verifying'))
     OR EXISTS (SELECT FROM message WHERE confirm_due_at IS NOT NULL)
     OR EXISTS (SELECT FROM recovery WHERE away_until IS NOT NULL AND ended_at IS NULL)
+"""
+# A portal without a line here is looked at as soon as a worker starts.
+_NO_LOOKS = """
+INSERT INTO recovery AS r (portal_id, next_at) SELECT id, now() + interval '1 day' FROM portal_config
+ON CONFLICT (portal_id) DO UPDATE SET next_at = greatest(r.next_at, excluded.next_at)
 """
 _STATES = "SELECT direction, state, count(*) FROM message GROUP BY direction, state ORDER BY direction, state"
 
@@ -257,6 +306,22 @@ class Zaptrix(Stage):
         finally:
             await connection.close()
         return {f"{row['direction']} {row['state']}": float(row["count"]) for row in rows}
+
+    async def quiet(self) -> None:
+        """Put off the looks at the portals' histories that a start makes due; those under way end first."""
+        connection = await self.database()
+        try:
+            await connection.execute(_NO_LOOKS)
+        finally:
+            await connection.close()
+        deadline, looks = time.monotonic() + SETTLE_S_MAX, -1
+        while (now := (await self.arrivals()).calls.get("batch", 0)) != looks:
+            if time.monotonic() > deadline:
+                raise StageError(
+                    f"portals' histories were still looked at {SETTLE_S_MAX:g} s after nobody asked for it"
+                )
+            looks = now
+            await asyncio.sleep(QUIET_S)
 
     async def database(self) -> asyncpg.Connection[asyncpg.Record]:
         return await asyncpg.connect(self.servers.postgres.url)

@@ -33,7 +33,7 @@ async def play(stage: Stage, plan: Plan) -> list[Measured]:
     accepted += numbers
     saturated, numbers = await _fire(scene, "saturation", plan.scaled(round(RATE_MAX * plan.seconds)), None)
     accepted += numbers
-    rate = plan.scaled(STEADY_PER_S)
+    rate = plan.rate(STEADY_PER_S)
     steady, numbers = await _fire(scene, f"at {rate}/s", round(rate * plan.seconds), rate)
     accepted += numbers
     delivery = check(accepted, _kept(await stage.kept(), scene), scene.line_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from benchmarks.calls import counting
 from benchmarks.cost import Meter
 from benchmarks.delivery import check
 from benchmarks.far_record import Arrivals, chat_id
-from benchmarks.figures import Measured, latencies, longest_gap, steady_rate
+from benchmarks.figures import Measured, latencies, longest_gap, percentile, steady_rate
 from benchmarks.letters import Chat, Conversation
 from benchmarks.load import Load, Request, Volley
 from benchmarks.profiling import profiled
@@ -31,15 +32,26 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 128
     read_marks: bool = True
     receipts: bool = True
-    far_latency_ms: float = 0.0
+    far_latency_ms: float | None = None  # None: what an act brings, and else none
+    rate_per_s: int = 0  # of the open loops; 0: an act's own
+    busy: bool = False  # another process keeps one core busy
     profile: str = ""  # a folder, or empty
+    environ: dict[str, str] = {}  # settings of the system under test
 
     def scaled(self, count: int) -> int:
         return max(1, round(count * self.scale))
 
+    def rate(self, per_s: int) -> int:
+        """Of an open loop, for which an act would take `per_s`."""
+        return self.rate_per_s or self.scaled(per_s)
+
     def shape(self, *, receipts: bool = False) -> Shape:
         return Shape(
-            gateways=self.gateways, workers=self.workers, receipts=receipts, far_latency_ms=self.far_latency_ms
+            gateways=self.gateways,
+            workers=self.workers,
+            receipts=receipts,
+            far_latency_ms=self.far_latency_ms or 0.0,
+            environ=self.environ,
         )
 
 
@@ -50,6 +62,8 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     play: Callable[[Stage, Plan], Awaitable[list[Measured]]]
     shape: Callable[[Plan], Shape]
     peer: bool = True  # whether the yardstick plays it too
+    marks: bool = False  # whether it makes a difference that the yardstick marks messages as read
+    once: bool = False  # one run of it tells all
 
 
 class Show(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +82,7 @@ class Scene:
         self.talks = talks
         self.load: Load = stage.load(plan.connections)
         self.chats: list[Chat] = []
+        self.opened = False  # from here on it counts
         self._number = first
 
     def numbers(self, count: int) -> range:
@@ -98,11 +113,12 @@ class Scene:
         stage = self.stage
         await stage.forget()
         servers = stage.servers
-        meter = Meter(stage.roots)
         async with (
+            stage.one_core_busy() if self.plan.busy and self.opened else nullcontext(),
             counting(servers.postgres.url, servers.redis.url) as calls,
             profiled(self.plan.profile, what, stage.roots, seconds),
         ):
+            meter = Meter(stage.roots)
             volley = await asyncio.to_thread(
                 self.load.fire,
                 requests,
@@ -136,6 +152,9 @@ def _measured(what: str, volley: Volley, numbers: range, arrivals: Arrivals, *, 
         "longest gap s": round(longest_gap(arrivals.times), 3),
         "refused": float(len(volley.refused)),
     }
+    if arrivals.late:
+        more["calls that wait, most"] = float(arrivals.open_most)
+        more["far side late ms, p99"] = round(percentile(sorted(arrivals.late), 0.99) * 1000, 1)
     more |= {f"calls a message: {name}": round(n / max(len(at), 1), 3) for name, n in arrivals.calls.items()}
     return Measured(
         what=what,

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from benchmarks.ballast import Ballast
+from benchmarks.cost import BESIDE
 from benchmarks.figures import Measured
 from benchmarks.letters import conversations, customers_write, operators_write
 from benchmarks.parts.act import Act, Plan, Scene
@@ -46,6 +47,7 @@ async def _measure(stage: Stage, plan: Plan, them: list[Tenant], ballast: Ballas
     _, arrivals = await scene.play("first words", numbers, customers_write(scene.talks, numbers), window=WINDOW)
     scene.meet(arrivals)
     await stage.settled(SETTLE_S_MAX)
+    await stage.quiet()
     house = f"{ballast.conversations:,} conversations"
     numbers = scene.numbers(plan.scaled(round(RATE_MAX * plan.seconds)))
     requests = customers_write(scene.talks, numbers)
@@ -84,7 +86,7 @@ def _compared(before: list[Measured], after: list[Measured]) -> list[Measured]:
 
 
 def _cpu(measured: Measured) -> float:
-    return sum(us for name, us in measured.cpu_us.items() if name not in {"load", "platforms"})
+    return sum(us for name, us in measured.cpu_us.items() if name not in BESIDE)
 
 
 def _scaled(ballast: Ballast, plan: Plan) -> Ballast:

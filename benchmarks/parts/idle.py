@@ -14,7 +14,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from benchmarks.calls import counting
-from benchmarks.cost import Cost, Meter
+from benchmarks.cost import BESIDE, Cost, Meter
 from benchmarks.figures import Measured
 from benchmarks.parts.act import Act, Plan
 from benchmarks.parts.inbound import MANY, opened
@@ -25,7 +25,6 @@ STRETCHES = 3  # of the plan's seconds: sweeps and checks come every few seconds
 ROUNDS_S_MAX = 300.0
 LOOK_S = 0.5
 HOUR_S = 3600.0
-NOT_NEEDED = frozenset({"load", "platforms"})
 
 _UNSEEN = """
 SELECT count(*) FROM portal_config p LEFT JOIN recovery r ON r.portal_id = p.id
@@ -35,7 +34,7 @@ WHERE r.portal_id IS NULL OR r.next_at <= now()
 
 async def play(stage: Stage, plan: Plan) -> list[Measured]:
     assert isinstance(stage, Zaptrix)
-    await opened(stage, plan, MANY)
+    await opened(stage, plan, MANY, looks=True)
     await stage.settled(SETTLE_S_MAX)
     looks = await _cost_of(stage, "a look at each portal's history", _all_seen(stage))
     rest = await _cost_of(stage, "at rest", asyncio.sleep(plan.seconds * STRETCHES))
@@ -70,7 +69,7 @@ async def _all_seen(stage: Zaptrix) -> None:
 
 def _cpu_s(measured: Measured) -> float:
     costs: dict[str, Cost] = measured.costs
-    return sum(cost.cpu_s for name, cost in costs.items() if name not in NOT_NEEDED)
+    return sum(cost.cpu_s for name, cost in costs.items() if name not in BESIDE)
 
 
 def _percent(cpu_s_an_hour: float) -> float:

@@ -9,10 +9,12 @@ import msgspec
 from benchmarks.figures import Measured
 from benchmarks.letters import conversations, customers_write
 from benchmarks.parts.act import Act, Plan, Scene
-from benchmarks.stage import SETTLE_S_MAX, Stage
+from benchmarks.stage import SETTLE_S_MAX, Shape, Stage
 from benchmarks.tenants import Terms
 
 STEADY_PER_S = 500
+LESS_PER_S = 300  # what has to go on evenly where the machine cannot carry that
+FAR_MS = (1.0, 200.0, 1_000.0)
 RATE_MAX = 8_000
 
 
@@ -40,14 +42,46 @@ async def play(stage: Stage, plan: Plan, cast: Cast) -> list[Measured]:
         seconds=plan.seconds,
         window=plan.scaled(cast.window),
     )
-    rate = plan.scaled(STEADY_PER_S)
-    numbers = scene.numbers(round(rate * plan.seconds))
-    steady, _ = await scene.play(f"at {rate}/s", numbers, customers_write(scene.talks, numbers), rate_per_s=rate)
-    return [sustained, steady]
+    return [sustained, await at_rate(scene, STEADY_PER_S)]
 
 
-async def opened(stage: Stage, plan: Plan, cast: Cast) -> Scene:
-    """Tenants, workers, and a first message of each customer: conversations are not new in what is measured."""
+async def play_slow(stage: Stage, plan: Plan) -> list[Measured]:
+    """Platforms that need as long as real ones do. They are quick until everybody has said the first words."""
+    scene = await opened(stage, plan, MANY)
+    told = []
+    for ms in far_ms(plan):
+        await stage.far_takes(ms)
+        told.append(await at_rate(scene, STEADY_PER_S, f", far side {ms:,g} ms"))
+    return told
+
+
+async def play_busy(stage: Stage, plan: Plan) -> list[Measured]:
+    scene = await opened(stage, msgspec.structs.replace(plan, busy=True), MANY)
+    return [await at_rate(scene, rate, ", one core busy") for rate in (STEADY_PER_S, LESS_PER_S)]
+
+
+async def at_rate(scene: Scene, per_s: int, where: str = "") -> Measured:
+    rate = scene.plan.rate(per_s)
+    numbers = scene.numbers(max(1, round(rate * scene.plan.seconds)))
+    requests = customers_write(scene.talks, numbers)
+    measured, _ = await scene.play(f"at {rate}/s{where}", numbers, requests, rate_per_s=rate)
+    return measured
+
+
+def far_ms(plan: Plan) -> tuple[float, ...]:
+    """How long the platforms take, stretch by stretch: what was asked for, or next door, on a good and a bad day."""
+    return FAR_MS if plan.far_latency_ms is None else (plan.far_latency_ms,)
+
+
+def quick_at_first(plan: Plan) -> Shape:
+    return msgspec.structs.replace(plan.shape(), far_latency_ms=0.0)
+
+
+async def opened(stage: Stage, plan: Plan, cast: Cast, *, looks: bool = False) -> Scene:
+    """Tenants, workers, and a first message of each customer: conversations are not new in what is measured.
+
+    The looks at the portals' histories that follow a start are put off, unless a part is about them.
+    """
     portals = max(2, plan.scaled(cast.terms.portals))
     terms = dataclasses.replace(cast.terms, portals=portals, read_marks=plan.read_marks)
     them = await stage.settle_in(terms)
@@ -61,12 +95,18 @@ async def opened(stage: Stage, plan: Plan, cast: Cast) -> Scene:
     if not first.delivery.is_good:
         raise AssertionError(f"the first words did not arrive: {first.delivery}")
     scene.meet(arrivals)
-    # A gateway that has just started was away before, and looks at its portals' histories: that is no steady state.
     await stage.settled(SETTLE_S_MAX)
+    if not looks:
+        await stage.quiet()
+    scene.opened = True
     return scene
 
 
-ACTS = (
-    Act(name="inbound, 8 portals", play=lambda s, p: play(s, p, FEW), shape=lambda plan: plan.shape()),
-    Act(name="inbound, 1,000 portals", play=lambda s, p: play(s, p, MANY), shape=lambda plan: plan.shape()),
+EIGHT = Act(name="inbound, 8 portals", play=lambda s, p: play(s, p, FEW), shape=lambda plan: plan.shape(), marks=True)
+THOUSAND = Act(
+    name="inbound, 1,000 portals", play=lambda s, p: play(s, p, MANY), shape=lambda plan: plan.shape(), marks=True
 )
+# The yardstick has ten calls under way at once: with platforms that take 200 ms that is 50/s, whatever its speed.
+SLOW = Act(name="inbound, slow platforms", play=play_slow, shape=quick_at_first, peer=False)
+BUSY = Act(name="inbound, busy machine", play=play_busy, shape=lambda plan: plan.shape(), marks=True)
+ACTS = (EIGHT, THOUSAND, SLOW, BUSY)

@@ -7,11 +7,12 @@ import msgspec
 from benchmarks.figures import Measured
 from benchmarks.letters import operators_write
 from benchmarks.parts.act import Act, Plan, Scene
-from benchmarks.parts.inbound import Cast, opened
+from benchmarks.parts.inbound import MANY, Cast, far_ms, opened, quick_at_first
 from benchmarks.stage import SETTLE_S_MAX, Stage
 from benchmarks.tenants import Terms
 
 STEADY_PER_S = 300
+SLOW_PER_S = 500
 RATE_MAX = 4_000
 WINDOW = 2_000
 # Meta lets 45 messages go to one customer at once, then one in six seconds.
@@ -24,15 +25,27 @@ CAST = Cast(
 
 async def play(stage: Stage, plan: Plan) -> list[Measured]:
     # As many conversations as the bursts of pairs ask for, the steady stretch's included.
-    wanted = round((plan.scaled(RATE_MAX) + plan.scaled(STEADY_PER_S)) * plan.seconds / BURST / plan.scaled(8)) + 2
+    wanted = round((plan.scaled(RATE_MAX) + plan.rate(STEADY_PER_S)) * plan.seconds / BURST / plan.scaled(8)) + 2
     cast = msgspec.structs.replace(CAST, customers_each=wanted)
     scene = await opened(stage, plan, cast)
     numbers = scene.numbers(plan.scaled(round(RATE_MAX * plan.seconds)))
     sustained = await _play(scene, "sustained", numbers, window=plan.scaled(WINDOW), seconds=plan.seconds)
-    rate = plan.scaled(STEADY_PER_S)
-    numbers = scene.numbers(round(rate * plan.seconds))
-    steady = await _play(scene, f"at {rate}/s", numbers, rate_per_s=rate)
-    return [sustained, steady]
+    return [sustained, await _at_rate(scene, STEADY_PER_S)]
+
+
+async def play_slow(stage: Stage, plan: Plan) -> list[Measured]:
+    """As `inbound` does, over a thousand portals."""
+    scene = await opened(stage, plan, MANY)
+    told = []
+    for ms in far_ms(plan):
+        await stage.far_takes(ms)
+        told.append(await _at_rate(scene, SLOW_PER_S, f", far side {ms:,g} ms"))
+    return told
+
+
+async def _at_rate(scene: Scene, per_s: int, where: str = "") -> Measured:
+    rate = scene.plan.rate(per_s)
+    return await _play(scene, f"at {rate}/s{where}", scene.numbers(round(rate * scene.plan.seconds)), rate_per_s=rate)
 
 
 async def _play(
@@ -50,7 +63,7 @@ async def _play(
     return msgspec.structs.replace(measured, more=measured.more | settled)
 
 
-ACTS = (
-    Act(name="outbound, with receipts", play=play, shape=lambda plan: plan.shape(receipts=True)),
-    Act(name="outbound, without receipts", play=play, shape=lambda plan: plan.shape()),
-)
+RECEIPTS = Act(name="outbound, with receipts", play=play, shape=lambda plan: plan.shape(receipts=True))
+PLAIN = Act(name="outbound, without receipts", play=play, shape=lambda plan: plan.shape())
+SLOW = Act(name="outbound, slow platforms", play=play_slow, shape=quick_at_first, peer=False)
+ACTS = (RECEIPTS, PLAIN, SLOW)

@@ -12,6 +12,7 @@ from benchmarks.stage import Zaptrix
 PLAN = Plan(seconds=0.5, scale=0.01, connections=8)
 FIRST = [acts[0] for acts in PARTS.values()]
 ACTS = [act for act in FIRST if isinstance(act, Act)]
+NOBODY_WRITES = {"at rest", "a look at each portal's history"}
 SHOWS = [show for show in PARTS["pace"] if isinstance(show, Show)]
 
 
@@ -32,7 +33,7 @@ async def test_an_act_is_played_and_judged(act: Act, tmp_path: Path) -> None:
     finally:
         await stage.stop()
     assert measured
-    assert all(one.messages > 0 and one.rate_per_s > 0 for one in measured) or act.name.startswith("idle")
+    assert all(one.messages > 0 and one.rate_per_s > 0 for one in measured if one.what not in NOBODY_WRITES)
     assert [one.delivery for one in measured if one.delivery and not one.delivery.is_good] == []
     assert any(one.delivery for one in measured) or act.name.startswith("idle")
     left = [name for name, root in stage.roots.items() if name != "load" and is_there(root)]
