@@ -57,6 +57,45 @@ async def test_who_comes_in_the_same_turn_of_the_loop_may_go_together_from_the_f
     assert flusher.groups == [[1, 2, 3], [4]]
 
 
+async def test_after_a_quiet_moment_at_once_and_after_a_group_those_who_come_in_its_pause_go_together() -> None:
+    flusher = Flusher()
+    flusher.may_go.set()
+    group: GroupCommit[int, int] = GroupCommit(flusher.flush, items_max=100, groups_at_once=1, pause_s=0.2, enough=9)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await group.add([1]) == [10]
+    assert loop.time() - began < 0.2  # nobody to wait for
+    tasks = await start(*(group.add([number]) for number in (2, 3, 4)))
+    assert await asyncio.gather(*tasks) == [[20], [30], [40]]
+    assert flusher.groups == [[1], [2, 3, 4]]
+    assert loop.time() - began >= 0.2
+
+
+async def test_enough_callers_wait_for_nobody_else() -> None:
+    flusher = Flusher()
+    flusher.may_go.set()
+    group: GroupCommit[int, int] = GroupCommit(flusher.flush, items_max=100, groups_at_once=1, pause_s=600, enough=3)
+    async with asyncio.timeout(60):
+        await group.add([1])
+        assert len(await asyncio.gather(*(group.add([number]) for number in range(2, 8)))) == 6
+    assert flusher.groups == [[1], [2, 3, 4], [5, 6, 7]]
+
+
+async def test_who_came_while_a_group_was_committed_waits_out_the_pause_after_it() -> None:
+    """Or those who are enough: whether they are is asked again when a group ends."""
+    flusher = Flusher()
+    group: GroupCommit[int, int] = GroupCommit(flusher.flush, items_max=100, groups_at_once=1, pause_s=0.1, enough=3)
+    tasks = await start(*(group.add([number]) for number in range(4)))
+    flusher.may_go.set()
+    async with asyncio.timeout(60):
+        await asyncio.gather(*tasks)
+        assert flusher.groups == [[0], [1, 2, 3]]
+        loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        assert list(await asyncio.gather(group.add([5]), group.add([6]))) == [[50], [60]]
+    assert loop.time() - began >= 0.05
+    assert flusher.groups[2:] == [[5, 6]]
+
+
 @given(st.lists(st.lists(st.integers(0, 99), max_size=7), max_size=30), st.integers(1, 10), st.integers(1, 3))
 def test_every_caller_gets_its_own_results_in_its_own_order(
     calls: list[list[int]], items_max: int, groups_at_once: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
@@ -15,8 +16,10 @@ class GroupCommit(Generic[Item, Result]):
     """Hands the items of many callers to `flush` together and gives each caller its own results.
 
     While one group is being committed, the next gathers. With `gather_s` the first one of a quiet moment gathers for so
-    long, too; 0 is for those who come in the same turn of the loop. `flush` returns one result an item, in order; what
-    it raises reaches every caller of that group.
+    long, too; 0 is for those who come in the same turn of the loop. With `pause_s` the first one of a quiet moment goes
+    at once, but a group is not begun sooner than that after the last one ended, unless `enough` callers wait: at a rate
+    at which each would have a commit of its own they share one. `flush` returns one result an item, in order; what it
+    raises reaches every caller of that group.
 
     `everybodys` are errors that mean that the next group would fare no better: they reach those who wait behind it,
     too, instead of each group waiting its time out one after the other.
@@ -29,12 +32,17 @@ class GroupCommit(Generic[Item, Result]):
         items_max: int,
         groups_at_once: int,
         gather_s: float | None = None,
+        pause_s: float = 0.0,
+        enough: int = 1,
         everybodys: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._flush = flush
         self._items_max = items_max
         self._groups_at_once = groups_at_once
         self._gather_s = gather_s
+        self._pause_s = pause_s
+        self._enough = enough
+        self._ended = -math.inf
         self._everybodys = everybodys
         self._gathering: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
@@ -47,13 +55,26 @@ class GroupCommit(Generic[Item, Result]):
         future: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.append((items, future))
         if self._gather_s is None:
-            self._start()
+            self._begin()
         elif self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(self._gather_s, self._start)
         return await future
 
+    def _begin(self) -> None:
+        """The next group, now or when its pause is over."""
+        if not self._waiting or len(self._groups) >= self._groups_at_once:
+            return
+        loop = asyncio.get_running_loop()
+        rest_s = self._ended + self._pause_s - loop.time()
+        if rest_s <= 0 or len(self._waiting) >= self._enough:
+            self._start()
+        elif self._gathering is None:
+            self._gathering = loop.call_later(rest_s, self._start)
+
     def _start(self) -> None:
-        self._gathering = None
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         while self._waiting and len(self._groups) < self._groups_at_once:
             group = self._gather()
             task = asyncio.create_task(self._commit([item for items, _ in group for item in items]))  # noqa: RUF006  # kept below
@@ -90,4 +111,5 @@ class GroupCommit(Generic[Item, Result]):
                 else:
                     future.set_result(done.result()[start : start + len(items)])
             start += len(items)
-        self._start()
+        self._ended = asyncio.get_running_loop().time()
+        self._begin()
