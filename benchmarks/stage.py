@@ -242,7 +242,7 @@ FROM event WHERE name = 'messages.text' ORDER BY id
 _UNDER_WAY = """
 SELECT EXISTS (SELECT FROM event WHERE state IN ('new', 'held'))
     OR EXISTS (SELECT FROM message WHERE state IN ('pending', 'sending', 'verifying'))
-    OR EXISTS (SELECT FROM message WHERE confirm_due_at IS NOT NULL)
+    OR EXISTS (SELECT FROM confirmation)
     OR EXISTS (SELECT FROM recovery WHERE away_until IS NOT NULL AND ended_at IS NULL)
 """
 # A portal without a line here is looked at as soon as a worker starts.

@@ -25,7 +25,7 @@ from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets, daily
-from zaptrix.bridge.confirm import Confirmer
+from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance

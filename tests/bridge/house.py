@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from tests.store.ledger import Ledger
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets
-from zaptrix.bridge.confirm import Confirmer
+from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance

@@ -227,8 +227,9 @@ async def test_a_retry_that_became_due_while_the_lane_was_busy_is_not_left_to_th
 ) -> None:
     """The portal is told of an arrival for a while; meanwhile another message's back-off is over."""
     lane = lane_to_bitrix24(talk.portal_id)
-    await house.ledger.outbound(talk)
-    await house.ledger.run("UPDATE message SET state = 'sent', whatsapp_id = 'w', confirm_due_at = now()")
+    told = await house.ledger.outbound(talk)
+    await house.ledger.run("UPDATE message SET state = 'sent', whatsapp_id = 'w'")
+    await house.ledger.confirm_in(told, 0)
     await house.ledger.inbound(await house.ledger.talk(channel))
     house.bitrix24.always(TooFast("busy", wait_s=0.1, one_conversation=True))
 
@@ -646,9 +647,9 @@ async def test_an_outage_uses_up_no_try_of_a_confirmation(
     house.whatsapp.confirms = fail
     house.whatsapp.patience = UNHURRIED
     await house.drain(lane_to_whatsapp(channel))
-    row = await house.ledger.row(message_id)
-    assert row["confirm_attempts"] == tries
-    assert now() < row["confirm_due_at"] < now() + timedelta(minutes=2)
+    (row,) = await house.ledger.rows("SELECT * FROM confirmation WHERE message_id = $1", message_id)
+    assert row["attempts"] == tries
+    assert now() < row["due_at"] < now() + timedelta(minutes=2)
     assert lane_to_whatsapp(channel) in await house.rung()
 
 
@@ -661,7 +662,7 @@ async def test_a_confirmation_that_is_refused_is_given_up(house: House, channel:
 
     house.whatsapp.confirms = refuse
     await house.drain(lane_to_whatsapp(channel))
-    assert (await house.ledger.row(message_id))["confirm_due_at"] is None
+    assert await house.ledger.awaited() == set()
     assert await house.ledger.state(message_id) == "sent"  # it has arrived all the same
 
 

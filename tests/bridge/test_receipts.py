@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
+from tests.store.ledger import to_whatsapp
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Unclear
 from zaptrix.core.event import Receipt
@@ -104,6 +105,42 @@ async def test_a_receipt_ends_a_search_for_proof_and_the_next_message_is_rung(
     assert lane_to_whatsapp(channel) in await house.rung_now()
     await house.drain(lane_to_whatsapp(channel))
     assert house.whatsapp.asked == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("origin", "status", "is_told"),
+    [
+        (Origin.OPERATOR, State.SENT, True),
+        (Origin.OPERATOR, State.READ, True),
+        (Origin.OPERATOR, State.DEAD, False),
+        (Origin.API, State.SENT, False),
+    ],
+)
+async def test_a_receipt_that_is_faster_than_the_runner_has_the_operators_side_told(
+    house: House, channel: Channel, talk: Conversation, origin: Origin, status: State, is_told: bool
+) -> None:
+    (message_id,) = await house.ledger.outbound(talk, origin=origin)
+    await house.ledger.claim(to_whatsapp(channel))
+    await tell(house, channel, a_receipt(message_id, status))
+    assert await house.ledger.awaited() == ({message_id} if is_told else set())
+
+
+async def test_later_receipts_tell_the_operators_side_nothing_and_a_failure_takes_the_word_back(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    message_id = await sent(house, channel, talk)
+    assert await house.ledger.awaited() == {message_id}
+    await house.unring()
+    await tell(house, channel, a_receipt(message_id, State.DELIVERED))
+    assert not {lane_to_bitrix24(talk.portal_id), lane_to_whatsapp(channel)} & await house.rung()
+    await house.ledger.run("DELETE FROM confirmation")
+    await tell(house, channel, a_receipt(message_id, State.READ))
+    assert await house.ledger.awaited() == set()
+    other = await sent(house, channel, talk)
+    assert await house.ledger.awaited() == {other}
+    await tell(house, channel, a_receipt(other, State.DEAD, code="131047"))
+    assert other not in await house.ledger.awaited()
+    assert lane_to_bitrix24(talk.portal_id) in await house.rung_now()
 
 
 async def test_what_failed_after_all_is_buried_and_the_operator_told(

@@ -17,7 +17,7 @@ from zaptrix.core.ids import AttemptId, ChannelId, MessageId, PortalId
 from zaptrix.core.message import Direction, Origin, Words
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.text import plain_text
-from zaptrix.store import channels, claims, conversations, messages, portals
+from zaptrix.store import awaited, channels, claims, conversations, messages, portals
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.claims import ClaimedRow, Settlement, Way
 from zaptrix.store.conversations import Placed
@@ -111,6 +111,20 @@ class Ledger:
     async def states(self) -> list[str]:
         """The states of all messages, in the order of their ids."""
         return [row["state"] for row in await self.rows("SELECT state FROM message ORDER BY id")]
+
+    async def awaited(self) -> set[int]:
+        """The messages whose arrival is to be told."""
+        return {row["message_id"] for row in await self.rows("SELECT message_id FROM confirmation")}
+
+    async def confirm_in(self, message_ids: Sequence[int], seconds: float) -> None:
+        """Have the arrival of these told in so many seconds."""
+        async with self.database.transaction() as connection:
+            await awaited.await_now(connection, [MessageId(each) for each in message_ids])
+            await connection.execute(
+                "UPDATE confirmation SET due_at = now() + make_interval(secs => $2) WHERE message_id = ANY($1)",
+                message_ids,
+                seconds,
+            )
 
     async def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         async with self.database.connection() as connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import claims, files, glances
+from zaptrix.store import awaited, claims, confirmations, files, glances
 from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.glances import Work
 
@@ -273,18 +274,28 @@ async def a_backlog(ledger: Ledger, channel: Channel, conversations: int, messag
 async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bool) -> None:
     channel = await ledger.channel()
     await a_backlog(ledger, channel, conversations=5_000, messages=4)
+    await ledger.run(
+        "INSERT INTO confirmation (message_id, direction, owner_id, due_at)"
+        " SELECT id, 'inbound', channel_id, now() FROM message"
+    )
     if analyzed:
-        await ledger.run("ANALYZE message")
+        await ledger.run("ANALYZE message, confirmation")
     statements: dict[str, tuple[str, list[Any]]] = {
         "claim": (claims._TO_SEND[Direction.OUTBOUND], [[channel.id], [uuid4()], [10], MIDDLE]),
         "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), 10, 60.0]),
         "glance": (glances._GLANCE, ["outbound", 3, "inbound"]),
-        "confirm": (claims._TO_CONFIRM[Direction.INBOUND], [3, 10, 60.0]),
+        "confirm": (confirmations._TO_CONFIRM[Direction.INBOUND], [3, 10, 60.0]),
+        "confirm back": (confirmations._TO_CONFIRM[Direction.OUTBOUND], [3, 10, 60.0]),
+        "confirmed": (confirmations._END, [[1], [None], [0], 5]),
+        "late": (confirmations._LATE, [5.0, list(Direction), ROUNDS]),
+        "taken over": (confirmations._TAKE_OVER, [5.0, 100]),
+        "settle": (claims._SETTLE, [[1], [uuid4()], ["sent"], [0], [None], [None], [None], [None], [0.0]]),
+        "awaited": (awaited._AWAIT_NOW, [[1]]),
         "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
     }
     for name, (sql, values) in statements.items():
         plan = await _plan(ledger, sql, values)
-        assert "Seq Scan on message" not in plan, f"{name}:\n{plan}"
+        assert not re.search("Seq Scan on (message|confirmation)", plan), f"{name}:\n{plan}"
 
 
 async def _plan(ledger: Ledger, sql: str, values: list[Any]) -> str:
@@ -394,11 +405,13 @@ async def test_a_glance_tells_what_is_to_be_proven(ledger: Ledger) -> None:
 
 async def test_a_confirmation_wakes_the_round_of_the_side_that_is_told(ledger: Ledger) -> None:
     channel = await ledger.channel()
-    await ledger.inbound(await ledger.talk(channel))
+    made = await ledger.inbound(await ledger.talk(channel))
     at = soon(30)
-    await ledger.run("UPDATE message SET state = 'sent', confirm_due_at = $1", at)
+    await ledger.run("UPDATE message SET state = 'sent'")
+    await ledger.confirm_in(made, 0)
+    await ledger.run("UPDATE confirmation SET due_at = $1", at)
     assert await glance(ledger, channel) == [work(None, due=False, next_at=at)]
-    await ledger.run("UPDATE message SET confirm_due_at = now()")
+    await ledger.run("UPDATE confirmation SET due_at = now()")
     assert await glance(ledger, channel) == [work(None, due=True)]
 
 

@@ -44,7 +44,7 @@ async def test_a_claim_goes_to_its_messages_by_their_keys(ledger: Ledger, sudden
 
 async def test_a_verdict_goes_to_its_messages_by_their_keys(ledger: Ledger, suddenly: Channel) -> None:
     await ledger.run("UPDATE message SET state = 'sending', attempt_id = $1, claimed_at = now()", attempt := uuid4())
-    told: list[list[Any]] = [[value] * ASKED for value in ("sent", 1, None, None, None, None, True)]
+    told: list[list[Any]] = [[value] * ASKED for value in ("sent", 1, None, None, None, None, 0.0)]
     found = await blocks(ledger, claims._SETTLE, list(range(1, ASKED + 1)), [attempt] * ASKED, *told)
     assert found <= ASKED * BLOCKS_A_ROW
 

@@ -15,8 +15,9 @@ from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, State
 from zaptrix.core.portal import Channel
-from zaptrix.store import claims, messages, receipts, views
-from zaptrix.store.claims import ClaimedRow, ConfirmEnd, Failure
+from zaptrix.store import awaited, claims, confirmations, messages, receipts, views
+from zaptrix.store.claims import ClaimedRow, Failure
+from zaptrix.store.confirmations import ConfirmEnd, LateRound
 from zaptrix.store.receipts import Advance
 
 
@@ -33,11 +34,11 @@ async def one_claimed(ledger: Ledger) -> tuple[Channel, ClaimedRow]:
 
 async def test_a_message_that_was_taken_keeps_what_the_platform_called_it(ledger: Ledger) -> None:
     _, row = await one_claimed(ledger)
-    assert await ledger.end(row, "sent", whatsapp_id="wamid.A", confirm=True)
+    assert await ledger.end(row, "sent", whatsapp_id="wamid.A", confirm_in_s=0.0)
     now = await ledger.row(row.fields["id"])
     assert (now["state"], now["whatsapp_id"], now["attempts"], now["attempt_id"]) == ("sent", "wamid.A", 0, None)
     assert now["sent_at"] is not None
-    assert now["confirm_due_at"] is not None
+    assert await ledger.awaited() == {row.fields["id"]}
     assert now["dead_at"] is None
 
 
@@ -120,7 +121,7 @@ async def test_settlements_receipts_and_confirmations_of_the_same_messages_never
         return rolls.sample(list(rows), len(rows))
 
     async def settle(rows: list[ClaimedRow]) -> None:
-        await ledger.settle(*(settlement(row, "sent", confirm=True) for row in rows))
+        await ledger.settle(*(settlement(row, "sent", confirm_in_s=0.0) for row in rows))
 
     async def advance(rows: list[ClaimedRow]) -> None:
         told = [receipts.Told(channel.id, _receipt(row)) for row in rows]
@@ -133,7 +134,13 @@ async def test_settlements_receipts_and_confirmations_of_the_same_messages_never
     async def confirm(rows: list[ClaimedRow]) -> None:
         ends = [ConfirmEnd(message_id=row.fields["id"], again_at=None, costs_an_attempt=False) for row in rows]
         async with ledger.database.transaction() as connection:
-            await claims.confirmed(connection, ends, 5)
+            await confirmations.end(connection, ends, 5)
+
+    async def withdraw(rows: list[ClaimedRow]) -> None:
+        async with ledger.database.transaction() as connection:
+            await receipts.standings(connection, [receipts.Told(channel.id, _receipt(row)) for row in rows])
+            await awaited.withdraw(connection, [row.fields["id"] for row in rows])
+            await awaited.await_now(connection, [row.fields["id"] for row in rows])
 
     for _ in range(10):
         await ledger.write(*(outbound(talk) for talk in talks))
@@ -146,6 +153,8 @@ async def test_settlements_receipts_and_confirmations_of_the_same_messages_never
             advance(shuffled(rows)),
             confirm(shuffled(rows)),
             confirm(shuffled(rows)),
+            withdraw(shuffled(rows)),
+            claim_confirmations(ledger, channel, direction=Direction.OUTBOUND),
         )
     assert set(await ledger.states()) == {"read"}
 
@@ -166,13 +175,17 @@ def _receipt(row: ClaimedRow) -> Receipt:
 
 async def confirmable(ledger: Ledger, channel: Channel, count: int = 1) -> list[MessageId]:
     made = await ledger.inbound(await ledger.talk(channel), count)
-    await ledger.run("UPDATE message SET state = 'sent', confirm_due_at = now() - interval '1 second'")
+    await ledger.run("UPDATE message SET state = 'sent'")
+    await ledger.confirm_in(made, -1)
     return made
 
 
-async def claim_confirmations(ledger: Ledger, channel: Channel, lease_s: float = 60) -> list[int]:
+async def claim_confirmations(
+    ledger: Ledger, channel: Channel, lease_s: float = 60, direction: Direction = Direction.INBOUND
+) -> list[int]:
+    owner = channel.id if direction is Direction.INBOUND else channel.portal_id
     async with ledger.database.transaction() as connection:
-        rows = await claims.claim_to_confirm(connection, Direction.INBOUND, channel.id.int % ROUNDS, 10, lease_s)
+        rows = await confirmations.claim(connection, direction, owner.int % ROUNDS, 10, lease_s)
     return [row.fields["id"] for row in rows]
 
 
@@ -188,15 +201,15 @@ async def test_a_confirmation_is_given_up_after_five_failures_and_outages_do_not
     channel = await ledger.channel()
     (message_id,) = await confirmable(ledger, channel)
 
-    async def fail(*, costs: bool) -> object:
+    async def fail(*, costs: bool) -> bool:
         end = ConfirmEnd(message_id=message_id, again_at=soon(), costs_an_attempt=costs)
         async with ledger.database.transaction() as connection:
-            await claims.confirmed(connection, [end], 5)
-        return (await ledger.row(message_id))["confirm_due_at"]
+            await confirmations.end(connection, [end], 5)
+        return await ledger.awaited() == {message_id}
 
     for costs in (True, False, True, False, True, False, True):
-        assert await fail(costs=costs) is not None
-    assert await fail(costs=True) is None
+        assert await fail(costs=costs)
+    assert not await fail(costs=True)
 
 
 async def test_a_confirmation_waits_while_its_side_is_paused(ledger: Ledger) -> None:
@@ -206,6 +219,49 @@ async def test_a_confirmation_waits_while_its_side_is_paused(ledger: Ledger) -> 
     assert await claim_confirmations(ledger, channel) == []
     await ledger.run("UPDATE channel SET whatsapp_paused_at = NULL, line_paused_at = now()")
     assert await claim_confirmations(ledger, channel) == [message_id]
+
+
+async def test_nothing_is_told_of_a_message_that_failed_after_all_or_that_is_gone(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    dead, gone, arrived = await confirmable(ledger, channel, 3)
+    await ledger.run("UPDATE message SET state = 'dead' WHERE id = $1", dead)
+    await ledger.run("DELETE FROM message WHERE id = $1", gone)
+    assert await claim_confirmations(ledger, channel) == [arrived]
+    assert await ledger.awaited() == {arrived}
+
+
+async def test_what_a_tenant_leaves_behind_when_it_is_deleted_is_dropped(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    await confirmable(ledger, channel, 3)
+    await ledger.run("DELETE FROM portal_config")
+    async with ledger.database.connection() as connection:
+        assert await confirmations.rounds_late(connection, 0.0, ROUNDS) == [
+            LateRound(Direction.INBOUND, channel.id.int % ROUNDS)
+        ]
+    assert await claim_confirmations(ledger, channel) == []
+    assert await ledger.awaited() == set()
+
+
+async def test_what_a_process_of_the_release_before_leaves_in_its_messages_is_taken_over_once(ledger: Ledger) -> None:
+    channel = await ledger.channel()
+    late, taken, early = await confirmable(ledger, channel, 3)
+    await ledger.run("DELETE FROM confirmation")
+    await ledger.run("UPDATE message SET confirm_due_at = now() - interval '1 minute', confirm_attempts = 3")
+    await ledger.run("UPDATE message SET confirm_due_at = now() + interval '1 minute' WHERE id = $1", early)
+    await ledger.confirm_in([taken], 60)
+    async with ledger.database.connection() as connection:
+        for _ in range(2):
+            await confirmations.take_over(connection, 5.0, 100)
+    assert await ledger.awaited() == {late, taken}
+    assert await ledger.rows("SELECT id FROM message WHERE confirm_due_at IS NOT NULL") == [{"id": early}]
+    assert await claim_confirmations(ledger, channel) == [late]
+    end = ConfirmEnd(message_id=late, again_at=soon(), costs_an_attempt=True)
+    async with ledger.database.transaction() as connection:
+        await confirmations.end(connection, [end, end], 5)
+    assert late in await ledger.awaited()
+    async with ledger.database.transaction() as connection:
+        await confirmations.end(connection, [end], 5)
+    assert late not in await ledger.awaited()
 
 
 # --- by an admin's hand -----------------------------------------------------------------------------------------------

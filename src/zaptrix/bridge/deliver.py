@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from zaptrix.bridge.attachments import Attachments
-from zaptrix.bridge.confirm import Confirmer
+from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.entrance import Entrance
 from zaptrix.bridge.finish import Finish

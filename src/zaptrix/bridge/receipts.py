@@ -31,7 +31,7 @@ from zaptrix.core.message import (
 from zaptrix.core.retry import Pause
 from zaptrix.core.states import advance
 from zaptrix.core.text import Text, in_a_line
-from zaptrix.store import changes, conversations, messages
+from zaptrix.store import awaited, changes, conversations, messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
@@ -72,11 +72,19 @@ async def apply_receipts(connection: Connection, told: Sequence[Told], codes: Co
     if not advances:
         return Applied(set())
     await stored.advance(connection, advances)
+    await awaited.await_now(connection, [step.id for step in advances if _proves_arrival(step, by_id[step.id])])
+    await awaited.withdraw(connection, [step.id for step in advances if step.state is State.DEAD])
     await say(connection, await _said(connection, advances, by_id, codes))
     lanes = await _words_alone(connection, advances, by_id, codes)
     paused = await _pause(connection, advances, by_id, codes)
     ended = [(by_id[step.id], step.state) for step in advances if by_id[step.id].state in OPEN_STATES]
-    return Applied(lanes | _lanes_to_ring([by_id[step.id] for step in advances]), bool(paused), ended)
+    return Applied(lanes | _lanes_to_ring(advances, by_id), bool(paused), ended)
+
+
+def _proves_arrival(step: Advance, standing: Standing) -> bool:
+    """Whether the operator's side is told of it: the runner may never come back to say that the message was sent."""
+    unsaid = standing.state in OPEN_STATES or standing.state is State.DEAD
+    return step.state is not State.DEAD and unsaid and standing.origin is Origin.OPERATOR
 
 
 def tell_ended(ended: Iterable[tuple[Standing, State]]) -> None:
@@ -96,11 +104,16 @@ def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:
     return receipt.status is State.DEAD and standing.whatsapp_id not in {None, receipt.whatsapp_id}
 
 
-def _lanes_to_ring(moved: Iterable[Standing]) -> set[Lane]:
-    """The portal has a confirmation or a notice to be told; the conversation's next message may go."""
+def _lanes_to_ring(advances: Iterable[Advance], standings: dict[MessageId, Standing]) -> set[Lane]:
+    """The portal has a confirmation or a notice to be told; the conversation's next message may go.
+
+    That what was sent is delivered or read tells neither of them anything.
+    """
     lanes: set[Lane] = set()
-    for standing in moved:
-        lanes.add(bitrix24_lane(standing.portal_id))
+    for step in advances:
+        standing = standings[step.id]
+        if State.DEAD in {step.state, standing.state} or standing.state in OPEN_STATES:
+            lanes.add(bitrix24_lane(standing.portal_id))
         if standing.state in OPEN_STATES:
             lanes.add(meta_lane(standing.channel_id))
     return lanes

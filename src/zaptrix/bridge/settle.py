@@ -169,7 +169,7 @@ def _settlement(judged: Judged) -> Settlement:
         whatsapp_id=verdict.accepted.whatsapp_id if isinstance(verdict, Sent) else None,
         error_code=getattr(verdict, "code", None),
         error_detail=getattr(verdict, "detail", None),
-        confirm=isinstance(verdict, Sent) and _is_to_be_confirmed(judged),
+        confirm_in_s=0.0 if isinstance(verdict, Sent) and _is_to_be_confirmed(judged) else None,
     )
 
 

@@ -12,15 +12,18 @@ from zaptrix.bridge.receipts import apply_receipts, tell_ended
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
-from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
 from zaptrix.settings import Settings
-from zaptrix.store import audit, budgets, claims, events, idempotency, messages, receipts, templates
+from zaptrix.store import audit, budgets, claims, confirmations, events, idempotency, messages, receipts, templates
 from zaptrix.store.claims import Way
 from zaptrix.store.database import Database
 
 log = structlog.get_logger(__name__)
+
+# Messages of a direction are confirmed to the side which they came from.
+_CONFIRMS = {Direction.INBOUND: Queue.META, Direction.OUTBOUND: Queue.BITRIX24}
 
 
 class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,8 +131,9 @@ class Sweep:
 
     async def _unconfirmed(self) -> Iterable[Lane]:
         async with self._database.connection() as connection:
-            ways = await claims.lanes_to_confirm(connection, self._patience.late_s, limits.SWEEP_LANES)
-        return [confirm_lane(way) for way in ways]
+            await confirmations.take_over(connection, self._patience.late_s, limits.SWEEP_CONFIRMATIONS)
+            late = await confirmations.rounds_late(connection, self._patience.late_s, limits.ROUNDS)
+        return [Lane(_CONFIRMS[each.direction], str(each.number)) for each in late]
 
     async def _parked(self) -> Iterable[Lane]:
         """Receipts that came between a send and its record find their message now."""
@@ -148,10 +152,3 @@ def delivery_lane(way: Way) -> Lane:
     if way.direction is Direction.INBOUND:
         return bitrix24_lane(PortalId(way.lane_id))
     return meta_lane(ChannelId(way.lane_id))
-
-
-def confirm_lane(way: Way) -> Lane:
-    """The lane that confirms messages of this way: that of the side which they came from."""
-    if way.direction is Direction.INBOUND:
-        return meta_lane(ChannelId(way.lane_id))
-    return bitrix24_lane(PortalId(way.lane_id))

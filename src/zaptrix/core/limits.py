@@ -194,6 +194,7 @@ STOP_S_MAX = 9.5
 
 # Sweeping.
 SWEEP_LANES = 10_000
+SWEEP_CONFIRMATIONS = 5_000
 # A number that was busy in the same hours a week ago, and hears nothing in these, is silent.
 SILENT_HOURS = 2  # whole ones, beside the one that has begun
 BUSY_MESSAGES_MIN = 20  # in those hours

@@ -13,6 +13,7 @@ from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import files
+from zaptrix.store.awaited import AWAIT
 from zaptrix.store.conversations import COLUMNS, conversation_of
 from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
@@ -22,11 +23,14 @@ _content = msgspec.json.Decoder(Content)
 # message begins anew.
 _UNCLEAR = """CASE WHEN m.attempts = 0 THEN 0 ELSE least(m.attempts, (
     SELECT count(*)::int FROM attempt WHERE message_id = m.id AND code = 'not_found' AND verdict = 'snooze')) END"""
-_PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
-m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, m.confirm_attempts, {COLUMNS}"""
+PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
+m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, {COLUMNS}"""
+
+# The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
+ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
 
 # What is held on the way to one side.
-_HELD = {
+HELD = {
     Direction.INBOUND: "ch.line_paused_at IS NOT NULL OR p.paused_at IS NOT NULL",
     Direction.OUTBOUND: "ch.whatsapp_paused_at IS NOT NULL",
 }
@@ -76,9 +80,7 @@ SELECT {parcel}, EXISTS (
         AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed
 FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
-_TO_SEND = {
-    direction: _CLAIM.format(held=held, parcel=_PARCEL, by_key=STATE_BY_KEY) for direction, held in _HELD.items()
-}
+_TO_SEND = {direction: _CLAIM.format(held=held, parcel=PARCEL, by_key=STATE_BY_KEY) for direction, held in HELD.items()}
 
 # What is verified was the oldest of its conversation when it was sent, and nothing overtakes it. While a runner looks
 # for the proof, the message stays as it is and is not due.
@@ -97,7 +99,7 @@ SELECT {parcel}, {twins} AS twins FROM claimed m JOIN conversation_mapping c ON 
 _TWINS = """(SELECT count(*)::int FROM message t WHERE m.kind = 'notice' AND t.conversation_id = m.conversation_id
     AND t.kind = 'notice' AND t.id < m.id AND t.sent_at > m.created_at - interval '1 minute'
     AND t.content = m.content)"""
-_TO_PROVE = {direction: _PROVE.format(held=held, parcel=_PARCEL, twins=_TWINS) for direction, held in _HELD.items()}
+_TO_PROVE = {direction: _PROVE.format(held=held, parcel=PARCEL, twins=_TWINS) for direction, held in HELD.items()}
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -195,7 +197,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_message_id: int | None = None
     error_code: str | None = None
     error_detail: str | None = None
-    confirm: bool = False  # the side it came from is to be told
+    confirm_in_s: float | None = None  # the side it came from is to be told in so many seconds, if nobody has till then
 
 
 # Whoever changes several messages takes them in one and the same order, so that two batches never wait for each other
@@ -203,21 +205,22 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 _SETTLE = f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[],
-        $7::text[], $8::text[], $9::boolean[])
-        AS t(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm) ORDER BY id
+        $7::text[], $8::text[], $9::float8[])
+        AS t(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm_in_s) ORDER BY id
 ), mine AS MATERIALIZED (
     SELECT told.* FROM told CROSS JOIN LATERAL (
         SELECT FROM message WHERE id = told.id AND attempt_id = told.attempt_id
             AND {STATE_BY_KEY} IN ('sending', 'verifying') FOR NO KEY UPDATE) m
-)
-UPDATE message m SET
-    state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
-    whatsapp_id = coalesce(m.whatsapp_id, s.whatsapp_id), error_code = s.error_code, error_detail = s.error_detail,
-    sent_at = CASE s.state WHEN 'sent' THEN now() ELSE m.sent_at END,
-    dead_at = CASE s.state WHEN 'dead' THEN now() ELSE m.dead_at END,
-    confirm_due_at = CASE WHEN s.confirm THEN now() ELSE m.confirm_due_at END
-FROM mine s WHERE m.id = s.id
-RETURNING m.id
+), settled AS (
+    UPDATE message m SET
+        state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
+        whatsapp_id = coalesce(m.whatsapp_id, s.whatsapp_id), error_code = s.error_code, error_detail = s.error_detail,
+        sent_at = CASE s.state WHEN 'sent' THEN now() ELSE m.sent_at END,
+        dead_at = CASE s.state WHEN 'dead' THEN now() ELSE m.dead_at END
+    FROM mine s WHERE m.id = s.id
+    RETURNING m.id, m.direction, m.channel_id, m.portal_id, s.confirm_in_s
+), awaited AS ({AWAIT})
+SELECT id FROM settled
 """  # noqa: S608
 _CODE_MAX = 64
 _DETAIL_MAX = 500
@@ -241,7 +244,7 @@ async def settle(connection: Connection, settlements: Sequence[Settlement]) -> s
         [s.whatsapp_id for s in settlements],
         [_told(s.error_code, _CODE_MAX) for s in settlements],
         [_told(s.error_detail, _DETAIL_MAX) for s in settlements],
-        [s.confirm for s in settlements],
+        [s.confirm_in_s for s in settlements],
     )
     return {MessageId(row["id"]) for row in rows}
 
@@ -284,79 +287,6 @@ async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | No
     await files.hasten_all(connection, lane_id, other_lane_id)
 
 
-BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
-# The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
-ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
-CONFIRM_OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"
-# One message of an operator's may be several here: it has arrived when none of them is on its way any more, and is
-# confirmed with the ids of all, as the portal takes the first word for the whole. Looked up by key, one after another:
-# as a join it might be held against all that is open.
-_CONFIRM = """
-WITH picked AS MATERIALIZED (
-    SELECT id FROM message m WHERE {round} = $1 AND direction = '{direction}' AND confirm_due_at <= now()
-        AND NOT EXISTS (SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
-            WHERE ch.id = m.channel_id AND ({held}))
-        AND (SELECT true FROM message s WHERE s.portal_id = m.portal_id AND s.bitrix_message_id = m.bitrix_message_id
-            AND {by_key} IN ('pending', 'sending', 'verifying') LIMIT 1) IS NULL
-    ORDER BY confirm_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-), claimed AS (
-    UPDATE message SET confirm_due_at = now() + make_interval(secs => $3) FROM picked
-    WHERE message.id = picked.id RETURNING message.*
-)
-SELECT {parcel}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
-    AND s.bitrix_message_id = m.bitrix_message_id AND s.whatsapp_id IS NOT NULL ORDER BY s.part) AS parts
-FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
-"""
-# By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
-_TO_CONFIRM = {
-    direction: _CONFIRM.format(
-        round=ROUND_OF.format(owner=CONFIRM_OWNER),
-        direction=direction,
-        held=_HELD[back],
-        parcel=_PARCEL,
-        by_key=STATE_BY_KEY,
-    )
-    for direction, back in BACK.items()
-}
-_CONFIRMED = """
-WITH told AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS t(id, again_at, cost) ORDER BY id
-), mine AS MATERIALIZED (
-    SELECT told.* FROM told CROSS JOIN LATERAL (SELECT FROM message WHERE id = told.id FOR NO KEY UPDATE) m
-)
-UPDATE message m SET confirm_attempts = m.confirm_attempts + s.cost,
-    confirm_due_at = CASE WHEN m.confirm_due_at IS NOT NULL AND m.confirm_attempts + s.cost < $4 THEN s.again_at END
-FROM mine s WHERE m.id = s.id
-"""
-
-
-class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """What one confirmation came to: done when `again_at` is None."""
-
-    message_id: MessageId
-    again_at: datetime | None
-    costs_an_attempt: bool
-
-
-async def claim_to_confirm(
-    connection: Connection, direction: Direction, number: int, limit: int, lease_s: float
-) -> list[ClaimedRow]:
-    """Messages of one direction that have arrived and whose origin, somebody of this round, is to be told so."""
-    rows = await connection.fetch(_TO_CONFIRM[direction], number, limit, lease_s)
-    return [ClaimedRow(row) for row in rows]
-
-
-async def confirmed(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: int) -> None:
-    """Record confirmations; one that failed `attempts_max` times is given up, and what another has told stays told."""
-    await connection.execute(
-        _CONFIRMED,
-        [end.message_id for end in ends],
-        [end.again_at for end in ends],
-        [int(end.costs_an_attempt) for end in ends],
-        attempts_max,
-    )
-
-
 # Whom somebody holds right now is not dead: it is about to be settled.
 _EXPIRE = """
 WITH dead AS MATERIALIZED (
@@ -380,19 +310,9 @@ _LANES_DUE = """
 SELECT DISTINCT direction, lane_id FROM message
 WHERE state IN ('pending', 'verifying') AND due_at < now() - make_interval(secs => $1) LIMIT $2
 """
-_LANES_TO_CONFIRM = f"""
-SELECT DISTINCT direction, {CONFIRM_OWNER} AS lane_id FROM message
-WHERE confirm_due_at < now() - make_interval(secs => $1) LIMIT $2
-"""  # noqa: S608
 
 
 async def lanes_due(connection: Connection, late_s: float, limit: int) -> list[Way]:
     """Delivery lanes with messages that are due for longer than `late_s`: their bell may be lost."""
     rows = await connection.fetch(_LANES_DUE, late_s, limit)
-    return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]
-
-
-async def lanes_to_confirm(connection: Connection, late_s: float, limit: int) -> list[Way]:
-    """Lanes with confirmations that are due, as `claim_to_confirm` takes them."""
-    rows = await connection.fetch(_LANES_TO_CONFIRM, late_s, limit)
     return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]

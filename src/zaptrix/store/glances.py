@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.message import Direction
-from zaptrix.store.claims import BACK, CONFIRM_OWNER, ROUND_OF
+from zaptrix.store.claims import ROUND_OF
+from zaptrix.store.confirmations import BACK, OF_ROUND
 from zaptrix.store.database import Connection
 
 # Hops from owner to owner along the index: a look at a round costs what it returns. The last row is for confirmations.
@@ -30,12 +31,10 @@ SELECT o.lane_id AS id, o.due_at <= now() AS due,
         AND n.state IN ('pending', 'verifying') AND n.due_at > now()) AS next_at
 FROM owners o
 UNION ALL
-(SELECT NULL, c.confirm_due_at <= now(), false, (
-    SELECT min(confirm_due_at) FROM message
-    WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL AND confirm_due_at > now())
-FROM message c WHERE direction = $3 AND {confirm_round} = $2 AND confirm_due_at IS NOT NULL
-ORDER BY confirm_due_at LIMIT 1)
-""".format(lanes_round=ROUND_OF.format(owner="lane_id"), confirm_round=ROUND_OF.format(owner=CONFIRM_OWNER))  # noqa: S608
+(SELECT NULL, c.due_at <= now(), false, (
+    SELECT min(due_at) FROM confirmation WHERE direction = $3 AND {confirm_round} = $2 AND due_at > now())
+FROM confirmation c WHERE direction = $3 AND {confirm_round} = $2 ORDER BY due_at LIMIT 1)
+""".format(lanes_round=ROUND_OF.format(owner="lane_id"), confirm_round=OF_ROUND)  # noqa: S608
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,7 +89,7 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True):
 # What is charged is what was delivered, and Meta says so with the first status and again with the next: so the price is
 # written with the step that it comes with, and costs no statement of its own. The first word on it stays.
 # Meta tells whole seconds: a receipt does not stand before our own, finer time of what came before it.
-# A receipt proves the send, so the operator's side is to be told of it, should the runner never come back to say so.
+# `confirm_due_at` is of the release before: docs/adr/0031-confirmations-in-a-narrow-table.md.
 _ADVANCE = """
 UPDATE message m SET
     state = a.state, attempt_id = NULL, whatsapp_id = coalesce(m.whatsapp_id, a.whatsapp_id),
@@ -106,8 +106,7 @@ UPDATE message m SET
     dead_at = CASE a.state WHEN 'dead' THEN a.at END,
     error_code = CASE a.state WHEN 'dead' THEN a.code END,
     error_detail = CASE a.state WHEN 'dead' THEN a.detail END,
-    confirm_due_at = CASE WHEN a.state = 'dead' THEN NULL
-        WHEN (m.sent_at IS NULL OR m.state = 'dead') AND m.origin = 'operator' THEN now() ELSE m.confirm_due_at END
+    confirm_due_at = CASE a.state WHEN 'dead' THEN NULL ELSE m.confirm_due_at END
 FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::boolean[])
     AS a(id, state, at, whatsapp_id, code, detail, price_category, price_type, price_model, price_billable)

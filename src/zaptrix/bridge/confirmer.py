@@ -26,8 +26,9 @@ from zaptrix.core.ports import Platform
 from zaptrix.core.retry import backoff_s
 from zaptrix.deadlines import Deadline, Stopping
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import claims
-from zaptrix.store.claims import ClaimedRow, ConfirmEnd
+from zaptrix.store import confirmations
+from zaptrix.store.claims import ClaimedRow
+from zaptrix.store.confirmations import ConfirmEnd
 from zaptrix.store.database import Database
 from zaptrix.store.group import GroupCommit
 
@@ -72,7 +73,7 @@ class Confirmer:
         """
         claimed_s = elapsed_s()
         async with self._database.connection() as connection:
-            rows = await claims.claim_to_confirm(
+            rows = await confirmations.claim(
                 connection, _TOLD_OF[self._platform.side], number, limits.CONFIRM_BATCH, self._lease_s
             )
         parcels = [parcel for row in rows if (parcel := await self._parcel(row))]
@@ -93,7 +94,7 @@ class Confirmer:
 
     async def _record(self, ends: list[ConfirmEnd]) -> Sequence[None]:
         async with self._database.connection() as connection:
-            await claims.confirmed(connection, ends, limits.ATTEMPTS_MAX)
+            await confirmations.end(connection, ends, limits.ATTEMPTS_MAX)
         return [None] * len(ends)
 
     async def _parcel(self, row: ClaimedRow) -> Parcel | None:
