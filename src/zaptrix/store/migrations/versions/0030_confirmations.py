@@ -6,8 +6,8 @@ release takes over the rest and drops that column, `confirm_attempts` and the in
 
 from alembic import op
 
-revision = "0029"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 _STATEMENTS = (
     # Without a foreign key: it would lock the message's row.
