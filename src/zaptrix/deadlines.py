@@ -5,20 +5,27 @@ goes on while a process is stopped or its host sleeps, and no request leaves whe
 stood still between its claim and its call would do again what another did meanwhile. The deadline follows a task and
 those that it starts (a context variable), and is asked in the last moment before a request is written: behind waits for
 pace, files, names and handshakes. No platform offers a fence behind that moment.
+
+A worker's own lease (its row in `worker`, `store/workers.py`) limits all of its claims: once it has run out the others
+may take them over, however long each of them lasts by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 from weakref import WeakSet
 
 import aiohttp
 
 from zaptrix.core.errors import OutOfTime
+from zaptrix.core.ids import AttemptId, WorkerId
 from zaptrix.elapsed import elapsed_s
 
 if TYPE_CHECKING:
@@ -30,11 +37,74 @@ if TYPE_CHECKING:
 _BEGIN_SHARE, _END_SHARE = 0.7, 0.8
 
 
+# An attempt begins with the id of its worker, so that a claim tells whose it is and needs no column for it.
+# Version 8 is the one of one's own making: https://www.rfc-editor.org/rfc/rfc9562#section-5.8
+_WORKER_BYTES = 8
+
+
+def new_worker_id() -> WorkerId:
+    """The first half of a UUID of version 8."""
+    drawn = bytearray(os.urandom(_WORKER_BYTES))
+    drawn[6] = 0x80 | drawn[6] & 0x0F
+    return WorkerId(bytes(drawn))
+
+
+def new_attempt_id(worker: WorkerId | None) -> AttemptId:
+    """One of this worker's. Without a worker, of version 4: nobody is asked whether its holder lives."""
+    drawn = uuid4()  # its second half has the variant's bits already
+    return AttemptId(UUID(bytes=worker + drawn.bytes[_WORKER_BYTES:]) if worker else drawn)
+
+
+class WorkerLease:
+    """How long the others take this process for alive, and with it its claims for its own.
+
+    A process that does not register as a worker has none: its claims last by their own time alone.
+    """
+
+    def __init__(self) -> None:
+        self._id: WorkerId | None = None
+        self._since_s = -math.inf
+        self._begin_by_s = self._end_by_s = math.inf
+
+    def registered(self, worker: WorkerId, asked_s: float, lease_s: float) -> None:
+        """From now on this is our id; what was claimed under another is not ours any more."""
+        self._id, self._since_s = worker, elapsed_s()
+        self.renewed(asked_s, lease_s)
+
+    def renewed(self, asked_s: float, lease_s: float) -> None:
+        """It lasts for `lease_s` from when that was asked for."""
+        self._begin_by_s, self._end_by_s = asked_s + lease_s * _BEGIN_SHARE, asked_s + lease_s * _END_SHARE
+
+    def lost(self) -> None:
+        """The others took us for dead. No claim is acted on before this process is registered anew."""
+        self._begin_by_s = self._end_by_s = -math.inf
+        self._since_s = math.inf
+
+    def attempt(self) -> AttemptId:
+        """A new attempt of this worker's. Take the time of its claim before it."""
+        return new_attempt_id(self._id)
+
+    def holds(self, claimed_s: float) -> bool:
+        """Whether what was claimed then is still ours."""
+        return claimed_s >= self._since_s
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether enough is left for a request to begin."""
+        return elapsed_s() < self._begin_by_s
+
+    @property
+    def left_s(self) -> float:
+        """Until what is under way is given up."""
+        return max(0.0, self._end_by_s - elapsed_s())
+
+
 class Deadline:
     """How long something that was claimed may be acted on."""
 
-    def __init__(self, claimed_s: float, lease_s: float) -> None:
-        """`claimed_s`: `elapsed_s()` before it was claimed, for `lease_s`."""
+    def __init__(self, claimed_s: float, lease_s: float, worker: WorkerLease | None = None) -> None:
+        """`claimed_s`: `elapsed_s()` before it was claimed, for `lease_s`; `worker`: whose claim it is."""
+        self._worker = worker
         self._timeout: asyncio.Timeout | None = None
         self._cut = False
         self.renew(claimed_s, lease_s)
@@ -57,7 +127,7 @@ class Deadline:
     @property
     def may_begin(self) -> bool:
         """Whether enough is left for a request to begin."""
-        return elapsed_s() < self._begin_by_s
+        return elapsed_s() < self._begin_by_s and (self._worker is None or self._worker.may_begin)
 
     @property
     def left_s(self) -> float:
@@ -92,6 +162,7 @@ class Stopping:
     """Whether this process was told to stop: then nothing new is begun, and what is under way has a short time."""
 
     def __init__(self) -> None:
+        self.worker = WorkerLease()
         self._told = asyncio.Event()
         self._call_s = 0.0
         self._deadlines: WeakSet[Deadline] = WeakSet()
@@ -108,12 +179,19 @@ class Stopping:
             deadline.cut(call_s)
 
     def deadline(self, claimed_s: float, lease_s: float) -> Deadline:
-        """One that a stop cuts short."""
-        deadline = Deadline(claimed_s, lease_s)
+        """One that a stop cuts short, as the end of this worker's lease does."""
+        deadline = Deadline(claimed_s, lease_s, self.worker)
         self._deadlines.add(deadline)
-        if self.told:
+        if not self.worker.holds(claimed_s):
+            deadline.cut(0.0)
+        elif self.told:
             deadline.cut(self._call_s)
         return deadline
+
+    def give_up(self) -> None:
+        """This worker's lease has run out: whatever it has claimed may be another's."""
+        for deadline in list(self._deadlines):
+            deadline.cut(0.0)
 
     async def pause(self, seconds: float) -> None:
         """So long, or until it was told."""

@@ -1,6 +1,8 @@
-"""A worker that is told to stop under load: it is gone in seconds, and nobody waits for what it held."""
+"""A worker that is told to stop under load, dies or stands still: nobody waits for what it held."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 
@@ -49,8 +51,41 @@ async def test_a_worker_is_gone_in_seconds_and_what_it_held_goes_on_at_once(pati
     assert "stopping cut short" not in (world.folder / "worker0.log").read_text()
 
 
-async def _write(tenant: Tenant) -> None:
-    for turn in range(6):
+async def test_what_one_held_that_was_killed_and_one_that_stands_still_goes_on_in_seconds(patient: World) -> None:
+    """Their claims would last for an hour: it is their heartbeat that is missed."""
+    world = patient
+    tenant, other = await world.tenant(), await world.tenant()
+    await asyncio.gather(*(each.opened(wa_id) for each in (tenant, other) for wa_id in CUSTOMERS))
+    await world.faults(*HANGS)
+    await _write(tenant, turns=2)
+    await eventually(lambda: _sending(world), 30, "messages under way")
+    world.kill_worker()
+    world.start_worker()
+    await _write(other, turns=2)
+    await eventually(lambda: _is_held_by_both(world), 60, "messages under way with the second one")
+    frozen = world.workers[0].pid
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        await world.heal()
+        world.start_worker()
+        await world.drained()
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    await _write(other, turns=1)
+    ledger = await world.drained()
+    assert ledger["violations"] == []
+    assert ledger["customers_wrote"] == ledger["in_chats"]
+    assert ledger["operators_wrote"] == ledger["on_phones"]
+
+
+async def _is_held_by_both(world: World) -> bool:
+    """By the attempts of what is being sent: each begins with the id of its worker."""
+    workers = "SELECT count(DISTINCT substring(uuid_send(attempt_id) FOR 8)) FROM message WHERE state = 'sending'"
+    return int(await world.sql(workers)) == 2
+
+
+async def _write(tenant: Tenant, turns: int = 6) -> None:
+    for turn in range(turns):
         for wa_id in CUSTOMERS:
             await tenant.customer_writes(f"c{turn} {tenant.key} {wa_id}", wa_id=wa_id)
             await tenant.operator_writes(f"o{turn} {tenant.key} {wa_id}", wa_id=wa_id)

@@ -17,7 +17,7 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, files, glances
+from zaptrix.store import awaited, claims, confirmations, expiry, files, glances
 from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.glances import Work
 
@@ -291,7 +291,10 @@ async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bo
         "taken over": (confirmations._TAKE_OVER, [5.0, 100]),
         "settle": (claims._SETTLE, [[1], [uuid4()], ["sent"], [0], [None], [None], [None], [None], [0.0]]),
         "awaited": (awaited._AWAIT_NOW, [[1]]),
-        "expire": (claims._EXPIRE, [60.0, 5.0, 60.0]),
+        "expire": (expiry._EXPIRE_LATE, [60.0, 5.0, 60.0]),
+        "take over": (expiry._EXPIRE_ENDED, [[bytes(8)], 5.0, 60.0]),
+        "free proofs": (expiry._FREE_PROOFS, [[bytes(8)]]),
+        "free files": (expiry._FREE_FILES, [[bytes(8)]]),
     }
     for name, (sql, values) in statements.items():
         plan = await _plan(ledger, sql, values)
@@ -440,8 +443,8 @@ async def test_a_message_whose_runner_died_is_verified_after_its_sides_wait(ledg
     await ledger.claim(to_whatsapp(channel))
     await ledger.claim(to_bitrix24(channel.portal_id))
     async with ledger.database.transaction() as connection:
-        assert await claims.expire(connection, 60.0, 5.0, 60.0) == []  # they may still come back
-        ways = await claims.expire(connection, -1.0, 5.0, 60.0)
+        assert await expiry.expire(connection, 60.0, 5.0, 60.0) == []  # they may still come back
+        ways = await expiry.expire(connection, -1.0, 5.0, 60.0)
         now = await connection.fetchval("SELECT now()")
     assert set(ways) == {to_whatsapp(channel), to_bitrix24(channel.portal_id)}
     shown, sent = await ledger.row(asked), await ledger.row(answered)
@@ -458,7 +461,7 @@ async def test_a_runner_that_settles_right_now_is_not_taken_for_dead(ledger: Led
         await settling.execute("UPDATE message SET state = 'sent', attempt_id = NULL WHERE id = $1", message_id)
         async with ledger.database.transaction() as sweeping:
             await sweeping.execute("SET LOCAL lock_timeout = '2s'")
-            assert await claims.expire(sweeping, -1.0, 5.0, 60.0) == []
+            assert await expiry.expire(sweeping, -1.0, 5.0, 60.0) == []
     assert await ledger.state(message_id) == "sent"
     assert not await ledger.end(row, "pending")
 

@@ -15,7 +15,7 @@ from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, State
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, messages, receipts, views
+from zaptrix.store import awaited, claims, confirmations, expiry, messages, receipts, views
 from zaptrix.store.claims import ClaimedRow, Failure
 from zaptrix.store.confirmations import ConfirmEnd, LateRound
 from zaptrix.store.receipts import Advance
@@ -62,7 +62,7 @@ async def test_a_verdict_without_a_time_leaves_the_time_as_it_was(ledger: Ledger
 async def test_a_runner_that_comes_back_late_writes_nothing(ledger: Ledger) -> None:
     channel, late = await one_claimed(ledger)
     async with ledger.database.transaction() as connection:
-        await claims.expire(connection, -1.0, -1.0, -1.0)
+        await expiry.expire(connection, -1.0, -1.0, -1.0)
     assert not await ledger.end(late, "sent", whatsapp_id="wamid.late")
     async with ledger.database.transaction() as connection:
         (proving,) = await claims.claim_to_prove(

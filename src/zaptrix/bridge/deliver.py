@@ -269,7 +269,7 @@ class _Slice:
             )
 
     async def _claim(self, claim: Callable[[AttemptId], Awaitable[list[ClaimedRow]]]) -> list[Parcel]:
-        rows = await claim(AttemptId(uuid4()))
+        rows = await claim(self._delivery.stopping.worker.attempt())
         self.claimed |= bool(rows)
         return await with_tenants(self._delivery.directory, rows)
 

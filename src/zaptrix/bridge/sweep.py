@@ -16,7 +16,19 @@ from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
 from zaptrix.settings import Settings
-from zaptrix.store import audit, budgets, claims, confirmations, events, idempotency, messages, receipts, templates
+from zaptrix.store import (
+    audit,
+    budgets,
+    claims,
+    confirmations,
+    events,
+    expiry,
+    idempotency,
+    messages,
+    receipts,
+    templates,
+    workers,
+)
 from zaptrix.store.claims import Way
 from zaptrix.store.database import Database
 
@@ -78,6 +90,10 @@ class Sweep:
         if lanes:
             log.info("swept", lanes=len(lanes))
 
+    async def take_over(self) -> None:
+        """What workers held that have ended, at once. Raises StoreUnavailable."""
+        self._bells.ring_soon(set(await self._expired()))
+
     async def keep_house(self) -> None:
         """Seldom: tomorrow's partitions, and what may be forgotten. Raises StoreUnavailable."""
         today = self._now().date()
@@ -111,11 +127,12 @@ class Sweep:
 
     async def _expired(self) -> Iterable[Lane]:
         """Messages whose runner died while sending: perhaps they went out, so they are verified."""
-        patience = self._patience
+        waits_s = self._patience.bitrix_verify_wait_s, self._patience.whatsapp_verify_wait_s
         async with self._database.transaction() as connection:
-            ways = await claims.expire(
-                connection, patience.lease_s, patience.bitrix_verify_wait_s, patience.whatsapp_verify_wait_s
-            )
+            ways = await expiry.expire(connection, self._patience.lease_s, *waits_s)
+            if ended := await workers.ended(connection):
+                ways += await expiry.take_over(connection, ended, *waits_s)
+                await workers.forget(connection, limits.WORKER_KEPT_S)
         if ways:
             log.warning("runners died while sending", messages=len(ways))
         return map(delivery_lane, ways)

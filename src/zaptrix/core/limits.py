@@ -183,6 +183,11 @@ CLOCK_TRIP_S_MAX = 1.0  # half of it is how wrong a comparison may be
 LEASE_S = 8.0
 LEASE_RENEW_S = 2.0
 LEASE_LOOK_S = 0.2
+# Workers: as above, of what one holds in all. Longer, for a busy machine's sake: who is late loses all of its claims.
+WORKER_LEASE_S = 10.0
+WORKER_RENEW_SHARE = 0.2  # of its lease
+WORKER_AGAIN_SHARE = 0.05  # after it could not
+WORKER_KEPT_S = 600.0  # how long the row of one that has ended is known
 # Sessions: a transaction that is begun and not gone on with, and a host that has gone without a goodbye.
 TRANSACTION_IDLE_S_MAX = 5
 PEER_SILENT_S_MAX = 15

@@ -287,22 +287,8 @@ async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | No
     await files.hasten_all(connection, lane_id, other_lane_id)
 
 
-# Whom somebody holds right now is not dead: it is about to be settled.
-_EXPIRE = """
-WITH dead AS MATERIALIZED (
-    SELECT id FROM message WHERE state = 'sending' AND claimed_at < now() - make_interval(secs => $1)
-    FOR UPDATE SKIP LOCKED
-)
-UPDATE message SET state = 'verifying', attempts = attempts + 1, attempt_id = NULL, error_code = 'runner_died',
-    due_at = now() + make_interval(secs => CASE direction WHEN 'inbound' THEN $2::float8 ELSE $3::float8 END)
-FROM dead WHERE message.id = dead.id
-RETURNING message.id, direction, lane_id
-"""
-
-
-async def expire(connection: Connection, lease_s: float, bitrix_wait_s: float, whatsapp_wait_s: float) -> list[Way]:
-    """Messages whose runner died while sending: perhaps they went out. Their lanes."""
-    rows = await connection.fetch(_EXPIRE, lease_s, bitrix_wait_s, whatsapp_wait_s)
+def ways(rows: Sequence[Record]) -> list[Way]:
+    """The lanes of messages."""
     return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]
 
 
@@ -314,5 +300,4 @@ WHERE state IN ('pending', 'verifying') AND due_at < now() - make_interval(secs 
 
 async def lanes_due(connection: Connection, late_s: float, limit: int) -> list[Way]:
     """Delivery lanes with messages that are due for longer than `late_s`: their bell may be lost."""
-    rows = await connection.fetch(_LANES_DUE, late_s, limit)
-    return [Way(Direction(row["direction"]), row["lane_id"]) for row in rows]
+    return ways(await connection.fetch(_LANES_DUE, late_s, limit))

@@ -21,7 +21,8 @@ from zaptrix.store.database import Session
 from zaptrix.store.dialling import Dialler
 from zaptrix.store.resealing import SEALED
 
-_LEFT_OUT = ("alembic_version", "backoff", "figure", "lease", "media_store")  # who did what at the moment of the dump
+# Who did what at the moment of the dump.
+_LEFT_OUT = ("alembic_version", "backoff", "figure", "lease", "media_store", "worker")
 _ITS_OWN = ("channel_hour_count", "gateway_beat", "queue_total")  # what a house writes although nobody has used it yet
 _PIECES_AHEAD = 4
 _SILENT_S = 15.0  # a gateway gives its sign of life every two seconds

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from typing import NamedTuple
-from uuid import uuid4
 
 import structlog
 
 from zaptrix.app import App
 from zaptrix.core import limits
 from zaptrix.core.errors import Unexpected
-from zaptrix.core.ids import AttemptId
 from zaptrix.deadlines import Deadline
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.database import StoreUnavailable
@@ -63,7 +61,8 @@ class Fetching:
         busy = [portal_id for portal_id, count in each.items() if count >= limits.FILES_AT_ONCE_A_PORTAL]
         claimed_s = elapsed_s()
         try:
-            claimed = await self._app.files.claim(AttemptId(uuid4()), min(room, limits.FILES_A_CLAIM), busy)
+            attempt_id = self._app.stopping.worker.attempt()
+            claimed = await self._app.files.claim(attempt_id, min(room, limits.FILES_A_CLAIM), busy)
         except StoreUnavailable as exc:
             log.warning("no files claimed", reason=str(exc))
             return False

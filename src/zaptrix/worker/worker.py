@@ -23,6 +23,7 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.worker.chores import chores_of, watches_of
 from zaptrix.worker.fetching import Fetching
+from zaptrix.worker.heartbeat import beating
 from zaptrix.worker.metrics_server import serve_metrics
 from zaptrix.worker.totals import add_totals, keep_totals
 
@@ -41,7 +42,7 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
     told_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
-    async with open_app(settings) as app:
+    async with open_app(settings) as app, beating(settings, app.stopping, app.sweep.take_over):
         shared_media = SharedMedia(app.database, app.media.blobs)
         await shared_media.join()
         workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
