@@ -23,7 +23,10 @@ from zaptrix import __version__
 from zaptrix.cli import doctor, doctor_words, doctor_words_outside, public_address
 from zaptrix.cli.doctor import Doctor, Finding
 from zaptrix.core.portal import Locale
+from zaptrix.deadlines import new_worker_id
 from zaptrix.settings import Settings
+from zaptrix.store import workers
+from zaptrix.store.database import open_database
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +185,26 @@ async def test_the_inside_of_postgresql_is_looked_at(database_url: str, redis_ur
     finally:
         for connection in many:
             await connection.close()
+
+
+async def test_which_release_each_worker_runs_is_told(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "DATA_DIR": str(tmp_path)}
+
+    async def releases() -> list[Finding]:
+        found = await Doctor(Settings.from_env(environ), Locale.EN, environ)._at_work()
+        return [one for one in found if one.check == "release"]
+
+    assert await releases() == []
+    database = await open_database(database_url)
+    try:
+        for pid, version, level in ((41, __version__, doctor.OK), (42, "0.0.9", doctor.WARNING)):
+            async with database.connection() as connection:
+                await workers.register(connection, new_worker_id(), 60, workers.Place("host-1", pid), version)
+            (found,) = await releases()
+            assert (found.level, found.what) == (level, "release: workers")
+            assert f"{version} (host-1, {pid})" in found.told
+    finally:
+        await database.close()
 
 
 async def test_a_replica_that_is_none_is_told(database_url: str, redis_url: str, tmp_path: Path) -> None:

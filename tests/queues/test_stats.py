@@ -12,7 +12,7 @@ from zaptrix.core.faults import FaultKind
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import CONNECTIONS_MAX, FairPool
-from zaptrix.queues.stats import bell_counts, look_at_redis
+from zaptrix.queues.stats import RedisHealth, bell_counts, look_at_redis
 from zaptrix.telemetry.metrics import Waiting
 
 
@@ -115,3 +115,11 @@ async def test_busy_callers_do_not_keep_others_from_redis(redis: Redis) -> None:
 async def call_for_ever(redis: Redis) -> None:
     while True:
         await redis.get("nothing")
+
+
+@pytest.mark.parametrize("worked", [None, frozenset({Queue.META})])
+def test_nobody_answers_when_no_worker_gives_a_heartbeat(worked: frozenset[Queue] | None) -> None:
+    """One that stands still stays connected to Redis."""
+    health = RedisHealth(worked=worked)
+    assert health.answered(0) == frozenset()
+    assert health.answered(1) == health.answered(None) == worked

@@ -14,7 +14,7 @@ from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
 from zaptrix.store import claims, expiry, files, workers
 from zaptrix.store.claims import ClaimedRow, Way
-from zaptrix.store.workers import Place, Renewal
+from zaptrix.store.workers import Place, Renewal, WorkerAtWork
 
 LEASE_S = 10.0
 NOBODY = Renewal(others_late=False)
@@ -84,14 +84,21 @@ async def test_who_leaves_is_ended_and_forgotten_later(ledger: Ledger) -> None:
     worker, other = await registered(ledger), await registered(ledger)
     async with ledger.database.connection() as connection:
         await workers.leave(connection, worker)
-        assert [(each.host, each.pid, each.version) for each in await workers.live(connection)] == [
-            ("host-1", 7, "1.2.3")
-        ]
+        assert await workers.at_work(connection, 5) == [WorkerAtWork(Place("host-1", 7), "1.2.3")]
         await workers.forget(connection, 60)
         assert await workers.ended(connection) == [worker]
         await workers.forget(connection, -1)
         assert await workers.ended(connection) == []
     assert await beat(ledger, other) == (NOBODY, 0)
+
+
+async def test_who_is_late_for_long_is_not_at_work_and_where_nobody_ever_was_nobody_can_tell(ledger: Ledger) -> None:
+    async with ledger.database.connection() as connection:
+        assert await workers.at_work(connection, 5) is None
+        await registered(ledger, lease_until=-LEASE_S - 60)
+        assert await workers.at_work(connection, 5) == []
+        await registered(ledger, lease_until=-LEASE_S - 1)
+        assert len(await workers.at_work(connection, 5) or ()) == 1
 
 
 # --- what they held ---------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ MORE_NAMES = (
     "zaptrix_token_refreshes_total",
     "zaptrix_server_up",
     "zaptrix_queue_worked",
+    "zaptrix_workers",
     "zaptrix_spool_files",
     "zaptrix_disk_free_ratio",
     "zaptrix_channels",
@@ -76,6 +77,7 @@ LIVE = Live(
     files_waiting={Direction.INBOUND: 4},
     servers={Server.POSTGRESQL: 0.002, Server.REDIS: None},
     worked=frozenset({Queue.META}),
+    workers=2,
     spool={SpoolState.HELD: 5},
     disk=Disk(25, 100),
     figures={Figure.CHANNELS_SILENT: 3.0, Figure.DATABASE_SESSIONS: 12.0},
@@ -171,6 +173,7 @@ def test_live_gauges_are_told_as_they_were_handed_over() -> None:
     assert values(text, "zaptrix_server_ping_seconds") == [0.002]
     assert values(text, "zaptrix_queue_worked", queue="meta-messages") == [1]
     assert values(text, "zaptrix_queue_worked", queue="bitrix24-messages") == [0]
+    assert values(text, "zaptrix_workers") == [2]
     assert values(text, "zaptrix_spool_files", state="held") == [5]
     assert values(text, "zaptrix_disk_free_ratio") == [0.25]
     assert values(text, "zaptrix_channels", state="silent") == [3]

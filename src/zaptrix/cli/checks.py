@@ -8,14 +8,16 @@ from pathlib import Path
 import msgspec
 
 from zaptrix.app import App, open_app
+from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals, recovery, resealing
+from zaptrix.store import channels, portals, recovery, resealing, workers
 from zaptrix.store.replica import LAG_S_MAX, Reads, ReplicaState, Standing
 from zaptrix.store.resealing import Sealed
+from zaptrix.store.workers import WorkerAtWork
 
 _CHECKED_MAX = 1_000
 _FOLLOWS_S = 0.1
@@ -83,16 +85,25 @@ async def check_secrets(settings: Settings) -> Sealed:
         return await resealing.sealed(app.database, app.box)
 
 
-async def check_at_work(settings: Settings) -> tuple[bool, list[str] | None]:
-    """Whether a gateway gave its sign of life lately, and the queues without a worker; None: Redis does not tell.
+class AtWork(msgspec.Struct, frozen=True, kw_only=True):
+    """Which processes run, beside this one."""
 
-    Raises StoreUnavailable.
-    """
+    gateway: bool
+    idle: list[str] | None
+    """The queues without a worker; None: Redis does not tell."""
+    workers: list[WorkerAtWork]
+
+
+async def check_at_work(settings: Settings) -> AtWork:
+    """Who gave a sign of life lately. Raises StoreUnavailable."""
     async with open_app(settings) as app:
         async with app.database.connection() as connection:
             _, silent = await recovery.last_beat(connection, _BEAT_S_MAX)
-        worked = (await look_at_redis(app.redis, app.bells)).worked if settings.redis_url else None
-    return not silent, None if worked is None else [queue.value for queue in Queue if queue not in worked]
+            at_work = await workers.at_work(connection, limits.WORKER_LATE_S)
+        many = None if at_work is None else len(at_work)
+        answered = (await look_at_redis(app.redis, app.bells)).answered(many) if settings.redis_url else None
+    idle = None if answered is None else [queue.value for queue in Queue if queue not in answered]
+    return AtWork(gateway=not silent, idle=idle, workers=at_work or [])
 
 
 async def _portal_trouble(app: App, portal: Portal) -> str | None:

@@ -6,7 +6,7 @@ import platform
 import resource
 import shutil
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -34,6 +34,7 @@ from zaptrix.settings import Settings, overlaid, slips
 from zaptrix.store import fitness as postgres_fitness
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.replica import ReplicaState
+from zaptrix.store.workers import WorkerAtWork
 
 WORDS = doctor_words.WORDS | doctor_words_outside.WORDS
 CLOCK_S_MAX = 5.0
@@ -286,11 +287,20 @@ class Doctor:
         """Whether somebody takes webhooks in, and somebody delivers."""
         from zaptrix.cli.checks import check_at_work
 
-        gateway, idle = await check_at_work(self._house)
-        found = [self._line("gateway", good=gateway)]
-        if idle is not None:
-            found.append(self._line("workers", good=not idle, seen=", ".join(idle)))
+        at_work = await check_at_work(self._house)
+        found = [self._line("gateway", good=at_work.gateway)]
+        if at_work.idle is not None:
+            found.append(self._line("workers", good=not at_work.idle, seen=", ".join(at_work.idle)))
+        if at_work.workers:
+            found.append(self._releases(at_work.workers))
         return found
+
+    def _releases(self, workers: Sequence[WorkerAtWork]) -> Finding:
+        """Which release each worker runs: one that was forgotten goes on with the old one."""
+        ours = all(each.version == zaptrix.__version__ for each in workers)
+        seen = ", ".join(f"{each.version} ({each.place.host}, {each.place.pid})" for each in workers)
+        what = f"{WORDS['release'][self._locale][0]}: workers"
+        return self._line("release", good=ours, seen=seen, bad=WARNING, what=what)
 
     async def _media(self) -> list[Finding]:
         """Whether files are where those of the other processes are. In a process of its own, for stores that hang."""

@@ -187,6 +187,7 @@ LEASE_LOOK_S = 0.2
 WORKER_LEASE_S = 10.0
 WORKER_RENEW_SHARE = 0.2  # of its lease
 WORKER_AGAIN_SHARE = 0.05  # after it could not
+WORKER_LATE_S = 10.0  # how long after the end of its lease a worker is told to be gone
 WORKER_KEPT_S = 600.0  # how long the row of one that has ended is known
 # Sessions: a transaction that is begun and not gone on with, and a host that has gone without a goodbye.
 TRANSACTION_IDLE_S_MAX = 5

@@ -92,6 +92,13 @@ class RedisHealth(msgspec.Struct, frozen=True, kw_only=True):
     worked: frozenset[Queue] | None = None
     """Queues with a worker; None: Redis does not tell."""
 
+    def answered(self, workers: int | None) -> frozenset[Queue] | None:
+        """Queues that somebody answers for. `workers`: how many give a heartbeat; None: nobody knows.
+
+        One that stands still stays connected to Redis.
+        """
+        return frozenset() if workers == 0 else self.worked
+
 
 async def look_at_redis(redis: Redis, bells: Bells) -> RedisHealth:
     """Whether the queues can be read and written, and whether anybody answers their bells.

@@ -8,8 +8,6 @@ end others: they had the time to do so, too.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from zaptrix.core.ids import WorkerId
@@ -41,9 +39,9 @@ UPDATE worker SET ended_at = clock_timestamp() FROM late WHERE worker.id = late.
 _LEAVE = "UPDATE worker SET ended_at = clock_timestamp() WHERE id = $1 AND ended_at IS NULL"
 _ENDED = "SELECT id FROM worker WHERE ended_at IS NOT NULL"
 _FORGET = "DELETE FROM worker WHERE ended_at < clock_timestamp() - make_interval(secs => $1)"
-_LIVE = """
-SELECT host, pid, version, started_at FROM worker WHERE ended_at IS NULL AND lease_until > clock_timestamp()
-ORDER BY host, started_at
+_KNOWN = """
+SELECT host, pid, version, ended_at IS NULL AND lease_until > clock_timestamp() - make_interval(secs => $1) AS lives
+FROM worker ORDER BY host, started_at
 """
 
 
@@ -54,13 +52,11 @@ class Place(msgspec.Struct, frozen=True):
     pid: int
 
 
-class LiveWorker(msgspec.Struct, frozen=True, kw_only=True):
-    """A worker whose lease has not run out."""
+class WorkerAtWork(msgspec.Struct, frozen=True):
+    """A worker that gives its heartbeat, and the release that it runs."""
 
-    host: str
-    pid: int
+    place: Place
     version: str
-    started_at: datetime
 
 
 class Renewal(msgspec.Struct, frozen=True):
@@ -100,6 +96,11 @@ async def forget(connection: Connection, kept_s: float) -> None:
     await connection.execute(_FORGET, kept_s)
 
 
-async def live(connection: Connection) -> list[LiveWorker]:
-    """Those that are at work, by their host."""
-    return [LiveWorker(**row) for row in await connection.fetch(_LIVE)]
+async def at_work(connection: Connection, late_s: float) -> list[WorkerAtWork] | None:
+    """Those that gave a heartbeat lately; None: there was never one here that gives any.
+
+    `late_s`: so long a lease may have run out; after an outage of PostgreSQL's everybody's has, for a moment.
+    """
+    rows = await connection.fetch(_KNOWN, late_s)
+    living = [WorkerAtWork(Place(row["host"], row["pid"]), row["version"]) for row in rows if row["lives"]]
+    return living if rows else None

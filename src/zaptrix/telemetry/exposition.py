@@ -64,6 +64,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     servers: Mapping[Server, float | None] = {}
     """Seconds until each answered; None: it cannot be used."""
     worked: frozenset[Queue] | None = None
+    workers: int | None = None
     spool: Mapping[SpoolState, int] | None = None
     disk: Disk | None = None
     redis_bytes: int | None = None
@@ -169,6 +170,7 @@ def _server_families(live: Live) -> Iterator[Metric]:
     yield _by_label("zaptrix_server_ping_seconds", "How long a simple question to it takes", "server", pings)
     worked = None if live.worked is None else {queue: float(queue in live.worked) for queue in Queue}
     yield _by_label("zaptrix_queue_worked", "Whether any worker answers for the queue", "queue", worked)
+    yield _one("zaptrix_workers", "Worker processes that give their heartbeat", live.workers)
     yield _one("zaptrix_redis_memory_bytes", "Memory that Redis uses", live.redis_bytes)
 
 

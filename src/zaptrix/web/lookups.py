@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from zaptrix.app import App
+from zaptrix.core import limits
 from zaptrix.core.faults import Fault, FaultKind
 from zaptrix.core.lanes import Queue
 from zaptrix.queues.stats import bell_counts, look_at_redis, memory_bytes
-from zaptrix.store import figures, files, fitness, recovery, views
+from zaptrix.store import figures, files, fitness, recovery, views, workers
 from zaptrix.store.database import Connection, StoreUnavailable
 from zaptrix.store.replica import ReplicaState
 from zaptrix.store.views import QueueView
@@ -29,9 +30,10 @@ T = TypeVar("T")
 
 async def looked_up(app: App) -> Live:
     """Everything for `/metrics`."""
-    (fault, ping_ms), redis, (memory, bells, lookups), stored, (disk, spool) = await asyncio.gather(
+    (fault, ping_ms), redis, at_work, (memory, bells, lookups), stored, (disk, spool) = await asyncio.gather(
         look_at_postgresql(app),
         look_at_redis(app.redis, app.bells),
+        workers_at_work(app),
         asyncio.gather(memory_bytes(app.redis), bell_counts(app.bells), app.hits.totals()),
         asyncio.gather(
             queue_sizes(app),
@@ -49,7 +51,8 @@ async def looked_up(app: App) -> Live:
             Server.POSTGRESQL: ping_ms / 1000 if fault is None and ping_ms is not None else None,
             Server.REDIS: redis.ping_ms / 1000 if redis.fault is None and redis.ping_ms is not None else None,
         },
-        worked=redis.worked,
+        worked=redis.answered(at_work),
+        workers=at_work,
         redis_bytes=memory,
         messages={queue: _by_state(size) for queue, size in sizes.items()} if sizes else None,
         oldest_age_s={queue: size.oldest_age_s for queue, size in sizes.items()} if sizes else None,
@@ -78,6 +81,16 @@ async def look_at_postgresql(app: App) -> tuple[Fault | None, float | None]:
     except TimeoutError:
         fault = Fault(FaultKind.POSTGRES_AWAY, "TimeoutError")
     return fault, round((time.perf_counter() - began) * 1000, 1) if fault is None else None
+
+
+async def workers_at_work(app: App) -> int | None:
+    """How many give their heartbeat; None: nobody can tell. A replica may not have heard of it yet."""
+    try:
+        async with app.database.within(_PING_S_MAX) as connection:
+            at_work = await workers.at_work(connection, limits.WORKER_LATE_S)
+    except StoreUnavailable:
+        return None
+    return None if at_work is None else len(at_work)
 
 
 async def queue_sizes(app: App) -> dict[Queue, QueueView] | None:

@@ -24,7 +24,7 @@ from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family
 from zaptrix.telemetry.metrics import Waiting
 from zaptrix.web.callers import app_of, watcher
-from zaptrix.web.lookups import look_at_postgresql, looked_up, queue_sizes
+from zaptrix.web.lookups import look_at_postgresql, looked_up, queue_sizes, workers_at_work
 from zaptrix.web.shared_answer import SharedAnswer
 
 HEALTH_GOOD_FOR_S = 0.5
@@ -125,14 +125,15 @@ def shared_health(app: App) -> SharedAnswer[Health]:
 
 
 async def _health(app: App) -> Health:
-    (postgres_fault, postgres_ms), redis = await asyncio.gather(
-        look_at_postgresql(app), look_at_redis(app.redis, app.bells)
+    (postgres_fault, postgres_ms), redis, at_work = await asyncio.gather(
+        look_at_postgresql(app), look_at_redis(app.redis, app.bells), workers_at_work(app)
     )
     works = [
         *_told(postgres_fault, _WITHOUT_POSTGRESQL),
         *_told(redis.fault, _WITHOUT_REDIS if not postgres_fault else ()),
     ]
-    idle = [queue.value for queue in Queue if redis.worked is not None and queue not in redis.worked]
+    answered = redis.answered(at_work)
+    idle = [queue.value for queue in Queue if answered is not None and queue not in answered]
     if idle and not works:
         works = [_NOBODY_WORKS.format(queues=", ".join(idle)), *_WITHOUT_WORKERS]
     return Health(
