@@ -11,21 +11,34 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from benchmarks.figures import Measured, Run
-from benchmarks.parts import PARTS
+from benchmarks.parts import PARTS, hot
 from benchmarks.parts.act import Act, Plan, Show
 from benchmarks.report import markdown, shown
 from benchmarks.stage import Stage, Zaptrix
-from benchmarks.yardstick import NoPeer, Peer, install
+from benchmarks.yardstick import Marking, NoPeer, Peer, install
 
 RESULTS = Path("var") / "bench"
 ACT_S_MAX = 1_800.0
+
+
+class Defaults(NamedTuple):
+    """What a part takes when nothing is said."""
+
+    seconds: float
+    runs: int
+    systems: str
+
+
+USUAL = Defaults(seconds=10.0, runs=1, systems="zaptrix")
+HOT = Defaults(seconds=4.0, runs=5, systems="zaptrix,peer")
 SYSTEMS: dict[str, type[Stage]] = {"zaptrix": Zaptrix, "peer": Peer}
 
 
@@ -45,11 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="part", help=", ".join(PARTS))
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each stretch")
-    parser.add_argument("--runs", type=int, default=1, help="medians are taken over them")
+    whole = [part for part in PARTS if part != hot.NAME]
+    parser.add_argument("parts", nargs="*", default=whole, metavar="part", help=", ".join(PARTS))
+    parser.add_argument("--seconds", type=float, help=f"of each stretch; {USUAL.seconds:g}, in hot {HOT.seconds:g}")
+    parser.add_argument("--runs", type=int, help=f"medians are taken over them; {USUAL.runs}, in hot {HOT.runs}")
     parser.add_argument("--act", default="", help="only the acts whose name holds this")
-    parser.add_argument("--systems", default="zaptrix", help=f"with commas, playing in turn: {', '.join(SYSTEMS)}")
+    parser.add_argument("--systems", help=f"with commas, playing in turn: {', '.join(SYSTEMS)} (both in hot)")
+    parser.add_argument(
+        "--peer-marks", action="store_true", help="the peer plays once more, and marks messages as read"
+    )
     parser.add_argument("--gateways", type=int, default=1, help="processes of the gateway")
     parser.add_argument("--workers", type=int, default=1, help="worker processes")
     parser.add_argument("--connections", type=int, default=128, help="of the load generator")
@@ -69,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def bench(given: argparse.Namespace) -> bool:
     """Play everything; whether each delivery check of ours was good, and no platform refused a call."""
-    systems = _systems(given.systems)
     plan = Plan(
-        seconds=given.seconds,
         scale=given.scale,
         gateways=given.gateways,
         workers=given.workers,
@@ -85,36 +100,45 @@ async def bench(given: argparse.Namespace) -> bool:
     )
     all_good = True
     for part in given.parts:
+        usual = HOT if part == hot.NAME else USUAL
+        systems = _systems(given.systems or usual.systems, marking=given.peer_marks)
         runs: list[Run] = []
-        for act in PARTS[part]:
-            if given.act not in act.name:
-                continue
-            for number in range(given.runs):
-                for system in systems:
-                    run = await _play(act, system, number, plan)
-                    if run is not None:
-                        runs.append(run)
-                        print(shown(run), flush=True)
+        try:
+            its = msgspec.structs.replace(plan, seconds=given.seconds or usual.seconds)
+            acts = [act for act in PARTS[part] if given.act in act.name]
+            async for run in _runs(acts, systems, given.runs or usual.runs, its):
+                runs.append(run)
+                print(shown(run), flush=True)
+        finally:
+            _write(given.out, part, runs)  # what there is, when the rest breaks down
         all_good &= all(m.is_good for run in runs if run.system == Zaptrix.name for m in run.measured)
-        _write(given.out, part, runs)
     return all_good
 
 
-def _systems(names: str) -> list[type[Stage]]:
+async def _runs(
+    acts: Sequence[Act | Show], systems: Sequence[type[Stage]], count: int, plan: Plan
+) -> AsyncIterator[Run]:
+    """The systems take turns, so that a machine that changes its mood does so for all of them."""
+    for act in acts:
+        for number in range(count):
+            for system in systems:
+                if _plays(act, system, number):
+                    yield await _play(act, system, number, plan)
+
+
+def _systems(names: str, *, marking: bool) -> list[type[Stage]]:
     """Those that can be played here."""
-    systems = [SYSTEMS[name] for name in names.split(",")]
-    if Peer in systems:
+    systems = [SYSTEMS[name] for name in names.split(",")] + [Marking] * marking
+    if any(issubclass(system, Peer) for system in systems):
         try:
             install()
         except NoPeer as exc:
             print(f"peer: {exc}; the comparison is left out", file=sys.stderr)
-            systems.remove(Peer)
+            systems = [system for system in systems if not issubclass(system, Peer)]
     return systems
 
 
-async def _play(act: Act | Show, system: type[Stage], number: int, plan: Plan) -> Run | None:
-    if system is not Zaptrix and (isinstance(act, Show) or not act.peer):
-        return None
+async def _play(act: Act | Show, system: type[Stage], number: int, plan: Plan) -> Run:
     print(f"== {act.name}: {system.name}, run {number + 1}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="zaptrix-bench-"))
     good = False
@@ -130,6 +154,14 @@ async def _play(act: Act | Show, system: type[Stage], number: int, plan: Plan) -
     return Run(part=act.name, system=system.name, number=number, settings=msgspec.to_builtins(plan), measured=measured)
 
 
+def _plays(act: Act | Show, system: type[Stage], number: int) -> bool:
+    if isinstance(act, Show):
+        return system is Zaptrix
+    if number and act.once:
+        return False
+    return system is Zaptrix or (act.peer and (act.marks or system is not Marking))
+
+
 async def _staged(act: Act, system: type[Stage], folder: Path, plan: Plan) -> list[Measured]:
     stage = system(folder, act.shape(plan))
     try:
@@ -141,7 +173,14 @@ async def _staged(act: Act, system: type[Stage], folder: Path, plan: Plan) -> li
 
 def _write(folder: Path, part: str, runs: list[Run]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"part": part, "machine": _machine(), "commit": _commit(), "at": datetime.now(UTC).isoformat(), "runs": runs}
+    told = {
+        "part": part,
+        "machine": _machine(),
+        "commit": _commit(),
+        "at": datetime.now(UTC).isoformat(),
+        "command": " ".join(sys.argv[1:]),
+        "runs": runs,
+    }
     file = folder / f"{part}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     file.write_text(json.dumps(msgspec.to_builtins(told), indent=1) + "\n", encoding="utf-8")
     print(f"written: {file}")

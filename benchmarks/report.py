@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.cost import BESIDE
 from benchmarks.figures import REFUSALS, Measured, Run, median_of, total
+from benchmarks.targets import TARGETS, Row, rows
 
 
 def shown(run: Run) -> str:
@@ -43,16 +44,19 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+_AIMS = ("what", "Zaptrix", "the peer", "ratio", "the peer, marking", "ratio", "target", "", "by")
+
+
 def markdown(results: Sequence[dict[str, Any]]) -> str:
-    """A table of medians for each part."""
-    lines: list[str] = []
+    """What was aimed at and has come of it, and a table of medians for each part."""
+    lines = [*_aims(list(rows(results, TARGETS))), ""]
     for result in results:
-        lines += [
-            f"### {result['part']}",
-            "",
-            f"{result['machine']}; commit {result['commit']}; {result['at'][:10]}",
-            "",
-        ]
+        runs = 1 + max((run.get("number", 0) for run in result["runs"]), default=0)
+        of = (
+            f"`python -m benchmarks {result.get('command') or result['part']}`: medians of {runs} run{'s' * (runs > 1)}"
+        )
+        where = f"{result['machine']}; commit {result['commit']}; {result['at'][:10]}"
+        lines += [f"### {result['part']}", "", f"{of}; {where}", ""]
         lines += [
             f"| {' | '.join(_COLUMNS)} |",
             f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 3)} --- |",
@@ -63,8 +67,32 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _aims(told: Sequence[Row]) -> list[str]:
+    if not told:
+        return []
+    head = [f"| {' | '.join(_AIMS)} |", f"| --- |{' ---: |' * 6} --- | --- |"]
+    return [*head, *map(_aim, told)]
+
+
+def _aim(row: Row) -> str:
+    target = row.target
+
+    def figure(value: float | None) -> str:
+        return "" if value is None else f"{value:,.{target.digits}f}"
+
+    def times(other: float | None) -> str:
+        return f"{row.value / other:.2f} x" if other else ""
+
+    cells = [target.what, figure(row.value), figure(row.yardstick), times(row.yardstick), figure(row.marking)]
+    cells += [times(row.marking), target.words, row.verdict, f"`{row.command}`, {row.commit}"]
+    return f"| {' | '.join(cells)} |"
+
+
 # What has no column and is the point of its part.
-_BESIDE = ("slower %", "more CPU %", "longest gap s", "first arrival s", "/s", "CPU s an hour", "% used", REFUSALS)
+_BESIDE = (
+    "slower %", "more CPU %", "longest gap s", "first arrival s", "/s", "CPU s an hour", "% of a core", "% used",
+    REFUSALS, "less those at rest", "that wait, most", "late ms",
+)  # fmt: skip
 
 
 def _beside(groups: dict[tuple[str, str], list[dict[str, Any]]]) -> list[str]:

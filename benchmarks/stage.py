@@ -32,7 +32,6 @@ START_S_MAX = 60.0
 ARRIVE_POLL_S = 0.02
 STOP_S_MAX = 30.0
 SETTLE_S_MAX = 180.0
-QUIET_S = 0.5  # so long may no portal's history be asked for until that is over
 BUSY_S_MAX = 900
 FILES_MAX = 65_536  # a far side that takes its time has a socket for each call
 # Nothing of a shell that was set up for production may reach a benchmark.
@@ -183,7 +182,7 @@ class Stage(ABC):
         return True
 
     async def quiet(self) -> None:  # noqa: B027  # the yardstick does nothing by itself
-        """From now on the system does nothing but what the load asks for and its chores."""
+        """Before workers start: they shall do nothing but what the load asks for and their chores."""
 
     def check_alive(self) -> None:
         """Raises StageError when a process has ended."""
@@ -308,20 +307,12 @@ class Zaptrix(Stage):
         return {f"{row['direction']} {row['state']}": float(row["count"]) for row in rows}
 
     async def quiet(self) -> None:
-        """Put off the looks at the portals' histories that a start makes due; those under way end first."""
+        """Put off the first looks at the portals' histories."""
         connection = await self.database()
         try:
             await connection.execute(_NO_LOOKS)
         finally:
             await connection.close()
-        deadline, looks = time.monotonic() + SETTLE_S_MAX, -1
-        while (now := (await self.arrivals()).calls.get("batch", 0)) != looks:
-            if time.monotonic() > deadline:
-                raise StageError(
-                    f"portals' histories were still looked at {SETTLE_S_MAX:g} s after nobody asked for it"
-                )
-            looks = now
-            await asyncio.sleep(QUIET_S)
 
     async def database(self) -> asyncpg.Connection[asyncpg.Record]:
         return await asyncpg.connect(self.servers.postgres.url)

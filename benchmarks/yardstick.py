@@ -117,6 +117,16 @@ class Peer(Stage):
         self.spawn(name, [_node(), self._folder / "worker.mjs"], self.environ)
 
 
+class Marking(Peer):
+    """The yardstick with one duty more: it marks what it has brought to the portal as read."""
+
+    name = "peer, marking"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return super().environ | {"PEER_MARKS": "1"}
+
+
 _COLUMNS = (
     "id", "portal_url", "client_id", "client_secret", "access_token", "member_id", "application_token",
     "client_endpoint", "connector_id", "line_id", "phone_number_id", "number_token",

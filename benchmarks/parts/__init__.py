@@ -1,6 +1,6 @@
 """The parts of the benchmark: what each plays, act by act. An act has a stage of its own, a show brings it."""
 
-from benchmarks.parts import accept, embedded, growth, idle, inbound, lone, outbound, pace, recovery
+from benchmarks.parts import accept, embedded, growth, hot, idle, inbound, lone, outbound, pace, recovery
 from benchmarks.parts.act import Act, Show
 
 PARTS: dict[str, tuple[Act | Show, ...]] = {
@@ -13,4 +13,5 @@ PARTS: dict[str, tuple[Act | Show, ...]] = {
     "pace": pace.SHOWS,
     "idle": idle.ACTS,
     "embedded": embedded.SHOWS,
+    hot.NAME: hot.ACTS,
 }

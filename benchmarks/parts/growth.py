@@ -29,6 +29,7 @@ async def play(stage: Stage, plan: Plan) -> list[Measured]:
     assert isinstance(stage, Zaptrix)
     terms = dataclasses.replace(FEW.terms, read_marks=plan.read_marks)
     them = await stage.settle_in(terms)
+    await stage.quiet()
     small, large = (_scaled(ballast, plan) for ballast in (SMALL, LARGE))
     await small.load(stage.servers.postgres.url, them, already=0)
     before = await _measure(stage, plan, them, small, first=0)
@@ -47,7 +48,6 @@ async def _measure(stage: Stage, plan: Plan, them: list[Tenant], ballast: Ballas
     _, arrivals = await scene.play("first words", numbers, customers_write(scene.talks, numbers), window=WINDOW)
     scene.meet(arrivals)
     await stage.settled(SETTLE_S_MAX)
-    await stage.quiet()
     house = f"{ballast.conversations:,} conversations"
     numbers = scene.numbers(plan.scaled(round(RATE_MAX * plan.seconds)))
     requests = customers_write(scene.talks, numbers)

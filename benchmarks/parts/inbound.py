@@ -85,6 +85,8 @@ async def opened(stage: Stage, plan: Plan, cast: Cast, *, looks: bool = False) -
     portals = max(2, plan.scaled(cast.terms.portals))
     terms = dataclasses.replace(cast.terms, portals=portals, read_marks=plan.read_marks)
     them = await stage.settle_in(terms)
+    if not looks:
+        await stage.quiet()
     stage.start_workers()
     scene = Scene(stage, plan, conversations(them, cast.customers_each))
     numbers = scene.numbers(len(scene.talks))
@@ -96,8 +98,6 @@ async def opened(stage: Stage, plan: Plan, cast: Cast, *, looks: bool = False) -
         raise AssertionError(f"the first words did not arrive: {first.delivery}")
     scene.meet(arrivals)
     await stage.settled(SETTLE_S_MAX)
-    if not looks:
-        await stage.quiet()
     scene.opened = True
     return scene
 

@@ -7,6 +7,7 @@ const CONVERSATION_S = 3600;
 const SEEN_S = 86400;
 const GRAPH = process.env.PEER_GRAPH_URL;
 const VERSION = "v26.0";
+const MARKS = process.env.PEER_MARKS === "1";
 
 const connection = redis();
 const cache = redis();
@@ -78,6 +79,17 @@ async function deliverToBitrix24({ data }) {
   const chat = told.result.DATA.RESULT[0].session.CHAT_ID;
   await database.query({ ...TOUCH, values: [talk, chat] });
   await cache.set(byChat(portal.id, chat), JSON.stringify({ id: talk, meta_whatsapp_id: customer }), "EX", CONVERSATION_S);
+  if (MARKS) await markAsRead(portal, message.id);
+}
+
+// A mark that fails must not bring its message a second time.
+async function markAsRead(portal, id) {
+  const mark = { messaging_product: "whatsapp", status: "read", message_id: id };
+  try {
+    await post(`${GRAPH}/${VERSION}/${portal.phone_number_id}/messages`, portal.number_token, mark);
+  } catch (error) {
+    console.error("mark", error.message);
+  }
 }
 
 async function routeOutbound({ data }) {

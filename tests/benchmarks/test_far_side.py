@@ -1,6 +1,8 @@
 """The far side, over HTTP: it notices what a platform would notice and forgets nothing that arrived."""
 
+import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -140,3 +142,19 @@ async def test_a_chat_keeps_its_id_when_a_new_record_begins(far_side: FarSide) -
     _, told = await send(far_side, element(3, "b"))
     assert told["result"]["DATA"]["RESULT"][0]["session"]["CHAT_ID"] == "2"
     assert (await far_side.record()).numbers == [3]
+
+
+async def test_calls_wait_for_their_answers_beside_each_other(far_side: FarSide) -> None:
+    calls, wait_s = 200, 0.25
+    async with far_side.session.post(f"{far_side.url}/control/latency-ms/{wait_s * 1000:g}"):
+        pass
+    began = time.monotonic()
+    connector = aiohttp.TCPConnector(limit=calls)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        many = FarSide(far_side.url, session, far_side.count)
+        await asyncio.gather(*(send(many, element(number, f"{number}")) for number in range(calls)))
+        took = time.monotonic() - began
+    record = await far_side.record()
+    assert wait_s <= took < calls * wait_s / 4
+    assert len(record.late) == calls
+    assert record.open_most > calls / 4

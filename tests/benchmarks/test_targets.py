@@ -1,0 +1,52 @@
+"""The report's first table: the newest results that can answer, medians, ratios, and whether a target is reached."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.parts import PARTS
+from benchmarks.report import markdown
+from benchmarks.targets import TARGETS, Target, rows
+
+SUSTAINED = next(each for each in TARGETS if each.stretch == "sustained, 1000 portals")
+CPU = next(each for each in TARGETS if each.what.startswith("CPU ms"))
+
+
+def result(at: str, target: Target, system: str, *rates: float, number: int = 0, **more: object) -> dict[str, Any]:
+    measured = [{"what": target.stretch, "messages": 1_000, "rate_per_s": rate, "costs": {}} | more for rate in rates]
+    runs = [{"part": target.act, "system": system, "number": number, "measured": [one]} for one in measured]
+    return {"part": "hot", "machine": "m", "commit": f"c{at}", "at": at, "command": "hot --runs 5", "runs": runs}
+
+
+def test_the_acts_of_the_targets_are_there() -> None:
+    assert {each.act for each in TARGETS} <= {act.name for acts in PARTS.values() for act in acts}
+
+
+def test_the_newest_results_that_can_answer_are_told_with_their_medians() -> None:
+    old = result("2026-01-01", SUSTAINED, "zaptrix", 1.0)
+    new = result("2026-01-02", SUSTAINED, "zaptrix", 10.0, 90.0, 30.0)
+    silent = result("2026-01-03", CPU, "zaptrix", 1.0)
+    (row,) = rows([old, new, silent], [SUSTAINED])
+    assert (row.value, row.commit, row.verdict) == (30.0, "c2026-01-02", "no yardstick")
+    assert list(rows([silent], [SUSTAINED])) == []
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(1_500.0, "reached"), (1_499.0, "not reached")])
+def test_a_ratio_is_to_the_yardstick_of_the_same_results(ours: float, verdict: str) -> None:
+    told = result("2026-01-02", SUSTAINED, "zaptrix", ours)
+    told["runs"] += (
+        result("", SUSTAINED, "peer", 1_000.0)["runs"] + result("", SUSTAINED, "peer, marking", 500.0)["runs"]
+    )
+    (row,) = rows([told], TARGETS)
+    assert (row.ratio, row.verdict) == (ours / 1_000, verdict)
+    assert f"| 500 | {ours / 500:.2f} x | >= 1.5 x | {verdict} | `hot --runs 5`, c2026-01-02 |" in markdown([told])
+
+
+@pytest.mark.parametrize(("cpu_s", "verdict"), [(0.6, "reached"), (0.7, "not reached")])
+def test_what_production_does_not_need_is_not_counted(cpu_s: float, verdict: str) -> None:
+    costs = {name: {"cpu_s": 9.0, "pss_mb": 1.0} for name in ("load", "platforms", "busy")}
+    costs |= {name: {"cpu_s": cpu_s, "pss_mb": 1.0} for name in ("worker", "postgresql")}
+    told = result("2026-01-02", CPU, "zaptrix", 500.0, costs=costs)
+    (row,) = rows([told], [CPU])
+    assert row.value == pytest.approx(2 * cpu_s)
+    assert row.verdict == verdict
