@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -178,7 +179,7 @@ def _write(folder: Path, part: str, runs: list[Run]) -> None:
         "machine": _machine(),
         "commit": _commit(),
         "at": datetime.now(UTC).isoformat(),
-        "command": " ".join(sys.argv[1:]),
+        "command": _command(),
         "runs": runs,
     }
     file = folder / f"{part}-{time.strftime('%Y%m%d-%H%M%S')}.json"
@@ -200,6 +201,12 @@ def _machine() -> str:
         (x.partition(": ")[2] for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x), ""
     )
     return f"{cores} cores, {model}, Linux {platform.release()}, Python {platform.python_version()}"
+
+
+def _command() -> str:
+    """As it was given, but for where the results go."""
+    command = " ".join(sys.argv[1:])
+    return re.sub(r" ?--out[ =]\S+", "", command).strip()
 
 
 def _commit() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.cost import BESIDE
@@ -49,14 +49,9 @@ _AIMS = ("what", "Zaptrix", "the peer", "ratio", "the peer, marking", "ratio", "
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
     """What was aimed at and has come of it, and a table of medians for each part."""
-    lines = [*_aims(list(rows(results, TARGETS))), ""]
+    lines = _aims(list(rows(results, TARGETS)))
     for result in results:
-        runs = 1 + max((run.get("number", 0) for run in result["runs"]), default=0)
-        of = (
-            f"`python -m benchmarks {result.get('command') or result['part']}`: medians of {runs} run{'s' * (runs > 1)}"
-        )
-        where = f"{result['machine']}; commit {result['commit']}; {result['at'][:10]}"
-        lines += [f"### {result['part']}", "", f"{of}; {where}", ""]
+        lines += [f"### {result['part']}", "", _source(result), ""]
         lines += [
             f"| {' | '.join(_COLUMNS)} |",
             f"| --- | --- |{' ---: |' * (len(_COLUMNS) - 3)} --- |",
@@ -67,14 +62,22 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _source(result: Mapping[str, Any]) -> str:
+    runs = 1 + max((run.get("number", 0) for run in result["runs"]), default=0)
+    of = f"`python -m benchmarks {result.get('command') or result['part']}`: medians of {runs} run{'s' * (runs > 1)}"
+    return f"{of}; {result['machine']}; commit {result['commit']}; {result['at'][:10]}"
+
+
 def _aims(told: Sequence[Row]) -> list[str]:
     if not told:
         return []
-    head = [f"| {' | '.join(_AIMS)} |", f"| --- |{' ---: |' * 6} --- | --- |"]
-    return [*head, *map(_aim, told)]
+    sources = list(dict.fromkeys(_source(row.result) for row in told))
+    head = [f"| {' | '.join(_AIMS)} |", f"| --- |{' ---: |' * 6} --- | ---: |"]
+    notes = [f"- ({place}) {source}" for place, source in enumerate(sources, 1)]
+    return [*head, *(_aim(row, 1 + sources.index(_source(row.result))) for row in told), "", *notes, ""]
 
 
-def _aim(row: Row) -> str:
+def _aim(row: Row, source: int) -> str:
     target = row.target
 
     def figure(value: float | None) -> str:
@@ -84,7 +87,7 @@ def _aim(row: Row) -> str:
         return f"{row.value / other:.2f} x" if other else ""
 
     cells = [target.what, figure(row.value), figure(row.yardstick), times(row.yardstick), figure(row.marking)]
-    cells += [times(row.marking), target.words, row.verdict, f"`{row.command}`, {row.commit}"]
+    cells += [times(row.marking), target.words, row.verdict, f"({source})"]
     return f"| {' | '.join(cells)} |"
 
 

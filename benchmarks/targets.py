@@ -47,8 +47,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     yardstick: float | None
     marking: float | None  # the yardstick that marks messages as read, too
-    command: str
-    commit: str
+    result: Told  # the file's, out of which it was read
 
     @property
     def ratio(self) -> float | None:
@@ -74,8 +73,7 @@ def rows(results: Sequence[Told], targets: Sequence[Target]) -> Iterator[Row]:
                     value=value,
                     yardstick=_median(result, target, Peer.name),
                     marking=_median(result, target, Marking.name),
-                    command=str(result.get("command", "")),
-                    commit=str(result["commit"]),
+                    result=result,
                 )
                 break
 

@@ -27,7 +27,7 @@ def test_the_newest_results_that_can_answer_are_told_with_their_medians() -> Non
     new = result("2026-01-02", SUSTAINED, "zaptrix", 10.0, 90.0, 30.0)
     silent = result("2026-01-03", CPU, "zaptrix", 1.0)
     (row,) = rows([old, new, silent], [SUSTAINED])
-    assert (row.value, row.commit, row.verdict) == (30.0, "c2026-01-02", "no yardstick")
+    assert (row.value, row.result["commit"], row.verdict) == (30.0, "c2026-01-02", "no yardstick")
     assert list(rows([silent], [SUSTAINED])) == []
 
 
@@ -39,7 +39,9 @@ def test_a_ratio_is_to_the_yardstick_of_the_same_results(ours: float, verdict: s
     )
     (row,) = rows([told], TARGETS)
     assert (row.ratio, row.verdict) == (ours / 1_000, verdict)
-    assert f"| 500 | {ours / 500:.2f} x | >= 1.5 x | {verdict} | `hot --runs 5`, c2026-01-02 |" in markdown([told])
+    table = markdown([told])
+    assert f"| 500 | {ours / 500:.2f} x | >= 1.5 x | {verdict} | (1) |" in table
+    assert "- (1) `python -m benchmarks hot --runs 5`: medians of 1 run; m; commit c2026-01-02; 2026-01-02" in table
 
 
 @pytest.mark.parametrize(("cpu_s", "verdict"), [(0.6, "reached"), (0.7, "not reached")])
