@@ -88,7 +88,6 @@ from zaptrix.whatsapp.credentials import NumberCredentials
 from zaptrix.whatsapp.platform import WhatsApp
 from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
 
-_CONNECTIONS_A_HOST = 100
 _CODES = {Side.WHATSAPP: whatsapp_codes.TABLE, Side.BITRIX24: bitrix24_codes.TABLE}
 
 
@@ -149,7 +148,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(redis.aclose)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(
-                connector=TimelyConnector(limit=0, limit_per_host=_CONNECTIONS_A_HOST),
+                connector=TimelyConnector(limit=0, limit_per_host=limits.CONNECTIONS_A_HOST_MAX),
                 cookie_jar=aiohttp.DummyCookieJar(),  # a portal's cookie is never another's
             )
         )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # Of a lease: a request may begin until the first, and is given up at the second. The rest is for telling its end.
 _BEGIN_SHARE, _END_SHARE = 0.7, 0.8
+_LOOKS = 3  # for a connection that is clean
 
 
 # An attempt begins with the id of its worker, so that a claim tells whose it is and needs no column for it.
@@ -207,9 +208,18 @@ class TimelyConnector(aiohttp.TCPConnector):
     """Hands out a connection only while the deadline lets a request begin. Raises OutOfTime."""
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
-        connection = await super().connect(req, traces, timeout)
+        connection = await self._clean(req, traces, timeout)
         deadline = _current.get()
         if deadline is not None and not deadline.may_begin:
             connection.close()
             raise OutOfTime("claim_ran_out", "not begun: too little was left of its time")
         return connection
+
+    async def _clean(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
+        """One on which nothing came while nobody asked: that would be taken for the answer to the next request."""
+        for _ in range(_LOOKS):
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is not None and not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise aiohttp.ClientConnectionError("what answers there speaks unasked")

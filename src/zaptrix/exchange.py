@@ -3,6 +3,9 @@
 A tenant's portal is a server that anybody may run, and before Meta's a proxy may stand. So an answer has a largest size
 (after unpacking) and a time for all of it, dripping ones included; and whatever breaks while it is read is told as an
 answer that could not be read, by its kind and place, and never by its words.
+
+A post with its body at hand, as every message is, goes over aiohttp's connector and parser without its session, which
+costs more than all the rest of such a call (docs/adr/0032). What is asked seldom, or streamed, goes by the session.
 """
 
 from __future__ import annotations
@@ -11,19 +14,24 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import (
     ClientConnectorError,
     ClientError,
-    ClientResponse,
+    ClientRequest,
     ClientSession,
     ClientTimeout,
     ConnectionTimeoutError,
     InvalidURL,
+    StreamReader,
 )
+from aiohttp.connector import Connection
+from aiohttp.http import HttpProcessingError
+from yarl import URL
 
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
@@ -34,6 +42,8 @@ from zaptrix.telemetry.metrics import AlarmKind
 T = TypeVar("T")
 
 _PART_BYTES = 64 * 1024
+# Of each portal some methods, of each number one address.
+_ADDRESSES_KEPT = 4_096
 # One at a time in a process: an answer that is read may take twenty times its size.
 _large_ones = ThreadPoolExecutor(1, "large answers")
 
@@ -73,8 +83,9 @@ async def exchange(session: ClientSession, request: Request) -> Answer:
     """The answer to `request`; redirects are not followed. Raises NotSent and NoAnswer."""
     # No cause is kept: a library's errors may quote the address, with what stands in it.
     try:
-        async with asyncio.timeout(request.time_s):
-            return await _exchanged(session, request)
+        if request.method == "POST" and isinstance(request.body, bytes) and not request.query:
+            return await _posted(session, request, request.body)
+        return await _asked(session, request)
     except (ClientConnectorError, ConnectionTimeoutError):
         raise NotSent("no_connection") from None
     except InvalidURL:
@@ -83,9 +94,9 @@ async def exchange(session: ClientSession, request: Request) -> Answer:
         raise NoAnswer("timeout") from None
     except _TooLarge:
         raise NoAnswer("answer_too_large") from None
-    except (ClientError, OSError):
+    except (ClientError, HttpProcessingError, OSError):
         raise NoAnswer("connection_lost") from None
-    except PlatformError:
+    except (NotSent, PlatformError):
         raise
     except Exception as exc:  # noqa: BLE001 - what a library breaks on is the other side's doing
         misread(request.method, exc)
@@ -96,36 +107,129 @@ class _TooLarge(Exception):
     """More bytes than an answer may have."""
 
 
-async def _exchanged(session: ClientSession, request: Request) -> Answer:
-    response = await session.request(
-        request.method,
-        request.url,
-        params=request.query,
-        data=request.body,
-        headers=request.headers,
-        # Not its own clock for the whole: that one does not run while a response is being closed.
-        timeout=ClientTimeout(total=None, connect=request.connect_s, sock_connect=request.connect_s),
-        allow_redirects=False,
-    )
+async def _posted(session: ClientSession, request: Request, body: bytes) -> Answer:
+    """Until the request is written, whatever fails is NotSent: there is one place where it is."""
+    ends_s = asyncio.get_running_loop().time() + request.time_s
+    address = _address(request.url)
+    head = _head(address.begin, request.headers, len(body))
+    connection = await _connected(session, address, request.connect_s)
     try:
-        return Answer(
-            response.status,
-            await _body(response, request.bytes_max),
-            response.headers.get("Location", ""),
-            _seconds(response.headers.get("Retry-After", "")),
+        async with asyncio.timeout_at(ends_s):
+            answer = await _answered(connection, head + body, request.bytes_max)
+    except BaseException:
+        connection.close()
+        raise
+    connection.release()
+    return answer
+
+
+class _Address(NamedTuple):
+    """Where a post goes: what a connection is asked for by, and how the post begins."""
+
+    asking: ClientRequest
+    begin: str
+
+
+@lru_cache(_ADDRESSES_KEPT)
+def _address(url: str) -> _Address:
+    """Raises InvalidURL."""
+    parsed = _parsed(url)
+    lines = (
+        f"POST {parsed.raw_path_qs} HTTP/1.1",
+        f"Host: {parsed.host_port_subcomponent}",
+        "Accept: */*",
+        "Accept-Encoding: gzip, deflate\r\n",
+    )
+    return _Address(_asking(parsed.origin()), "\r\n".join(lines))
+
+
+def _parsed(url: str) -> URL:
+    """Raises InvalidURL for what no connection can be made to."""
+    try:
+        parsed = URL(url)
+        (parsed.raw_host or "").encode("idna")  # as the resolver will
+    except ValueError:
+        raise InvalidURL(url) from None
+    if parsed.scheme not in {"http", "https"} or not parsed.raw_host:
+        raise InvalidURL(url)
+    return parsed
+
+
+@lru_cache(_ADDRESSES_KEPT)
+def _asking(origin: URL) -> ClientRequest:
+    return ClientRequest("POST", origin, loop=asyncio.get_running_loop())
+
+
+def _head(begin: str, headers: Mapping[str, str], length: int) -> bytes:
+    for value in headers.values():
+        if not value.isprintable():
+            raise ValueError("a header's value that would end its line")
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    return f"{begin}{fields}Content-Length: {length}\r\n\r\n".encode()
+
+
+async def _connected(session: ClientSession, address: _Address, connect_s: float) -> Connection:
+    """A connection that is kept, or a new one. Raises NotSent and OutOfTime."""
+    if session.connector is None:
+        raise NotSent("no_connection")
+    try:
+        return await session.connector.connect(address.asking, [], _patience(connect_s))
+    except (ClientError, OSError):
+        raise NotSent("no_connection") from None
+
+
+@lru_cache(64)
+def _patience(connect_s: float) -> ClientTimeout:
+    return ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
+
+
+async def _answered(connection: Connection, written: bytes, bytes_max: int) -> Answer:
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None:
+        raise NotSent("no_connection")
+    protocol.set_response_params(read_until_eof=True)
+    transport.write(written)
+    message, content = await protocol.read()
+    while message.code < 200 and message.code != 101:  # e.g. 103: the answer is still to come
+        message, content = await protocol.read()
+    return _answer(message.code, message.headers, await _body(content, bytes_max))
+
+
+async def _asked(session: ClientSession, request: Request) -> Answer:
+    _parsed(request.url)
+    async with asyncio.timeout(request.time_s):
+        response = await session.request(
+            request.method,
+            request.url,
+            params=request.query,
+            data=request.body,
+            headers=request.headers,
+            # Not its own clock for the whole: that one does not run while a response is being closed.
+            timeout=_patience(request.connect_s),
+            allow_redirects=False,
         )
-    finally:
-        # Of one that was read to its end nothing is left to close, and its connection is kept.
-        response.close()
+        try:
+            return _answer(response.status, response.headers, await _body(response.content, request.bytes_max))
+        finally:
+            # Of one that was read to its end nothing is left to close, and its connection is kept.
+            response.close()
 
 
-async def _body(response: ClientResponse, bytes_max: int) -> bytes:
-    body = bytearray()
-    async for part in response.content.iter_chunked(_PART_BYTES):
-        body += part
-        if len(body) > bytes_max:
-            raise _TooLarge
-    return bytes(body)
+def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    return Answer(status, body, headers.get("Location", ""), _seconds(headers.get("Retry-After", "")))
+
+
+async def _body(content: StreamReader, bytes_max: int) -> bytes:
+    body = await content.read(_PART_BYTES)
+    if content.at_eof() and len(body) <= bytes_max:
+        return body
+    parts = bytearray(body)
+    while len(parts) <= bytes_max:
+        part = await content.read(_PART_BYTES)
+        if not part:
+            return bytes(parts)
+        parts += part
+    raise _TooLarge
 
 
 def _seconds(text: str) -> float | None:

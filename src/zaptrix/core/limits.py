@@ -100,6 +100,10 @@ TEMPLATE_SKETCH_MAX = 160  # characters of each
 # Where the number's bucket is shared with what Meta delivers to us, a little room is left.
 NUMBER_BURST_S = 1.0
 
+# Calls to one host. Meta is one for all numbers, and a second of its time for each of 500 calls a second is 500
+# connections. Delivery says how many calls are under way; who waits for a connection is told that there is none.
+CONNECTIONS_A_HOST_MAX = 2_000
+
 # Answers of platforms. A history has hundreds of messages; nearly all others are short.
 ANSWER_BYTES_MAX = 2 * 1024 * 1024
 ANSWER_BYTES_LONG_MAX = 16 * 1024 * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from zaptrix.core import limits
+from zaptrix.open_files import allow_open_files
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
 from zaptrix.web.exposure import is_private
@@ -67,16 +67,8 @@ def serve(settings: Settings) -> None:
 
 
 def _places() -> int:
-    """How many connections a process can keep open. Raises the soft limit of open files as far as it may go."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.CONNECTIONS_MAX + limits.OPEN_FILES_SPARE
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < allowed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    places = max(_PLACES_MIN, allowed - limits.OPEN_FILES_SPARE)
-    if places < limits.CONNECTIONS_MAX:
-        log.warning("few open files allowed", limit=hard, connections=places, advice=f"ulimit -Hn {wanted}")
-    return places
+    """How many connections a process can keep open."""
+    return max(_PLACES_MIN, allow_open_files() - limits.OPEN_FILES_SPARE)
 
 
 def load(settings: Settings, places: int) -> Gateway:

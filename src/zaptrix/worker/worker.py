@@ -15,6 +15,7 @@ from zaptrix.app import App, open_app
 from zaptrix.bridge.shared_media import SharedMedia
 from zaptrix.core import limits
 from zaptrix.core.lanes import Lane, Queue
+from zaptrix.open_files import allow_open_files
 from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreUnavailable
@@ -35,6 +36,7 @@ _AGAIN_S = 5.0
 def work(settings: Settings, queues: Sequence[Queue] = tuple(Queue)) -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way. Blocks. Raises OtherStore."""
     metrics.start(settings.metrics_dir)
+    allow_open_files()  # a connection to each portal is kept for a while
     uvloop.run(_work(settings, queues))
 
 
