@@ -41,6 +41,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def scaled(self, count: int) -> int:
         return max(1, round(count * self.scale))
 
+    def least(self, seconds: float) -> float:
+        """Of a stretch that tells nothing when it is shorter; in a world that is made smaller it may be."""
+        return self.seconds if self.scale < 1 else max(self.seconds, seconds)
+
     def rate(self, per_s: int) -> int:
         """Of an open loop, for which an act would take `per_s`."""
         return self.rate_per_s or self.scaled(per_s)

@@ -25,7 +25,7 @@ from benchmarks.tenants import Terms
 RATE_PER_S = 20
 PORTALS = 1_000
 WINDOW = 2_000
-SECONDS_MIN = 8.0  # fewer messages than these tell little
+SECONDS_MIN = 8.0  # fewer messages than come in these tell little
 WITHOUT_REST = ", less those at rest"
 
 Writing = Callable[[Scene, range], Sequence[Request]]
@@ -41,7 +41,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def play(stage: Stage, plan: Plan, write: Writing) -> list[Measured]:
-    seconds = plan.seconds if plan.scale < 1 else max(plan.seconds, SECONDS_MIN)
+    seconds = plan.least(SECONDS_MIN)
     portals, count = plan.scaled(PORTALS), max(1, round(RATE_PER_S * seconds))
     # No conversation has its turn twice in the stretch.
     cast = Cast(terms=Terms(portals=PORTALS), customers_each=math.ceil(count / portals), window=WINDOW)
