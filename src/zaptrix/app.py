@@ -42,6 +42,7 @@ from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.replay import Replay
+from zaptrix.bridge.ringing import Ringing
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
 from zaptrix.bridge.senders import Senders
@@ -55,7 +56,7 @@ from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Side
+from zaptrix.core.message import Direction, Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
@@ -326,15 +327,13 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
         )
 
     to_bitrix24, to_whatsapp = _platforms(settings, database, graph, portal_client)
-    wait_s, slice_s = settings.media_ready_s, settings.slice_s
-    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE)
-    inbound = Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, slice_s, clock.now, stopping)
-    back = outbound_steps(cache, wait_s)
-    outbound = Route(database, bells, budgets, bitrix24_translate.translate, back, slice_s, clock.now, stopping)
+    wait_s, timing = settings.media_ready_s, (settings.slice_s, clock.now, stopping)
+    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE, Ringing(bells, Direction.INBOUND))
+    back = outbound_steps(directory, cache, wait_s, Ringing(bells, Direction.OUTBOUND))
     return {
-        Queue.INCOMING: inbound.drain,
+        Queue.INCOMING: Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, *timing).drain,
         Queue.BITRIX24: delivery(to_bitrix24).drain,
-        Queue.OUTBOUND: outbound.drain,
+        Queue.OUTBOUND: Route(database, bells, budgets, bitrix24_translate.translate, back, *timing).drain,
         Queue.META: delivery(to_whatsapp).drain,
     }
 

@@ -25,6 +25,7 @@ from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.ringing import Ringing
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
@@ -43,7 +44,7 @@ from zaptrix.core.event import (
 )
 from zaptrix.core.ids import ConversationId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane
-from zaptrix.core.message import Side, Words
+from zaptrix.core.message import Direction, Side, Words
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
@@ -201,13 +202,12 @@ class House:
             self.bells,
             self.budgets,
             self.translate,
-            inbound_steps(self.directory, self.cache, seen, 1.0, TABLE),
+            inbound_steps(self.directory, self.cache, seen, 1.0, TABLE, Ringing(self.bells, Direction.INBOUND)),
             self.slice_s,
             now,
         )
-        outbound = Route(
-            database, self.bells, self.budgets, self.translate, outbound_steps(self.cache, 1.0), self.slice_s, now
-        )
+        back = outbound_steps(self.directory, self.cache, 1.0, Ringing(self.bells, Direction.OUTBOUND))
+        outbound = Route(database, self.bells, self.budgets, self.translate, back, self.slice_s, now)
         templates = Templates(database, self.directory, self.account, now)
         self.finishing = (
             Naming(database, templates, now, self.naming_wait_s),

@@ -88,7 +88,7 @@ async def test_a_hint_of_redis_that_is_wrong_loses_nothing(house: House, channel
     assert isinstance(message, CustomerMessage)
     step = house.routes[lane.queue]._step_of
     async with house.ledger.database.connection() as connection:
-        (event,) = await journal.waiting(connection, lane, 1)
+        (event,) = await journal.waiting(connection, [lane], 1)
     await step([Item(event, message)]).prepare()  # and then it died
     await house.drain(lane)
     assert await texts(house) == ["oi"]

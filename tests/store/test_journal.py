@@ -42,7 +42,7 @@ async def append(ledger: Ledger, *new: NewEvent) -> None:
 
 async def waiting(ledger: Ledger, lane: Lane = LANE, limit: int = 100) -> list[Event]:
     async with ledger.database.connection() as connection:
-        return await events.waiting(connection, lane, limit)
+        return await events.waiting(connection, [lane], limit)
 
 
 async def mark(ledger: Ledger, *marks: Mark) -> bool:
@@ -269,7 +269,7 @@ async def test_a_share_costs_what_it_returns_however_long_the_backlog(ledger: Le
     await a_backlog_of(ledger, busy, BACKLOG)
     for lane in others:
         await a_backlog_of(ledger, lane, 2)
-    sql, values = events._SHARES_OF[Queue.INCOMING], ("whatsapp", "3", 100, 10)
+    sql, values = events._SHARES_OF[Queue.INCOMING], ("whatsapp", ["0", "1", "2", "3"], 100, 10)
     few = await blocks(ledger, sql, *values)
     await a_backlog_of(ledger, Lane(Queue.INCOMING, "2109876999.3"), 5 * BACKLOG)
     assert await blocks(ledger, sql, *values) < 2 * few

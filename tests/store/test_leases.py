@@ -160,7 +160,8 @@ async def test_the_round_of_a_host_that_lost_its_power_in_routing_is_free_in_sec
     async with asyncio.timeout(30), database.transaction() as connection:
         while not tap.is_dead:
             await asyncio.sleep(0.01)
-        await events.lock_lane(connection, LANE)
+        while (await events.begin(connection, [LANE], {})).elsewhere:
+            await asyncio.sleep(0.05)
     await tap.stop()
     routing.cancel()
     with suppress(asyncio.CancelledError, StoreUnavailable):
@@ -169,7 +170,7 @@ async def test_the_round_of_a_host_that_lost_its_power_in_routing_is_free_in_sec
 
 async def _route(database: Database, tap: Tap) -> None:
     async with database.transaction() as connection:
-        await events.lock_lane(connection, LANE)
+        assert not (await events.begin(connection, [LANE], {})).elsewhere
         tap.go_dead()
         await asyncio.Event().wait()
 

@@ -5,61 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.handover import HandingOver
 from zaptrix.bridge.moves import join, relink
 from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import Applied, apply_receipts, tell_ended
-from zaptrix.bridge.repeats import further
-from zaptrix.bridge.routing import Item, Overtaken, plain_mark
+from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.bridge.spoken import UNKNOWN, Spoken, Who, customers_of, in_order, is_owner, is_unknown, more_of
 from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.event import CustomerMessage, CustomerMoved, Event, EventState, Receipt, TemplateChange
+from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
 from zaptrix.core.identity import bereft, choose, merged, says_it_all, twins, without_former_ids
-from zaptrix.core.ids import ChannelId, ConversationId, EventId, MessageId
+from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId
 from zaptrix.core.kinds import Unknown
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Content, Direction, Media, Origin, opens_window
+from zaptrix.core.message import Direction, Media, Origin, opens_window
 from zaptrix.core.portal import Channel
+from zaptrix.core.ports import Handover
 from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import channels, conversations, events, files, messages
+from zaptrix.store import conversations, events, files, messages
 from zaptrix.store.conversations import Heard
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
-from zaptrix.store.messages import NewMessage, Quotable, Wamid
+from zaptrix.store.messages import NewMessage, Quotable, Wamid, Written
 from zaptrix.store.receipts import Told
 
-_UNKNOWN = ("messages.unknown", "standby.unknown")  # what the door calls a kind that it does not know
 _OF_A_NUMBER = (CustomerMessage, CustomerMoved, Receipt)
-Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
-
-
-class Spoken(msgspec.Struct, frozen=True):
-    """A customer's message, the channel that it came by and the request that brought it."""
-
-    message: CustomerMessage
-    channel: Channel
-    event: Event
-
-    @property
-    def who(self) -> Who:
-        return self.channel.id, self.message.customer.key
-
-    @property
-    def wamid(self) -> Wamid:
-        return self.channel.id, self.message.whatsapp_id
-
-    @property
-    def quotes(self) -> Wamid | None:
-        """The message that this one speaks of."""
-        quote = self.message.content.marks.quote
-        return (self.channel.id, quote.whatsapp_id) if quote else None
 
 
 class InboundStep:
@@ -73,7 +50,10 @@ class InboundStep:
         seen: SeenCache,
         file_wait_s: float,
         codes: CodeTable,
+        handover: Handover,
     ) -> None:
+        self.handing = HandingOver(handover)
+        self.numbers: dict[str, Channel] = {}
         self._codes = codes
         self._items = items
         self._file_wait_s = file_wait_s
@@ -82,7 +62,7 @@ class InboundStep:
         self._seen = seen
         self._perhaps_seen: list[Wamid] = []
         self._twice: set[EventId] = set()
-        self._channels: dict[str, Channel] = {}  # by number
+        self._tenants: dict[ChannelId, Tenant] = {}
         self._cached: dict[Who, Conversation] = {}
         self._talks: dict[Who, Conversation] = {}
         self._gone: list[ConversationId] = []  # what the cache knows of these is no longer so
@@ -92,12 +72,14 @@ class InboundStep:
         self._told = Applied(set())  # by receipts
         self._accounts: set[str] = set()  # of ours, whose templates were changed
         self._spoken: list[Spoken] = []
+        self._waiting_for_files: set[PortalId] = set()
 
     async def prepare(self) -> None:
         for number in {item.event.lane.tenant for item in self._items}:
             if tenant := await self._directory.number(number):
-                self._channels[number] = tenant.channel
-        self._spoken = _in_order((item, self._channel(item)) for item in self._items)
+                self.numbers[number] = tenant.channel
+                self._tenants[tenant.channel.id] = tenant
+        self._spoken = in_order((item, self._channel(item)) for item in self._items)
         if self._spoken:
             self._cached = await self._cache.get_many_by_customer([said.who for said in self._spoken])
             ids = [said.wamid for said in self._spoken]
@@ -105,22 +87,12 @@ class InboundStep:
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
-        if self._channels and await channels.gone_over(connection, self._channels):
-            # Another process let a number go a moment ago: what came for it is not for whom we remember.
-            self._directory.clear()
-            raise Overtaken
         await self._drop_known(connection)
         await self._relink(connection)
         if self._spoken:
             await self._resolve(connection)
             known = await self._quotable(connection)
-            rows = [self._ledger_row(said, known) for said in self._spoken]
-            new = await messages.insert(connection, rows)
-            if len(new) < len(rows):
-                new += await self._insert_further(connection, known)
-            if any(isinstance(said.message.content, Media) for said in self._spoken):
-                await files.want(connection, new, self._file_wait_s)
-            await conversations.hear(connection, self._heard())
+            await self._into_ledger(connection, known)
             # Whoever wrote for the first time and moved, both in this batch, was not there to be moved before.
             await self._relink(connection)
         if self._learned:
@@ -136,6 +108,29 @@ class InboundStep:
             self._accounts = await apply_changes(connection, changes)
         return [self._mark(item) for item in self._items]
 
+    async def _into_ledger(self, connection: Connection, known: Mapping[Wamid, Quotable]) -> None:
+        heard = await conversations.hear(connection, self._heard())
+        self._talks = {who: heard.get(talk.id, talk) for who, talk in self._talks.items()}
+        rows = [self._ledger_row(said, known) for said in self._spoken]
+        if self._is_plain:
+            rows = self.handing.offered(rows, self._tenants)
+        written = await messages.write(connection, rows)
+        if len(written) < len(rows):
+            written += await self._insert_further(connection, known)
+        self.handing.written(rows, written, heard, self._tenants)
+        if files_of := [row.conversation.portal_id for row in rows if isinstance(row.content, Media)]:
+            await files.want(connection, [one.id for one in written], self._file_wait_s)
+            self._waiting_for_files = {*files_of}
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether nothing that is older, or in another conversation so far, is to go before what is said here."""
+        return not self._learned and not any(isinstance(item.routed, CustomerMoved) for item in self._items)
+
+    def forget(self) -> None:
+        """Another process let a number go a moment ago: what came for it is not for whom we remember."""
+        self._directory.clear()
+
     async def committed(self) -> Iterable[Lane]:
         tell_ended(self._told.ended)
         if self._told.paused:
@@ -149,19 +144,19 @@ class InboundStep:
                 if talk.id not in self._gone and _is_news(talk, self._cached.get(who))
             ]
         )
-        heard = {bitrix24_lane(talk.portal_id) for talk in self._talks.values()}
-        others = {bitrix24_lane(channel.portal_id) for channel in self._channels.values()}
-        return self._told.lanes | self._again | heard | (others if self._learned or self._relinked else set())
+        later = set(map(bitrix24_lane, self._waiting_for_files))
+        others = {bitrix24_lane(channel.portal_id) for channel in self.numbers.values()}
+        return self._told.lanes | self._again | later | (others if self._learned or self._relinked else set())
 
     async def _drop_known(self, connection: Connection) -> None:
         """Meta repeats itself: what Redis remembers and the ledger confirms needs no second look."""
-        self._learned = [said for said in self._spoken if said.event.name in _UNKNOWN and not _is_unknown(said)]
+        self._learned = [said for said in self._spoken if said.event.name in UNKNOWN and not is_unknown(said)]
         stored = await messages.quotable(connection, self._perhaps_seen) if self._perhaps_seen else {}
         known = {wamid: found.content for wamid, found in stored.items()}
         kept: list[Spoken] = []
         for said in self._spoken:
             if said.wamid in known:
-                more = _further(said, known[said.wamid])
+                more = more_of(said, known[said.wamid])
                 if more is None:
                     self._twice.add(said.event.id)
                 else:
@@ -171,16 +166,16 @@ class InboundStep:
             kept.append(said)
         self._spoken = kept
 
-    async def _insert_further(self, connection: Connection, quotable: Mapping[Wamid, Quotable]) -> list[MessageId]:
+    async def _insert_further(self, connection: Connection, quotable: Mapping[Wamid, Quotable]) -> list[Written]:
         """The ledger had some of the ids, and Redis did not remember them."""
         stored = await messages.quotable(connection, [said.wamid for said in self._spoken])
-        more = [each for said in self._spoken if (each := _further(said, stored[said.wamid].content))]
-        return await messages.insert(connection, [self._ledger_row(said, quotable) for said in more]) if more else []
+        more = [each for said in self._spoken if (each := more_of(said, stored[said.wamid].content))]
+        return await messages.write(connection, [self._ledger_row(said, quotable) for said in more]) if more else []
 
     def _channel(self, item: Item) -> Channel | None:
         """The channel that has the number, and had it when this came."""
-        channel = self._channels.get(item.event.lane.tenant)
-        return channel if channel and _is_owner(channel, item) else None
+        channel = self.numbers.get(item.event.lane.tenant)
+        return channel if channel and is_owner(channel, item) else None
 
     def _mark(self, item: Item) -> Mark:
         if isinstance(item.routed, TemplateChange) and item.routed.waba_id not in self._accounts:
@@ -188,7 +183,7 @@ class InboundStep:
         if not isinstance(item.routed, _OF_A_NUMBER):
             return plain_mark(item)
         if self._channel(item) is None:
-            others = item.event.lane.tenant in self._channels
+            others = item.event.lane.tenant in self.numbers
             why = "it came while the number was another portal's" if others else "no channel has this number"
             return Mark(item.event, EventState.UNROUTABLE, why)
         if isinstance(item.routed, CustomerMessage) and isinstance(item.routed.content, Unknown):
@@ -227,7 +222,7 @@ class InboundStep:
 
     async def _resolve(self, connection: Connection) -> None:
         """Find or create the conversation of every customer who spoke."""
-        customers = _customers(self._spoken)
+        customers = customers_of(self._spoken)
         channels = {said.channel.id: said.channel for said in self._spoken}
         if self._gone:
             self._cached = {who: talk for who, talk in self._cached.items() if talk.id not in self._gone}
@@ -320,14 +315,6 @@ class InboundStep:
                 ends[talk.id] = max(ends.get(talk.id, spoken_at), spoken_at + timedelta(hours=limits.WINDOW_HOURS))
             if referral := said.message.content.marks.referral:
                 referrals[talk.id] = referral
-        self._talks = {
-            who: replace(
-                _with_window(talk, ends.get(talk.id)),
-                referral=referrals.get(talk.id, talk.referral),
-                former_bsuids=(),
-            )
-            for who, talk in self._talks.items()
-        }
         return [
             Heard(
                 id=each,
@@ -340,60 +327,18 @@ class InboundStep:
         ]
 
 
-def inbound_steps(
+def inbound_steps(  # noqa: PLR0917  # the composition root hands everything over, once
     directory: Directory,
     cache: ConversationCache,
     seen: SeenCache,
     file_wait_s: float,
     codes: CodeTable,
+    handover: Handover,
 ) -> Callable[[Sequence[Item]], InboundStep]:
     """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
-    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, codes)
-
-
-def _is_owner(channel: Channel, item: Item) -> bool:
-    if isinstance(item.routed, CustomerMessage) and not channel.owned_when_written(item.routed.written_at):
-        return False
-    return channel.owned_at(item.event.received_at)
-
-
-def _in_order(items: Iterable[tuple[Item, Channel | None]]) -> list[Spoken]:
-    """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
-    spoken = [
-        Spoken(item.routed, channel, item.event)
-        for item, channel in items
-        if channel and isinstance(item.routed, CustomerMessage)
-    ]
-    return sorted(spoken, key=lambda said: said.message.written_at)
-
-
-def _customers(spoken: Sequence[Spoken]) -> dict[Who, Customer]:
-    customers: dict[Who, Customer] = {}
-    for said in spoken:
-        customer = said.message.customer
-        old = customers.get(said.who)
-        customers[said.who] = merged(old, customer) if old else customer
-    return customers
+    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, codes, handover)
 
 
 def _is_news(talk: Conversation, cached: Conversation | None) -> bool:
     """Whether the cache has to learn of it. The window moves with every message, and is only asked of the ledger."""
     return cached is None or replace(cached, window_expires_at=talk.window_expires_at) != talk
-
-
-def _further(said: Spoken, known: Content) -> Spoken | None:
-    """`said` under an id of its own, when it says more than `known`, which has its id."""
-    if isinstance(known, Unknown) and said.event.name in _UNKNOWN:
-        return None  # the same message, understood now: it is learned
-    more = further(said.message, known)
-    return replace(said, message=more) if more else None
-
-
-def _is_unknown(said: Spoken) -> bool:
-    return isinstance(said.message.content, Unknown)
-
-
-def _with_window(talk: Conversation, ends: datetime | None) -> Conversation:
-    if ends is None:
-        return talk
-    return replace(talk, window_expires_at=max(talk.window_expires_at or ends, ends))

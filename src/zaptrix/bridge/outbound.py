@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 import structlog
 
 from zaptrix.bridge.changes import apply
+from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.handover import HandingOver
 from zaptrix.bridge.holding import held_at_once
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.outgoing import Outgoing, outgoing
@@ -19,11 +21,14 @@ from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, Operato
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Media, Notice, Side
+from zaptrix.core.portal import Channel
+from zaptrix.core.ports import Handover
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import audit, changes, channels, conversations, files, messages, recovery
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
+from zaptrix.store.messages import NewMessage
 from zaptrix.store.recovery import LateMark
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -38,8 +43,20 @@ InChat = OperatorMessage | OperatorChange | Untold | DialogStarted
 class OutboundStep:
     """One batch of events, of many portals."""
 
-    def __init__(self, items: Sequence[Item], cache: ConversationCache, file_wait_s: float) -> None:
+    numbers: Mapping[str, Channel] = {}  # a portal's events are the portal's
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        directory: Directory,
+        cache: ConversationCache,
+        file_wait_s: float,
+        handover: Handover,
+    ) -> None:
+        self.handing = HandingOver(handover)
         self._items = items
+        self._directory = directory
+        self._tenants: dict[ChannelId, Tenant] = {}
         self._file_wait_s = file_wait_s
         self._cache = cache
         self._cached: list[Conversation] = []
@@ -53,6 +70,9 @@ class OutboundStep:
         if chats:
             found = await self._cache.get_many_by_chat(chats)
             self._cached = list(found.values())
+        for channel_id in {ids[0] for item in self._items if (ids := _named(item))}:
+            if tenant := await self._directory.channel(channel_id):
+                self._tenants[channel_id] = tenant
 
     async def write(self, connection: Connection) -> list[Mark]:
         await self._resolve(connection)
@@ -62,8 +82,6 @@ class OutboundStep:
         # Bitrix24 promises no order of events; its message ids count up.
         written.sort(key=lambda item: _operator_message(item).bitrix_message_id)
         said = await self._written(connection, written)
-        if placed := list(self._placed()):
-            await conversations.place(connection, placed)
         said += [*await self._changed(connection), *self._untold()]
         if said:
             await say(connection, said)
@@ -78,17 +96,28 @@ class OutboundStep:
         """Operators' messages into the ledger; what of them has to be told to who wrote them."""
         whole = await outgoing(connection, [(item, talk) for item in written if (talk := self._talk(item))])
         rows = [row for each in whole for row in each.rows()]
+        placed = list(self._placed())
+        ids = [row.conversation.id for row in rows]
+        touched = await conversations.touch(connection, ids, placed) if ids or placed else {}
         held: list[Line] = []
         if rows:
-            new = await messages.insert(connection, rows)
-            held = await held_at_once(connection, new, written[-1].event.received_at)
+            rows = self._offered(rows, written)
+            new = await messages.write(connection, rows)
+            self.handing.written(rows, new, touched, self._tenants)
+            waiting = [one.id for one in new if one.attempt_id is None]
+            held = await held_at_once(connection, waiting, written[-1].event.received_at)
             if any(isinstance(row.content, Media) for row in rows):
-                await files.want(connection, new, self._file_wait_s)
+                await files.want(connection, waiting, self._file_wait_s)
+                self._rung = {row.conversation.channel_id for row in rows if isinstance(row.content, Media)}
             if marks := [mark for item in written if (mark := _late_mark(item))]:
-                await recovery.mark_late(connection, new, marks)
-            await conversations.touch(connection, [row.conversation.id for row in rows])
-            self._rung = {row.conversation.channel_id for row in rows}
+                await recovery.mark_late(connection, waiting, marks)
         return held + [line for each in whole for line in _left_out(each)]
+
+    def _offered(self, rows: Sequence[NewMessage], written: Sequence[Item]) -> list[NewMessage]:
+        """What may go at once, but for what is changed in this very batch, or came late, which is judged first."""
+        changed = {(_portal(item), change.bitrix_message_id) for item, change, _ in self._asked()}
+        late = {(mark.portal_id, mark.bitrix_message_id) for item in written if (mark := _late_mark(item))}
+        return self.handing.offered(rows, self._tenants, but=changed | late)
 
     async def _changed(self, connection: Connection) -> list[Line]:
         """Edits and deletions, in the order in which they came."""
@@ -115,6 +144,9 @@ class OutboundStep:
             if isinstance(item.routed, Untold) and (talk := self._talk(item)):
                 self._reasons[item.event.id] = item.routed.reason
                 yield Line(talk.id, Notice("not_carried"), item.event.received_at)
+
+    def forget(self) -> None:
+        self._directory.clear()
 
     async def committed(self) -> Iterable[Lane]:
         at_hand = {talk.id: talk for talk in self._cached}
@@ -162,9 +194,11 @@ class OutboundStep:
         return plain_mark(item)
 
 
-def outbound_steps(cache: ConversationCache, file_wait_s: float) -> Callable[[Sequence[Item]], OutboundStep]:
+def outbound_steps(
+    directory: Directory, cache: ConversationCache, file_wait_s: float, handover: Handover
+) -> Callable[[Sequence[Item]], OutboundStep]:
     """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
-    return lambda items: OutboundStep(items, cache, file_wait_s)
+    return lambda items: OutboundStep(items, directory, cache, file_wait_s, handover)
 
 
 def _portal(item: Item) -> PortalId:

@@ -168,11 +168,12 @@ class Sender:
                 request_id=request_id,
                 written_at=self._now(),
             )
+            # Locked before it is written into: who hands a message of it over at this moment sees this one, or is seen.
+            await conversations.touch(connection, [talk.id])
             (message_id,) = await messages.insert(connection, [row])
             if held := draft.held:
                 wait_s = limits.OUTAGE_S_MAX
                 await files.want_held(connection, message_id, blob=held.blob, media_id=held.media_id, wait_s=wait_s)
-            await conversations.touch(connection, [talk.id])
             if once:
                 await idempotency.remember(connection, caller.id, once.key, once.fingerprint, message_id)
         return _queued(message_id, talk)

@@ -13,6 +13,7 @@ import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import ROUNDS
+from zaptrix.core.message import Direction
 
 
 class Queue(StrEnum):
@@ -69,6 +70,11 @@ def bitrix24_lane(portal_id: PortalId) -> Lane:
 
 def meta_lane(channel_id: ChannelId) -> Lane:
     return _delivery_lane(Queue.META, channel_id)
+
+
+def delivery_lane(direction: Direction, owner: UUID) -> Lane:
+    """By what the ledger calls it: inbound to a portal, outbound to a channel."""
+    return _delivery_lane(Queue.BITRIX24 if direction is Direction.INBOUND else Queue.META, owner)
 
 
 def _delivery_lane(queue: Queue, owner: UUID) -> Lane:

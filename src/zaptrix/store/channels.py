@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -151,17 +150,9 @@ async def by_number(connection: Connection, phone_number_id: str) -> Channel | N
     return channel_of(row) if row else None
 
 
-_GONE_OVER = """
-SELECT EXISTS (SELECT 1 FROM unnest($1::text[], $2::uuid[]) AS known(number, id)
-    WHERE NOT EXISTS (SELECT 1 FROM channel WHERE channel.id = known.id AND phone_number_id = known.number))
-"""
-
-
-async def gone_over(connection: Connection, by_number: Mapping[str, Channel]) -> bool:
-    """Whether one of these numbers is not that channel's any more."""
-    ids = [channel.id for channel in by_number.values()]
-    gone: bool = await connection.fetchval(_GONE_OVER, list(by_number), ids)
-    return gone
+# Whether one of `numbers` is not that of the channel beside it any more.
+GONE_OVER = """EXISTS (SELECT 1 FROM unnest({numbers}::text[], {ids}::uuid[]) AS known(number, id)
+    WHERE NOT EXISTS (SELECT 1 FROM channel WHERE channel.id = known.id AND phone_number_id = known.number))"""
 
 
 async def of_line(connection: Connection, portal_id: PortalId, line_id: int) -> list[Channel]:

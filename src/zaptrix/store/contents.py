@@ -14,6 +14,7 @@ from zaptrix.core.message import Content, Said
 
 _encode = msgspec.json.Encoder().encode
 _said = msgspec.json.Decoder(Said)
+_content = msgspec.json.Decoder(Content)
 # Of the escape, and not of a backslash that somebody wrote before it.
 _NUL = re.compile(r"((?<!\\)(?:\\\\)*)\\u0000")
 
@@ -32,6 +33,12 @@ def as_kept(said: Said) -> Said:
     """`said` as it comes back from the ledger, so that the same words are known again."""
     kept: Said = _said.decode(encoded(said))
     return kept
+
+
+def as_stored(content: Content) -> Content:
+    """`content` as it comes back from the ledger."""
+    stored: Content = _content.decode(encoded(content))
+    return stored
 
 
 def _mended(value: object) -> object:

@@ -172,12 +172,13 @@ FROM (SELECT mine.*, EXISTS (
         SELECT 1 FROM former_identity f WHERE f.conversation_id = mine.id AND f.bsuid = mine.bsuid) AS former
     FROM mine) h
 WHERE c.id = h.id
+RETURNING {COLUMNS}
 """  # noqa: S608
 
 
-async def hear(connection: Connection, heard: Sequence[Heard]) -> None:
-    """Record what customers' messages told of themselves."""
-    await connection.execute(
+async def hear(connection: Connection, heard: Sequence[Heard]) -> dict[ConversationId, Conversation]:
+    """Record what customers' messages told of themselves; the conversations as they stand now, locked."""
+    rows = await connection.fetch(
         _HEAR,
         [h.id for h in heard],
         [h.last_written_at for h in heard],
@@ -189,6 +190,11 @@ async def hear(connection: Connection, heard: Sequence[Heard]) -> None:
         [h.customer.name for h in heard],
         [msgspec.json.encode(h.referral).decode() if h.referral else None for h in heard],
     )
+    return _by_id(rows)
+
+
+def _by_id(rows: Sequence[Record]) -> dict[ConversationId, Conversation]:
+    return {talk.id: talk for talk in map(conversation_of, rows)}
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,50 +213,55 @@ WITH told AS MATERIALIZED (
     SELECT id, (array_agg(chat ORDER BY nth DESC) FILTER (WHERE chat IS NOT NULL))[1] AS chat,
         (array_agg(session ORDER BY nth DESC) FILTER (WHERE session IS NOT NULL))[1] AS session,
         (array_agg(contact ORDER BY nth DESC) FILTER (WHERE contact IS NOT NULL))[1] AS contact,
-        (array_agg(wa_id ORDER BY nth DESC) FILTER (WHERE wa_id IS NOT NULL))[1] AS wa_id
-    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
-        WITH ORDINALITY AS p(id, chat, session, contact, wa_id, nth) GROUP BY id ORDER BY id
+        (array_agg(wa_id ORDER BY nth DESC) FILTER (WHERE wa_id IS NOT NULL))[1] AS wa_id, bool_or(spoke) AS spoke
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::boolean[])
+        WITH ORDINALITY AS p(id, chat, session, contact, wa_id, spoke, nth) GROUP BY id ORDER BY id
 ), {EACH_IN_ORDER}
 UPDATE conversation_mapping c SET
     bitrix_chat_id = coalesce(p.chat, c.bitrix_chat_id), bitrix_session_id = coalesce(p.session, c.bitrix_session_id),
-    bitrix_contact_id = coalesce(p.contact, c.bitrix_contact_id), wa_id = coalesce(c.wa_id, p.wa_id), updated_at = now()
-FROM mine p WHERE c.id = p.id AND (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
+    bitrix_contact_id = coalesce(p.contact, c.bitrix_contact_id), wa_id = coalesce(c.wa_id, p.wa_id),
+    last_message_at = CASE WHEN p.spoke THEN greatest(c.last_message_at, now()) ELSE c.last_message_at END,
+    updated_at = now()
+FROM mine p WHERE c.id = p.id AND (p.spoke
+    OR (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
     (coalesce(p.chat, c.bitrix_chat_id), coalesce(p.session, c.bitrix_session_id),
-     coalesce(p.contact, c.bitrix_contact_id), coalesce(c.wa_id, p.wa_id))
+     coalesce(p.contact, c.bitrix_contact_id), coalesce(c.wa_id, p.wa_id)))
+RETURNING {COLUMNS}
 """  # noqa: S608
 
 
 async def place(connection: Connection, placed: Sequence[Placed]) -> None:
     """Record where conversations stand on the platforms."""
-    await connection.execute(
+    await touch(connection, [], placed)
+
+
+async def touch(
+    connection: Connection, ids: Sequence[ConversationId], placed: Sequence[Placed] = ()
+) -> dict[ConversationId, Conversation]:
+    """Something was said in conversations just now, and where some of them stand is known; all that were touched, as
+    they stand now, locked."""
+    told = [*placed, *(Placed(id=each) for each in ids)]
+    rows = await connection.fetch(
         _PLACE,
-        [p.id for p in placed],
-        [p.bitrix_chat_id for p in placed],
-        [p.bitrix_session_id for p in placed],
-        [p.bitrix_contact_id for p in placed],
-        [p.wa_id for p in placed],
+        [p.id for p in told],
+        [p.bitrix_chat_id for p in told],
+        [p.bitrix_session_id for p in told],
+        [p.bitrix_contact_id for p in told],
+        [p.wa_id for p in told],
+        [False] * len(placed) + [True] * len(ids),
     )
+    return _by_id(rows)
 
 
 _BY_IDS = f"""
 SELECT a.id AS asked, {COLUMNS} FROM conversation_mapping a
 JOIN conversation_mapping c ON c.id = coalesce(a.merged_into, a.id) WHERE a.id = ANY($1)
 """  # noqa: S608
-_TOUCH = f"""
-WITH {_IN_ORDER}
-UPDATE conversation_mapping c SET last_message_at = greatest(last_message_at, now()), updated_at = now()
-FROM mine WHERE c.id = mine.id
-"""  # noqa: S608
 
 
 async def by_ids(connection: Connection, ids: Sequence[ConversationId]) -> dict[ConversationId, Conversation]:
     """Conversations by the id that was asked for; one that was merged into another is that other one."""
     return {ConversationId(row["asked"]): conversation_of(row) for row in await connection.fetch(_BY_IDS, ids)}
-
-
-async def touch(connection: Connection, ids: Sequence[ConversationId]) -> None:
-    """Something was said in these conversations just now."""
-    await connection.execute(_TOUCH, ids)
 
 
 class ConversationView(msgspec.Struct, frozen=True, kw_only=True):

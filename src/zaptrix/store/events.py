@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from operator import itemgetter
@@ -14,6 +14,8 @@ from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import EventId
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Side
+from zaptrix.core.portal import Channel
+from zaptrix.store.channels import GONE_OVER
 from zaptrix.store.database import Connection, Record, Session
 
 _SOURCES = {Queue.INCOMING: Side.WHATSAPP, Queue.OUTBOUND: Side.BITRIX24}
@@ -56,9 +58,13 @@ async def heard(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
 
 # A routing lane is named `tenant.round`.
 _ROUND = "split_part(lane, '.', -1)"
+_FIELDS = "id, received_on, received_at, source, name, lane, body, request_id"
+# Each round by itself, along its index: under one list of rounds, all that waits would be read and sorted.
 _WAITING = f"""
-SELECT id, received_on, received_at, source, name, lane, body, request_id
-FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' {{more}} ORDER BY id LIMIT $3
+SELECT w.* FROM unnest($2::text[]) AS r(round) CROSS JOIN LATERAL (
+    SELECT {_FIELDS} FROM event
+    WHERE source = $1 AND {_ROUND} = r.round AND state = 'new' {{more}} ORDER BY id LIMIT $3) w
+ORDER BY id LIMIT $3
 """  # noqa: S608
 
 # What came after a held event of its conversation waits with it: the gateways learn of an outage and of its end one
@@ -66,7 +72,7 @@ FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' {{more}} ORDER 
 _HELD = f"""
 WITH held AS MATERIALIZED (
     SELECT lane, id, substring(convert_from(body, 'UTF8') FROM 'zx1-[0-9a-f]{{{{32}}}}-[0-9a-f]{{{{32}}}}') AS chat
-    FROM event WHERE state = 'held' AND {_ROUND} = $2
+    FROM event WHERE state = 'held' AND {_ROUND} = ANY($2::text[])
 )
 """  # noqa: S608
 _NOT_BEHIND_HELD = """
@@ -82,20 +88,20 @@ _WAITING_OF = {
 # the index: it costs what it returns, however long the backlog of one of them.
 _SHARES = f"""
 lanes AS (
-    (SELECT lane FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' ORDER BY lane LIMIT 1)
+    SELECT r.round, f.lane FROM unnest($2::text[]) AS r(round) CROSS JOIN LATERAL (
+        SELECT lane FROM event WHERE source = $1 AND {_ROUND} = r.round AND state = 'new' ORDER BY lane LIMIT 1) f
     UNION ALL
-    SELECT n.lane FROM lanes l CROSS JOIN LATERAL (
-        SELECT lane FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' AND lane > l.lane
+    SELECT l.round, n.lane FROM lanes l CROSS JOIN LATERAL (
+        SELECT lane FROM event WHERE source = $1 AND {_ROUND} = l.round AND state = 'new' AND lane > l.lane
         ORDER BY lane LIMIT 1) n
 ), share AS MATERIALIZED (SELECT greatest($3::int / count(*), $4::int) AS each FROM lanes),
 waits AS (
     SELECT w.*, row_number() OVER (PARTITION BY w.lane ORDER BY w.id) AS nth FROM lanes CROSS JOIN LATERAL (
-        SELECT id, received_on, received_at, source, name, lane, body, request_id
-        FROM event WHERE source = $1 AND {_ROUND} = $2 AND state = 'new' AND lane = lanes.lane {{more}}
+        SELECT {_FIELDS} FROM event
+        WHERE source = $1 AND {_ROUND} = lanes.round AND state = 'new' AND lane = lanes.lane {{more}}
         ORDER BY id LIMIT (SELECT each FROM share)) w
 )
-SELECT id, received_on, received_at, source, name, lane, body, request_id
-FROM waits ORDER BY nth, id LIMIT $3::int
+SELECT {_FIELDS} FROM waits ORDER BY nth, id LIMIT $3::int
 """  # noqa: S608
 _SHARES_OF = {
     Queue.INCOMING: ("WITH RECURSIVE" + _SHARES).format(more=""),
@@ -104,25 +110,47 @@ _SHARES_OF = {
 _SHARE_MIN = 10
 
 
-async def waiting(connection: Connection, lane: Lane, limit: int) -> list[Event]:
-    """Events of a routing lane's round that were not routed yet, and wait for nothing; in order.
+async def waiting(connection: Connection, rounds: Sequence[Lane], limit: int) -> list[Event]:
+    """Events of rounds of one queue that were not routed yet, and wait for nothing; in order.
 
     The oldest; of more than `limit` a share of each tenant, so that a backlog of one is not waited for by the others.
     """
-    source, number = _SOURCES[lane.queue].value, lane.round.name
-    rows = await connection.fetch(_WAITING_OF[lane.queue], source, number, limit)
+    queue = rounds[0].queue
+    source, numbers = _SOURCES[queue].value, [lane.round.name for lane in rounds]
+    rows = await connection.fetch(_WAITING_OF[queue], source, numbers, limit)
     if len(rows) == limit:
-        shares = await connection.fetch(_SHARES_OF[lane.queue], source, number, limit, min(_SHARE_MIN, limit))
+        shares = await connection.fetch(_SHARES_OF[queue], source, numbers, limit, min(_SHARE_MIN, limit))
         rows = sorted(shares, key=itemgetter("id"))
     return [_event(row) for row in rows]
 
 
-_LOCK_LANE = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+# One transaction at a time routes a round, even when Redis gave it to two runners. Nobody waits for another: the rounds
+# that are free go on.
+_BEGIN = f"""
+SELECT ARRAY(SELECT round FROM unnest($1::text[]) AS r(round)
+        WHERE pg_try_advisory_xact_lock(hashtextextended($2 || '/' || round, 0))) AS ours,
+    {GONE_OVER.format(numbers="$3", ids="$4")} AS gone_over
+"""  # noqa: S608
 
 
-async def lock_lane(connection: Connection, lane: Lane) -> None:
-    """Let one transaction at a time route this lane's round, even when Redis gave it to two runners."""
-    await connection.execute(_LOCK_LANE, f"{lane.queue}/{lane.round.name}")
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known before a batch is written."""
+
+    elsewhere: frozenset[Lane]  # rounds that another transaction is routing right now
+    gone_over: bool  # one of its numbers is not that channel's any more
+
+
+async def begin(connection: Connection, rounds: Iterable[Lane], by_number: Mapping[str, Channel]) -> Begun:
+    """Take rounds of one queue until the transaction ends, and look whose numbers are; in one trip."""
+    by_name = {lane.round.name: lane.round for lane in rounds}
+    queue = next(iter(by_name.values())).queue
+    ids = [channel.id for channel in by_number.values()]
+    row = await connection.fetchrow(_BEGIN, sorted(by_name), queue.value, list(by_number), ids)
+    assert row is not None
+    return Begun(
+        elsewhere=frozenset(lane for name, lane in by_name.items() if name not in row["ours"]),
+        gone_over=row["gone_over"],
+    )
 
 
 _MARK = """

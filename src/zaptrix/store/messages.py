@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Content, Direction, Origin, kind_of
+from zaptrix.store.claims import HELD
 from zaptrix.store.contents import encoded
 from zaptrix.store.database import Connection, Record
 
@@ -30,6 +32,7 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
     part: int = 0  # of the operator's message, when several come of it
+    attempt_id: AttemptId | None = None  # that takes it at once, when nothing stands before it
     heard_at: datetime | None = None  # when its webhook came; without, when it was written
 
     @property
@@ -39,36 +42,84 @@ class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
         return self.conversation.portal_id if inbound else self.conversation.channel_id
 
 
+# Whether it may be on its way from the moment in which it is written: the first of its conversation in this batch, and
+# nothing of that open, held or left alone. Whoever asks has locked the conversation in a statement before. Each look
+# stops at its first row, so that it is one look-up in an index, and no list of all that is open.
+_GOES = f"""m.attempt_id IS NOT NULL AND m.nth = min(m.nth) OVER (PARTITION BY m.lane_id, m.conversation_id)
+    AND (SELECT 1 FROM message o WHERE o.lane_id = m.lane_id AND o.conversation_id = m.conversation_id
+        AND o.state IN ('pending', 'sending', 'verifying') LIMIT 1) IS NULL
+    AND (SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = m.channel_id
+        AND CASE m.direction WHEN 'inbound' THEN {HELD[Direction.INBOUND]} ELSE {HELD[Direction.OUTBOUND]} END
+        LIMIT 1) IS NULL
+    AND (SELECT 1 FROM backoff b WHERE b.lane_id = m.lane_id AND b.until > now() LIMIT 1) IS NULL"""  # noqa: S608
+
 # Ids are given in the order of the batch: what is written first is delivered first. What people wrote before the ledger
 # was restored may have been delivered since its dump, and is looked for first. What was heard of then and is not found
 # where one can look is not sent; a customer's message of then that Meta tells of now, as nobody had taken it, is.
-_INSERT = """
+_INSERT = f"""
 INSERT INTO message (portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id,
-    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id, part, state, suspect)
+    written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id, part, state, suspect, attempt_id, claimed_at)
 SELECT portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content::jsonb, request_id, written_at,
     whatsapp_id, bitrix_chat_id, bitrix_message_id, part,
-    CASE WHEN origin IN ('customer', 'operator') AND least(written_at, heard_at) <= suspect_until THEN 'verifying'
-        ELSE 'pending' END,
-    coalesce(origin IN ('customer', 'operator') AND heard_at <= suspect_until, false)
-FROM (SELECT max(until) AS suspect_until FROM restore) r CROSS JOIN
-    unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::smallint[], $15::timestamptz[])
-    WITH ORDINALITY
-    AS m(portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id, written_at,
-         whatsapp_id, bitrix_chat_id, bitrix_message_id, part, heard_at, nth)
+    CASE WHEN perhaps_sent THEN 'verifying' WHEN goes THEN 'sending' ELSE 'pending' END,
+    coalesce(origin IN ('customer', 'operator') AND heard_at <= suspect_until, false),
+    CASE WHEN goes AND NOT perhaps_sent THEN attempt_id END, CASE WHEN goes AND NOT perhaps_sent THEN now() END
+FROM (
+    SELECT m.*, r.suspect_until, {_GOES} AS goes, coalesce(
+        m.origin IN ('customer', 'operator') AND least(m.written_at, m.heard_at) <= r.suspect_until, false
+    ) AS perhaps_sent
+    FROM (SELECT max(until) AS suspect_until FROM restore) r CROSS JOIN
+        unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::timestamptz[], $11::text[], $12::bigint[], $13::bigint[], $14::smallint[],
+        $15::timestamptz[], $16::uuid[])
+        WITH ORDINALITY
+        AS m(portal_id, channel_id, conversation_id, lane_id, direction, kind, origin, content, request_id,
+             written_at, whatsapp_id, bitrix_chat_id, bitrix_message_id, part, heard_at, attempt_id, nth)
+    OFFSET 0) m
 ORDER BY nth
 ON CONFLICT DO NOTHING
-RETURNING id
-"""
+RETURNING id, lane_id, conversation_id, attempt_id, created_at
+"""  # noqa: S608
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that is in the ledger now. `attempt_id`: it is claimed already."""
+
+    id: MessageId
+    lane_id: UUID
+    conversation_id: ConversationId
+    attempt_id: AttemptId | None
+    created_at: datetime
 
 
 async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list[MessageId]:
+    """As `write`; the ids of the new ones."""
+    return [one.id for one in await write(connection, messages)]
+
+
+async def write(connection: Connection, messages: Sequence[NewMessage]) -> list[Written]:
     """Write `messages`, in order; one that the ledger has already (by its platform's id) is left as it is.
 
-    Returns the ids of the new ones.
+    Returns the new ones. One with an attempt is claimed by it when it may go at once. Then its conversation has to be
+    locked by this transaction already (`conversations.hear`, `conversations.speak`): who writes into it at the same
+    moment is seen.
     """
-    rows = await connection.fetch(
-        _INSERT,
+    rows = await connection.fetch(_INSERT, *_values(messages))
+    return [
+        Written(
+            id=MessageId(row["id"]),
+            lane_id=row["lane_id"],
+            conversation_id=ConversationId(row["conversation_id"]),
+            attempt_id=row["attempt_id"],
+            created_at=row["created_at"],
+        )
+        for row in rows
+    ]
+
+
+def _values(messages: Sequence[NewMessage]) -> list[list[Any]]:
+    """What the insert takes, a list a column."""
+    return [
         [m.conversation.portal_id for m in messages],
         [m.conversation.channel_id for m in messages],
         [m.conversation.id for m in messages],
@@ -84,8 +135,19 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
         [m.bitrix_message_id for m in messages],
         [m.part for m in messages],
         [m.heard_at or m.written_at for m in messages],
-    )
-    return [MessageId(row["id"]) for row in rows]
+        [m.attempt_id for m in messages],
+    ]
+
+
+_GIVE_BACK = """
+UPDATE message SET state = 'pending', attempt_id = NULL, claimed_at = NULL
+WHERE state = 'sending' AND attempt_id = ANY($1) RETURNING id, direction, lane_id
+"""
+
+
+async def give_back(connection: Connection, attempts: Sequence[AttemptId]) -> list[Moved]:
+    """What was claimed by `attempts`, and went to nobody, waits again."""
+    return [_moved(row) for row in await connection.fetch(_GIVE_BACK, attempts)]
 
 
 _KNOWN = """
@@ -250,7 +312,7 @@ RETURNING id, direction, lane_id
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that an admin's hand has moved, and where it goes now."""
+    """A message that was made to wait or laid aside, and where it goes."""
 
     id: MessageId
     direction: Direction

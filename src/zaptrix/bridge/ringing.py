@@ -1,0 +1,34 @@
+"""Handing over by bell: what was routed is claimed by whichever process answers for its round of delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from zaptrix.core.ids import AttemptId, ConversationId
+from zaptrix.core.lanes import delivery_lane
+from zaptrix.core.message import Direction
+from zaptrix.core.parcel import Parcel
+from zaptrix.queues.bells import Bells
+
+
+class Ringing:
+    """`core.ports.Handover` and its `Offer`: offers nothing, and rings."""
+
+    def __init__(self, bells: Bells, direction: Direction) -> None:
+        self._bells = bells
+        self._direction = direction
+
+    def offer(self) -> Ringing:
+        return self
+
+    def attempt_for(self, owner: UUID, conversation_id: ConversationId) -> AttemptId | None:
+        del owner, conversation_id
+        return None
+
+    def take(self, parcels: Sequence[Parcel]) -> None:
+        assert not parcels, "none was offered"
+
+    def waits(self, owner: UUID, conversation_id: ConversationId) -> None:
+        del conversation_id
+        self._bells.ring_soon([delivery_lane(self._direction, owner)])
