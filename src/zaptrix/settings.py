@@ -197,8 +197,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform holds up another one, and each place beyond asks Redis for jobs that cannot be there."""
     slice_s: Annotated[float, seconds(0.1, 60, 5)] = 5.0
     """How long a runner drains one lane before it lets another in."""
-    lock_duration_s: Annotated[float, seconds(1, 300, 10)] = 10.0
-    stalled_interval_s: Annotated[float, seconds(0.5, 300, 5)] = 5.0
+    lock_duration_s: Annotated[float, seconds(1, 300, 8)] = 8.0
+    stalled_interval_s: Annotated[float, seconds(0.5, 300, 3)] = 3.0
     claim_lease_s: Annotated[float, seconds(1, 3600, 90)] = 90.0
     """After this a message whose runner vanished is judged as a call without an answer."""
     sweep_interval_s: Annotated[float, seconds(0.1, 3600, 5)] = 5.0

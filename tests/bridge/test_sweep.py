@@ -4,9 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from tests.bridge.house import House, a_customer, lane_to_bitrix24, lane_to_whatsapp, now
-from tests.store.ledger import to_whatsapp
+from tests.store.ledger import START, to_whatsapp
 from zaptrix.core.conversation import Conversation
+from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.deadlines import new_attempt_id, new_worker_id
+from zaptrix.store import claims, workers
 
 
 async def test_after_redis_was_flushed_every_lane_that_has_work_rings_again(
@@ -48,6 +51,23 @@ async def test_sweeping_by_several_processes_at_once_is_sweeping_once(
     await asyncio.gather(*(house.sweep.run() for _ in range(4)))
     row = await house.ledger.row(message_id)
     assert (row["state"], row["attempts"]) == ("verifying", 1)
+
+
+async def test_what_a_worker_held_that_ended_goes_on_with_the_next_sweep(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    """Who ended it may have died before it could take over."""
+    (message_id,) = await house.ledger.outbound(talk)
+    gone = new_worker_id()
+    async with house.ledger.database.connection() as connection:
+        await workers.register(connection, gone, 60, workers.Place("host-1", 7), "1.2.3")
+        ask = claims.Ask(channel.id, new_attempt_id(gone), 1)
+        await claims.claim_to_send(connection, Direction.OUTBOUND, [ask], after=START)
+        await workers.leave(connection, gone)
+    await house.unring()
+    await house.sweep.take_over()
+    assert (await house.ledger.row(message_id))["state"] == "verifying"
+    assert await house.rung_now() == {lane_to_whatsapp(channel)}
 
 
 async def test_keeping_house_makes_the_next_days_and_forgets_the_old_ones(house: House) -> None:

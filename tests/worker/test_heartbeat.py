@@ -108,6 +108,28 @@ async def test_who_is_cut_off_from_postgresql_has_given_up_its_calls_before_they
         await far.close()
 
 
+async def test_after_an_outage_of_postgresqls_everybody_goes_on_as_before(database: Database) -> None:
+    """All leases have run out, and nobody was dead."""
+    several = [Worker(database) for _ in range(3)]
+    for worker in several:
+        await worker.start()
+    before = [worker.half for worker in several]
+    for worker in several:
+        await worker.stand_still()
+    async with database.connection() as connection, asyncio.timeout(30):
+        while await connection.fetchval("SELECT count(*) FROM worker WHERE lease_until > clock_timestamp()"):
+            await asyncio.sleep(0.05)
+        for worker in several:
+            worker.go_on()
+        # As long as it takes until one may end others.
+        while not await connection.fetchval("SELECT bool_or(lease_until - steady_since > '2.4 s') FROM worker"):
+            await asyncio.sleep(0.05)
+    assert [worker.half for worker in several] == before
+    assert not any(worker.took_over.is_set() for worker in several)
+    for worker in several:
+        await worker.stand_still()
+
+
 async def test_who_beats_keeps_its_claims_and_is_gone_at_once_when_it_leaves(database: Database) -> None:
     one = Worker(database, lease_s=6.0)
     await one.start()
