@@ -25,6 +25,7 @@ from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets, daily
+from zaptrix.bridge.call_limit import CallLimit
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
@@ -303,6 +304,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
     settler = Settler(database, bells, directory.clear, clock.now)
+    limit = CallLimit()
     entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
     attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
     finishing = (Naming(database, templates, clock.now), Quoting(database, clock.now))
@@ -314,7 +316,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
             database,
             directory,
             settler,
-            Confirmer(platform, database, directory, entrance, now=clock.now, lease_s=lease_s, stopping=stopping),
+            Confirmer(platform, database, directory, limit, now=clock.now, lease_s=lease_s, stopping=stopping),
             bells,
             entrance,
             attachments,

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from tests.store.ledger import Ledger
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets
+from zaptrix.bridge.call_limit import CallLimit
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
@@ -52,6 +53,7 @@ from zaptrix.core.ports import Call
 from zaptrix.core.retry import Patience
 from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.core.text import plain_text
+from zaptrix.deadlines import Stopping
 from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, SeenCache
@@ -189,11 +191,14 @@ class House:
     lease_s: float = 60.0
     table: dict[str, Routed] = field(default_factory=dict)
     most: dict[Budget, int] = field(default_factory=dict)
+    confirmers: dict[Side, Confirmer] = field(default_factory=dict)
+    stopping: Stopping = field(default_factory=Stopping)
 
     def __post_init__(self) -> None:
         database = self.ledger.database
         seen = SeenCache(self.redis, Hits(self.redis))
         self.settler = Settler(database, self.bells, self.directory.clear, now)
+        self.limit = CallLimit()
         self.entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
         self.budgets = Budgets(database, self.most, now)
         self.receiver = Receiver(database, self.bells, self.budgets)
@@ -235,6 +240,20 @@ class House:
             now,
         )
 
+    def _confirmer(self, platform: ScriptedPlatform) -> Confirmer:
+        """One for each side, which a test may use beside its delivery."""
+        confirmer = Confirmer(
+            platform,
+            self.ledger.database,
+            self.directory,
+            self.limit,
+            now=now,
+            lease_s=self.lease_s,
+            stopping=self.stopping,
+        )
+        self.confirmers[platform.side] = confirmer
+        return confirmer
+
     def _delivery(self, platform: ScriptedPlatform) -> Delivery:
         database = self.ledger.database
         return Delivery(
@@ -242,7 +261,7 @@ class House:
             database,
             self.directory,
             self.settler,
-            Confirmer(platform, database, self.directory, self.entrance, now=now, lease_s=self.lease_s),
+            self._confirmer(platform),
             self.bells,
             self.entrance,
             Attachments(database, Links("https://gateway.example.com", ["secret"]), now, 60.0),

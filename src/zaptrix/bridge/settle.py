@@ -12,6 +12,7 @@ import structlog
 from zaptrix.bridge.follow import Late, follow
 from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say, sent_by_api
+from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ConversationId
@@ -23,13 +24,12 @@ from zaptrix.core.message import (
     Origin,
     Side,
     State,
-    is_overheard,
     kind_of,
     shown,
     words_without_file,
 )
 from zaptrix.core.outcome import Accepted
-from zaptrix.core.parcel import Parcel
+from zaptrix.core.parcel import Parcel, is_awaited
 from zaptrix.core.retry import (
     COSTS_AN_ATTEMPT,
     PERHAPS_SENT,
@@ -68,6 +68,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     at: datetime
     proving: bool = False
+    tick: Tick | None = None  # its arrival is being told from memory
 
 
 class Settler:
@@ -123,6 +124,9 @@ class Settler:
                     await changes.rewrite(connection, late.message_id, words)
             said = [line for j in ours if (line := _notice(j))]
             await say(connection, said + await held_back(connection, stopped, self._now()))
+        for j in judged:
+            if j.tick is not None:
+                j.tick.settled(ours=j.parcel.message_id in settled)
         self._after(ours)
         if paused:
             self._changed()
@@ -169,16 +173,15 @@ def _settlement(judged: Judged) -> Settlement:
         whatsapp_id=verdict.accepted.whatsapp_id if isinstance(verdict, Sent) else None,
         error_code=getattr(verdict, "code", None),
         error_detail=getattr(verdict, "detail", None),
-        confirm_in_s=0.0 if isinstance(verdict, Sent) and _is_to_be_confirmed(judged) else None,
+        confirm_in_s=_confirm_in_s(judged),
     )
 
 
-def _is_to_be_confirmed(judged: Judged) -> bool:
-    if judged.direction is Direction.OUTBOUND:
-        return judged.parcel.origin is Origin.OPERATOR
-    parcel = judged.parcel
-    # The blue ticks of an overheard message are for the app that answers it.
-    return parcel.origin is Origin.CUSTOMER and parcel.channel.mark_read and not is_overheard(parcel.content)
+def _confirm_in_s(judged: Judged) -> float | None:
+    """When the side that it came from is to be told by the ledger's row; None: not at all, or it is told already."""
+    if not isinstance(judged.verdict, Sent) or not is_awaited(judged.parcel, judged.direction):
+        return None
+    return 0.0 if judged.tick is None else judged.tick.row_in_s()
 
 
 async def _place(connection: Connection, judged: Iterable[Judged]) -> None:
@@ -292,7 +295,7 @@ def _holds_whatsapp(judged: Judged) -> bool:
 def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
     """Who has something to do now: the side to be told of an arrival, or the portal for a notice."""
     parcel = judged.parcel
-    if isinstance(judged.verdict, Sent) and _is_to_be_confirmed(judged):
+    if judged.tick is None and isinstance(judged.verdict, Sent) and is_awaited(parcel, judged.direction):
         outbound = judged.direction is Direction.OUTBOUND
         yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
     if _notice(judged) or _holds_whatsapp(judged):

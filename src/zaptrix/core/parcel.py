@@ -9,7 +9,7 @@ import msgspec
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.media import Attachment
-from zaptrix.core.message import Content, Origin
+from zaptrix.core.message import Content, Direction, Origin, is_overheard
 from zaptrix.core.portal import Channel, Portal
 
 
@@ -31,7 +31,16 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_chat_id: int | None = None
     bitrix_message_id: int | None = None
     part: int = 0  # of the operator's message, when several came of it
+    alone: bool = False  # nothing else came of the operator's message
     suspect: bool = False  # it may have been sent before a restore of the ledger, which knows nothing of that
     twins: int = 0  # notices of the same words that went before it, when its proof is looked for
     parts: tuple[str, ...] = ()  # wamids of all that came of the operator's message, when it is about to be confirmed
     attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent
+
+
+def is_awaited(parcel: Parcel, direction: Direction) -> bool:
+    """Whether the side that a message came from waits to be told that it has arrived."""
+    if direction is Direction.OUTBOUND:
+        return parcel.origin is Origin.OPERATOR
+    # The blue ticks of an overheard message are for the app that answers it.
+    return parcel.origin is Origin.CUSTOMER and parcel.channel.mark_read and not is_overheard(parcel.content)

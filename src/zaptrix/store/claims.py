@@ -23,8 +23,11 @@ _content = msgspec.json.Decoder(Content)
 # message begins anew.
 _UNCLEAR = """CASE WHEN m.attempts = 0 THEN 0 ELSE least(m.attempts, (
     SELECT count(*)::int FROM attempt WHERE message_id = m.id AND code = 'not_found' AND verdict = 'snooze')) END"""
+# Of an operator's message nothing else came than this: no other part of it.
+_ALONE = """(m.bitrix_message_id IS NULL OR NOT EXISTS (SELECT FROM message s WHERE s.portal_id = m.portal_id
+    AND s.bitrix_message_id = m.bitrix_message_id AND s.id <> m.id))"""
 PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
-m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, {COLUMNS}"""
+m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, {_ALONE} AS alone, {COLUMNS}"""
 
 # The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
 ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
@@ -143,6 +146,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
             bitrix_chat_id=row["bitrix_chat_id"],
             bitrix_message_id=row["bitrix_message_id"],
             part=row["part"],
+            alone=row["alone"],
             suspect=row["suspect"],
             twins=row.get("twins") or 0,
             parts=tuple(row.get("parts") or ()),

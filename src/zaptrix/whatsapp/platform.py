@@ -81,7 +81,8 @@ class WhatsApp:
             if _can_be_read(parcel) and (known is None or known.message_id < parcel.message_id):
                 newest[parcel.conversation.id] = parcel
         at_once = asyncio.Semaphore(self.calls_at_once)
-        outcomes = await asyncio.gather(*(self._mark_read(parcel, at_once) for parcel in newest.values()))
+        marks = [self._mark_read(parcel, at_once) for parcel in newest.values()]
+        outcomes = await asyncio.gather(*marks) if len(marks) > 1 else [await mark for mark in marks]
         marked = dict(zip(newest, outcomes, strict=True))
         return [marked[p.conversation.id] if _can_be_read(p) else Accepted() for p in parcels]
 
