@@ -304,8 +304,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
 ) -> dict[Queue, Drain]:
     """Who answers the bells of each queue."""
     settler = Settler(database, bells, directory.clear, clock.now)
-    limit = CallLimit()
-    entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
+    limit, entrance = CallLimit(), Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
     attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
     finishing = (Naming(database, templates, clock.now), Quoting(database, clock.now))
 
