@@ -6,6 +6,7 @@ Only what nothing stands before is claimed so, and only as much as delivery can 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
@@ -60,10 +61,15 @@ class HandingOver:
     ) -> None:
         """What became of `rows`: `written`, in `talks` as they stand now."""
         claimed = {one.attempt_id: one for one in written if one.attempt_id is not None}
+        parts = Counter((row.conversation.portal_id, row.bitrix_message_id) for row in rows)
         for row in rows:
             if row.attempt_id is not None and (one := claimed.get(row.attempt_id)):
                 tenant = tenants[row.conversation.channel_id]
-                self._parcels.append(_parcel(row, one, row.attempt_id, talks[one.conversation_id], tenant))
+                parcel = _parcel(row, one, row.attempt_id, talks[one.conversation_id], tenant)
+                is_alone = row.bitrix_message_id is None or (
+                    row.part == 0 and parts[row.conversation.portal_id, row.bitrix_message_id] == 1
+                )
+                self._parcels.append(replace(parcel, alone=is_alone))
         self._waiting.update({(one.lane_id, one.conversation_id): None for one in written if one.attempt_id is None})
 
     @property
