@@ -77,12 +77,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--busy", action="store_true", help="another process keeps one core busy while it is measured")
     parser.add_argument("--no-read-marks", action="store_true", help="channels without blue ticks")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of what is measured"
+        "--set", action="append", default=[], type=_pair, metavar="NAME=VALUE", help="a setting of what is measured"
     )
     parser.add_argument("--profile", action="store_true", help="py-spy of gateway and workers, if it is on PATH")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder of the JSON results")
     parser.add_argument("--report", action="store_true", help="print the results as Markdown and end")
     return parser
+
+
+def _pair(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{given!r} is no NAME=VALUE")
+    return name, value
 
 
 async def bench(given: argparse.Namespace) -> bool:
@@ -97,7 +104,7 @@ async def bench(given: argparse.Namespace) -> bool:
         rate_per_s=given.rate,
         busy=given.busy,
         profile=str(given.out / "profile") if given.profile else "",
-        environ=dict(each.partition("=")[::2] for each in given.set),
+        environ=dict(given.set),
     )
     all_good = True
     for part in given.parts:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from benchmarks.cost import BESIDE
 from benchmarks.figures import REFUSALS, Measured, Run, median_of, total
 from benchmarks.targets import TARGETS, Row, rows
+
+WIDTH = 150
 
 
 def shown(run: Run) -> str:
@@ -29,7 +32,8 @@ def _lines(measured: Measured) -> Iterable[str]:
         memory = [f"{name} {cost.pss_mb:.0f}" for name, cost in measured.costs.items()]
         yield f"  PSS MB: {', '.join(memory)}; without load and platforms {total(measured.costs).pss_mb:.0f}"
     if measured.more:
-        yield "  " + ", ".join(f"{name} {value:g}" for name, value in measured.more.items())
+        more = "; ".join(f"{name} {value:g}" for name, value in measured.more.items())
+        yield from wrap(more, WIDTH, initial_indent="  ", subsequent_indent="    ")
     if found := measured.delivery:
         verdict = "every one is there, once, in order" if found.is_good else "NOT GOOD"
         yield (

@@ -9,12 +9,15 @@ import msgspec
 
 from benchmarks.cost import BESIDE
 from benchmarks.figures import median_of
+from benchmarks.parts.act import Plan
 from benchmarks.parts.lone import WITHOUT_REST
 from benchmarks.yardstick import Marking, Peer
 
 Told = Mapping[str, Any]  # a `Measured`, as it stands in a file of results
 Figure = Callable[[Told], float | None]  # None: this stretch tells no such thing
 Group = tuple[str, str, str]  # act, stretch, system
+
+_USUAL = {name: value for name, value in msgspec.to_builtins(Plan()).items() if name not in {"seconds", "connections"}}
 
 ALL = 0.99  # of an open loop's rate: its first and last messages stand at the edge of what is counted
 
@@ -82,12 +85,17 @@ def _median(result: Told, target: Target, system: str) -> float | None:
     found = [
         target.figure(measured)
         for run in result["runs"]
-        if run["part"] == target.act and run["system"] == system
+        if run["part"] == target.act and run["system"] == system and _is_plain(run.get("settings", {}))
         for measured in run["measured"]
         if measured["what"] == target.stretch
     ]
     values = [value for value in found if value is not None]
     return median_of(values) if values else None
+
+
+def _is_plain(settings: Mapping[str, Any]) -> bool:
+    """Whether nothing was asked for that a target does not speak of: more workers, a busy machine, other settings."""
+    return all((settings.get(name, usual) or None) == (usual or None) for name, usual in _USUAL.items())
 
 
 def _rate(measured: Told) -> float:

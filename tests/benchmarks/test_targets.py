@@ -52,3 +52,13 @@ def test_what_production_does_not_need_is_not_counted(cpu_s: float, verdict: str
     (row,) = rows([told], [CPU])
     assert row.value == pytest.approx(2 * cpu_s)
     assert row.verdict == verdict
+
+
+@pytest.mark.parametrize("asked", [{"workers": 2}, {"busy": True}, {"environ": {"SLICE_S": "1"}}, {"scale": 0.1}])
+def test_a_run_that_was_asked_for_something_else_answers_nothing(asked: dict[str, object]) -> None:
+    told = result("2026-01-02", SUSTAINED, "zaptrix", 30.0)
+    plain: dict[str, object] = {"workers": 1, "busy": False, "environ": {}, "scale": 1.0, "far_latency_ms": 0.0}
+    told["runs"][0]["settings"] = plain
+    assert len(list(rows([told], [SUSTAINED]))) == 1
+    told["runs"][0]["settings"] = plain | asked
+    assert list(rows([told], [SUSTAINED])) == []
