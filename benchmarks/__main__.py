@@ -180,6 +180,9 @@ async def _staged(act: Act, system: type[Stage], folder: Path, plan: Plan) -> li
 
 
 def _write(folder: Path, part: str, runs: list[Run]) -> None:
+    if not runs:
+        print(f"{part}: nothing was played, and nothing is written", file=sys.stderr)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     told = {
         "part": part,
@@ -195,11 +198,7 @@ def _write(folder: Path, part: str, runs: list[Run]) -> None:
 
 
 def _read(folder: Path) -> list[dict[str, object]]:
-    """The newest results of each part."""
-    newest: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.json")):
-        newest[file.name.rsplit("-", 2)[0]] = file
-    return [json.loads(file.read_text(encoding="utf-8")) for file in newest.values()]
+    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
 
 
 def _machine() -> str:

@@ -52,9 +52,9 @@ _AIMS = ("what", "Zaptrix", "the peer", "ratio", "the peer, marking", "ratio", "
 
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
-    """What was aimed at and has come of it, and a table of medians for each part."""
+    """What was aimed at and has come of it, and a table of medians for each part, out of its newest results."""
     lines = _aims(list(rows(results, TARGETS)))
-    for result in results:
+    for result in {result["part"]: result for result in sorted(results, key=lambda one: str(one["at"]))}.values():
         lines += [f"### {result['part']}", "", _source(result), ""]
         lines += [
             f"| {' | '.join(_COLUMNS)} |",

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.cost import BESIDE
+from benchmarks.delivery import Delivery
 from benchmarks.figures import median_of
 from benchmarks.parts.act import Plan
 from benchmarks.parts.lone import WITHOUT_REST
@@ -15,7 +16,6 @@ from benchmarks.yardstick import Marking, Peer
 
 Told = Mapping[str, Any]  # a `Measured`, as it stands in a file of results
 Figure = Callable[[Told], float | None]  # None: this stretch tells no such thing
-Group = tuple[str, str, str]  # act, stretch, system
 
 _USUAL = {name: value for name, value in msgspec.to_builtins(Plan()).items() if name not in {"seconds", "connections"}}
 
@@ -50,6 +50,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     yardstick: float | None
     marking: float | None  # the yardstick that marks messages as read, too
+    is_good: bool  # nothing lost, doubled or disordered
     result: Told  # the file's, out of which it was read
 
     @property
@@ -58,6 +59,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
+        if not self.is_good:
+            return "NOT GOOD: the delivery check failed"
         judged = self.ratio if self.target.ratio else self.value
         if judged is None:
             return "no yardstick"
@@ -76,21 +79,31 @@ def rows(results: Sequence[Told], targets: Sequence[Target]) -> Iterator[Row]:
                     value=value,
                     yardstick=_median(result, target, Peer.name),
                     marking=_median(result, target, Marking.name),
+                    is_good=all(map(_is_good, _stretches(result, target, "zaptrix"))),
                     result=result,
                 )
                 break
 
 
 def _median(result: Told, target: Target, system: str) -> float | None:
-    found = [
-        target.figure(measured)
+    found = [target.figure(measured) for measured in _stretches(result, target, system)]
+    values = [value for value in found if value is not None]
+    return median_of(values) if values else None
+
+
+def _stretches(result: Told, target: Target, system: str) -> list[Told]:
+    return [
+        measured
         for run in result["runs"]
         if run["part"] == target.act and run["system"] == system and _is_plain(run.get("settings", {}))
         for measured in run["measured"]
         if measured["what"] == target.stretch
     ]
-    values = [value for value in found if value is not None]
-    return median_of(values) if values else None
+
+
+def _is_good(measured: Told) -> bool:
+    found = measured.get("delivery")
+    return not found or msgspec.convert(found, Delivery).is_good
 
 
 def _is_plain(settings: Mapping[str, Any]) -> bool:

@@ -62,3 +62,17 @@ def test_a_run_that_was_asked_for_something_else_answers_nothing(asked: dict[str
     assert len(list(rows([told], [SUSTAINED]))) == 1
     told["runs"][0]["settings"] = plain | asked
     assert list(rows([told], [SUSTAINED])) == []
+
+
+def test_a_figure_of_a_run_that_lost_a_message_is_good_for_nothing() -> None:
+    found = {"accepted": 9, "lost": 1, "doubled": 0, "disordered": 0, "strange": 0, "faults": {}}
+    told = result("2026-01-02", CPU, "zaptrix", 500.0, costs={"worker": {"cpu_s": 0.1}}, delivery=found)
+    (row,) = rows([told], [CPU])
+    assert row.verdict.startswith("NOT GOOD")
+
+
+def test_each_part_has_one_table_out_of_its_newest_results() -> None:
+    files = [result(at, SUSTAINED, "zaptrix", rate) for at, rate in (("2026-01-02", 20.0), ("2026-01-01", 10.0))]
+    table = markdown(files)
+    assert table.count("### hot") == 1
+    assert "| inbound, 1,000 portals: sustained, 1000 portals | zaptrix | 20 |" in table
