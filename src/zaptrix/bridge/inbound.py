@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -81,9 +82,11 @@ class InboundStep:
                 self._tenants[tenant.channel.id] = tenant
         self._spoken = in_order((item, self._channel(item)) for item in self._items)
         if self._spoken:
-            self._cached = await self._cache.get_many_by_customer([said.who for said in self._spoken])
             ids = [said.wamid for said in self._spoken]
-            hints = await self._seen.probably_seen([f"{channel_id}/{one}".encode() for channel_id, one in ids])
+            self._cached, hints = await asyncio.gather(
+                self._cache.get_many_by_customer([said.who for said in self._spoken]),
+                self._seen.probably_seen([f"{channel_id}/{one}".encode() for channel_id, one in ids]),
+            )
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
