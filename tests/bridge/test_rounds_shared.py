@@ -163,6 +163,25 @@ async def test_two_processes_that_were_given_the_same_rounds_route_each_event_on
     assert sorted(await texts(house)) == sorted(str(n) for n in range(5) for _ in numbers)
 
 
+async def test_who_gives_way_to_another_transaction_looks_again(house: House, numbers: list[Channel]) -> None:
+    """Each holds what the other wants; PostgreSQL ends routing, and nothing of its batch is kept."""
+    customer = a_customer()
+    lane = await house.customer_says(numbers[0], "1", customer=customer)
+    await house.drain(lane)
+    await house.customer_says(numbers[0], "2", customer=customer)
+    async with house.ledger.database.transaction() as other:
+        await other.execute("SET LOCAL deadlock_timeout = '1h'")
+        await other.execute("SELECT FROM conversation_mapping FOR UPDATE")
+        drain = asyncio.create_task(house.drain(lane))
+        async with asyncio.timeout(30):
+            while not await house.ledger.value("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+            await other.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"{lane.queue}/{lane.name}")
+    async with asyncio.timeout(30):
+        await drain
+    assert await texts(house) == ["1", "2"]
+
+
 async def test_who_is_cut_off_takes_no_other_round_along(
     house: House, counting: Counting, numbers: list[Channel]
 ) -> None:

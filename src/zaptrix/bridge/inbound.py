@@ -90,6 +90,9 @@ class InboundStep:
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
+        # What is there already comes first: messages are locked before conversations (docs/adr/, "Lock order").
+        if told := self._receipts():
+            self._told = await apply_receipts(connection, told, self._codes)
         await self._drop_known(connection)
         await self._relink(connection)
         if self._spoken:
@@ -100,16 +103,16 @@ class InboundStep:
             await self._relink(connection)
         if self._learned:
             await messages.learn(connection, [(said.wamid, said.message.content) for said in self._learned])
-        told = [
+        if changes := [item.routed for item in self._items if isinstance(item.routed, TemplateChange)]:
+            self._accounts = await apply_changes(connection, changes)
+        return [self._mark(item) for item in self._items]
+
+    def _receipts(self) -> list[Told]:
+        return [
             Told(channel.id, item.routed)
             for item in self._items
             if isinstance(item.routed, Receipt) and (channel := self._channel(item))
         ]
-        if told:
-            self._told = await apply_receipts(connection, told, self._codes)
-        if changes := [item.routed for item in self._items if isinstance(item.routed, TemplateChange)]:
-            self._accounts = await apply_changes(connection, changes)
-        return [self._mark(item) for item in self._items]
 
     async def _into_ledger(self, connection: Connection, known: Mapping[Wamid, Quotable]) -> None:
         heard = await conversations.hear(connection, self._heard())
