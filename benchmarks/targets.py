@@ -9,9 +9,10 @@ import msgspec
 
 from benchmarks.cost import BESIDE
 from benchmarks.delivery import Delivery
-from benchmarks.figures import median_of
+from benchmarks.figures import REFUSALS, median_of
 from benchmarks.parts.act import Plan
 from benchmarks.parts.lone import WITHOUT_REST
+from benchmarks.parts.pace import METHOD_TIME, NUMBER, PAIRS, REQUESTS, pairs_limit
 from benchmarks.yardstick import Marking, Peer
 
 Told = Mapping[str, Any]  # a `Measured`, as it stands in a file of results
@@ -50,7 +51,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     yardstick: float | None
     marking: float | None  # the yardstick that marks messages as read, too
-    is_good: bool  # nothing lost, doubled or disordered
+    is_good: bool  # nothing lost, doubled or disordered, no call refused for its pace
     result: Told  # the file's, out of which it was read
 
     @property
@@ -60,7 +61,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def verdict(self) -> str:
         if not self.is_good:
-            return "NOT GOOD: the delivery check failed"
+            return "NOT GOOD: see lost, doubled, disordered, or refusals"
         judged = self.ratio if self.target.ratio else self.value
         if judged is None:
             return "no yardstick"
@@ -103,7 +104,7 @@ def _stretches(result: Told, target: Target, system: str) -> list[Told]:
 
 def _is_good(measured: Told) -> bool:
     found = measured.get("delivery")
-    return not found or msgspec.convert(found, Delivery).is_good
+    return (not found or msgspec.convert(found, Delivery).is_good) and not measured.get("more", {}).get(REFUSALS)
 
 
 def _is_plain(settings: Mapping[str, Any]) -> bool:
@@ -240,4 +241,16 @@ TARGETS: tuple[Target, ...] = (
     ),
     *_growth("% slower", "slower %", 5),
     *_growth("% more CPU", "more CPU %", 10),
+    *(
+        Target(
+            what=f"pace, {limit}: % used, no refusal",
+            act="pace, 4 workers",
+            stretch=limit,
+            figure=_more("% used"),
+            goal=98,
+            at_least=True,
+            digits=1,
+        )
+        for limit in (REQUESTS, NUMBER, pairs_limit(PAIRS), METHOD_TIME)
+    ),
 )

@@ -57,6 +57,16 @@ class Reading(msgspec.Struct, frozen=True):
     refused: Counter[str]  # by the platform's code
 
 
+# The limits, as their figures are called.
+REQUESTS = "a portal's requests, 2/s and 50 at once"
+NUMBER = "a number, 80/s"
+METHOD_TIME = "method time, s"
+
+
+def pairs_limit(count: int) -> str:
+    return f"{count} pairs, 1 in 6 s and 45 at once"
+
+
 class Use(NamedTuple):
     """Of a limit, in calls or seconds."""
 
@@ -176,10 +186,10 @@ def _judged(cast: Cast, before: Reading, after: Reading) -> list[Measured]:
     sends = _tokens(before.numbers[number], after.numbers[number], seconds)
     to_pairs = _sum([_tokens(before.pairs[pair], after.pairs[pair], seconds) for pair in pairs])
     return [
-        _measured("a portal's requests, 2/s and 50 at once", requests, seconds, after.refused["QUERY_LIMIT_EXCEEDED"]),
-        _measured("a number, 80/s", sends, seconds, after.refused["130429"]),
-        _measured(f"{len(pairs)} pairs, 1 in 6 s and 45 at once", to_pairs, seconds, after.refused["131056"]),
-        _measured("method time, s", Use(used_s, left_s), seconds, after.refused["OPERATION_TIME_LIMIT"]),
+        _measured(REQUESTS, requests, seconds, after.refused["QUERY_LIMIT_EXCEEDED"]),
+        _measured(NUMBER, sends, seconds, after.refused["130429"]),
+        _measured(pairs_limit(len(pairs)), to_pairs, seconds, after.refused["131056"]),
+        _measured(METHOD_TIME, Use(used_s, left_s), seconds, after.refused["OPERATION_TIME_LIMIT"]),
     ]
 
 
