@@ -26,6 +26,7 @@ from proof.ports import free_port
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import servers_in
 from zaptrix.store.migrate import upgrade
+from zaptrix.store.receipts import STANDS
 from zaptrix.store.secrets import SecretBox
 
 START_S_MAX = 60.0
@@ -249,7 +250,10 @@ _NO_LOOKS = """
 INSERT INTO recovery AS r (portal_id, next_at) SELECT id, now() + interval '1 day' FROM portal_config
 ON CONFLICT (portal_id) DO UPDATE SET next_at = greatest(r.next_at, excluded.next_at)
 """
-_STATES = "SELECT direction, state, count(*) FROM message GROUP BY direction, state ORDER BY direction, state"
+_STATES = f"""
+SELECT direction, state, count(*) FROM (SELECT direction, {STANDS} AS state FROM message) AS m
+GROUP BY direction, state ORDER BY direction, state
+"""  # noqa: S608
 
 
 class Zaptrix(Stage):

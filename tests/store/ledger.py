@@ -24,6 +24,7 @@ from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Database
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.portals import PortalFields
+from zaptrix.store.receipts import STANDS
 from zaptrix.store.secrets import SecretBox
 
 START = UUID(int=0)
@@ -103,14 +104,15 @@ class Ledger:
         return bool(await self.settle(settlement(row, state, **changes)))
 
     async def row(self, message_id: int) -> dict[str, Any]:
-        return (await self.rows("SELECT * FROM message WHERE id = $1", message_id))[0]
+        (row,) = await self.rows(f"SELECT *, {STANDS} AS stands FROM message WHERE id = $1", message_id)  # noqa: S608
+        return row | {"state": row["stands"]}
 
     async def state(self, message_id: int) -> str:
         return str((await self.row(message_id))["state"])
 
     async def states(self) -> list[str]:
         """The states of all messages, in the order of their ids."""
-        return [row["state"] for row in await self.rows("SELECT state FROM message ORDER BY id")]
+        return [row["state"] for row in await self.rows(f"SELECT {STANDS} AS state FROM message ORDER BY id")]  # noqa: S608
 
     async def awaited(self) -> set[int]:
         """The messages whose arrival is to be told."""

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.store.ledger import Ledger, outbound, to_whatsapp
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message import Origin, State
 from zaptrix.core.portal import Channel
-from zaptrix.store import receipts
+from zaptrix.store import messages, receipts
 from zaptrix.store.receipts import Advance, Standing, Told
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -85,6 +87,37 @@ async def test_a_failure_is_a_dead_letter(ledger: Ledger) -> None:
     assert (row["state"], row["error_code"], row["error_detail"]) == ("dead", "131047", "re-engagement")
     assert row["dead_at"] == NOON
     assert row["confirm_due_at"] is None
+
+
+async def test_a_receipt_of_what_was_sent_makes_no_new_entry_in_any_index(ledger: Ledger) -> None:
+    """A HOT update: the row's new version stays in its page, which has room for it."""
+    _, message_id = await a_sending(ledger)
+    await advance(ledger, message_id, State.SENT)
+    async with ledger.database.transaction() as connection:
+        for state in (State.DELIVERED, State.READ, State.PLAYED):
+            step = Advance(id=MessageId(message_id), state=state, at=NOON, whatsapp_id="wamid.A")
+            await receipts.advance(connection, [step])
+        assert await connection.fetchval("SELECT pg_stat_get_xact_tuples_hot_updated('message'::regclass)") == 3
+    assert await ledger.state(message_id) == "played"
+
+
+@pytest.mark.parametrize("told", [State.DELIVERED, State.READ, State.PLAYED])
+async def test_what_a_process_of_the_release_before_has_written_of_a_receipt_stands(
+    ledger: Ledger, told: State
+) -> None:
+    """It wrote the state, too; and it goes on beside us while it is replaced."""
+    channel, message_id = await a_sending(ledger)
+    times = {State.DELIVERED: 1, State.READ: 2, State.PLAYED: 3}[told]
+    names = ("delivered_at", "read_at", "played_at")[:times]
+    written = ", ".join(f"{name} = now()" for name in names)
+    await ledger.run(f"UPDATE message SET state = $1, sent_at = now(), {written}", told.value)  # noqa: S608
+    assert await ledger.state(message_id) == told
+    (stood,) = await standings(ledger, channel, a_receipt("wamid.A", message_id=message_id))
+    assert stood.state is told
+    assert (await advance(ledger, message_id, State.PLAYED))["state"] == "played"
+    async with ledger.database.transaction() as connection:
+        await connection.execute("UPDATE message SET created_at = now() - interval '2 years'")
+        assert (await messages.forget(connection, 365, MessageId(0), 10)).gone == 1
 
 
 async def test_an_early_receipt_waits_for_its_messages_id(ledger: Ledger) -> None:

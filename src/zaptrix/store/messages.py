@@ -348,7 +348,7 @@ WITH step AS MATERIALIZED (
     WHERE created_at < now() - make_interval(days => $1)
 ), gone AS (
     DELETE FROM message USING step
-    WHERE message.id = step.id AND step.state IN ('sent', 'delivered', 'read', 'dead', 'dismissed') RETURNING 1
+    WHERE message.id = step.id AND step.state NOT IN ('pending', 'sending', 'verifying') RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone) AS gone, (SELECT max(id) FROM step) AS last
 """

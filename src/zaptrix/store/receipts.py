@@ -36,18 +36,26 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     notice_id: MessageId | None = None  # the line that told the operator that it failed
 
 
+# Where a message stands. Once it was sent its state stays, and receipts write their times alone: `state` is in the
+# predicates of indexes, so that each change of it is a new entry in all of a row's indexes; times alone are a HOT
+# update. The other states are those that processes of the release before have written.
+# https://www.postgresql.org/docs/current/storage-hot.html
+STANDS = """CASE WHEN played_at IS NOT NULL AND state IN ('sent', 'delivered', 'read') THEN 'played'
+    WHEN read_at IS NOT NULL AND state IN ('sent', 'delivered') THEN 'read'
+    WHEN delivered_at IS NOT NULL AND state = 'sent' THEN 'delivered' ELSE state END"""
+
 # By our own callback data, which every send carries; by the WhatsApp id for whatever else.
-_STANDINGS = """
+_STANDINGS = f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS t(channel_id, message_id, whatsapp_id)
 ), found AS (
     SELECT m.id FROM told t JOIN message m ON m.id = t.message_id AND m.channel_id = t.channel_id
     UNION SELECT m.id FROM told t JOIN message m ON m.channel_id = t.channel_id AND m.whatsapp_id = t.whatsapp_id
 )
-SELECT id, channel_id, state, whatsapp_id, portal_id, conversation_id, origin, request_id, notice_id
+SELECT id, channel_id, {STANDS} AS state, whatsapp_id, portal_id, conversation_id, origin, request_id, notice_id
 FROM message
 WHERE direction = 'outbound' AND id = ANY(ARRAY(SELECT id FROM found)) ORDER BY id FOR UPDATE
-"""
+"""  # noqa: S608
 
 
 async def standings(connection: Connection, told: Sequence[Told]) -> list[Standing]:
@@ -92,7 +100,8 @@ class Advance(msgspec.Struct, frozen=True, kw_only=True):
 # `confirm_due_at` is of the release before: docs/adr/0031-confirmations-in-a-narrow-table.md.
 _ADVANCE = """
 UPDATE message m SET
-    state = a.state, attempt_id = NULL, whatsapp_id = coalesce(m.whatsapp_id, a.whatsapp_id),
+    state = CASE WHEN a.state = 'dead' THEN 'dead' WHEN m.state IN ('delivered', 'read') THEN m.state ELSE 'sent' END,
+    attempt_id = NULL, whatsapp_id = coalesce(m.whatsapp_id, a.whatsapp_id),
     sent_at = CASE WHEN a.state = 'dead' THEN m.sent_at ELSE coalesce(m.sent_at, a.at) END,
     delivered_at = CASE WHEN a.state IN ('delivered', 'read', 'played')
         THEN coalesce(m.delivered_at, greatest(a.at, m.sent_at)) ELSE m.delivered_at END,

@@ -14,6 +14,7 @@ from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.core.message import Notice
 from zaptrix.store.database import Connection
+from zaptrix.store.receipts import STANDS
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ class MessageDetail(msgspec.Struct, frozen=True, kw_only=True):
     told: Notice | None
 
 
-_NAMES = ", ".join(MessageView.__struct_fields__)
+_NAMES = ", ".join(f"{STANDS} AS state" if name == "state" else name for name in MessageView.__struct_fields__)
 _GET = f"""
 SELECT {_NAMES}, content FROM message WHERE id = $1 AND ($2::uuid IS NULL OR portal_id = $2)"""  # noqa: S608
 _ATTEMPTS = "SELECT number, verdict, code, detail, ended_at FROM attempt WHERE message_id = $1 ORDER BY id"
