@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaptrix.bitrix24.markup import ZWSP, from_bbcode, split_signature, to_bbcode
+from zaptrix.bitrix24.parts import GROWTH_MAX
 from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
 
 B, IT, S, C, Q = Mark.BOLD, Mark.ITALIC, Mark.STRIKE, Mark.CODE, Mark.QUOTE
@@ -238,6 +239,18 @@ def test_only_our_own_tags_act_and_the_look_comes_back(spans: list[Span]) -> Non
     back = from_bbcode(source)
     assert back.plain.replace(ZWSP, "") == text.plain
     assert looks(back) == looks(text)
+
+
+@given(MARKED | BB_TEXT.map(lambda text: [Span(text)]))
+def test_a_short_text_is_a_part_whole_without_being_written_first(spans: list[Span]) -> None:
+    text = rich_text(spans)
+    assert len(to_bbcode(text)) <= len(text.plain) * GROWTH_MAX
+
+
+def test_marks_at_each_character_are_the_longest() -> None:
+    all_of_them = (Mark.BOLD, Mark.ITALIC, Mark.QUOTE, Mark.STRIKE)
+    text = Text(tuple(span for _ in range(50) for span in (Span("[", all_of_them), Span("\n"), Span("/", all_of_them))))
+    assert len(to_bbcode(text)) <= len(text.plain) * GROWTH_MAX
 
 
 def looks(text: Text) -> list[tuple[str, tuple[Mark, ...]]]:

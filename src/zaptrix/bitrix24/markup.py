@@ -80,6 +80,8 @@ def to_bbcode(text: Text) -> str:
 
     BBCode has no escape, so what would act is broken by a zero-width space.
     """
+    if not any(span.marks for span in text.spans):
+        return _tagged_span(Span(text.plain), never_closed(text.plain, _PAIRED))
     blocks: list[str] = []
     ours = {_TAG_OF[mark] for span in text.spans for mark in span.marks if mark in _TAG_OF}
     free = never_closed(text.plain, _PAIRED - ours)

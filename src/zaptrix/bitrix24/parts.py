@@ -15,6 +15,7 @@ from zaptrix.core.text import Slices, Text, part_of
 
 _PAUSES = ("\n", " ")
 _JOINER = "\N{ZERO WIDTH JOINER}"
+GROWTH_MAX = 50  # BBCode of one character: three tags opened and closed, a break, the sign of a quote
 _CHARACTER_MAX = 64  # of what people see as one; what is longer is cut all the same
 
 
@@ -25,7 +26,7 @@ def in_parts(text: Text) -> Iterator[Text]:
     while True:
         room = slices.between(at, at + BITRIX_TEXT_MAX)
         whole = slices.length - at <= BITRIX_TEXT_MAX
-        if whole and len(to_bbcode(room)) <= BITRIX_TEXT_MAX:
+        if whole and (slices.length * GROWTH_MAX <= BITRIX_TEXT_MAX or len(to_bbcode(room)) <= BITRIX_TEXT_MAX):
             yield room
             return
         end = _end_of_part(room, whole=whole)

@@ -256,9 +256,17 @@ def dig(value: object, *path: str) -> object:
     for step in path:
         if not isinstance(value, dict):
             return None
-        wanted = step.casefold()
-        value = next((below for key, below in value.items() if str(key).casefold() == wanted), None)
+        # Nearly always as documented.
+        value = value[step] if step in value else _in_any_case(value, step)
     return value
+
+
+def _in_any_case(value: dict[object, object], step: str) -> object:
+    wanted = step.casefold()
+    for key, below in value.items():
+        if str(key).casefold() == wanted:
+            return below
+    return None
 
 
 def listed(value: object) -> list[object]:

@@ -14,7 +14,9 @@ _KEPT = " -'\N{RIGHT SINGLE QUOTATION MARK}"
 
 def clean_name(name: str | None) -> tuple[str, str]:
     """First and last name of a WhatsApp profile name; two empty strings when nothing of it can be shown."""
-    kept = "".join(map(_letter, unicodedata.normalize("NFC", name or "")))
+    kept = unicodedata.normalize("NFC", name or "")
+    if not kept.replace(" ", "").isalpha():
+        kept = "".join(map(_letter, kept))
     words = [word for part in kept.split() if (word := _word(part))]
     if not words:
         return "", ""
@@ -30,6 +32,8 @@ def _letter(character: str) -> str:
 
 def _word(part: str) -> str:
     # Marks that follow no letter were an emoji's: its variation selector, its keycap.
+    if part[0].isalpha():
+        return part.rstrip("-'")
     first = next((place for place, character in enumerate(part) if character.isalpha()), len(part))
     return part[first:].rstrip("-'")
 

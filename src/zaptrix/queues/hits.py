@@ -46,7 +46,8 @@ class Hits:
     async def count(self, cache: CacheName, *, hits: int, misses: int) -> None:
         metrics.cache_looked_up(cache, hits=hits, misses=misses)
         _every.debug("cache looked up", cache=cache.value, hits=hits, misses=misses)
-        self._unwritten.update({f"{cache}:hits": hits, f"{cache}:misses": misses})
+        self._unwritten[f"{cache}:hits"] += hits
+        self._unwritten[f"{cache}:misses"] += misses
         if time.monotonic() >= self._write_at:
             await self._write()
 

@@ -259,6 +259,9 @@ _SOURCES = {Side.WHATSAPP: WebhookSource.META, Side.BITRIX24: WebhookSource.BITR
 _requests = cache(HTTP_REQUESTS.labels)
 _request_seconds = cache(HTTP_SECONDS.labels)
 _webhooks = cache(WEBHOOKS_RECEIVED.labels)
+_lookups = cache(CACHE_LOOKUPS.labels)
+_verdicts = cache(VERDICTS.labels)
+_waits = cache(PACE_WAITS.labels)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _folder: Path | None = None
 _delivered: Tally[Direction] = Tally()  # since `take_delivered` was asked last
@@ -272,7 +275,7 @@ def start(folder: Path) -> None:
             metric.clear()
         HTTP_REQUESTS.clear()
         HTTP_SECONDS.clear()
-        for found in (_requests, _request_seconds, _webhooks):
+        for found in (_requests, _request_seconds, _webhooks, _lookups, _verdicts, _waits):
             found.cache_clear()
     metric_files.join(folder)
     _folder = folder
@@ -347,16 +350,18 @@ def bells_unrung(queue: Queue, count: int = 1) -> None:
 
 
 def cache_looked_up(cache: CacheName, *, hits: int, misses: int) -> None:
-    CACHE_LOOKUPS.labels(cache, "hit").inc(hits)
-    CACHE_LOOKUPS.labels(cache, "miss").inc(misses)
+    if hits:
+        _lookups(cache, "hit").inc(hits)
+    if misses:
+        _lookups(cache, "miss").inc(misses)
 
 
 def verdict_given(side: Side, verdict: Verdict, count: int = 1) -> None:
-    VERDICTS.labels(side, VerdictName(type(verdict).__name__.lower())).inc(count)
+    _verdicts(side, VerdictName(type(verdict).__name__.lower())).inc(count)
 
 
 def pace_waited(kind: PaceKind, seconds: float) -> None:
-    PACE_WAITS.labels(kind).observe(seconds)
+    _waits(kind).observe(seconds)
 
 
 def list_read(server: ReadFrom) -> None:
