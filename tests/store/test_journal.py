@@ -254,6 +254,22 @@ async def test_of_more_tenants_than_a_batch_holds_those_go_first_that_wait_longe
     assert counted(await waiting(ledger, many[0], 10)) == {lane.name: 1 for lane in many[20:]}
 
 
+@pytest.mark.parametrize("queue", [Queue.INCOMING, Queue.OUTBOUND])
+async def test_a_backlog_in_one_round_does_not_hold_up_the_others_that_are_looked_at_with_it(
+    ledger: Ledger, queue: Queue
+) -> None:
+    busy, *others = [Lane(queue, f"{number}.{number % 4}") for number in range(5)]
+    await a_backlog_of(ledger, busy, BACKLOG)
+    for number, lane in enumerate(others, 1):
+        await a_backlog_of(ledger, lane, number)
+    async with ledger.database.connection() as connection:
+        found = await events.waiting(connection, [busy, *others[:3]], 100)
+        assert counted(found) == {busy.name: 20} | {lane.name: number for number, lane in enumerate(others, 1)}
+        assert [event.id for event in found] == sorted(event.id for event in found)
+        few = await events.waiting(connection, others[:2], 100)
+    assert counted(few) == {others[0].name: 1, others[1].name: 2}, "of the rounds that were asked for"
+
+
 async def test_what_is_behind_a_held_event_stays_there_in_a_backlog_too(ledger: Ledger) -> None:
     busy, other = tenants(Queue.OUTBOUND, 2)
     await a_backlog_of(ledger, busy, 50)
@@ -269,7 +285,12 @@ async def test_a_share_costs_what_it_returns_however_long_the_backlog(ledger: Le
     await a_backlog_of(ledger, busy, BACKLOG)
     for lane in others:
         await a_backlog_of(ledger, lane, 2)
-    sql, values = events._SHARES_OF[Queue.INCOMING], ("whatsapp", ["0", "1", "2", "3"], 100, 10)
-    few = await blocks(ledger, sql, *values)
+    rounds = ["0", "1", "2", "3"]
+    looks: list[tuple[dict[Queue, str], tuple[object, ...]]] = [
+        (events._WAITING_OF, ("whatsapp", rounds, 100)),
+        (events._SHARES_OF, ("whatsapp", rounds, 100, 10)),
+    ]
+    few = [await blocks(ledger, sql[Queue.INCOMING], *values) for sql, values in looks]
     await a_backlog_of(ledger, Lane(Queue.INCOMING, "2109876999.3"), 5 * BACKLOG)
-    assert await blocks(ledger, sql, *values) < 2 * few
+    many = [await blocks(ledger, sql[Queue.INCOMING], *values) for sql, values in looks]
+    assert all(later < 2 * before for before, later in zip(few, many, strict=True))

@@ -254,8 +254,8 @@ class Route:
                 if not await self._mark(connection, marks):
                     raise Overtaken
         except StoreConflict:
-            raise
-        except StoreUnavailable:
+            raise  # it gave way as a whole
+        except (StoreUnavailable, asyncio.CancelledError):
             self._give_back(step.handing.attempts)
             raise
         step.handing.committed()
@@ -275,7 +275,7 @@ class Route:
             raise Overtaken
 
     def _give_back(self, attempts: Sequence[AttemptId]) -> None:
-        """PostgreSQL went away before it said whether the batch is on disk. Nobody has what was claimed with it."""
+        """Nobody was told whether the batch is on disk. What was claimed with it is in nobody's hands."""
         if attempts:
             task = asyncio.create_task(self._given_back(attempts))
             self._doubtful.add(task)
