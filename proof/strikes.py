@@ -230,13 +230,20 @@ async def _freeze_gateway(arena: Arena, what: Strike) -> None:
 
 
 async def _lose_power(arena: Arena, what: Strike) -> None:
-    """A worker's host is gone, and PostgreSQL is not told: no goodbye comes through."""
+    """A worker's host is gone, and PostgreSQL is not told: no goodbye comes through.
+
+    Every second time the host lives on, cut off from PostgreSQL alone, until it is found and ended.
+    """
     await _out_of_refreshes(arena)
     worker = arena.workers.pop(int(what.pick * len(arena.workers)))
     arena.rigs[worker.pid].tap.go_dead()
-    worker.kill()
+    lives_on = int(what.pick * 1000) % 2
+    if not lives_on:
+        worker.kill()
     await asyncio.sleep(what.lasts_s)
     await arena.add_worker()
+    if lives_on:
+        worker.kill()
 
 
 async def _stop_worker(arena: Arena, what: Strike) -> None:

@@ -66,6 +66,9 @@ class WorkerLease:
         self._id: WorkerId | None = None
         self._since_s = -math.inf
         self._begin_by_s = self._end_by_s = math.inf
+        self.lasts, self.is_out = asyncio.Event(), asyncio.Event()
+        """Whether it is ours to work; each may be waited for."""
+        self.lasts.set()
 
     def registered(self, worker: WorkerId, asked_s: float, lease_s: float) -> None:
         """From now on this is our id; what was claimed under another is not ours any more."""
@@ -75,6 +78,13 @@ class WorkerLease:
     def renewed(self, asked_s: float, lease_s: float) -> None:
         """It lasts for `lease_s` from when that was asked for."""
         self._begin_by_s, self._end_by_s = asked_s + lease_s * _BEGIN_SHARE, asked_s + lease_s * _END_SHARE
+        self.lasts.set()
+        self.is_out.clear()
+
+    def ran_out(self) -> None:
+        """The work is others' from now on."""
+        self.is_out.set()
+        self.lasts.clear()
 
     def lost(self) -> None:
         """The others took us for dead. No claim is acted on before this process is registered anew."""
@@ -191,6 +201,7 @@ class Stopping:
 
     def give_up(self) -> None:
         """This worker's lease has run out: whatever it has claimed may be another's."""
+        self.worker.ran_out()
         for deadline in list(self._deadlines):
             deadline.cut(0.0)
 

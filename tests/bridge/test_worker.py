@@ -1,5 +1,6 @@
 """The worker's last guard: an outage is put off, a breakdown is told, and the lane rings again after both."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import cast
 
@@ -9,6 +10,8 @@ from tests.bridge.house import House
 from zaptrix.app import App
 from zaptrix.core.errors import PlatformError, Unexpected
 from zaptrix.core.lanes import Lane, Queue
+from zaptrix.deadlines import Stopping
+from zaptrix.queues.workers import Drain
 from zaptrix.store.clock import Clock
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.files import Wanted
@@ -25,7 +28,16 @@ def a_runner(house: House, error: Exception | None) -> Runner:
         if error:
             raise error
 
-    app = SimpleNamespace(drains=dict.fromkeys(Queue, drain), bells=house.bells, clock=Clock(house.ledger.database))
+    return runner_of(house, drain)
+
+
+def runner_of(house: House, drain: Drain, stopping: Stopping | None = None) -> Runner:
+    app = SimpleNamespace(
+        drains=dict.fromkeys(Queue, drain),
+        bells=house.bells,
+        clock=Clock(house.ledger.database),
+        stopping=stopping or Stopping(),
+    )
     return Runner(cast("App", app))
 
 
@@ -37,6 +49,27 @@ async def test_a_lane_is_put_off_while_postgresql_is_away(house: House) -> None:
     await a_runner(house, StoreUnavailable("away")).drain(LANE)
     assert await house.rung() == {LANE}
     assert await house.rung_now() == set()
+
+
+async def test_a_lane_is_put_off_when_the_workers_lease_runs_out_over_it(house: House) -> None:
+    stopping, drained = Stopping(), list[str]()
+
+    async def drain(_lane: Lane) -> None:
+        drained.append("begun")
+        stopping.give_up()
+        await asyncio.Event().wait()
+
+    runner = runner_of(house, drain, stopping)
+    async with asyncio.timeout(30):
+        await runner.drain(LANE)
+        assert await house.rung() == {LANE}
+        await runner.drain(LANE)  # one that was rung before it rested
+    assert drained == ["begun"]
+
+
+async def test_a_time_that_ran_out_inside_of_a_drain_is_a_breakdown(house: House) -> None:
+    with pytest.raises(TimeoutError):
+        await a_runner(house, TimeoutError()).drain(LANE)
 
 
 async def test_a_breakdown_is_counted_as_one_and_the_lane_is_not_forgotten(house: House) -> None:

@@ -19,7 +19,7 @@ from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.stats import bell_counts
-from zaptrix.queues.workers import STOP_GRACE_S, LaneWorkers
+from zaptrix.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
 from zaptrix.telemetry.metrics import Waiting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,6 +174,45 @@ async def test_stopping_cuts_off_a_drain_that_takes_too_long_and_its_lane_is_fre
     drain.gate.set()
     await start_workers(redis_url, drain, bells)
     await eventually(lambda: drain.drained["a"] == 1)
+
+
+async def test_workers_that_rest_leave_the_bells_to_others_until_they_wake(
+    redis_url: str, bells: Bells, start_workers: StartWorkers
+) -> None:
+    answered: dict[str, list[str]] = {"resting": [], "other": []}
+
+    def drain_of(name: str) -> Drain:
+        async def drain(lane: Lane) -> None:
+            answered[name].append(lane.name)
+
+        return drain
+
+    resting = await start_workers(redis_url, drain_of("resting"), bells)
+    await bells.ring([Lane(Queue.META, "first")])
+    await eventually(lambda: answered["resting"] == ["first"])
+    for _ in range(2):  # once more: also those who rest already
+        resting.rest()
+    other = await start_workers(redis_url, drain_of("other"), bells)
+    # What was asked for before may still be answered.
+    await bells.ring([Lane(Queue.META, f"early-{number}") for number in range(20)])
+    await eventually(lambda: len(answered["other"]) + len(answered["resting"]) == 21)
+    names = [f"lane-{number}" for number in range(20)]
+    await bells.ring([Lane(Queue.META, name) for name in names])
+    await eventually(lambda: set(answered["other"]) >= set(names))
+    other.rest()
+    await bells.ring([Lane(Queue.META, "last")])
+    resting.wake()
+    await eventually(lambda: answered["resting"][-1] == "last")
+
+
+async def test_workers_that_rest_stop_at_once(redis_url: str, bells: Bells, start_workers: StartWorkers) -> None:
+    async def drain(_lane: Lane) -> None:
+        pass
+
+    workers = await start_workers(redis_url, drain, bells)
+    workers.rest()
+    async with asyncio.timeout(10):
+        await workers.stop(grace_s=60)
 
 
 async def test_idle_workers_stop_at_once_even_without_redis(

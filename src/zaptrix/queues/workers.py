@@ -51,6 +51,16 @@ class LaneWorkers:
         for runner in self._runners:
             runner.start()
 
+    def rest(self) -> None:
+        """Leave the bells to others, until `wake`; drains that run are not touched."""
+        for runner in self._runners:
+            runner.rest()
+
+    def wake(self) -> None:
+        """Take bells again."""
+        for runner in self._runners:
+            runner.wake()
+
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """Take no more bells, let running drains end for up to `grace_s`, then cut them off; their lanes are freed."""
         await asyncio.gather(*(runner.stop(grace_s) for runner in self._runners))
@@ -68,6 +78,17 @@ class _QueueRunner:
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._drains = 0
+        self._resting = False
+
+    def rest(self) -> None:
+        self._resting = True
+        if self._worker is not None:
+            self._worker.rest()
+
+    def wake(self) -> None:
+        self._resting = False
+        if self._worker is not None:
+            self._worker.wake()
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._keep_running())
@@ -135,6 +156,8 @@ class _QueueRunner:
         )
         worker.on("error", self._told_error)
         worker.on("stalled", self._told_stalled)
+        if self._resting:
+            worker.rest()
         return worker
 
     async def _answer(self, job: Any, _token: str) -> None:
@@ -195,16 +218,36 @@ class _LeavingWorker(Worker):  # type: ignore[misc] # bullmq has no types
         super().__init__(*args)
         self.released = asyncio.Event()
         self._leaving = asyncio.Event()
+        self._awake = asyncio.Event()
+        self._awake.set()
         self._asking = 0
+
+    def rest(self) -> None:
+        """Ask for no bell until `wake`. BullMQ's own pause() keeps one that was asked for before."""
+        if self._leaving.is_set():
+            return
+        self._awake.clear()
+        if self.waiting:
+            self.waiting.cancel()
+
+    def wake(self) -> None:
+        self._awake.set()
 
     def takes_no_more(self) -> bool:
         """Take no more bells; True as soon as none can come any more."""
         self._leaving.set()
+        self._awake.set()
         if self.waiting:
             self.waiting.cancel()
         return not self._asking
 
+    async def waitForJob(self) -> int:  # noqa: N802 - BullMQ's name
+        if not self._awake.is_set():  # it was asked before, and has only come so far
+            raise asyncio.CancelledError
+        return int(await super().waitForJob())
+
     async def getNextJob(self, token: str) -> Any:  # noqa: N802 - BullMQ's name
+        await self._awake.wait()
         if self._leaving.is_set():
             await self.released.wait()
             return None
@@ -212,7 +255,7 @@ class _LeavingWorker(Worker):  # type: ignore[misc] # bullmq has no types
         try:
             return await super().getNextJob(token)
         except asyncio.CancelledError:
-            if not self._leaving.is_set():
+            if not self._leaving.is_set() and self._awake.is_set():
                 raise
             return None
         finally:

@@ -15,6 +15,7 @@ from zaptrix.app import App, open_app
 from zaptrix.bridge.shared_media import SharedMedia
 from zaptrix.core import limits
 from zaptrix.core.lanes import Lane, Queue
+from zaptrix.deadlines import WorkerLease
 from zaptrix.open_files import allow_open_files
 from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
@@ -53,6 +54,7 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
         beside = [
             *watches_of(app),
             *map(asyncio.create_task, (keep_totals(app), serve_metrics(settings), shared_media.keep())),
+            asyncio.create_task(_rest_when_out(app.stopping.worker, workers)),
         ]
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
@@ -62,6 +64,15 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
         await asyncio.gather(_seen_through(chores), workers.stop())
         await ended(beside)
         await add_totals(app)
+
+
+async def _rest_when_out(lease: WorkerLease, workers: LaneWorkers) -> None:
+    """A worker that others take for dead, as it is cut off from PostgreSQL, leaves the bells to them."""
+    while True:
+        await lease.is_out.wait()
+        workers.rest()
+        await lease.lasts.wait()
+        workers.wake()
 
 
 async def _seen_through(chores: Sequence[asyncio.Task[None]]) -> None:
@@ -76,18 +87,26 @@ def _cut_short() -> None:
     os._exit(0)
 
 
+class _LeaseRanOut(Exception):
+    """The others take this worker for dead, or may soon."""
+
+    def __init__(self) -> None:
+        super().__init__("the lease of this worker has run out")
+
+
 class Runner:
     """Drains lanes, and is the last guard: whatever a drain raises is told and judged here, never hidden."""
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._left = set[asyncio.Future[None]]()  # drains that were told to end, and have not yet
 
     async def drain(self, lane: Lane) -> None:
         """Raises what the drain raised, for the queue's own count, after the lane was given another bell."""
         structlog.contextvars.clear_contextvars()
         try:
-            await self._app.drains[lane.queue](lane)
-        except StoreUnavailable as exc:
+            await self._drain(lane)
+        except (StoreUnavailable, _LeaseRanOut) as exc:
             log.warning("lane put off", queue=lane.queue.value, lane=lane.name, reason=str(exc))
             await self._again(lane)
         except Exception:
@@ -95,6 +114,36 @@ class Runner:
             log.exception("drain failed", queue=lane.queue.value, lane=lane.name, alarm=True)
             await self._again(lane)
             raise
+
+    async def _drain(self, lane: Lane) -> None:
+        """As long as this worker's lease lasts. Raises _LeaseRanOut.
+
+        Nobody waits then for a drain that hangs at a PostgreSQL that does not answer: its lane is others'.
+        """
+        lease = self._app.stopping.worker
+        if lease.is_out.is_set():
+            raise _LeaseRanOut
+        drain = asyncio.ensure_future(self._app.drains[lane.queue](lane))
+        is_out = asyncio.ensure_future(lease.is_out.wait())
+        try:
+            await asyncio.wait({drain, is_out}, return_when=asyncio.FIRST_COMPLETED)
+            if drain.done():
+                drain.result()
+                return
+            drain.cancel()
+            self._left.add(drain)
+            drain.add_done_callback(self._forget)
+            raise _LeaseRanOut
+        except asyncio.CancelledError:
+            await ended([drain])
+            raise
+        finally:
+            is_out.cancel()
+
+    def _forget(self, drain: asyncio.Future[None]) -> None:
+        self._left.discard(drain)
+        if not drain.cancelled() and (error := drain.exception()) is not None:
+            log.info("drain that was left ended", reason=type(error).__name__)
 
     async def _again(self, lane: Lane) -> None:
         await self._app.bells.later(lane, self._app.clock.now() + timedelta(seconds=_AGAIN_S))
