@@ -71,7 +71,8 @@ from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.queues.connection import connect
 from zaptrix.queues.hits import Hits
-from zaptrix.queues.pace import RedisPace, Throttle
+from zaptrix.queues.pace import RedisPace
+from zaptrix.queues.throttle import Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
 from zaptrix.store.api_keys import KnownKeys
@@ -194,7 +195,7 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     box, hits = SecretBox(settings.encryption_keys), Hits(redis)
     cache, timeout_s = ConversationCache(redis, hits, ttl_s=settings.cache_ttl_s), settings.bitrix_timeout_s
     bells, directory, pace = Bells(redis, clock.now), Directory(database, box), RedisPace(redis)
-    vault, token_cache = StoredTokens(database, box), _token_cache(settings, redis, hits, box)
+    vault, token_cache = StoredTokens(database, box), _token_cache(settings, redis, hits, box, directory)
     oauth, stopping = OAuth(session, url=settings.bitrix_oauth_url, now=clock.now), Stopping()
     tokens, graph = Tokens(vault, token_cache, oauth, clock.now), _graph_client(settings, session, directory, pace)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
@@ -251,8 +252,8 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     )
 
 
-def _token_cache(settings: Settings, redis: Redis, hits: Hits, box: SecretBox) -> RedisTokenCache:
-    return RedisTokenCache(redis, hits, encrypt=box.encrypt, decrypt=box.decrypt, ttl_s=settings.token_cache_ttl_s)
+def _token_cache(given: Settings, redis: Redis, hits: Hits, box: SecretBox, rows: Directory) -> RedisTokenCache:
+    return RedisTokenCache(redis, hits, rows.version, given.token_cache_ttl_s, encrypt=box.encrypt, decrypt=box.decrypt)
 
 
 def _media_room(settings: Settings) -> MediaRoom:

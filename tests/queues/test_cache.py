@@ -1,6 +1,7 @@
 """The caches: both ways to a conversation, hints, tokens; and what a flush, a stranger's value or no Redis does."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -162,7 +163,7 @@ async def test_hits_and_misses_are_counted_over_the_cluster(redis: Redis) -> Non
         await cache.put_many([one])
         for _ in range(3):
             await cache.get_many_by_chat([by_chat(one)])
-    await processes[0].totals()  # each tells once a second, or when it is asked
+    await processes[0].totals()  # each tells now and then, or when it is asked
     totals = await processes[1].totals()
     assert totals is not None
     assert totals[CacheName.CONVERSATION] == Lookups(6, 2)
@@ -213,8 +214,11 @@ async def test_without_redis_nothing_was_seen(absent: Redis) -> None:
     await seen.forget([b"a"])
 
 
-def token_cache(redis: Redis, hits: Hits, fernet: Fernet) -> RedisTokenCache:
-    return RedisTokenCache(redis, hits, encrypt=fernet.encrypt, decrypt=fernet.decrypt)
+def token_cache(
+    redis: Redis, hits: Hits, fernet: Fernet, versions: Mapping[PortalId, str] | None = None
+) -> RedisTokenCache:
+    known: Mapping[PortalId, str] = {} if versions is None else versions
+    return RedisTokenCache(redis, hits, known.get, encrypt=fernet.encrypt, decrypt=fernet.decrypt)
 
 
 async def test_a_token_that_was_just_read_is_at_hand_until_it_is_dropped_or_replaced(redis: Redis, hits: Hits) -> None:
@@ -228,6 +232,26 @@ async def test_a_token_that_was_just_read_is_at_hand_until_it_is_dropped_or_repl
     assert await cache.get(portal) == "second"
     await cache.drop(portal)
     assert await cache.get(portal) is None
+
+
+@pytest.mark.parametrize("then", [None, "2"], ids=["deleted", "changed"])
+async def test_a_token_that_another_process_replaced_is_looked_up_as_soon_as_its_portal_is_seen_to_have_changed(
+    redis: Redis, hits: Hits, then: str | None
+) -> None:
+    """Refreshed, installed anew, or deleted: whatever it was, the portal's row is another one."""
+    fernet, portal = Fernet(Fernet.generate_key()), PortalId(uuid4())
+    versions = {portal: "1", PortalId(uuid4()): "7"}
+    here, there = token_cache(redis, hits, fernet, versions), token_cache(redis, hits, fernet)
+    await there.put(portal, "first", 60)
+    assert await here.get(portal) == "first"
+    await there.drop(portal)
+    assert await here.get(portal) == "first"
+    if then is None:
+        del versions[portal]
+    else:
+        versions[portal] = then
+        await there.put(portal, "second", 60)
+    assert await here.get(portal) == (None if then is None else "second")
 
 
 async def test_a_token_is_kept_encrypted_and_for_fifty_minutes_at_most(redis: Redis, hits: Hits) -> None:
@@ -288,12 +312,13 @@ async def test_a_token_under_a_key_that_is_gone_is_a_miss(redis: Redis, hits: Hi
     assert await token_cache(redis, hits, Fernet(Fernet.generate_key())).get(portal) is None
 
 
-async def test_without_redis_there_is_no_token_at_hand(absent: Redis) -> None:
-    cache = token_cache(absent, Hits(absent), Fernet(Fernet.generate_key()))
+async def test_without_redis_a_token_is_at_hand_where_it_was_put_alone(absent: Redis) -> None:
+    fernet = Fernet(Fernet.generate_key())
+    cache, other = token_cache(absent, Hits(absent), fernet), token_cache(absent, Hits(absent), fernet)
     portal = PortalId(uuid4())
     async with asyncio.timeout(15):
         await cache.put(portal, "token", 60)
-        assert await cache.get(portal) is None
+        assert (await cache.get(portal), await other.get(portal)) == ("token", None)
         await cache.drop(portal)
         assert not await cache.keep_unsaved(portal, b"pair")
         assert await cache.unsaved(portal) is None

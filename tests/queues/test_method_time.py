@@ -57,22 +57,31 @@ async def under_load(
     paces: list[Buckets], portal: Portal, costs_s: list[float], seconds: float, *, runners: int = 4, since_s: float = 0
 ) -> None:
     """`runners` that never rest, over all processes; a call takes as long as it costs."""
+    now = [START_S + since_s]
+    for each in paces:
+        each._leases.clock = lambda: now[0]
+    reserved: set[str] = set()
     todo: list[tuple[float, int, str]] = [(START_S + since_s, runner, "") for runner in range(runners)]
     began: dict[int, tuple[float, float, bool]] = {}
     calls = 0
     while todo[0][0] < START_S + since_s + seconds:
         at, runner, name = heapq.heappop(todo)
+        now[0] = at
         pace = paces[runner % len(paces)]
         if name:
             since, cost_s, good = began.pop(runner)
             if good:
                 portal.ends(since, cost_s, at)
-            await pace.settle(Call(name, SPENDING), portal.tells(at), refused=not good, now_us=round(at * US))
+            told = portal.tells(at)
+            if name in reserved or not good or told.used_s >= limits.OPERATING_S_WATCHED:  # as RedisPace does
+                await pace.settle(Call(name, SPENDING), told, refused=not good, now_us=round(at * US))
             heapq.heappush(todo, (at, runner, ""))
             continue
         calls += 1
         call = Call(f"{since_s}.{calls}", SPENDING)
-        answer = await pace.ask((FREE,), round(at * US), call=call)
+        answer = await pace.book((FREE,), round(at * US), call=call)
+        if answer.reserved:
+            reserved.add(call.name)
         if not answer.booked:
             assert answer.bucket is None
             assert answer.wait_s > 0

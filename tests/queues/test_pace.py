@@ -16,16 +16,8 @@ from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
 from zaptrix.core.pace import Bucket
 from zaptrix.queues.connection import AWAY, connect
-from zaptrix.queues.pace import (
-    LATE_S_MAX,
-    LOCAL_BUCKETS_MAX,
-    US,
-    Answer,
-    Buckets,
-    LocalBuckets,
-    RedisPace,
-    Throttle,
-)
+from zaptrix.queues.pace import LATE_S_MAX, LOCAL_BUCKETS_MAX, US, Answer, Buckets, RedisPace
+from zaptrix.queues.throttle import LocalBuckets, Throttle
 from zaptrix.telemetry import metrics
 
 START_US = 1_800_000_000 * US

@@ -32,8 +32,9 @@ from zaptrix.queues.cache import RedisTokenCache, SeenCache
 from zaptrix.queues.connection import connect
 from zaptrix.queues.fitness import examine
 from zaptrix.queues.hits import Hits
-from zaptrix.queues.pace import RedisPace, Throttle
+from zaptrix.queues.pace import RedisPace
 from zaptrix.queues.stats import bell_counts, cache_stats, look_at_redis
+from zaptrix.queues.throttle import Throttle
 
 WORD = "p@ss:w/ör?d#[1]%40 +&="
 RUNBOOK = Path(__file__).parents[2] / "docs" / "RUNBOOK.md"
@@ -89,7 +90,7 @@ async def test_the_documented_user_can_do_all_that_we_do(url: str, server: Node,
         await pace.settle(spending, reserved, Operating(used_s=400, reset_at=0, at=1), refused=True)
         assert await Throttle(client).allow("10.0.0.1", 60) is None
         box = Fernet(Fernet.generate_key())
-        tokens = RedisTokenCache(client, hits, encrypt=box.encrypt, decrypt=box.decrypt)
+        tokens = RedisTokenCache(client, hits, lambda _: None, encrypt=box.encrypt, decrypt=box.decrypt)
         await tokens.put(portal, "token", 60)
         assert await tokens.reseal(str) == 1
         await SeenCache(client, hits).probably_seen([b"1", b"2"])

@@ -136,6 +136,10 @@ class Directory:
             raise Unauthorized("no_channel", "the channel is gone", scope=Scope.CHANNEL)
         return token
 
+    def version(self, row: UUID) -> str | None:
+        """Of a portal or channel, as it was last compared; None: there is none, or none has been seen yet."""
+        return self.versions.get(row) if self.versions else None
+
     def clear(self) -> None:
         """Something was changed by this process: look again."""
         self._forget(None)

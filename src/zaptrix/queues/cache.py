@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self, TypeVar, cast
 
@@ -13,6 +12,7 @@ from redis.exceptions import WatchError
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
+from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.keys import Keys, get_many
@@ -22,9 +22,10 @@ from zaptrix.telemetry.metrics import CacheName
 SEEN_TTL_S = 600
 TOKEN_TTL_S_MAX = 3_000
 UNSAVED_TTL_S = 86_400
-# Reading and decrypting a token took an eighth of a worker's time, so for a moment it is remembered. One that another
-# process has replaced meanwhile is refused, and then looked up anew.
-TOKEN_NEAR_S = 30.0
+# Reading and decrypting a token took an eighth of a worker's time, so for a while it is remembered: less than the five
+# minutes before its end with which it leaves Redis. Any change of its portal's row ends that, also a deletion and a
+# refresh by another process; while PostgreSQL is away, a portal that does not take it any more has it looked up anew.
+TOKEN_NEAR_S = 240.0
 TOKENS_NEAR_MAX = 10_000
 
 ByCustomer = tuple[ChannelId, str]
@@ -238,6 +239,14 @@ def _seen(key: bytes) -> str:
     return f"zx:seen:{key.hex()}"
 
 
+class _Near(NamedTuple):
+    """A token in this process's memory."""
+
+    token: str
+    until: float  # elapsed seconds
+    version: str | None  # of the portal
+
+
 class RedisTokenCache:
     """`core.ports.TokenCache`. Tokens are only ever there encrypted; one that cannot be read is a miss."""
 
@@ -245,28 +254,34 @@ class RedisTokenCache:
         self,
         redis: Redis,
         hits: Hits,
+        versions: Callable[[PortalId], str | None],
+        ttl_s: int = TOKEN_TTL_S_MAX,
         *,
         encrypt: Callable[[bytes], bytes],
         decrypt: Callable[[bytes], bytes],
-        ttl_s: int = TOKEN_TTL_S_MAX,
     ) -> None:
-        """`decrypt` raises InvalidToken or ValueError for what no key of ours made."""
+        """`decrypt` raises InvalidToken or ValueError for what no key of ours made.
+
+        `versions` tells of a portal when something of it has changed, in any process; None: it is not known.
+        """
         self._redis = redis
         self._keys = Keys(redis)
         self._hits = hits
         self._encrypt = encrypt
         self._decrypt = decrypt
         self._ttl_s = ttl_s
-        self._near: dict[PortalId, tuple[str, float]] = {}  # and until when (monotonic)
+        self._versions = versions
+        self._near: dict[PortalId, _Near] = {}
 
     async def get(self, portal_id: PortalId) -> str | None:
-        token, until = self._near.get(portal_id, ("", 0.0))
-        if time.monotonic() < until:
+        near = self._near.get(portal_id)
+        if near is not None and elapsed_s() < near.until and near.version == self._versions(portal_id):
             await self._hits.count(CacheName.TOKEN, hits=1, misses=0)
-            return token
+            return near.token
         return await self._get(portal_id)
 
     async def _get(self, portal_id: PortalId) -> str | None:
+        version = self._versions(portal_id)
         try:
             async with answering():
                 kept = cast("str | None", await self._redis.get(self._keys.alone(_token_key(portal_id))))
@@ -275,7 +290,7 @@ class RedisTokenCache:
             return None
         token = self._read(kept) if kept is not None else None
         if token is not None:
-            self._keep_near(portal_id, token)
+            self._keep_near(portal_id, token, version)
         await self._hits.count(CacheName.TOKEN, hits=int(token is not None), misses=int(token is None))
         return token
 
@@ -285,6 +300,7 @@ class RedisTokenCache:
         seconds = min(seconds, self._ttl_s)
         if seconds <= 0:
             return
+        self._keep_near(portal_id, token, self._versions(portal_id))
         await self._set(_token_key(portal_id), token.encode(), seconds)
 
     async def drop(self, portal_id: PortalId) -> None:
@@ -350,10 +366,10 @@ class RedisTokenCache:
         except AWAY as exc:
             _log.warning("cache_not_invalidated", exc, cache=CacheName.TOKEN.value)
 
-    def _keep_near(self, portal_id: PortalId, token: str) -> None:
+    def _keep_near(self, portal_id: PortalId, token: str, version: str | None) -> None:
         if len(self._near) >= TOKENS_NEAR_MAX:
             self._near.clear()
-        self._near[portal_id] = token, time.monotonic() + TOKEN_NEAR_S
+        self._near[portal_id] = _Near(token, elapsed_s() + TOKEN_NEAR_S, version)
 
     def _read(self, kept: str) -> str | None:
         token = self._opened(kept)

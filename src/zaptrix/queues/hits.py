@@ -15,7 +15,7 @@ from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import CacheName
 
-WRITE_EVERY_S = 1.0
+WRITE_EVERY_S = 5.0  # between processes a hit rate may be that late
 
 _log = QuietLog(__name__)
 _every = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class Lookups(NamedTuple):
 
 
 class Hits:
-    """Counts look-ups, and tells the cluster's totals once a second."""
+    """Counts look-ups, and tells the cluster's totals now and then."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -67,7 +67,9 @@ class Hits:
 
     async def _write(self) -> None:
         self._write_at = time.monotonic() + WRITE_EVERY_S
-        counts, self._unwritten = self._unwritten, Counter()
+        counts, self._unwritten = +self._unwritten, Counter()
+        if not counts:
+            return
         try:
             async with answering(), self._redis.pipeline(transaction=False) as pipe:
                 for field, count in counts.items():

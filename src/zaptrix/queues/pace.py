@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +16,11 @@ from redis.exceptions import NoScriptError
 from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
 from zaptrix.core.pace import Bucket, Operating, Spending
+from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.cluster import script_name
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.keys import PACE, Keys
+from zaptrix.queues.pace_leases import COUNTED_S, Leases
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.causes import PaceRefusal
@@ -55,18 +56,41 @@ class Answer(NamedTuple):
 
 
 class Buckets:
-    """Leaky buckets in Redis, by Redis's own clock. `wait_s_max` is the longest wait that is worth booking."""
+    """Leaky buckets in Redis, by Redis's own clock. `wait_s_max` is the longest wait that is worth booking.
 
-    def __init__(self, redis: Redis, *, wait_s_max: float) -> None:
+    `clock` is this process's own, for what it has leased.
+    """
+
+    def __init__(self, redis: Redis, *, wait_s_max: float, clock: Callable[[], float] = elapsed_s) -> None:
         self._redis = redis
         self._keys = Keys(redis)
         self._birth = self._keys.of(PACE, "zx:pace-birth")
-        self._born = ""  # the birth of Redis's memory, as it was last told
+        self._leases = Leases(clock)
         self._seen: OrderedDict[str, str] = OrderedDict()  # when the buckets used last are empty
         self._questions: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None
         self._wait_us_max = round(wait_s_max * US)
         self._times: OrderedDict[str, str] = OrderedDict()  # method time, of methods that are near their limit
+
+    async def book(self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None) -> Answer:
+        """As `ask`, but Redis is asked only for what no lease covers, and for leases."""
+        held = self._leases.spend(buckets, call.key if call else None)
+        call = call if held.method else None
+        if not held.spent:
+            return await self._ask(buckets, now_us, call=call, leases=True)
+        if not held.asked and call is None:
+            return Answer(booked=True, wait_s=0.0, bucket=buckets[0])
+        try:
+            # What is leased is for now: of a call that has to wait, all is booked together for the moment when it goes.
+            answer = await self._ask(held.asked, now_us, call=call, leases=True, patience_us=0)
+        except BaseException:
+            held.give_back()
+            raise
+        if answer.booked:
+            return answer if answer.bucket else answer._replace(bucket=buckets[0])
+        held.give_back()
+        waits = answer.bucket is not None and answer.wait_s * US <= self._wait_us_max
+        return await self.ask(buckets, now_us, call=call) if waits else answer
 
     async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None) -> Answer:
         """Book one token of each and the method time of a call, or nothing of all. Raises one of `AWAY`.
@@ -81,6 +105,9 @@ class Buckets:
 
     async def settle(self, call: Call, told: Operating | None, *, refused: bool, now_us: int | None = None) -> None:
         """What was reserved is over, and what the portal counts is believed. Raises one of `AWAY`."""
+        if refused:
+            self._leases.drop()
+        self._leases.comes_near(call.key)
         arguments: list[str | int | float] = [
             "" if now_us is None else now_us,
             call.name,
@@ -104,16 +131,44 @@ class Buckets:
                 self._times.popitem(last=False)
 
     async def _ask(
-        self, buckets: Sequence[Bucket], now_us: int | None, *, call: Call | None = None, full: bool = False
+        self,
+        buckets: Sequence[Bucket],
+        now_us: int | None,
+        *,
+        call: Call | None = None,
+        full: bool = False,
+        leases: bool = False,
+        patience_us: int | None = None,
     ) -> Answer:
-        question = _Question(buckets, call, "" if now_us is None else now_us, full, _new_future())
+        question = _Question(
+            buckets,
+            call,
+            "" if now_us is None else now_us,
+            full,
+            [self._leases.wished(bucket) if leases else 0 for bucket in buckets],
+            self._wait_us_max if patience_us is None else patience_us,
+            [self._leases.returned(bucket.key) for bucket in buckets],
+            _new_future(),
+        )
+        if full:
+            self._leases.drop()
         self._questions.append(question)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask_all())
-        booked, wait_us, place, self._born, reserved, *empty_at = await question.answer
-        for bucket, at in zip(buckets, empty_at, strict=True):
-            self._see(bucket.key, at)
-        return Answer(bool(booked), int(wait_us) / US, buckets[place - 1] if place else None, bool(reserved))
+        booked, wait_us, place, _, reserved, *_ = await question.answer
+        asked = buckets[place - 1] if place and buckets else None
+        return Answer(bool(booked), int(wait_us) / US, asked, bool(reserved))
+
+    def _learn(self, question: _Question, answer: list[Any], asked_at: float) -> None:
+        """What an answer tells for later, whether or not anybody waits for it still."""
+        booked, _, _, birth, reserved, counted_until, *of_each = answer
+        self._leases.heard(birth, asked_at)
+        for bucket, empty_at, leased in zip(question.buckets, of_each[::2], of_each[1::2], strict=True):
+            self._see(bucket.key, empty_at)
+            if leased:
+                self._leases.add(bucket.key, leased, asked_at, counted_until)
+        if question.call and booked and not reserved:
+            self._leases.is_far(question.call.key, asked_at)
 
     def _see(self, key: str, empty_at: str) -> None:
         """Remembered here, so that a Redis that has forgotten is told again."""
@@ -125,12 +180,17 @@ class Buckets:
     async def _ask_all(self) -> None:
         """Put the questions that came together to Redis together: one call of it costs as much as ten questions."""
         while self._questions:
+            # Whoever has gone meanwhile takes nothing.
+            self._questions = [each for each in self._questions if each.full or not each.answer.done()]
             those, self._questions = self._questions[:QUESTIONS_PER_CALL], self._questions[QUESTIONS_PER_CALL:]
+            asked_at = self._leases.clock()
             try:
                 answers = await self._put(those)
             except AWAY as exc:
                 answers = [exc] * len(those)
             for question, answer in zip(those, answers, strict=True):
+                if not isinstance(answer, Exception):
+                    self._learn(question, answer, asked_at)
                 if question.answer.done():
                     continue  # whoever asked has gone
                 if isinstance(answer, Exception):
@@ -139,39 +199,55 @@ class Buckets:
                     question.answer.set_result(answer)
 
     async def _put(self, questions: Sequence[_Question]) -> list[Any]:
+        commands = self._commands(questions)
         async with answering():
-            answers = await self._run(questions)
+            answers = await self._run(commands)
             if not any(isinstance(answer, NoScriptError) for answer in answers):
                 return answers
             # A Redis that has started anew has no scripts, and may have lost its last second (appendfsync everysec).
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.set(self._birth, _UNSURE, xx=True)
                 # By running it, of no bucket: before Redis 7 a SCRIPT LOAD outlives a restart in the append-only file.
-                pipe.execute_command("EVAL", _SCRIPT, 1, self._birth, "0", "", self._born, "0", "0")
+                pipe.execute_command("EVAL", _SCRIPT, 1, self._birth, "0", "", self._leases.birth, "0", "0", "0", "0")
                 await pipe.execute()
-            return await self._run(questions)
+            return await self._run(commands)
 
-    async def _run(self, questions: Sequence[_Question]) -> list[Any]:
+    def _commands(self, questions: Sequence[_Question]) -> list[list[str | int | float]]:
+        """The script's arguments. Of the questions about one bucket, one is for a lease."""
+        commands: list[list[str | int | float]] = []
+        led: set[str] = set()
+        for question in questions:
+            names = [bucket.key for bucket in question.buckets]
+            keys = [self._birth, *self._of_pace("zx:pace:", names), *self._of_pace("zx:lease:", names)]
+            if question.call is not None:
+                keys += self._of_call(question.call)
+            wishes = [0 if name in led else wish for name, wish in zip(names, question.wishes, strict=True)]
+            led.update(names)
+            commands.append([len(keys), *keys, *self._arguments(question, wishes)])
+        return commands
+
+    async def _run(self, commands: Sequence[Sequence[str | int | float]]) -> list[Any]:
         # A bare command, as a cluster's pipeline refuses `evalsha`; and the script by its name alone, as redis-py's own
         # asks before every pipeline whether Redis has it, a round trip more.
         async with self._redis.pipeline(transaction=False) as pipe:
-            for question in questions:
-                keys = [self._birth, *(self._keys.of(PACE, f"zx:pace:{each.key}") for each in question.buckets)]
-                if question.call is not None:
-                    keys += self._of_call(question.call)
-                pipe.execute_command("EVALSHA", _SHA, len(keys), *keys, *self._arguments(question))
+            for command in commands:
+                pipe.execute_command("EVALSHA", _SHA, *command)
             return list(await pipe.execute(raise_on_error=False))
+
+    def _of_pace(self, prefix: str, names: Sequence[str]) -> list[str]:
+        return [self._keys.of(PACE, f"{prefix}{name}") for name in names]
 
     def _of_call(self, call: Call) -> list[str]:
         return [self._keys.of(PACE, name) for name in call.keys]
 
-    def _arguments(self, question: _Question) -> list[int | str | float]:
-        arguments: list[int | str | float] = [self._wait_us_max, question.now_us, self._born, int(question.full)]
-        arguments.append(len(question.buckets))
-        for bucket in question.buckets:
+    def _arguments(self, question: _Question, wishes: Sequence[int]) -> list[str | int | float]:
+        arguments: list[str | int | float] = [self._wait_us_max, question.now_us, self._leases.birth]
+        arguments += [int(question.full), question.patience_us, round(COUNTED_S * US), len(question.buckets)]
+        for bucket, wish, returned in zip(question.buckets, wishes, question.returned, strict=True):
             # Rounded up: we may be a millionth too slow, never too fast.
             interval_us = math.ceil(US / bucket.rate_per_s)
             arguments += [interval_us, bucket.burst, self._seen.get(bucket.key, "0"), int(bucket.full_when_lost)]
+            arguments += [wish, returned]
         if (call := question.call) is not None:
             arguments += [call.name, max(1, call.spending.items), limits.OPERATING_S_MAX, self._times.get(call.key, "")]
         return arguments
@@ -198,6 +274,9 @@ class _Question(NamedTuple):
     call: Call | None
     now_us: int | str
     full: bool
+    wishes: Sequence[int]
+    patience_us: int
+    returned: Sequence[str]
     answer: asyncio.Future[list[Any]]
 
 
@@ -233,7 +312,7 @@ class RedisPace:
         """Book, and wait for what was booked; whether that took too long."""
         try:
             async with answering():
-                answer = await self._buckets.ask(buckets, call=call)
+                answer = await self._buckets.book(buckets, call=call)
         except AWAY as exc:
             _log.warning("pace_unknown", exc)
             raise TooFast("pace_unknown", "Redis is away", wait_s=UNKNOWN_WAIT_S) from exc
@@ -246,9 +325,9 @@ class RedisPace:
             raise TooFast("pace", f"the {kind} has no room yet", wait_s=answer.wait_s, one_conversation=alone)
         if not answer.wait_s:
             return answer, False
-        due = time.monotonic() + answer.wait_s
+        due = elapsed_s() + answer.wait_s
         await asyncio.sleep(answer.wait_s)
-        return answer, time.monotonic() - due > LATE_S_MAX
+        return answer, elapsed_s() - due > LATE_S_MAX
 
     async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:
         """The portal has answered. A method that is far from its limit, as most are, costs no call here."""
@@ -273,57 +352,3 @@ class RedisPace:
                 await self._buckets.fill(buckets)
         except AWAY as exc:
             _log.warning("refusal_not_told", exc)
-
-
-class Throttle:
-    """Limits a minute for who calls us: all at once or spread, whatever each minute's budget allows."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._buckets = Buckets(redis, wait_s_max=0)
-        self._local = LocalBuckets()
-        self._refused: OrderedDict[str, float] = OrderedDict()  # until when, by this process's monotonic clock
-
-    def refused_for(self, key: str) -> float | None:
-        """Seconds for which `key` was told to stay away; None when it was not, as far as this process knows.
-
-        For before the work is done: asking takes nothing and nobody's time.
-        """
-        wait_s = self._refused.get(key, 0.0) - time.monotonic()
-        return wait_s if wait_s > 0 else None
-
-    async def allow(self, key: str, per_minute: int) -> float | None:
-        """None: let it in. Else: seconds after which to come back. Without Redis each process counts for itself."""
-        wait_s = await self._allow(key, per_minute)
-        if wait_s is not None:
-            self._refused[key] = time.monotonic() + wait_s
-            self._refused.move_to_end(key)
-            if len(self._refused) > LOCAL_BUCKETS_MAX:
-                self._refused.popitem(last=False)
-        return wait_s
-
-    async def _allow(self, key: str, per_minute: int) -> float | None:
-        bucket = Bucket(key=f"calls:{key}", rate_per_s=per_minute / 60, burst=per_minute, full_when_lost=False)
-        try:
-            async with answering():
-                answer = await self._buckets.ask((bucket,))
-        except AWAY as exc:
-            _log.warning("throttle_local", exc)
-            return self._local.take(bucket, time.monotonic())
-        return None if answer.booked else answer.wait_s
-
-
-class LocalBuckets:
-    """The same arithmetic in this process alone. Holds the buckets used last."""
-
-    def __init__(self) -> None:
-        self._empty_at: OrderedDict[str, float] = OrderedDict()
-
-    def take(self, bucket: Bucket, now: float) -> float | None:
-        """None: taken. Else: seconds after which there is room."""
-        interval_s = 1 / bucket.rate_per_s
-        empty_at = max(now, self._empty_at.pop(bucket.key, now))
-        wait_s = empty_at - interval_s * (bucket.burst - 1) - now
-        self._empty_at[bucket.key] = empty_at if wait_s > 0 else empty_at + interval_s
-        if len(self._empty_at) > LOCAL_BUCKETS_MAX:
-            self._empty_at.popitem(last=False)
-        return wait_s if wait_s > 0 else None
