@@ -9,10 +9,11 @@ import pytest
 
 from tests.bridge.house import House, a_customer, asked, now
 from tests.bridge.test_route_inbound import texts
-from zaptrix.bridge.routing import Item, Route
+from zaptrix.bridge.routing import Elsewhere, Item, Overtaken, Route
 from zaptrix.core.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events as journal
+from zaptrix.store.database import StoreConflict, StoreRefused
 
 
 class Counting:
@@ -180,6 +181,30 @@ async def test_who_gives_way_to_another_transaction_looks_again(house: House, nu
     async with asyncio.timeout(30):
         await drain
     assert await texts(house) == ["1", "2"]
+
+
+@pytest.mark.parametrize("gives_way", [StoreConflict("x"), Overtaken(), "elsewhere"])
+async def test_what_came_later_does_not_go_before_what_was_left(
+    house: House, numbers: list[Channel], monkeypatch: pytest.MonkeyPatch, gives_way: Exception | str
+) -> None:
+    """A batch that goes by halves, of which the first one gives way: the second is of the same customer."""
+    route, customer = house.routes[Queue.INCOMING], a_customer()
+    lane = await house.customer_says(numbers[0], "1", "2", customer=customer)
+    (other,) = await say(house, numbers[1:2], "3")
+    monkeypatch.setattr("zaptrix.core.limits.ROUTE_ELSEWHERE_S", 0.0)
+    answers = [StoreRefused("x"), Elsewhere(frozenset({lane})) if isinstance(gives_way, str) else gives_way]
+    written = route._step
+
+    async def step(items: Sequence[Item]) -> None:
+        if answers:
+            raise answers.pop(0)
+        await written(items)
+
+    monkeypatch.setattr(route, "_step", step)
+    await asyncio.gather(house.drain(lane), house.drain(other))
+    await house.drain(lane)
+    assert sorted(await texts(house)) == ["1", "2", "3"]
+    assert [text for text in await texts(house) if text != "3"] == ["1", "2"]
 
 
 async def test_who_is_cut_off_takes_no_other_round_along(

@@ -201,43 +201,52 @@ class Route:
     def _all_translated(self, events: Sequence[Event]) -> list[Item]:
         return [Item(event, self._translate(event)) for event in events]
 
-    async def _batch(self, items: Sequence[Item]) -> None:
+    async def _batch(self, items: Sequence[Item]) -> frozenset[Lane]:
+        """Route them. The rounds of which some are left: nothing that came later may go before those."""
         try:
             await self._step(items)
         except (Overtaken, StoreConflict):
-            self._again |= rounds_of(items)
+            return self._look_again(items)
         except Elsewhere as exc:
             await self._put_off(exc.rounds)
-            if rest := [item for item in items if item.event.lane.round not in exc.rounds]:
-                await self._batch(rest)
+            return exc.rounds | await self._batch_but(exc.rounds, items)
         except StoreRefused:
             # Something in here is poisonous. By halves, in order, it is soon alone, and harms nobody but itself.
             if len(items) == 1:
-                await self._alone(items[0])
-                return
+                return await self._alone(items[0])
             middle = len(items) // 2
-            await self._batch(items[:middle])
-            await self._batch(items[middle:])
+            left = await self._batch(items[:middle])
+            return left | await self._batch_but(left, items[middle:])
+        return frozenset()
 
-    async def _alone(self, item: Item) -> None:
+    async def _batch_but(self, left: frozenset[Lane], items: Sequence[Item]) -> frozenset[Lane]:
+        rest = [item for item in items if item.event.lane.round not in left]
+        return await self._batch(rest) if rest else frozenset()
+
+    async def _alone(self, item: Item) -> frozenset[Lane]:
         reason = ""
         for _ in range(_TRIES_ALONE):
             try:
                 await self._step([item])
             except (Overtaken, StoreConflict):
-                self._again.add(item.event.lane.round)
-                return
+                return self._look_again([item])
             except Elsewhere as exc:
                 await self._put_off(exc.rounds)
-                return
+                return exc.rounds
             except StoreRefused as exc:
                 reason = str(exc)
             else:
-                return
+                return frozenset()
         await self._set_aside(item, reason)
+        return frozenset()
+
+    def _look_again(self, items: Sequence[Item]) -> frozenset[Lane]:
+        rounds = rounds_of(items)
+        self._again |= rounds
+        return rounds
 
     async def _put_off(self, rounds: Collection[Lane]) -> None:
-        """Another process is routing these rounds at this moment: nobody waits for it, but looks again in a while."""
+        """Another transaction is routing these rounds: nobody waits for it, but looks again in a while."""
         at = self._now() + timedelta(seconds=limits.ROUTE_ELSEWHERE_S)
         for lane in rounds:
             await self._bells.later(lane, at)
