@@ -1,5 +1,6 @@
 """Statistics that were taken in a quiet minute: indexes of what is open look empty, and are no way to a known row."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,9 +9,10 @@ import pytest
 
 from tests.store.ledger import Ledger
 from tests.store.test_claims import a_backlog
+from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import claims, files
+from zaptrix.store import awaited, claims, confirmations, files
 
 OPEN = 2_000
 ASKED = 50
@@ -32,7 +34,7 @@ async def suddenly(ledger: Ledger) -> Channel:
     channel = await ledger.channel()
     await a_backlog(ledger, channel, conversations=OPEN, messages=4)
     await ledger.run("UPDATE message SET state = 'sent'")
-    await ledger.run("ANALYZE message")
+    await ledger.run("ANALYZE message, confirmation")
     await ledger.run("UPDATE message SET state = 'pending', due_at = now() WHERE id <= $1::int", OPEN)
     return channel
 
@@ -47,6 +49,44 @@ async def test_a_verdict_goes_to_its_messages_by_their_keys(ledger: Ledger, sudd
     told: list[list[Any]] = [[value] * ASKED for value in ("sent", 1, None, None, None, None, 0.0)]
     found = await blocks(ledger, claims._SETTLE, list(range(1, ASKED + 1)), [attempt] * ASKED, *told)
     assert found <= ASKED * BLOCKS_A_ROW
+
+
+async def test_a_plan_of_when_there_were_no_confirmations_does_not_read_all_of_them_for_each(
+    ledger: Ledger, suddenly: Channel
+) -> None:
+    await ledger.run("UPDATE message SET state = 'sent'")
+    round_, told = suddenly.portal_id.int % ROUNDS, list(range(1, ASKED + 1))
+    statements = {
+        "claim": (confirmations._TO_CONFIRM[Direction.OUTBOUND], f"{round_}, {ASKED}, 60"),
+        "end": (confirmations._END, f"{_array(told)}, {_array(['NULL'] * ASKED)}, {_array([0] * ASKED)}, 5"),
+        "put off": (confirmations._END, f"{_array(told)}, {_array(['now'] * ASKED)}, {_array([1] * ASKED)}, 5"),
+        "withdraw": (awaited._WITHDRAW, _array(told)),
+    }
+    read: dict[str, float] = {}
+    async with ledger.database.connection() as connection:
+        await connection.execute("VACUUM ANALYZE confirmation")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        for name, (sql, values) in statements.items():
+            await connection.execute(f'PREPARE "{name}" AS {sql}')
+            await connection.execute(f'EXECUTE "{name}"({values})')
+        for name, (_, values) in statements.items():
+            await ledger.confirm_in(list(range(1, OPEN + 1)), -10)
+            row = await connection.fetchval(f'EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE "{name}"({values})')
+            read[name] = _read(msgspec.json.decode(row)[0]["Plan"])
+        await connection.execute("DEALLOCATE ALL")
+        await connection.execute("RESET plan_cache_mode")
+    assert {name: rows for name, rows in read.items() if rows > 4 * ASKED} == {}
+
+
+def _array(values: Sequence[object]) -> str:
+    return f"'{{{','.join(map(str, values))}}}'"
+
+
+def _read(plan: dict[str, Any]) -> float:
+    """How many rows of confirmations a plan has looked at."""
+    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) if "Scan" in plan["Node Type"] else 0
+    own = own * plan["Actual Loops"] if plan.get("Relation Name") == "confirmation" else 0
+    return float(own) + sum(_read(each) for each in plan.get("Plans", ()))
 
 
 async def test_a_file_that_came_wakes_its_message_by_its_key(ledger: Ledger, suddenly: Channel) -> None:

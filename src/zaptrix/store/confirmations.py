@@ -19,7 +19,9 @@ OF_ROUND = ROUND_OF.format(owner="owner_id")
 # confirmed with the ids of all, as the portal takes the first word for the whole.
 _ON_ITS_WAY = f"""(SELECT true FROM message s WHERE s.portal_id = m.portal_id
     AND s.bitrix_message_id = m.bitrix_message_id AND {STATE_BY_KEY} IN ('pending', 'sending', 'verifying') LIMIT 1)"""  # noqa: S608
-# Each message is looked up by its key, one after another: as a join it might be held against the whole ledger.
+# Each message is looked up by its key, one after another: as a join it might be held against the whole ledger. Rows of
+# this table are found as one list: it is empty in a quiet minute, and a plan of that minute would read it all, once for
+# each row of a join.
 _CLAIM = """
 WITH met AS MATERIALIZED (
     SELECT c.message_id, m.id IS NULL OR m.state = 'dead' AS is_void
@@ -33,10 +35,10 @@ WITH met AS MATERIALIZED (
             AND {on_its_way} IS NULL))
     ORDER BY c.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED
 ), void AS (
-    DELETE FROM confirmation USING met WHERE confirmation.message_id = met.message_id AND is_void
+    DELETE FROM confirmation WHERE message_id = ANY(ARRAY(SELECT message_id FROM met WHERE is_void))
 ), claimed AS (
-    UPDATE confirmation SET due_at = now() + make_interval(secs => $3) FROM met
-    WHERE confirmation.message_id = met.message_id AND NOT is_void RETURNING confirmation.message_id
+    UPDATE confirmation SET due_at = now() + make_interval(secs => $3)
+    WHERE message_id = ANY(ARRAY(SELECT message_id FROM met WHERE NOT is_void)) RETURNING message_id
 )
 SELECT {parcel}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
     AND s.bitrix_message_id = m.bitrix_message_id AND s.whatsapp_id IS NOT NULL ORDER BY s.part) AS parts
@@ -52,16 +54,16 @@ _TO_CONFIRM = {
     for direction, back in BACK.items()
 }
 _END = """
-WITH ended AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS t(id, again_at, cost) ORDER BY id
-), mine AS MATERIALIZED (
-    SELECT id, again_at, c.attempts + cost AS attempts, again_at IS NULL OR c.attempts + cost >= $4 AS is_over
-    FROM ended CROSS JOIN LATERAL (SELECT attempts FROM confirmation WHERE message_id = ended.id FOR UPDATE) c
+WITH mine AS MATERIALIZED (
+    SELECT message_id, attempts FROM confirmation WHERE message_id = ANY($1::bigint[]) ORDER BY message_id FOR UPDATE
+), ended AS MATERIALIZED (
+    SELECT message_id, again_at, attempts + cost AS attempts, again_at IS NULL OR attempts + cost >= $4 AS is_over
+    FROM mine JOIN unnest($1::bigint[], $2::timestamptz[], $3::smallint[]) AS t(id, again_at, cost) ON id = message_id
 ), over AS (
-    DELETE FROM confirmation USING mine WHERE message_id = mine.id AND is_over
+    DELETE FROM confirmation WHERE message_id = ANY(ARRAY(SELECT message_id FROM ended WHERE is_over))
 )
-UPDATE confirmation SET attempts = mine.attempts, due_at = mine.again_at FROM mine
-WHERE message_id = mine.id AND NOT is_over
+UPDATE confirmation c SET attempts = ended.attempts, due_at = ended.again_at FROM ended
+WHERE c.message_id = ANY(ARRAY(SELECT message_id FROM ended WHERE NOT is_over)) AND c.message_id = ended.message_id
 """
 
 
