@@ -1,4 +1,4 @@
-"""Confirmations keep their pages: of a table that shrinks to nothing in each quiet minute, plans are made to read it all.
+"""Confirmations keep their pages: of a table that shrinks to nothing when it is quiet, plans are made to read it all.
 
 The lock is one that neither readers nor writers wait for.
 """
