@@ -48,33 +48,38 @@ async def test_the_first_of_an_idle_conversation_is_claimed_as_it_is_written(
     assert back.attempt_id is not None
 
 
-@pytest.mark.parametrize("state", ["pending", "sending", "verifying"])
-async def test_what_is_open_goes_first(ledger: Ledger, talk: Conversation, state: str) -> None:
+async def test_what_is_open_goes_first(ledger: Ledger, talk: Conversation) -> None:
     await ledger.outbound(talk)
-    await ledger.run("UPDATE message SET state = $1", state)
-    assert [one.attempt_id for one in await write(ledger, claimed(outbound(talk)))] == [None]
-    await ledger.run("UPDATE message SET state = 'sent'")
-    (after,) = await write(ledger, claimed(outbound(talk)))
-    assert after.attempt_id is not None
+    for state in ("pending", "sending", "verifying"):
+        await ledger.run("UPDATE message SET state = $1", state)
+        assert [one.attempt_id for one in await write(ledger, claimed(outbound(talk)))] == [None], state
+    for state in ("sent", "delivered", "read", "dead", "dismissed"):
+        await ledger.run("UPDATE message SET state = $1", state)
+        (after,) = await write(ledger, claimed(outbound(talk)))
+        assert after.attempt_id is not None, state
 
 
 HOLDS = {
-    "the portal": ("UPDATE portal_config SET paused_at = now()", "inbound"),
-    "the line": ("UPDATE channel SET line_paused_at = now()", "inbound"),
-    "the number": ("UPDATE channel SET whatsapp_paused_at = now()", "outbound"),
-    "its back-off": ("INSERT INTO backoff SELECT lane_id, now() + interval '1 hour' FROM message", "both"),
+    "the portal": ("UPDATE portal_config SET paused_at = now() WHERE id = $1", "inbound"),
+    "the line": ("UPDATE channel SET line_paused_at = now() WHERE id = $1", "inbound"),
+    "the number": ("UPDATE channel SET whatsapp_paused_at = now() WHERE id = $1", "outbound"),
+    "its back-off": (
+        "INSERT INTO backoff SELECT lane_id, now() + interval '1 hour' FROM message WHERE channel_id = $1",
+        "both",
+    ),
 }
 
 
-@pytest.mark.parametrize("why", HOLDS)
-async def test_what_is_held_or_left_alone_waits(ledger: Ledger, talk: Conversation, why: str) -> None:
-    sql, direction = HOLDS[why]
-    await write(ledger, inbound(talk), outbound(talk))
-    await ledger.run("UPDATE message SET state = 'sent'")
-    await ledger.run(sql)
-    rows = [claimed(inbound(talk)), claimed(outbound(talk))]
-    goes = {row.direction.value for row, one in zip(rows, await write(ledger, *rows), strict=True) if one.attempt_id}
-    assert goes == {"inbound": {"outbound"}, "outbound": {"inbound"}, "both": set()}[direction]
+async def test_what_is_held_or_left_alone_waits(ledger: Ledger) -> None:
+    for why, (sql, direction) in HOLDS.items():
+        talk = await ledger.talk(await ledger.channel())
+        await write(ledger, inbound(talk), outbound(talk))
+        await ledger.run("UPDATE message SET state = 'sent'")
+        await ledger.run(sql, talk.portal_id if "portal_config" in sql else talk.channel_id)
+        rows = [claimed(inbound(talk)), claimed(outbound(talk))]
+        written = await write(ledger, *rows)
+        goes = {row.direction.value for row, one in zip(rows, written, strict=True) if one.attempt_id}
+        assert goes == {"inbound": {"outbound"}, "outbound": {"inbound"}, "both": set()}[direction], why
 
 
 async def test_a_back_off_that_is_over_holds_nobody(ledger: Ledger, talk: Conversation) -> None:
