@@ -57,7 +57,7 @@ async def test_a_plan_of_when_there_were_no_confirmations_does_not_read_all_of_t
     await ledger.run("UPDATE message SET state = 'sent'")
     round_, told = suddenly.portal_id.int % ROUNDS, list(range(1, ASKED + 1))
     statements = {
-        "claim": (confirmations._TO_CONFIRM[Direction.OUTBOUND], f"{round_}, {ASKED}, 60"),
+        "claim": (confirmations._TO_CONFIRM[Direction.OUTBOUND], f"{round_}, {ASKED}, 60, 60, 1"),
         "end": (confirmations._END, f"{_array(told)}, {_array(['NULL'] * ASKED)}, {_array([0] * ASKED)}, 5"),
         "put off": (confirmations._END, f"{_array(told)}, {_array(['now'] * ASKED)}, {_array([1] * ASKED)}, 5"),
         "withdraw": (awaited._WITHDRAW, _array(told)),

@@ -185,8 +185,9 @@ async def claim_confirmations(
 ) -> list[int]:
     owner = channel.id if direction is Direction.INBOUND else channel.portal_id
     async with ledger.database.transaction() as connection:
-        rows = await confirmations.claim(connection, direction, owner.int % ROUNDS, 10, lease_s)
-    return [row.fields["id"] for row in rows]
+        due = await confirmations.claim(connection, direction, owner.int % ROUNDS, 10, lease_s)
+    assert due.any or not due.rows
+    return [row.fields["id"] for row in due.rows]
 
 
 async def test_a_confirmation_is_in_one_hand_at_a_time_and_taken_up_when_that_hand_is_gone(ledger: Ledger) -> None:
@@ -212,13 +213,23 @@ async def test_a_confirmation_is_given_up_after_five_failures_and_outages_do_not
     assert not await fail(costs=True)
 
 
-async def test_a_confirmation_waits_while_its_side_is_paused(ledger: Ledger) -> None:
+async def test_a_confirmation_waits_while_its_side_is_paused_and_stands_before_nobody(ledger: Ledger) -> None:
     channel = await ledger.channel()
-    (message_id,) = await confirmable(ledger, channel)
-    await ledger.run("UPDATE channel SET whatsapp_paused_at = now()")
+    held = await confirmable(ledger, channel, 12)
+    other = await ledger.channel()
+    await ledger.run("UPDATE channel SET whatsapp_paused_at = now() WHERE id = $1", channel.id)
+    while other.id.int % ROUNDS != channel.id.int % ROUNDS:
+        other = await ledger.channel()
+    (free,) = await confirmable(ledger, other)
     assert await claim_confirmations(ledger, channel) == []
-    await ledger.run("UPDATE channel SET whatsapp_paused_at = NULL, line_paused_at = now()")
-    assert await claim_confirmations(ledger, channel) == [message_id]
+    assert await claim_confirmations(ledger, channel) == [free]
+    async with ledger.database.connection() as connection:
+        assert await confirmations.rounds_late(connection, 0.0, ROUNDS) == []
+        await ledger.run("UPDATE channel SET whatsapp_paused_at = NULL, line_paused_at = now()")
+        await claims.hasten(connection, channel.portal_id)
+        assert await claim_confirmations(ledger, channel) == []
+        await claims.hasten(connection, channel.id, channel.portal_id)
+    assert await claim_confirmations(ledger, channel) == held[:10]
 
 
 async def test_nothing_is_told_of_a_message_that_failed_after_all_or_that_is_gone(ledger: Ledger) -> None:

@@ -221,14 +221,14 @@ class Confirmer:
         """
         claimed_s = elapsed_s()
         async with self._database.connection() as connection:
-            rows = await confirmations.claim(connection, self._told_of, number, limits.CONFIRM_BATCH, self._lease_s)
-        parcels = [parcel for row in rows if (parcel := await self._parcel(row))]
+            due = await confirmations.claim(connection, self._told_of, number, limits.CONFIRM_BATCH, self._lease_s)
+        parcels = [parcel for row in due.rows if (parcel := await self._parcel(row))]
         by_portal = defaultdict[PortalId, list[Parcel]](list)
         for parcel in parcels:
             by_portal[parcel.portal.id].append(parcel)
         deadlines = [self._stopping.deadline(claimed_s, self._lease_s) for _ in by_portal]
         await asyncio.gather(*map(self._confirm, by_portal.values(), deadlines))
-        return bool(rows)
+        return due.any
 
     async def _confirm(self, parcels: Sequence[Parcel], deadline: Deadline) -> None:
         with self._limit.place():

@@ -10,6 +10,7 @@ Whoever changes messages and these rows takes the messages first, each by their 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from zaptrix.core.ids import MessageId
 from zaptrix.store.database import Connection
@@ -31,6 +32,19 @@ WITH settled AS (SELECT id, direction, channel_id, portal_id, 0::float8 AS confi
 {AWAIT}
 """  # noqa: S608
 _WITHDRAW = "DELETE FROM confirmation WHERE message_id = ANY($1)"
+
+
+_HASTEN = """
+WITH mine AS MATERIALIZED (
+    SELECT message_id FROM confirmation WHERE owner_id = ANY($1) AND due_at > now() FOR UPDATE SKIP LOCKED
+)
+UPDATE confirmation SET due_at = now() WHERE message_id = ANY(ARRAY(SELECT message_id FROM mine))
+"""
+
+
+async def hasten(connection: Connection, owners: Sequence[UUID]) -> None:
+    """What is to be told to these portals and channels is due now: what it waited for has been repaired."""
+    await connection.execute(_HASTEN, owners)
 
 
 async def await_now(connection: Connection, ids: Sequence[MessageId]) -> None:

@@ -12,7 +12,7 @@ from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import files
+from zaptrix.store import awaited, files
 from zaptrix.store.awaited import AWAIT
 from zaptrix.store.conversations import COLUMNS, conversation_of
 from zaptrix.store.database import STATE_BY_KEY, Connection, Record
@@ -286,9 +286,10 @@ WHERE state = 'pending' AND due_at > now() AND (lane_id = $1 OR ($2::uuid IS NOT
 
 
 async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | None = None) -> None:
-    """What waits in back-off on these lanes is due now, files included: what it waited for has been repaired."""
+    """What waits on these lanes is due now, files and confirmations included: what it waited for has been repaired."""
     await connection.execute(_HASTEN, lane_id, other_lane_id)
     await files.hasten_all(connection, lane_id, other_lane_id)
+    await awaited.hasten(connection, [each for each in (lane_id, other_lane_id) if each is not None])
 
 
 def ways(rows: Sequence[Record]) -> list[Way]:

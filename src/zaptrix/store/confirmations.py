@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from zaptrix.core.ids import MessageId
+from zaptrix.core.limits import CONFIRM_HELD_S, CONFIRM_PARTS_S
 from zaptrix.core.message import Direction
 from zaptrix.store.claims import HELD, PARCEL, ROUND_OF, ClaimedRow
 from zaptrix.store.database import STATE_BY_KEY, Connection
@@ -19,32 +20,39 @@ OF_ROUND = ROUND_OF.format(owner="owner_id")
 # confirmed with the ids of all, as the portal takes the first word for the whole.
 _ON_ITS_WAY = f"""(SELECT true FROM message s WHERE s.portal_id = m.portal_id
     AND s.bitrix_message_id = m.bitrix_message_id AND {STATE_BY_KEY} IN ('pending', 'sending', 'verifying') LIMIT 1)"""  # noqa: S608
-# Each message is looked up by its key, one after another: as a join it might be held against the whole ledger. Rows of
-# this table are found as one list: it is empty in a quiet minute, and a plan of that minute would read it all, once for
-# each row of a join.
+# The first that are due are taken, whatever becomes of them: what has to wait for somebody's hand is put off, so that
+# it stands before nobody, however much it is. Each message is looked up by its key, one after another: as a join it
+# might be held against the whole ledger. Rows of this table are found as one list: it is empty in a quiet minute, and a
+# plan of that minute would read it all, once for each row of a join.
 _CLAIM = """
 WITH met AS MATERIALIZED (
-    SELECT c.message_id, m.id IS NULL OR m.state = 'dead' AS is_void
-    FROM confirmation c LEFT JOIN LATERAL (
-        SELECT id, state, channel_id, portal_id, bitrix_message_id FROM message WHERE id = c.message_id LIMIT 1
+    SELECT message_id FROM confirmation WHERE direction = '{direction}' AND {of_round} = $1 AND due_at <= now()
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), known AS MATERIALIZED (
+    SELECT met.message_id, m.id IS NULL OR m.state = 'dead' AS is_void, CASE
+        WHEN EXISTS (SELECT FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
+            WHERE ch.id = m.channel_id AND ({held})) THEN $4::float8
+        WHEN {on_its_way} THEN $5::float8 END AS wait_s
+    FROM met LEFT JOIN LATERAL (
+        SELECT id, state, channel_id, portal_id, bitrix_message_id FROM message WHERE id = met.message_id LIMIT 1
     ) m ON true
-    WHERE c.direction = '{direction}' AND {of_round} = $1 AND c.due_at <= now() AND (
-        m.id IS NULL OR m.state = 'dead' OR (
-            NOT EXISTS (SELECT FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
-                WHERE ch.id = m.channel_id AND ({held}))
-            AND {on_its_way} IS NULL))
-    ORDER BY c.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED
 ), void AS (
-    DELETE FROM confirmation WHERE message_id = ANY(ARRAY(SELECT message_id FROM met WHERE is_void))
+    DELETE FROM confirmation WHERE message_id = ANY(ARRAY(SELECT message_id FROM known WHERE is_void))
+), put_off AS (
+    UPDATE confirmation c SET due_at = now() + make_interval(secs => known.wait_s) FROM known
+    WHERE c.message_id = ANY(ARRAY(SELECT message_id FROM known WHERE NOT is_void AND wait_s IS NOT NULL))
+        AND c.message_id = known.message_id
 ), claimed AS (
     UPDATE confirmation SET due_at = now() + make_interval(secs => $3)
-    WHERE message_id = ANY(ARRAY(SELECT message_id FROM met WHERE NOT is_void)) RETURNING message_id
+    WHERE message_id = ANY(ARRAY(SELECT message_id FROM known WHERE NOT is_void AND wait_s IS NULL))
+    RETURNING message_id
 )
-SELECT {parcel}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
-    AND s.bitrix_message_id = m.bitrix_message_id AND s.whatsapp_id IS NOT NULL ORDER BY s.part) AS parts
-FROM claimed CROSS JOIN LATERAL (SELECT * FROM message WHERE id = claimed.message_id LIMIT 1) m
-JOIN conversation_mapping c ON c.id = m.conversation_id
-ORDER BY m.id
+SELECT met.count AS met, told.* FROM (SELECT count(*) FROM met) met LEFT JOIN (
+    SELECT {parcel}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
+        AND s.bitrix_message_id = m.bitrix_message_id AND s.whatsapp_id IS NOT NULL ORDER BY s.part) AS parts
+    FROM claimed CROSS JOIN LATERAL (SELECT * FROM message WHERE id = claimed.message_id LIMIT 1) m
+    JOIN conversation_mapping c ON c.id = m.conversation_id
+) told ON true ORDER BY told.id
 """
 # By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
 _TO_CONFIRM = {
@@ -75,12 +83,20 @@ class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
     costs_an_attempt: bool
 
 
-async def claim(
-    connection: Connection, direction: Direction, number: int, limit: int, lease_s: float
-) -> list[ClaimedRow]:
-    """Messages of one direction that have arrived and whose origin, somebody of this round, is to be told so."""
-    rows = await connection.fetch(_TO_CONFIRM[direction], number, limit, lease_s)
-    return [ClaimedRow(row) for row in rows]
+class Due(msgspec.Struct, frozen=True):
+    """What is to be told now, and whether anything was due at all: there may be more."""
+
+    rows: list[ClaimedRow]
+    any: bool
+
+
+async def claim(connection: Connection, direction: Direction, number: int, limit: int, lease_s: float) -> Due:
+    """Messages of one direction that have arrived and whose origin, somebody of this round, is to be told so.
+
+    What waits for a pause to end, or for another part of its message, is put off.
+    """
+    rows = await connection.fetch(_TO_CONFIRM[direction], number, limit, lease_s, CONFIRM_HELD_S, CONFIRM_PARTS_S)
+    return Due([ClaimedRow(row) for row in rows if row["id"] is not None], any=rows[0]["met"] > 0)
 
 
 async def end(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: int) -> None:
@@ -97,8 +113,10 @@ async def end(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: 
 # A look at the beginning of each round's: however much is late, it costs the same.
 _LATE = f"""
 SELECT direction, number FROM unnest($2::text[]) direction CROSS JOIN generate_series(0, $3::int - 1) number
-WHERE EXISTS (SELECT FROM confirmation c WHERE c.direction = direction.direction AND {OF_ROUND} = number
-    AND due_at < now() - make_interval(secs => $1))
+CROSS JOIN LATERAL (
+    SELECT due_at FROM confirmation c WHERE c.direction = direction.direction AND {OF_ROUND} = number
+    ORDER BY due_at LIMIT 1) first
+WHERE first.due_at < now() - make_interval(secs => $1)
 """  # noqa: S608
 
 
