@@ -36,6 +36,12 @@ async def test_after_redis_was_flushed_confirmations_are_not_forgotten(
     await house.unring()
     await house.sweep.run()
     assert await house.rung_now() == {lane_to_whatsapp(channel), lane_to_bitrix24(portal)}
+    # Nor those that a process of the release before has left in its messages.
+    await house.ledger.run("DELETE FROM confirmation")
+    await house.ledger.run("UPDATE message SET confirm_due_at = now() WHERE direction = 'outbound'")
+    await house.unring()
+    await house.sweep.run()
+    assert await house.rung_now() == {lane_to_bitrix24(portal)}
 
 
 async def test_a_house_with_nothing_to_do_rings_nobody(house: House, talk: Conversation) -> None:

@@ -254,16 +254,20 @@ class Confirmer:
         return [None] * len(ends)
 
     def _end(self, parcel: Parcel, outcome: Outcome) -> ConfirmEnd:
-        done = isinstance(outcome, Accepted | Refused)
-        wait_s = 0.0 if outcome is _LEFT else backoff_s(2, random.random(), self._platform.patience.base_s)  # noqa: S311  # spreads retries
         if isinstance(outcome, Refused):
             log.warning("not confirmed", message_id=parcel.message_id, code=outcome.code, request_id=parcel.request_id)
         return ConfirmEnd(
             message_id=parcel.message_id,
-            again_at=None if done else self._now() + timedelta(seconds=wait_s),
+            again_at=None if isinstance(outcome, Accepted | Refused) else self._again_at(outcome),
             # An outage or a bad key is not this confirmation's fault; anything else gives it five tries.
             costs_an_attempt=not isinstance(outcome, Accepted | OutOfTime | TooFast | Unavailable | Unauthorized),
         )
+
+    def _again_at(self, outcome: Outcome) -> datetime:
+        if outcome is _LEFT:
+            return self._now()
+        spread = random.random()  # noqa: S311  # spreads retries
+        return self._now() + timedelta(seconds=backoff_s(2, spread, self._platform.patience.base_s))
 
 
 _LEFT = OutOfTime("left", "not begun: it is left to who claims its row")
