@@ -288,6 +288,21 @@ def a_message(wamid: str, text: str = "oi", *, sender: str = "554188887777") -> 
     return {"from": sender, "id": wamid, "timestamp": "1794300010", "type": "text", "text": {"body": text}}
 
 
+def processes_of(gateway: Gateway) -> list[int]:
+    """The processes that serve, which the first one made."""
+    assert gateway.process is not None
+    pid = gateway.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def a_signed_request(webhook: Json, *, more: str = "") -> bytes:
+    """What Meta posts, as it stands on the wire; `more` lines of its head."""
+    body = json.dumps(webhook).encode()
+    signature = hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    head = f"Host: x\r\nX-Hub-Signature-256: sha256={signature}\r\nContent-Length: {len(body)}\r\n{more}"
+    return f"POST /webhooks/meta HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
 def a_webhook(*messages: object, number: str = "210987654321098") -> Json:
     """What Meta posts for customers' messages."""
     value = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.gateway import Gateway, a_gateway, a_message, a_request_id, a_webhook, an_event, until
+from tests.web.gateway import Gateway, a_gateway, a_message, a_request_id, a_webhook, an_event, processes_of, until
 
 
 @pytest.fixture
@@ -21,12 +21,6 @@ async def own(database_url: str, redis_url: str, folder: Path) -> AsyncIterator[
     gateway = await a_gateway(folder, database_url, redis_url, WEB_PROCESSES="2")
     yield gateway
     gateway.stop()
-
-
-def workers(gateway: Gateway) -> list[int]:
-    assert gateway.process is not None
-    pid = gateway.process.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def half_a_webhook(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -85,7 +79,7 @@ async def test_who_is_told_to_stop_says_so_and_takes_requests_meanwhile(
         assert await reader.read() == b""
         writer.close()
         assert gateway.process.poll() is None
-        for pid in workers(gateway):
+        for pid in processes_of(gateway):
             os.kill(pid, signal.SIGTERM)  # as service managers do, to each process
             os.kill(pid, signal.SIGINT)
         assert await asyncio.to_thread(gateway.process.wait, 30) == 0
@@ -103,18 +97,38 @@ async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> t
 
 
 async def test_a_killed_process_is_replaced_and_the_other_goes_on(own: Gateway) -> None:
-    before = workers(own)
+    before = processes_of(own)
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
 
     async def replaced() -> bool:
-        now = workers(own)
+        now = processes_of(own)
         return before[0] not in now and len(now) == 2
 
     await until(replaced, "a new process")
     await own.ready()
     for n in range(20):
         assert (await own.meta(a_webhook(a_message(f"wamid.after.{n}")))).status == 200
+
+
+async def test_processes_end_with_the_first_one_and_leave_the_port(own: Gateway) -> None:
+    assert own.process is not None
+    left = processes_of(own)
+    own.process.kill()
+    own.process.wait()
+
+    async def free() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", own.settings.port)) != 0
+
+    await until(free, "nobody listens")
+
+    async def gone() -> bool:
+        return not any(os.path.exists(f"/proc/{pid}/exe") for pid in left)  # noqa: ASYNC240, PTH110
+
+    await until(gone, "the processes are gone")
+    own.start()
+    await own.ready()
 
 
 async def test_the_processes_of_a_host_count_together(own: Gateway) -> None:

@@ -21,7 +21,7 @@ __all__ = ["bound", "configure", "logger"]
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 # Each says on every request what our own line says once a step.
-CHATTERING = ("aiohttp.access", "granian.access", "asyncpg", "alembic", "httpcore", "httpx")
+CHATTERING = ("aiohttp.access", "asyncpg", "alembic", "httpcore", "httpx")
 
 
 def logger(**ids: Any) -> FilteringBoundLogger:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple, TypeAlias
-
-from granian.rsgi import HTTPProtocol, ProtocolClosed  # type: ignore[attr-defined]  # it does not say that it exports
+from typing import NamedTuple
 
 from zaptrix.core.portal import Locale
 from zaptrix.web.problems import CONTENT_TYPE, Problem
-
-Talk: TypeAlias = HTTPProtocol
-"""One request and its answer, at the server. https://github.com/emmett-framework/granian/blob/master/docs/spec/RSGI.md"""
-HungUp = ProtocolClosed
-Headers = tuple[tuple[str, str], ...]
+from zaptrix.web.talk import Headers, HungUp, Talk
 
 REQUEST_ID = "x-request-id"
 _LINGER_BYTES = 8 * 1024 * 1024
 _LINGER_S = 5.0
 _NOSNIFF = ("x-content-type-options", "nosniff")
+_LENGTH = "content-length"
+_WITHOUT_LENGTH = frozenset({204, 304})
 
 
 class Answer(NamedTuple):
@@ -53,9 +49,12 @@ def last(answer: Answer) -> Answer:
 
 
 async def parts_of(talk: Talk) -> AsyncIterator[bytes]:
-    """A body as it comes. The server lets it be begun once only: who goes on with it goes on with this."""
-    async for part in talk:
-        yield part
+    """A body as it comes. Who goes on with it goes on with this. Raises HungUp."""
+    more = True
+    while more:
+        part, more = await talk.part()
+        if part:
+            yield part
 
 
 async def linger(parts: AsyncIterator[bytes]) -> None:
@@ -69,9 +68,9 @@ async def linger(parts: AsyncIterator[bytes]) -> None:
                     return
 
 
-def give(answer: Answer, talk: Talk, request_id: str) -> None:
+async def give(answer: Answer, talk: Talk, request_id: str) -> None:
     headers = [(REQUEST_ID, request_id), *answer.headers]
-    if answer.body:
-        talk.response_bytes(answer.status, headers, answer.body)
-    else:
-        talk.response_empty(answer.status, headers)
+    if answer.status not in _WITHOUT_LENGTH and not any(name == _LENGTH for name, _ in answer.headers):
+        headers.append((_LENGTH, str(len(answer.body))))
+    await talk.begin(answer.status, headers)
+    await talk.give(answer.body)

@@ -11,12 +11,11 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from granian.rsgi import Scope
-
 from zaptrix.core import limits
 from zaptrix.core.codes import Both
-from zaptrix.web.answers import HungUp, Talk, linger, parts_of
+from zaptrix.web.answers import linger, parts_of
 from zaptrix.web.problems import MALFORMED, TIMEOUT, TOO_LARGE, Problem, unavailable
+from zaptrix.web.talk import Client, HungUp, Scope, Talk
 
 _CLOSE = {"Connection": "close"}  # what was not read would be taken for the next request of the connection
 _HUNG_UP = Both("A conexão terminou antes do corpo", "The connection ended before the body was whole")
@@ -35,7 +34,7 @@ class _Coming:
 
     __slots__ = ("client", "due", "given_up", "size")
 
-    def __init__(self, client: str, size: int) -> None:
+    def __init__(self, client: Client, size: int) -> None:
         self.client = client
         self.size = size
         self.due = time.monotonic() + limits.BODY_S_MAX
@@ -56,7 +55,7 @@ class Bodies:
         One that is slow is also given up before its time when the memory for all of them is used up, the oldest first:
         whoever sends a webhook in one piece is never that.
         """
-        told = scope.headers.get("content-length", "")
+        told = scope.headers.get("content-length") or ""
         size = int(told) if told.isascii() and told.isdigit() and len(told) <= _LENGTH_DIGITS_MAX else None
         fits = size is not None and size <= limit
         task = asyncio.current_task()
@@ -65,7 +64,7 @@ class Bodies:
         try:
             self._grow(coming, size if size is not None and fits else 0)
             # What is told is also what is read: the server sees to that.
-            return await (talk() if fits else self._in_parts(coming, talk, limit))
+            return await (_whole(talk) if fits else self._in_parts(coming, talk, limit))
         except HungUp:
             raise Problem(MALFORMED, _HUNG_UP) from None
         except asyncio.CancelledError:
@@ -88,7 +87,7 @@ class Bodies:
         finally:
             self._bytes -= size
 
-    def clients(self) -> set[str]:
+    def clients(self) -> set[Client]:
         """Whose bodies are on their way."""
         return {coming.client for coming in self._coming.values()}
 
@@ -100,7 +99,7 @@ class Bodies:
                 return
             self._give_up(task, coming)
 
-    def give_up(self, clients: Collection[str]) -> None:
+    def give_up(self, clients: Collection[Client]) -> None:
         for task, coming in list(self._coming.items()):
             if coming.client in clients:
                 self._give_up(task, coming)
@@ -137,6 +136,17 @@ class Bodies:
         coming.size = 0
         del self._coming[task]
         task.cancel()
+
+
+async def _whole(talk: Talk) -> bytes:
+    body, more = await talk.part()
+    if not more:
+        return body  # as a webhook comes
+    parts = [body]
+    while more:
+        body, more = await talk.part()
+        parts.append(body)
+    return b"".join(parts)
 
 
 class UploadClock:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 import structlog
-from granian.rsgi import Scope
 
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm, claimed_in
@@ -24,8 +23,7 @@ from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address
-from zaptrix.web.answers import EMPTY, Answer, Talk, plain
-from zaptrix.web.asgi import asgi_scope
+from zaptrix.web.answers import EMPTY, Answer, plain
 from zaptrix.web.bodies import Bodies
 from zaptrix.web.problems import (
     FORBIDDEN,
@@ -36,6 +34,7 @@ from zaptrix.web.problems import (
     unauthorized,
     unavailable,
 )
+from zaptrix.web.talk import Scope, Talk
 from zaptrix.whatsapp import webhook
 
 META_PATH = "/webhooks/meta"
@@ -194,7 +193,7 @@ class Doors:
             raise too_many(wait_s)
 
     def _limited_as(self, scope: Scope) -> str:
-        return f"door:{client_address(asgi_scope(scope), self._app.settings.trusted_proxies)}"
+        return f"door:{client_address(scope.asgi, self._app.settings.trusted_proxies)}"
 
 
 def _only(scope: Scope, method: str, *, allow: str) -> None:

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import structlog
-from granian.rsgi import Scope
 
 from zaptrix.app import App, open_app
 from zaptrix.bridge.shared_media import SharedMedia
@@ -24,8 +23,8 @@ from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web import answers
-from zaptrix.web.answers import REQUEST_ID, Answer, Talk
-from zaptrix.web.asgi import Exchange, asgi_scope
+from zaptrix.web.answers import REQUEST_ID, Answer
+from zaptrix.web.asgi import Exchange
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.bodies import Bodies
 from zaptrix.web.connections import Connections
@@ -38,6 +37,7 @@ from zaptrix.web.readiness import Readiness
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_following, keep_replaying
+from zaptrix.web.talk import Message, Receive, Scope, Send, Talk
 
 log = structlog.get_logger(__name__)
 
@@ -59,32 +59,25 @@ class Gateway:
         self._doors: dict[str, Door] = {}
         self._files: Files | None = None
         self._bodies = Bodies()
-        self._connections = Connections(settings, self._bodies, places)
-        self._readiness = Readiness(settings.shutdown_delay_s)
-        self._stack = AsyncExitStack()
+        self.connections = Connections(settings, self._bodies, places)
+        self.readiness = Readiness(settings.shutdown_delay_s)
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            loop.run_until_complete(self._open(self._stack))
-            self._readiness.follow(loop)
-        except Exception:
-            log.exception("the gateway did not start", alarm=True)
-            loop.run_until_complete(self._stack.aclose())
-            sys.exit(1)
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Gateway]:
+        """Ready for requests. What keeps it from that is told, and ends the process."""
+        async with AsyncExitStack() as stack:
+            try:
+                await self._open(stack)
+            except Exception:
+                log.exception("the gateway did not start", alarm=True)
+                await stack.aclose()
+                sys.exit(1)
+            yield self
+            log.info("gateway stopping")
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        log.info("gateway stopping")
-        loop.run_until_complete(self._stack.aclose())
-
-    async def __rsgi__(self, scope: Scope, talk: Talk) -> None:
-        client = scope.client
-        self._connections.inside.add(client)
-        try:
-            await self._answer(scope, talk)
-        finally:
-            self._connections.inside.discard(client)
-
-    async def _answer(self, scope: Scope, talk: Talk) -> None:
+    async def __call__(self, told: Message, receive: Receive, send: Send) -> None:
+        """https://asgi.readthedocs.io/en/latest/specs/www.html"""
+        scope, talk = Scope(told), Talk(receive, send)
         began = time.perf_counter()
         request_id = _request_id(scope)
         path = scope.path
@@ -97,14 +90,14 @@ class Gateway:
             answer, path = await self._through_site(scope, talk, request_id)
         else:
             answer = await _through_door(door, scope, talk, request_id)
-        if self._readiness.stopping:
+        if self.readiness.stopping:
             answer = answers.last(answer)
-        answers.give(answer, talk, request_id)
+        await answers.give(answer, talk, request_id)
         metrics.http_answered(scope.method, path, answer.status, time.perf_counter() - began)
 
     async def _through_site(self, scope: Scope, talk: Talk, request_id: str) -> tuple[Answer, str]:
         """The framework's answer, and the pattern of its route."""
-        told = asgi_scope(scope) | {"request_id": request_id}
+        told = {**scope.asgi, "request_id": request_id}
         exchange = Exchange(talk)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
@@ -129,8 +122,8 @@ class Gateway:
         await stack.enter_async_context(_background(SharedMedia(app.database, app.media.blobs).keep()))
         self._site.state["app"] = app
         self._site.state["health"] = shared_health(app)
-        self._site.state["readiness"] = self._readiness
-        await stack.enter_async_context(_background(self._connections.keep()))
+        self._site.state["readiness"] = self.readiness
+        await stack.enter_async_context(_background(self.connections.keep()))
         self._doors = _doors(app, self._bodies)
         self._files = Files(app)
         _spare_the_collector()
@@ -170,10 +163,14 @@ async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str
         # The path holds a signature: it is not repeated.
         answer = _of_problem(problem, scope, request_id, path=PREFIX)
     except Exception:
+        if talk.begun:  # the server ends the connection, so that nobody takes a part for the whole
+            metrics.alarmed(AlarmKind.BROKE_DOWN)
+            log.exception("file broke off", path=PATH_LABEL, request_id=request_id, alarm=True)
+            return 200
         metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.exception("file failed", path=PATH_LABEL, request_id=request_id, alarm=True)
         answer = _of_problem(broken(), scope, request_id, path=PREFIX)
-    answers.give(answer, talk, request_id)
+    await answers.give(answer, talk, request_id)
     return answer.status
 
 

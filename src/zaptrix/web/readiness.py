@@ -12,8 +12,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/probes/
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+from collections.abc import Callable
 
 import structlog
 
@@ -28,14 +28,14 @@ class Readiness:
         self._delay_s = delay_s
         self.stopping = False
 
-    def follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take SIGTERM over from the server, which closes at once. SIGINT, as from a terminal, stays the server's."""
-        if self._delay_s > 0:
-            loop.add_signal_handler(signal.SIGTERM, self._told_to_stop, loop)
+    def follow(self, loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
+        """Call `close` for SIGINT, as from a terminal, at once; for SIGTERM after the delay."""
+        loop.add_signal_handler(signal.SIGINT, close)
+        loop.add_signal_handler(signal.SIGTERM, self._told_to_stop, loop, close)
 
-    def _told_to_stop(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _told_to_stop(self, loop: asyncio.AbstractEventLoop, close: Callable[[], None]) -> None:
         if self.stopping:
             return  # a service manager tells each process, and so does the server's first one
         self.stopping = True
         log.info("not ready", reason="told to stop", closing_in_s=self._delay_s)
-        loop.call_later(self._delay_s, os.kill, os.getpid(), signal.SIGINT)
+        loop.call_later(self._delay_s, close)

@@ -1,69 +1,69 @@
-"""The server: Granian, with as many processes as the settings say, stopped without dropping a request."""
+"""The server: uvicorn in as many processes as the settings say, stopped without dropping a request."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import math
-import signal
+import multiprocessing
 import socket
 import sys
+from collections.abc import Iterator
 from functools import partial
 
 import structlog
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
+import uvicorn
+import uvloop
 
 from zaptrix.core import limits
 from zaptrix.open_files import allow_open_files
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
+from zaptrix.web.connections import Connection
 from zaptrix.web.exposure import is_private
 from zaptrix.web.gateway import Gateway
+from zaptrix.web.processes import Processes
 
 log = structlog.get_logger(__name__)
 
 # Requests under way get so long once the doors are closed; a supervisor must wait longer, and SHUTDOWN_DELAY_S more.
 _FINISH_S = 15
+_CLOSE_S = 3
 _BACKLOG = 2048
 _PLACES_MIN = 128
-
-# Granian's own lines go the way of all our lines.
-_LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "loggers": {"_granian": {"level": "WARNING", "propagate": True}},
-}
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Blocks. Raises SettingsError when the port is taken."""
-    _check_free(settings.host, settings.port)
+    listening = bound(settings.host, settings.port)
     log.info(
         "monitoring pages", open_to="whoever reaches HOST" if is_private(settings) else "keys of admins, METRICS_TOKEN"
     )
-    places = _places()
-    server = Granian(
-        "zaptrix",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.RSGI,
-        workers=settings.web_processes,
-        loop=Loops.uvloop,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=_BACKLOG,
-        # Connections, that is: none of them costs more than its place until its request is whole.
-        backpressure=places,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=int(limits.HEAD_S_MAX * 1_000), max_buffer_size=limits.HEAD_BYTES_MAX
-        ),
-        log_level=LogLevels.warning,
-        log_dictconfig=_LOGGING,
-        respawn_failed_workers=True,
-        workers_kill_timeout=_FINISH_S + math.ceil(settings.shutdown_delay_s),
+    processes = Processes(
+        partial(_run, settings, _places(), listening),
+        settings.web_processes,
+        stop_s=_FINISH_S + _CLOSE_S + math.ceil(settings.shutdown_delay_s),
     )
-    server.serve(target_loader=partial(load, settings, places), wrap_loader=False)  # type: ignore[arg-type]  # RSGI takes an object
+    processes.run(closing=listening.close)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """The socket of all processes. Nobody listens on it before one of them is ready, so that callers go elsewhere.
+
+    Raises SettingsError.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Who does not take an answer is cut off by the kernel; callers' sockets have it from the one that listens.
+    # https://man7.org/linux/man-pages/man7/tcp.7.html
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.ANSWER_TAKEN_S_MAX * 1_000))
+    try:
+        listening.bind((host, port))
+    except OSError as exc:
+        listening.close()
+        raise SettingsError(f"PORT: {host}:{port} cannot be used ({exc.strerror}); set another one") from exc
+    return listening
 
 
 def _places() -> int:
@@ -71,21 +71,59 @@ def _places() -> int:
     return max(_PLACES_MIN, allow_open_files() - limits.OPEN_FILES_SPARE)
 
 
-def load(settings: Settings, places: int) -> Gateway:
-    """The gateway of one server process."""
-    # A fork has its parent's handlers, which in it do nothing: until the server sets its own, a stop has to stop.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+def _run(settings: Settings, places: int, listening: socket.socket) -> None:
+    """One process."""
     logs.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
-    return Gateway(settings, places)
+    # What strangers send that is no HTTP is no line of a log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, places, listening))
 
 
-def _check_free(host: str, port: int) -> None:
-    """Several processes share the port, so the system would let a stranger's in beside ours, too."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise SettingsError(f"PORT: {host}:{port} cannot be used ({exc.strerror}); set another one") from exc
+async def _serve(settings: Settings, places: int, listening: socket.socket) -> None:
+    async with Gateway(settings, places).opened() as gateway:
+        server = _Server(
+            uvicorn.Config(
+                gateway,
+                http=Connection,
+                ws="none",
+                interface="asgi3",
+                lifespan="off",
+                proxy_headers=False,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+                backlog=_BACKLOG,
+                timeout_keep_alive=int(limits.HEAD_S_MAX),
+                timeout_graceful_shutdown=_FINISH_S,
+            )
+        )
+        gateway.readiness.follow(asyncio.get_running_loop(), server.stop)
+        _follow_parent(server)
+        await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Who is told to stop is told by `Readiness`, and not by signals of the server's own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+def _follow_parent(server: _Server) -> None:
+    """Nobody would replace or stop a process whose parent is gone, and the port would stay taken."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(parent.sentinel)
+        log.error("the gateway's first process is gone: stopping", alarm=True)
+        server.stop()
+
+    loop.add_reader(parent.sentinel, gone)
