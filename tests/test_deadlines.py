@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from zaptrix import deadlines
 from zaptrix.core.errors import OutOfTime
-from zaptrix.deadlines import Deadline, TimelyConnector
+from zaptrix.deadlines import Deadline, Stopping, TimelyConnector, new_worker_id
 from zaptrix.elapsed import elapsed_s
 
 
@@ -119,3 +119,22 @@ async def test_what_is_cut_begins_nothing_and_ends_soon(stage: Stage, session: a
 
     with pytest.raises(TimeoutError):
         await cut_off()
+
+
+async def test_what_a_worker_claimed_under_an_id_that_was_ended_is_not_its_own() -> None:
+    """Also when it was asked for again under the new one: a settlement that succeeds at last claims by old attempts."""
+    stopping = Stopping()
+    nobodys, began_s = stopping.worker.attempt(), elapsed_s()
+    stopping.worker.registered(new_worker_id(), elapsed_s(), 60)
+    before_s, old = elapsed_s(), stopping.worker.attempt()
+    under_way = stopping.deadline(before_s, 60, [old])
+    assert under_way.may_begin
+    stopping.worker.lost()
+    stopping.give_up()
+    between = stopping.deadline(elapsed_s(), 60, [old])
+    stopping.worker.registered(new_worker_id(), elapsed_s(), 60)
+    now_s, new = elapsed_s(), stopping.worker.attempt()
+    late = [under_way, between, stopping.deadline(now_s, 60, [new, old]), stopping.deadline(before_s, 60)]
+    assert [each.may_begin for each in late] == [False] * 4
+    assert stopping.deadline(now_s, 60, [new, nobodys]).may_begin
+    assert not stopping.deadline(began_s, 60).may_begin

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -40,13 +40,13 @@ _LOOKS = 3  # for a connection that is clean
 
 # An attempt begins with the id of its worker, so that a claim tells whose it is and needs no column for it.
 # Version 8 is the one of one's own making: https://www.rfc-editor.org/rfc/rfc9562#section-5.8
-_WORKER_BYTES = 8
+_WORKER_BYTES, _VERSION = 8, 8
 
 
 def new_worker_id() -> WorkerId:
     """The first half of a UUID of version 8."""
     drawn = bytearray(os.urandom(_WORKER_BYTES))
-    drawn[6] = 0x80 | drawn[6] & 0x0F
+    drawn[6] = _VERSION << 4 | drawn[6] & 0x0F
     return WorkerId(bytes(drawn))
 
 
@@ -92,12 +92,17 @@ class WorkerLease:
         self._since_s = math.inf
 
     def attempt(self) -> AttemptId:
-        """A new attempt of this worker's. Take the time of its claim before it."""
+        """A new attempt of this worker's. Take the time of its claim before it, or ask by it (`holds`)."""
         return new_attempt_id(self._id)
 
-    def holds(self, claimed_s: float) -> bool:
-        """Whether what was claimed then is still ours."""
-        return claimed_s >= self._since_s
+    def holds(self, claimed_s: float, attempts: Iterable[AttemptId] = ()) -> bool:
+        """Whether what was claimed then, or by these attempts, is still ours."""
+        return claimed_s >= self._since_s and all(map(self._made, attempts))
+
+    def _made(self, attempt: AttemptId) -> bool:
+        """Under the id that is ours now; of version 4 it names nobody."""
+        half = attempt.bytes[:_WORKER_BYTES]
+        return half == self._id or half[6] >> 4 != _VERSION
 
     @property
     def may_begin(self) -> bool:
@@ -189,11 +194,15 @@ class Stopping:
         for deadline in list(self._deadlines):
             deadline.cut(call_s)
 
-    def deadline(self, claimed_s: float, lease_s: float) -> Deadline:
-        """One that a stop cuts short, as the end of this worker's lease does."""
+    def deadline(self, claimed_s: float, lease_s: float, attempts: Iterable[AttemptId] = ()) -> Deadline:
+        """One that a stop cuts short, as the end of this worker's lease does.
+
+        `attempts`: where they may have been made long before `claimed_s`, as for what a settlement claims when it
+        succeeds at last: made under an id that is ended, they are others' by now.
+        """
         deadline = Deadline(claimed_s, lease_s, self.worker)
         self._deadlines.add(deadline)
-        if not self.worker.holds(claimed_s):
+        if not self.worker.holds(claimed_s, attempts):
             deadline.cut(0.0)
         elif self.told:
             deadline.cut(self._call_s)
