@@ -9,13 +9,16 @@ import pytest
 
 from proof.pooler import Pooler
 from tests.bridge.house import House, lane_to_whatsapp
-from tests.store.ledger import Ledger
+from tests.store.ledger import START, Ledger
 from zaptrix.cli.embedded import Servers
 from zaptrix.core.conversation import Conversation
+from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import idempotency, migrate
+from zaptrix.deadlines import new_attempt_id, new_worker_id
+from zaptrix.store import claims, idempotency, migrate, workers
 from zaptrix.store.database import Database, open_database
 from zaptrix.store.dialling import SESSION
+from zaptrix.store.workers import Place, Renewal
 
 _CLIENTS = 20
 
@@ -77,6 +80,22 @@ async def test_its_role_has_what_our_sessions_begin_with_and_old_sessions_end(
             assert await connection.fetchval("SELECT pg_backend_pid()") == process
     finally:
         await before.close()
+
+
+async def test_workers_beat_and_take_over_behind_it(house: House, channel: Channel, talk: Conversation) -> None:
+    (message_id,) = await house.ledger.outbound(talk)
+    database, gone, lives = house.ledger.database, new_worker_id(), new_worker_id()
+    async with database.connection() as connection:
+        for worker in (gone, lives):
+            await workers.register(connection, worker, 10, Place("host-1", 7), "1.2.3")
+        ask = claims.Ask(channel.id, new_attempt_id(gone), 1)
+        await claims.claim_to_send(connection, Direction.OUTBOUND, [ask], after=START)
+        await connection.execute("UPDATE worker SET lease_until = now() - interval '1 s' WHERE id = $1", gone)
+        await connection.execute("UPDATE worker SET steady_since = now() - interval '1 min' WHERE id = $1", lives)
+        assert await workers.renew(connection, lives, 10) == Renewal(others_late=True)
+        assert len(await workers.end_late(connection)) == 1
+    await house.sweep.take_over()
+    assert await house.ledger.state(message_id) == "verifying"
 
 
 async def test_a_lock_of_a_transaction_holds_behind_it(ledger: Ledger) -> None:
