@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -26,10 +26,11 @@ from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets, daily
 from zaptrix.bridge.call_limit import CallLimit
+from zaptrix.bridge.calls import Calls
+from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.entrance import Entrance
+from zaptrix.bridge.dispatcher import Dispatcher
 from zaptrix.bridge.erasure import Erasure
 from zaptrix.bridge.files import FileRules, Files
 from zaptrix.bridge.inbound import inbound_steps
@@ -43,7 +44,6 @@ from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.replay import Replay
-from zaptrix.bridge.ringing import Ringing
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
 from zaptrix.bridge.senders import Senders
@@ -57,7 +57,7 @@ from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction, Side
+from zaptrix.core.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import Patience
@@ -91,6 +91,7 @@ from zaptrix.whatsapp.credentials import NumberCredentials
 from zaptrix.whatsapp.platform import WhatsApp
 from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
 
+Landing = Callable[[], Awaitable[None]]
 _CODES = {Side.WHATSAPP: whatsapp_codes.TABLE, Side.BITRIX24: bitrix24_codes.TABLE}
 
 
@@ -131,6 +132,7 @@ class App:
     offline: Offline
     recovery: Recovery
     drains: dict[Queue, Drain]
+    landing: tuple[Landing, ...]
     graph: GraphClient
     portal_client: PortalClient
     media: MediaRoom
@@ -200,14 +202,13 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     tokens, graph = Tokens(vault, token_cache, oauth, clock.now), _graph_client(settings, session, directory, pace)
     portal_client = PortalClient(session, tokens=tokens, vault=vault, pace=pace, now=clock.now, timeout_s=timeout_s)
     templates, spool = Templates(database, directory, graph, clock.now), Spool(settings.data_dir / "spool", clock.now)
-    histories, seen = PortalHistories(portal_client, clock.now), SeenCache(redis, hits)
-    receiver, watch = Receiver(database, bells, budgets), Watch(database)
     senders = Senders(database, directory, box, SenderDigests(settings.data_dir / "senders.digests"))
+    receiver, watch = Receiver(database, bells, budgets), Watch(database)
     admission, subscriptions = Admission(directory, watch), Subscriptions(database, directory, graph, settings)
-    registrar = _registrar(settings, database, directory, portal_client)
-    offline = _offline(settings, database, directory, bells, PortalQueue(portal_client), clock)
+    registrar, queue = _registrar(settings, database, directory, portal_client), PortalQueue(portal_client)
+    offline = _offline(settings, database, directory, bells, queue, clock)
     parts = (graph, portal_client, templates, clock, budgets, media, stopping)
-    drains = _drains(settings, database, directory, bells, cache, seen, *parts)
+    drains, landing = _drains(settings, database, directory, bells, cache, SeenCache(redis, hits), *parts)
     credentials = Credentials(NumberCredentials(graph), PortalCredentials(session, oauth=oauth, now=clock.now))
     parties = (directory, registrar, subscriptions, cache, token_cache, bells)
     return App(
@@ -242,8 +243,9 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         erasure=Erasure(database, media.blobs),
         watch=watch,
         offline=offline,
-        recovery=_recovery(settings, database, directory, bells, histories, offline, clock),
+        recovery=_recovery(settings, database, directory, bells, portal_client, offline, clock),
         drains=drains,
+        landing=landing,
         graph=graph,
         portal_client=portal_client,
         media=media,
@@ -302,42 +304,36 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     budgets: Budgets,
     media: MediaRoom,
     stopping: Stopping,
-) -> dict[Queue, Drain]:
-    """Who answers the bells of each queue."""
-    settler = Settler(database, bells, directory.clear, clock.now)
-    limit, entrance = CallLimit(), Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
-    attachments = Attachments(database, media.links, clock.now, settings.media_address_s)
-    finishing = (Naming(database, templates, clock.now), Quoting(database, clock.now))
-
-    def delivery(platform: Platform) -> Delivery:
-        lease_s = settings.claim_lease_s
-        return Delivery(
-            platform,
-            database,
-            directory,
-            settler,
-            Confirmer(platform, database, directory, limit, now=clock.now, lease_s=lease_s, stopping=stopping),
-            bells,
-            entrance,
-            attachments,
-            finishing,
-            now=clock.now,
-            slice_s=settings.slice_s,
-            lease_s=lease_s,
-            stopping=stopping,
-            witness=to_bitrix24 if platform is to_whatsapp else None,
-        )
-
+) -> tuple[dict[Queue, Drain], tuple[Landing, ...]]:
+    """Who answers the bells of each queue, and what has to land before the process ends, in this order."""
+    limit, lease_s, now = CallLimit(), settings.claim_lease_s, clock.now
+    attachments = Attachments(database, media.links, now, settings.media_address_s)
+    late_fields = (Naming(database, templates, now), Quoting(database, now))
     to_bitrix24, to_whatsapp = _platforms(settings, database, graph, portal_client)
-    wait_s, timing = settings.media_ready_s, (settings.slice_s, clock.now, stopping)
-    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE, Ringing(bells, Direction.INBOUND))
-    back = outbound_steps(directory, cache, wait_s, Ringing(bells, Direction.OUTBOUND))
-    return {
+
+    def confirmer(platform: Platform) -> Confirmer:
+        return Confirmer(platform, database, directory, limit, now=now, lease_s=lease_s, stopping=stopping)
+
+    def dispatcher(platform: Platform, mine: Confirmer, back: Confirmer) -> Dispatcher:
+        witness = to_bitrix24 if platform is to_whatsapp else None
+        calls = Calls(platform, attachments, late_fields, now=now, stopping=stopping, lease_s=lease_s, witness=witness)
+        claimer = Claimer(calls.direction, database, directory, stopping.worker.attempt, lease_s)
+        settler = Settler(calls.direction, database, bells, directory.clear, now)
+        parts = (claimer, calls, settler, mine, back)
+        return Dispatcher(*parts, bells=bells, limit=limit, stopping=stopping, now=now, lease_s=lease_s)
+
+    confirmers = confirmer(to_bitrix24), confirmer(to_whatsapp)
+    dispatchers = dispatcher(to_bitrix24, *confirmers), dispatcher(to_whatsapp, *reversed(confirmers))
+    wait_s, timing = settings.media_ready_s, (settings.slice_s, now, stopping)
+    to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE, dispatchers[0])
+    back = outbound_steps(directory, cache, wait_s, dispatchers[1])
+    drains: dict[Queue, Drain] = {
         Queue.INCOMING: Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, *timing).drain,
-        Queue.BITRIX24: delivery(to_bitrix24).drain,
+        Queue.BITRIX24: dispatchers[0].answer,
         Queue.OUTBOUND: Route(database, bells, budgets, bitrix24_translate.translate, back, *timing).drain,
-        Queue.META: delivery(to_whatsapp).drain,
+        Queue.META: dispatchers[1].answer,
     }
+    return drains, tuple(each.landed for each in (*dispatchers, *confirmers))
 
 
 def _platforms(
@@ -392,9 +388,9 @@ def _recovery(  # noqa: PLR0917  # as below
     database: Database,
     directory: Directory,
     bells: Bells,
-    histories: PortalHistories,
+    portal_client: PortalClient,
     offline: Offline,
     clock: Clock,
 ) -> Recovery:
     rules = RecoveryRules(hours=settings.recovery_hours, round_s=settings.recovery_round_s)
-    return Recovery(database, directory, histories, offline, bells, rules, clock.now)
+    return Recovery(database, directory, PortalHistories(portal_client, clock.now), offline, bells, rules, clock.now)

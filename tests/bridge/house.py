@@ -13,25 +13,25 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
+from tests.bridge.ringing import Ringing
 from tests.store.ledger import Ledger
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.call_limit import CallLimit
+from zaptrix.bridge.calls import Calls
+from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.deliver import Delivery
 from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.entrance import Entrance
+from zaptrix.bridge.dispatcher import Dispatcher
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
-from zaptrix.bridge.ringing import Ringing
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
-from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.errors import PlatformError
@@ -49,7 +49,7 @@ from zaptrix.core.message import Direction, Side, Words
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.ports import Call
+from zaptrix.core.ports import Call, Handover, Witness
 from zaptrix.core.retry import Patience
 from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.core.text import plain_text
@@ -169,6 +169,20 @@ class ScriptedAccount:
         raise NotImplementedError
 
 
+class _ByRows(Confirmer):
+    """As after a crash: nothing is told from memory."""
+
+    def __init__(self, other: Confirmer) -> None:
+        self.__dict__ = other.__dict__
+
+    def arrived(self, parcel: Parcel, accepted: Accepted, *, followed: bool) -> None:
+        """Implements `Confirmer`."""
+
+
+def _tells(confirmer: Confirmer) -> bool:
+    return bool(confirmer._waiting or confirmer._tasks or confirmer._ended)
+
+
 def chat_of(talk: Conversation) -> int:
     return talk.id.int % 1_000_000 + 1
 
@@ -193,36 +207,30 @@ class House:
     most: dict[Budget, int] = field(default_factory=dict)
     confirmers: dict[Side, Confirmer] = field(default_factory=dict)
     stopping: Stopping = field(default_factory=Stopping)
+    ticks: bool = True  # arrivals are told from memory; else by the ledger's rows alone
+    hands_over: bool = False  # routing hands over in memory; else it only rings
+    witness: Witness | None = None  # of what went to WhatsApp
 
     def __post_init__(self) -> None:
         database = self.ledger.database
-        seen = SeenCache(self.redis, Hits(self.redis))
-        self.settler = Settler(database, self.bells, self.directory.clear, now)
         self.limit = CallLimit()
-        self.entrance = Entrance(limits.VISITS_AT_ONCE, limits.VISIT_PATIENCE_S)
+        self.settlers = {
+            direction: Settler(direction, database, self.bells, self.directory.clear, now) for direction in Direction
+        }
         self.budgets = Budgets(database, self.most, now)
         self.receiver = Receiver(database, self.bells, self.budgets)
-        inbound = Route(
-            database,
-            self.bells,
-            self.budgets,
-            self.translate,
-            inbound_steps(self.directory, self.cache, seen, 1.0, TABLE, Ringing(self.bells, Direction.INBOUND)),
-            self.slice_s,
-            now,
-        )
-        back = outbound_steps(self.directory, self.cache, 1.0, Ringing(self.bells, Direction.OUTBOUND))
-        outbound = Route(database, self.bells, self.budgets, self.translate, back, self.slice_s, now)
         templates = Templates(database, self.directory, self.account, now)
-        self.finishing = (
+        self.late_fields = (
             Naming(database, templates, now, self.naming_wait_s),
             Quoting(database, now, self.quote_wait_s),
         )
-        self.routes = {Queue.INCOMING: inbound, Queue.OUTBOUND: outbound}
-        self.deliveries = {
-            Queue.META: self._delivery(self.whatsapp),
-            Queue.BITRIX24: self._delivery(self.bitrix24),
+        for platform in (self.whatsapp, self.bitrix24):
+            self._confirmer(platform)
+        self.dispatchers = {
+            Queue.META: self._dispatcher(self.whatsapp),
+            Queue.BITRIX24: self._dispatcher(self.bitrix24),
         }
+        self.routes = self._routes(SeenCache(self.redis, Hits(self.redis)))
         self.sweep = Sweep(
             database,
             self.bells,
@@ -240,6 +248,19 @@ class House:
             now,
         )
 
+    def _routes(self, seen: SeenCache) -> dict[Queue, Route]:
+        inbound: Handover = Ringing(self.bells, Direction.INBOUND)
+        outbound: Handover = Ringing(self.bells, Direction.OUTBOUND)
+        if self.hands_over:
+            inbound, outbound = self.dispatchers[Queue.BITRIX24], self.dispatchers[Queue.META]
+        to_ledger = inbound_steps(self.directory, self.cache, seen, 1.0, TABLE, inbound)
+        back = outbound_steps(self.directory, self.cache, 1.0, outbound)
+        parts = (self.ledger.database, self.bells, self.budgets, self.translate)
+        return {
+            Queue.INCOMING: Route(*parts, to_ledger, self.slice_s, now),
+            Queue.OUTBOUND: Route(*parts, back, self.slice_s, now),
+        }
+
     def _confirmer(self, platform: ScriptedPlatform) -> Confirmer:
         """One for each side, which a test may use beside its delivery."""
         confirmer = Confirmer(
@@ -254,30 +275,52 @@ class House:
         self.confirmers[platform.side] = confirmer
         return confirmer
 
-    def _delivery(self, platform: ScriptedPlatform) -> Delivery:
+    def _dispatcher(self, platform: ScriptedPlatform) -> Dispatcher:
         database = self.ledger.database
-        return Delivery(
+        attempt, lease_s = self.stopping.worker.attempt, self.lease_s
+        back = self.confirmers[Side.WHATSAPP if platform.side is Side.BITRIX24 else Side.BITRIX24]
+        calls = Calls(
             platform,
-            database,
-            self.directory,
-            self.settler,
-            self._confirmer(platform),
-            self.bells,
-            self.entrance,
             Attachments(database, Links("https://gateway.example.com", ["secret"]), now, 60.0),
-            self.finishing,
+            self.late_fields,
             now=now,
-            slice_s=self.slice_s,
-            lease_s=self.lease_s,
+            stopping=self.stopping,
+            lease_s=lease_s,
+            witness=self.witness if platform is self.whatsapp else None,
+        )
+        return Dispatcher(
+            Claimer(calls.direction, database, self.directory, attempt, lease_s),
+            calls,
+            self.settlers[calls.direction],
+            self.confirmers[platform.side],
+            back if self.ticks else _ByRows(back),
+            bells=self.bells,
+            limit=self.limit,
+            stopping=self.stopping,
+            now=now,
+            lease_s=lease_s,
         )
 
     def translate(self, event: Event) -> Routed:
         return self.table[event.request_id]
 
     async def drain(self, lane: Lane) -> None:
-        """One runner's slice."""
-        drains = self.routes.get(lane.queue) or self.deliveries[lane.queue]
-        await drains.drain(lane)
+        """Answer a bell of `lane`, and see through what it began."""
+        if route := self.routes.get(lane.queue):
+            await route.drain(lane)
+        else:
+            await self.dispatchers[lane.queue].answer(lane)
+        await self.at_rest()
+
+    def by_rows(self) -> None:
+        """Nothing is told from memory from now on."""
+        self.ticks = False
+        self.__post_init__()
+
+    async def at_rest(self) -> None:
+        """Until nothing is under way in memory."""
+        while any(each._tasks for each in self.dispatchers.values()) or any(map(_tells, self.confirmers.values())):
+            await asyncio.sleep(0.002)
 
     # --- what happens outside ---
 

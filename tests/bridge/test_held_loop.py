@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from tests.bridge.house import House, answered, now
+from tests.bridge.ringing import Ringing
 from zaptrix.bitrix24 import translate
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.bridge.outbound import outbound_steps
-from zaptrix.bridge.ringing import Ringing
 from zaptrix.bridge.routing import Route
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX

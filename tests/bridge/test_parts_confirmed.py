@@ -31,6 +31,7 @@ async def confirmed(house: House, talk: Conversation) -> list[tuple[int | None, 
 
 
 async def test_each_confirmation_names_all_parts(house: House, channel: Channel, talk: Conversation) -> None:
+    house.by_rows()
     await two_parts(house, talk)
     await house.drain(lane_to_whatsapp(channel))
     assert await confirmed(house, talk) == [
@@ -44,6 +45,7 @@ async def test_each_confirmation_names_all_parts(house: House, channel: Channel,
 async def test_nothing_is_confirmed_while_a_part_is_on_its_way(
     house: House, channel: Channel, talk: Conversation, state: str
 ) -> None:
+    house.by_rows()
     await two_parts(house, talk)
     await house.drain(lane_to_whatsapp(channel))
     await house.ledger.run("UPDATE message SET state = $1, due_at = now() + interval '1 hour' WHERE part = 1", state)

@@ -10,7 +10,7 @@ import pytest
 from tests.bridge.house import House
 from tests.store.ledger import Ledger, inbound, outbound
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.lanes import Queue, bitrix24_lane, meta_lane
+from zaptrix.core.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.message import Origin
 from zaptrix.core.outcome import Accepted, Proof, Unprovable
 from zaptrix.core.parcel import Parcel
@@ -105,7 +105,8 @@ async def test_a_reply_that_its_chat_shows_as_delivered_is_not_sent_again(
 ) -> None:
     (reply,) = await house.ledger.outbound(talk)
     await suspected(house, reply)
-    house.deliveries[Queue.META].witness = AWitness(Accepted(whatsapp_id="wamid.before"))
+    house.witness = AWitness(Accepted(whatsapp_id="wamid.before"))
+    house.__post_init__()
     await house.drain(meta_lane(channel.id))
     assert (house.whatsapp.asked, house.whatsapp.searched) == ([], [])
     row = await house.ledger.row(reply)
@@ -118,7 +119,8 @@ async def test_a_reply_of_which_nobody_knows_is_told_of_and_sent_once_when_a_per
 ) -> None:
     reply, later = await house.ledger.outbound(talk, 2)
     await suspected(house, reply)
-    house.deliveries[Queue.META].witness = AWitness(Unprovable())
+    house.witness = AWitness(Unprovable())
+    house.__post_init__()
     await house.drain(meta_lane(channel.id))
     assert house.whatsapp.asked == [later]  # it holds nobody
     (notice,) = await house.notices()

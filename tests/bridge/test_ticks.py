@@ -95,7 +95,7 @@ class Delivered:
         self._judged = Judged(parcel=parcel, direction=direction, verdict=Sent(accepted), at=now(), tick=self.tick)
 
     async def settle(self) -> None:
-        await self._house.settler.settle([self._judged])
+        await self._house.settlers[self._judged.direction].settle([self._judged])
 
 
 async def inbound(house: House, talk: Conversation) -> Delivered:

@@ -24,7 +24,7 @@ CATCH_ALL_ALLOWED = {
     "src/zaptrix/exchange.py": "whatever breaks on a foreign answer is told by its kind, and ends as no clear answer",
     "src/zaptrix/media/reach.py": "whatever a resolver breaks on is a name that is none",
     "src/zaptrix/bridge/confirmer.py": "what breaks in one portal's call is left to rows, and others are told",
-    "src/zaptrix/bridge/rounds.py": "what breaks in one portal's visit must not end the round of the others",
+    "src/zaptrix/bridge/dispatcher.py": "what breaks in one portal's call must not end those of the others",
     "src/zaptrix/bridge/registration.py": "a registration ends and is recorded whatever broke, so that others follow",
     "src/zaptrix/web/gateway.py": "whatever a request or the start breaks on is logged once and answered 500",
     "src/zaptrix/web/connections.py": "whatever a socket tells, the callers' clocks go on",

@@ -17,15 +17,16 @@ from zaptrix.core.ids import AttemptId, ChannelId, MessageId, PortalId
 from zaptrix.core.message import Direction, Origin, Words
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.text import plain_text
-from zaptrix.store import awaited, channels, claims, conversations, messages, portals
+from zaptrix.store import awaited, channels, claims, conversations, messages, portals, settlements
 from zaptrix.store.channels import ChannelFields
-from zaptrix.store.claims import ClaimedRow, Settlement, Way
+from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Database
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.portals import PortalFields
 from zaptrix.store.receipts import STANDS
 from zaptrix.store.secrets import SecretBox
+from zaptrix.store.settlements import Settlement
 
 START = UUID(int=0)
 WRITTEN_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -95,9 +96,9 @@ class Ledger:
             (rows,) = await claims.claim_to_send(connection, way.direction, [ask], after=after)
             return rows
 
-    async def settle(self, *settlements: Settlement) -> set[MessageId]:
+    async def settle(self, *told: Settlement, direction: Direction = Direction.OUTBOUND) -> set[MessageId]:
         async with self.database.transaction() as connection:
-            return await claims.settle(connection, settlements)
+            return (await settlements.settle(connection, direction, told)).ids
 
     async def end(self, row: ClaimedRow, state: str, **changes: Any) -> bool:
         """Settle one claimed message; whether it was still ours to settle."""

@@ -17,9 +17,9 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, expiry, files, glances
+from zaptrix.store import awaited, claims, confirmations, expiry, files, lanes, settlements
 from zaptrix.store.claims import ClaimedRow, Way
-from zaptrix.store.glances import Work
+from zaptrix.store.lanes import Due
 
 MIDDLE = UUID(int=1 << 127)
 
@@ -283,13 +283,16 @@ async def test_a_claim_never_reads_the_whole_ledger(ledger: Ledger, analyzed: bo
     statements: dict[str, tuple[str, list[Any]]] = {
         "claim": (claims._TO_SEND[Direction.OUTBOUND], [[channel.id], [uuid4()], [10], MIDDLE]),
         "prove": (claims._TO_PROVE[Direction.OUTBOUND], [channel.id, uuid4(), 10, 60.0]),
-        "glance": (glances._GLANCE, ["outbound", 3, "inbound"]),
+        "due": (lanes._DUE, ["outbound", 3, "inbound"]),
         "confirm": (confirmations._TO_CONFIRM[Direction.INBOUND], [3, 10, 60.0, 60.0, 1.0]),
         "confirm back": (confirmations._TO_CONFIRM[Direction.OUTBOUND], [3, 10, 60.0, 60.0, 1.0]),
         "confirmed": (confirmations._END, [[1], [None], [0], 5]),
         "late": (confirmations._LATE, [5.0, list(Direction), ROUNDS]),
         "taken over": (confirmations._TAKE_OVER, [5.0, 100]),
-        "settle": (claims._SETTLE, [[1], [uuid4()], ["sent"], [0], [None], [None], [None], [None], [0.0]]),
+        "settle": (
+            settlements._SETTLE_OF[Direction.INBOUND],
+            [[1], [uuid4()], ["sent"], [0], [None], [None], [None], [None], [0.0], [uuid4()]],
+        ),
         "awaited": (awaited._AWAIT_NOW, [[1]]),
         "expire": (expiry._EXPIRE_LATE, [60.0, 5.0, 60.0]),
         "take over": (expiry._EXPIRE_ENDED, [[bytes(8)], 5.0, 60.0]),
@@ -364,13 +367,13 @@ def _rows_by_node(plan: str) -> list[float]:
 # --- what wakes a lane ------------------------------------------------------------------------------------------------
 
 
-async def glance(ledger: Ledger, channel: Channel) -> list[Work]:
+async def glance(ledger: Ledger, channel: Channel) -> list[Due]:
     async with ledger.database.connection() as connection:
-        return await glances.glance(connection, Direction.OUTBOUND, channel.id.int % ROUNDS)
+        return await lanes.due(connection, Direction.OUTBOUND, channel.id.int % ROUNDS)
 
 
-def work(channel: Channel | None, *, due: bool, to_prove: bool = False, next_at: datetime | None = None) -> Work:
-    return Work(id=channel.id if channel else None, due=due, to_prove=to_prove, next_at=next_at)
+def work(channel: Channel | None, *, due: bool, to_prove: bool = False, next_at: datetime | None = None) -> Due:
+    return Due(id=channel.id if channel else None, due=due, to_prove=to_prove, next_at=next_at)
 
 
 async def test_a_glance_tells_what_is_due_and_when_the_next_thing_will_be(ledger: Ledger) -> None:

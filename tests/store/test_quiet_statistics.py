@@ -12,7 +12,7 @@ from tests.store.test_claims import a_backlog
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, files
+from zaptrix.store import awaited, claims, confirmations, files, settlements
 
 OPEN = 2_000
 ASKED = 50
@@ -47,8 +47,12 @@ async def test_a_claim_goes_to_its_messages_by_their_keys(ledger: Ledger, sudden
 async def test_a_verdict_goes_to_its_messages_by_their_keys(ledger: Ledger, suddenly: Channel) -> None:
     await ledger.run("UPDATE message SET state = 'sending', attempt_id = $1, claimed_at = now()", attempt := uuid4())
     told: list[list[Any]] = [[value] * ASKED for value in ("sent", 1, None, None, None, None, 0.0)]
-    found = await blocks(ledger, claims._SETTLE, list(range(1, ASKED + 1)), [attempt] * ASKED, *told)
-    assert found <= ASKED * BLOCKS_A_ROW
+    sql, asked = settlements._SETTLE_OF[Direction.OUTBOUND], list(range(1, ASKED + 1))
+    alone = await blocks(ledger, sql, asked, [attempt] * ASKED, *told, [None] * ASKED)
+    assert alone <= ASKED * BLOCKS_A_ROW
+    await ledger.run("UPDATE message SET state = 'sending', attempt_id = $1 WHERE id <= $2::int", attempt, ASKED)
+    following = await blocks(ledger, sql, asked, [attempt] * ASKED, *told, [uuid4() for _ in asked])
+    assert following <= 2 * ASKED * BLOCKS_A_ROW
 
 
 async def test_a_plan_of_when_there_were_no_confirmations_does_not_read_all_of_them_for_each(

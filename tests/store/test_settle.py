@@ -15,10 +15,11 @@ from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction, State
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, expiry, messages, receipts, views
-from zaptrix.store.claims import ClaimedRow, Failure
+from zaptrix.store import awaited, claims, confirmations, expiry, messages, receipts, settlements, views
+from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.confirmations import ConfirmEnd, LateRound
 from zaptrix.store.receipts import Advance
+from zaptrix.store.settlements import Failure
 
 
 def soon(seconds: float = 60) -> datetime:
@@ -101,7 +102,7 @@ async def test_whatever_a_platform_says_of_an_error_the_verdict_is_written(ledge
     assert await ledger.end(row, "dead", error_code=code, error_detail=detail, costs_an_attempt=True)
     failure = Failure(message_id=MessageId(row.fields["id"]), verdict="bury", code=code, detail=detail)
     async with ledger.database.transaction() as connection:
-        await claims.record_failures(connection, [failure])
+        await settlements.record_failures(connection, [failure])
         found = await views.get(connection, MessageId(row.fields["id"]), None)
     assert found is not None
     (attempt,) = found.attempts
@@ -327,6 +328,8 @@ async def test_nobody_moves_the_letters_of_another_portal(ledger: Ledger) -> Non
 
 def test_a_settlement_that_says_nothing_more_changes_nothing_more() -> None:
     plain = msgspec.structs.asdict(
-        claims.Settlement(message_id=MessageId(1), attempt_id=AttemptId(uuid4()), state="sent", costs_an_attempt=False)
+        settlements.Settlement(
+            message_id=MessageId(1), attempt_id=AttemptId(uuid4()), state="sent", costs_an_attempt=False
+        )
     )
     assert {name for name, value in plain.items() if value} == {"message_id", "attempt_id", "state"}

@@ -12,9 +12,8 @@ from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Side, State
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import api_keys, channels, claims, idempotency, portals, receipts
+from zaptrix.store import api_keys, channels, idempotency, portals, receipts, settlements
 from zaptrix.store.channels import ChannelFields
-from zaptrix.store.claims import Failure
 from zaptrix.store.portals import PortalFields, StoredTokens, Taken
 
 HERE = "https://gateway.example"
@@ -199,8 +198,8 @@ async def _furnished(ledger: Ledger) -> PortalId:
     await ledger.end(row, "pending", costs_an_attempt=True)
     receipt = Receipt(phone_number_id="1", whatsapp_id="w", message_id=None, status=State.READ, at=datetime.now(UTC))
     async with ledger.database.transaction() as connection:
-        await claims.record_failures(
-            connection, [Failure(message_id=message_id, verdict="retry", code="503", detail="")]
+        await settlements.record_failures(
+            connection, [settlements.Failure(message_id=message_id, verdict="retry", code="503", detail="")]
         )
         await receipts.park(connection, [receipts.Told(channel.id, receipt)])
         holder = await api_keys.check(connection, await api_keys.create(connection, "CI", portal.id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -15,7 +16,7 @@ from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope
-from zaptrix.core.ids import ConversationId
+from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import (
     Direction,
@@ -43,11 +44,12 @@ from zaptrix.core.retry import (
     Verify,
 )
 from zaptrix.queues.bells import Bells
-from zaptrix.store import changes, claims, conversations, files
-from zaptrix.store.claims import Failure, Settlement
+from zaptrix.store import backoffs, changes, conversations, files, settlements
+from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, Database, StoreConflict, StoreRefused
 from zaptrix.store.group import GroupCommit
+from zaptrix.store.settlements import Failure, Settlement
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result
 
@@ -69,27 +71,38 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     proving: bool = False
     tick: Tick | None = None  # its arrival is being told from memory
+    next_attempt_id: AttemptId | None = None  # claim what comes next in its conversation, should this one have ended
+    leave_alone: datetime | None = None  # its portal or channel, until then
 
 
 class Settler:
-    """Writes verdicts: one transaction for all that are waiting."""
+    """Writes verdicts on messages of one direction: one transaction for all that are waiting."""
 
     def __init__(
-        self, database: Database, bells: Bells, changed: Callable[[], None], now: Callable[[], datetime]
+        self,
+        direction: Direction,
+        database: Database,
+        bells: Bells,
+        changed: Callable[[], None],
+        now: Callable[[], datetime],
     ) -> None:
+        self._direction = direction
         self._now = now
         self._database = database
         self._bells = bells
         self._changed = changed  # something was paused: the directory has to look again
-        self._group: GroupCommit[Judged, bool] = GroupCommit(
+        self._group: GroupCommit[Judged, ClaimedRow | None] = GroupCommit(
             self._commit, items_max=_GROUP_MAX, groups_at_once=_GROUPS_AT_ONCE, gather_s=_GATHER_S
         )
 
-    async def settle(self, judged: Sequence[Judged]) -> None:
-        """Returns when the verdicts are on disk. Raises StoreUnavailable: then they were not."""
-        await self._group.add(judged)
+    async def settle(self, judged: Sequence[Judged]) -> list[ClaimedRow]:
+        """Returns when the verdicts are on disk, with what was claimed behind them.
 
-    async def _commit(self, judged: list[Judged]) -> Sequence[bool]:
+        Raises StoreUnavailable: then they are not. A verdict that was written already may be given again.
+        """
+        return [row for row in await self._group.add(judged) if row is not None]
+
+    async def _commit(self, judged: list[Judged]) -> Sequence[ClaimedRow | None]:
         try:
             return await self._write_anew(judged)
         except StoreRefused as exc:
@@ -98,39 +111,53 @@ class Settler:
                 return [(await self._commit([each]))[0] for each in judged]
             # It stays claimed, as if its runner had died, and is verified when the claim has run out.
             log.warning("not settled", message_id=judged[0].parcel.message_id, reason=str(exc), alarm=True)
-            return [False]
+            return [None]
 
-    async def _write_anew(self, judged: list[Judged]) -> Sequence[bool]:
+    async def _write_anew(self, judged: list[Judged]) -> Sequence[ClaimedRow | None]:
         """A verdict that is not written holds its message for as long as a claim lasts: who gave way begins anew."""
         for _ in range(_CONFLICTS_MAX):
             with suppress(StoreConflict):
                 return await self._write(judged)
         return await self._write(judged)
 
-    async def _write(self, judged: list[Judged]) -> Sequence[bool]:
-        async with self._database.transaction() as connection:
-            settled = await claims.settle(connection, [_settlement(j) for j in judged])
-            ours = [j for j in judged if j.parcel.message_id in settled]
-            await _place(connection, judged)
-            if failures := [f for j in ours if (f := _failure(j))]:
-                await claims.record_failures(connection, failures)
-            if stale := [j.parcel.message_id for j in ours if isinstance(j.verdict, Reupload)]:
-                await files.reupload(connection, stale)
-            paused = [j for j in ours if isinstance(j.verdict, Pause) and await _pause(connection, j, j.verdict)]
-            stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
-            for late in filter(None, map(_late, ours)):
-                await follow(connection, late)
-                if late.direction is Direction.OUTBOUND and (words := words_without_file(late.media)):
-                    await changes.rewrite(connection, late.message_id, words)
-            said = [line for j in ours if (line := _notice(j))]
-            await say(connection, said + await held_back(connection, stopped, self._now()))
+    async def _write(self, judged: list[Judged]) -> Sequence[ClaimedRow | None]:
+        told, paused = [_settlement(j) for j in judged], False
+        if all(map(_is_plain, judged)):
+            # One statement is a transaction by itself.
+            async with self._database.connection() as connection:
+                settled = await settlements.settle(connection, self._direction, told)
+            ours = [j for j in judged if j.parcel.message_id in settled.ids]
+        else:
+            async with self._database.transaction() as connection:
+                settled = await settlements.settle(connection, self._direction, told)
+                ours = [j for j in judged if j.parcel.message_id in settled.ids]
+                paused = await self._write_beside(connection, judged, ours)
         for j in judged:
             if j.tick is not None:
-                j.tick.settled(ours=j.parcel.message_id in settled)
+                j.tick.settled(ours=j.parcel.message_id in settled.ids)
         self._after(ours)
         if paused:
             self._changed()
-        return [j.parcel.message_id in settled for j in judged]
+        return [settled.following.get(j.parcel.message_id) for j in judged]
+
+    async def _write_beside(self, connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> bool:
+        """What is more than a verdict; whether anything was paused."""
+        await _place(connection, judged)
+        if failures := [f for j in ours if (f := _failure(j))]:
+            await settlements.record_failures(connection, failures)
+        if stale := [j.parcel.message_id for j in ours if isinstance(j.verdict, Reupload)]:
+            await files.reupload(connection, stale)
+        paused = [j for j in ours if isinstance(j.verdict, Pause) and await _pause(connection, j, j.verdict)]
+        stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
+        for late in filter(None, map(_late, ours)):
+            await follow(connection, late)
+            if late.direction is Direction.OUTBOUND and (words := words_without_file(late.media)):
+                await changes.rewrite(connection, late.message_id, words)
+        said = [line for j in ours if (line := _notice(j))]
+        await say(connection, said + await held_back(connection, stopped, self._now()))
+        if alone := {_owner(j): j.leave_alone for j in judged if j.leave_alone}:
+            await backoffs.put(connection, alone)
+        return bool(paused)
 
     def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
@@ -146,6 +173,22 @@ async def _pause(connection: Connection, judged: Judged, verdict: Pause) -> bool
     if verdict.scope is Scope.PORTAL:
         return await pause_portal(connection, parcel.portal.id, verdict)
     return await pause_channel(connection, parcel.channel.id, _BOUND_FOR[judged.direction], verdict)
+
+
+def _owner(judged: Judged) -> UUID:
+    return judged.parcel.portal.id if judged.direction is Direction.INBOUND else judged.parcel.channel.id
+
+
+def _is_plain(judged: Judged) -> bool:
+    """Nothing is to be written but the verdict itself."""
+    if judged.leave_alone is not None or judged.proving:
+        return False
+    verdict, parcel = judged.verdict, judged.parcel
+    if isinstance(verdict, Sent):
+        accepted = verdict.accepted
+        told = accepted.file_missing or accepted.file_lost or parcel.origin is Origin.API
+        return not told and not _tells_news(accepted, parcel)
+    return isinstance(verdict, Snooze)
 
 
 _STATES = {
@@ -174,6 +217,7 @@ def _settlement(judged: Judged) -> Settlement:
         error_code=getattr(verdict, "code", None),
         error_detail=getattr(verdict, "detail", None),
         confirm_in_s=_confirm_in_s(judged),
+        next_attempt_id=judged.next_attempt_id if isinstance(verdict, Sent | Bury) else None,
     )
 
 

@@ -18,6 +18,7 @@ from zaptrix.queues.bells import Bells
 from zaptrix.settings import Settings
 from zaptrix.store import (
     audit,
+    backoffs,
     budgets,
     claims,
     confirmations,
@@ -106,6 +107,7 @@ class Sweep:
             await idempotency.forget(connection, limits.IDEMPOTENCY_HOURS)
             await receipts.forget_parked(connection, limits.PARKED_HOURS)
             await templates.forget(connection, self._patience.retention_days)
+            await backoffs.forget(connection)
             await budgets.forget(connection, today - timedelta(days=self._patience.retention_days))
             if days_kept := self._patience.audit_retention_days:
                 await audit.forget(connection, days_kept)

@@ -173,16 +173,11 @@ CONFIRM_HELD_S = 60.0  # how often a confirmation is looked at whose side is pau
 CONFIRM_PARTS_S = 1.0  # the same while another part of its message is on its way
 TICK_ROW_S = 30.0  # when a confirmation that is told from memory is due in the ledger, should the process die
 TICK_FOLLOWED_S = 1.0  # how long a read mark waits for the next message of its conversation, which speaks for both
-LOOK_EVERY_S = 0.1  # at a round that is under way
-LOOK_EVERY_S_MAX = 0.25
-IN_VAIN_S = 0.25
-LEAVE_S_MAX = 0.5
-VISITS_AT_ONCE = 32  # of portals and channels, a process; more of them make each other's answers late
-VISIT_PATIENCE_S = 1.0  # whoever takes longer waits for a platform, and needs no room
-BROKEN_VISIT_S = 5.0  # how long a portal or channel is left alone whose visit broke
+LOOK_AGAIN_S = 0.1  # at what was committed a moment ago and could not be claimed
+STORE_AGAIN_S = 1.0  # after PostgreSQL was away
+SETTLE_AGAIN_S = 0.5  # a verdict that could not be written, as long as its claim lasts
+BROKEN_CALL_S = 5.0  # how long a portal or channel is left alone whose call broke us
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
-
-LANDING_S_MAX = 120.0  # longer than any platform's timeout
 
 # Clocks. Hosts agree on the time by the database's.
 CLOCK_LOOK_S = 30.0

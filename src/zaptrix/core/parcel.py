@@ -33,6 +33,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     part: int = 0  # of the operator's message, when several came of it
     alone: bool = False  # nothing else came of the operator's message
     suspect: bool = False  # it may have been sent before a restore of the ledger, which knows nothing of that
+    followed: bool = False  # more waits behind it in its conversation
     twins: int = 0  # notices of the same words that went before it, when its proof is looked for
     parts: tuple[str, ...] = ()  # wamids of all that came of the operator's message, when it is about to be confirmed
     attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent

@@ -1,9 +1,8 @@
-"""Claiming and settling: how exactly one runner holds a message, and how a late one writes nothing."""
+"""Claiming: how exactly one runner holds a message."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -12,8 +11,8 @@ from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import awaited, files
-from zaptrix.store.awaited import AWAIT
+from zaptrix.store import awaited, backoffs, files
+from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.conversations import COLUMNS, conversation_of
 from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
@@ -27,7 +26,9 @@ _UNCLEAR = """CASE WHEN m.attempts = 0 THEN 0 ELSE least(m.attempts, (
 _ALONE = """(m.bitrix_message_id IS NULL OR NOT EXISTS (SELECT FROM message s WHERE s.portal_id = m.portal_id
     AND s.bitrix_message_id = m.bitrix_message_id AND s.id <> m.id))"""
 PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
-m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, {_ALONE} AS alone, {COLUMNS}"""
+m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, {_ALONE} AS alone, EXISTS (
+    SELECT 1 FROM message n WHERE n.lane_id = m.lane_id AND n.state IN ('pending', 'sending', 'verifying')
+        AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed, {COLUMNS}"""  # noqa: S608
 
 # The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
 ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
@@ -68,8 +69,13 @@ WITH asked AS MATERIALIZED (
         SELECT h.id FROM heads h
         WHERE h.state = 'pending' AND h.due_at <= now() AND NOT EXISTS (
             SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id
-            WHERE ch.id = h.channel_id AND ({held}))
+            WHERE ch.id = h.channel_id AND ({held})) AND (
+            -- A notice gets its id before it is committed: what came behind it meanwhile may be under way.
+            SELECT true FROM message WHERE lane_id = a.lane_id AND conversation_id = h.conversation_id
+                AND state IN ('pending', 'sending', 'verifying') AND {by_key} IN ('sending', 'verifying')
+            LIMIT 1) IS NULL
         LIMIT a.room) p
+    WHERE NOT {backed_off}
 ), free AS MATERIALIZED (
     SELECT m.id, picked.attempt_id FROM picked CROSS JOIN LATERAL (
         SELECT id FROM message WHERE id = picked.id AND {by_key} = 'pending' AND due_at <= now()
@@ -78,12 +84,14 @@ WITH asked AS MATERIALIZED (
     UPDATE message SET attempt_id = free.attempt_id, state = 'sending', claimed_at = now() FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel}, EXISTS (
-    SELECT 1 FROM message n WHERE n.lane_id = m.lane_id AND n.state IN ('pending', 'sending', 'verifying')
-        AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed
-FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
-_TO_SEND = {direction: _CLAIM.format(held=held, parcel=PARCEL, by_key=STATE_BY_KEY) for direction, held in HELD.items()}
+_TO_SEND = {
+    direction: _CLAIM.format(
+        held=held, parcel=PARCEL, by_key=STATE_BY_KEY, backed_off=BACKED_OFF.format(lane="a.lane_id")
+    )
+    for direction, held in HELD.items()
+}
 
 # What is verified was the oldest of its conversation when it was sent, and nothing overtakes it. While a runner looks
 # for the proof, the message stays as it is and is not due.
@@ -122,12 +130,6 @@ class ClaimedRow(msgspec.Struct, frozen=True):
         channel_id: UUID = self.fields["channel_id"]
         return channel_id
 
-    @property
-    def followed(self) -> bool:
-        """Whether more waits behind it in its conversation; of those claimed to be sent only."""
-        followed: bool = self.fields["followed"]
-        return followed
-
     def parcel(self, channel: Channel, portal: Portal) -> Parcel:
         row = self.fields
         return Parcel(
@@ -148,6 +150,7 @@ class ClaimedRow(msgspec.Struct, frozen=True):
             part=row["part"],
             alone=row["alone"],
             suspect=row["suspect"],
+            followed=row["followed"],
             twins=row.get("twins") or 0,
             parts=tuple(row.get("parts") or ()),
         )
@@ -189,96 +192,6 @@ async def claim_to_prove(
     return [ClaimedRow(row) for row in rows]
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """What one attempt comes to, for the ledger."""
-
-    message_id: MessageId
-    attempt_id: AttemptId
-    state: str
-    costs_an_attempt: bool
-    due_at: datetime | None = None
-    whatsapp_id: str | None = None
-    bitrix_message_id: int | None = None
-    error_code: str | None = None
-    error_detail: str | None = None
-    confirm_in_s: float | None = None  # the side it came from is to be told in so many seconds, if nobody has till then
-
-
-# Whoever changes several messages takes them in one and the same order, so that two batches never wait for each other
-# in a circle. One after another by the primary key: a join of two lists compares each with each.
-_SETTLE = f"""
-WITH told AS MATERIALIZED (
-    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[],
-        $7::text[], $8::text[], $9::float8[])
-        AS t(id, attempt_id, state, cost, due_at, whatsapp_id, error_code, error_detail, confirm_in_s) ORDER BY id
-), mine AS MATERIALIZED (
-    SELECT told.* FROM told CROSS JOIN LATERAL (
-        SELECT FROM message WHERE id = told.id AND attempt_id = told.attempt_id
-            AND {STATE_BY_KEY} IN ('sending', 'verifying') FOR NO KEY UPDATE) m
-), settled AS (
-    UPDATE message m SET
-        state = s.state, due_at = coalesce(s.due_at, m.due_at), attempts = m.attempts + s.cost, attempt_id = NULL,
-        whatsapp_id = coalesce(m.whatsapp_id, s.whatsapp_id), error_code = s.error_code, error_detail = s.error_detail,
-        sent_at = CASE s.state WHEN 'sent' THEN now() ELSE m.sent_at END,
-        dead_at = CASE s.state WHEN 'dead' THEN now() ELSE m.dead_at END
-    FROM mine s WHERE m.id = s.id
-    RETURNING m.id, m.direction, m.channel_id, m.portal_id, s.confirm_in_s
-), awaited AS ({AWAIT})
-SELECT id FROM settled
-"""  # noqa: S608
-_CODE_MAX = 64
-_DETAIL_MAX = 500
-_FAILED = """
-INSERT INTO attempt (message_id, number, verdict, code, detail)
-SELECT f.id, m.attempts, f.verdict, f.code, f.detail
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS f(id, verdict, code, detail)
-JOIN message m ON m.id = f.id
-"""
-
-
-async def settle(connection: Connection, settlements: Sequence[Settlement]) -> set[MessageId]:
-    """Write what attempts came to; the ids that were still theirs to settle."""
-    rows = await connection.fetch(
-        _SETTLE,
-        [s.message_id for s in settlements],
-        [s.attempt_id for s in settlements],
-        [s.state for s in settlements],
-        [int(s.costs_an_attempt) for s in settlements],
-        [s.due_at for s in settlements],
-        [s.whatsapp_id for s in settlements],
-        [_told(s.error_code, _CODE_MAX) for s in settlements],
-        [_told(s.error_detail, _DETAIL_MAX) for s in settlements],
-        [s.confirm_in_s for s in settlements],
-    )
-    return {MessageId(row["id"]) for row in rows}
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """A failed attempt, for the message's timeline."""
-
-    message_id: MessageId
-    verdict: str
-    code: str
-    detail: str
-
-
-async def record_failures(connection: Connection, failures: Sequence[Failure]) -> None:
-    await connection.execute(
-        _FAILED,
-        [f.message_id for f in failures],
-        [f.verdict for f in failures],
-        [_told(f.code, _CODE_MAX) for f in failures],
-        [_told(f.detail, _DETAIL_MAX) for f in failures],
-    )
-
-
-def _told(text: str | None, characters: int) -> str | None:
-    """What a platform said, as PostgreSQL takes it: no word of theirs may keep a verdict from being written."""
-    if text is None:
-        return None
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:characters]
-
-
 _HASTEN = """
 UPDATE message SET due_at = now()
 WHERE state = 'pending' AND due_at > now() AND (lane_id = $1 OR ($2::uuid IS NOT NULL AND lane_id = $2))
@@ -288,8 +201,10 @@ WHERE state = 'pending' AND due_at > now() AND (lane_id = $1 OR ($2::uuid IS NOT
 async def hasten(connection: Connection, lane_id: UUID, other_lane_id: UUID | None = None) -> None:
     """What waits on these lanes is due now, files and confirmations included: what it waited for has been repaired."""
     await connection.execute(_HASTEN, lane_id, other_lane_id)
+    lanes = [each for each in (lane_id, other_lane_id) if each is not None]
+    await backoffs.end(connection, lanes)
     await files.hasten_all(connection, lane_id, other_lane_id)
-    await awaited.hasten(connection, [each for each in (lane_id, other_lane_id) if each is not None])
+    await awaited.hasten(connection, lanes)
 
 
 def ways(rows: Sequence[Record]) -> list[Way]:

@@ -12,6 +12,7 @@ import msgspec
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message import Content, Direction, Origin, kind_of
+from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.claims import HELD
 from zaptrix.store.contents import encoded
 from zaptrix.store.database import Connection, Record
@@ -51,7 +52,7 @@ _GOES = f"""m.attempt_id IS NOT NULL AND m.nth = min(m.nth) OVER (PARTITION BY m
     AND (SELECT 1 FROM channel ch JOIN portal_config p ON p.id = ch.portal_id WHERE ch.id = m.channel_id
         AND CASE m.direction WHEN 'inbound' THEN {HELD[Direction.INBOUND]} ELSE {HELD[Direction.OUTBOUND]} END
         LIMIT 1) IS NULL
-    AND (SELECT 1 FROM backoff b WHERE b.lane_id = m.lane_id AND b.until > now() LIMIT 1) IS NULL"""  # noqa: S608
+    AND NOT {BACKED_OFF.format(lane="m.lane_id")}"""  # noqa: S608
 
 # Ids are given in the order of the batch: what is written first is delivered first. What people wrote before the ledger
 # was restored may have been delivered since its dump, and is looked for first. What was heard of then and is not found

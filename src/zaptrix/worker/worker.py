@@ -62,6 +62,8 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
         asyncio.get_running_loop().call_later(limits.STOP_S_MAX, _cut_short)
         app.stopping.tell(limits.STOP_CALL_S)
         await asyncio.gather(_seen_through(chores), workers.stop())
+        for landed in app.landing:
+            await landed()
         await ended(beside)
         await add_totals(app)
 

@@ -1,4 +1,4 @@
-"""A glance at a round of delivery: who has something to prove, to send or to be told."""
+"""Delivery lanes: who has something to prove, to send or to be told, and whose bell may be lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zaptrix.store.confirmations import BACK, OF_ROUND
 from zaptrix.store.database import Connection
 
 # Hops from owner to owner along the index: a look at a round costs what it returns. The last row is for confirmations.
-_GLANCE = """
+_DUE = """
 WITH RECURSIVE owners AS (
     (SELECT lane_id, due_at FROM message
      WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying')
@@ -24,12 +24,12 @@ WITH RECURSIVE owners AS (
         WHERE direction = $1 AND {lanes_round} = $2 AND state IN ('pending', 'verifying') AND lane_id > o.lane_id
         ORDER BY lane_id, due_at LIMIT 1) n
 )
-SELECT o.lane_id AS id, o.due_at <= now() AS due,
+SELECT o.lane_id AS id, o.due_at <= now() AND b.until IS NULL AS due,
     coalesce((SELECT min(v.due_at) FROM message v WHERE v.lane_id = o.lane_id AND v.state = 'verifying') <= now(),
-        false) AS to_prove,
-    (SELECT min(n.due_at) FROM message n WHERE n.direction = $1 AND {lanes_round} = $2 AND n.lane_id = o.lane_id
-        AND n.state IN ('pending', 'verifying') AND n.due_at > now()) AS next_at
-FROM owners o
+        false) AND b.until IS NULL AS to_prove,
+    coalesce(b.until, (SELECT min(n.due_at) FROM message n WHERE n.direction = $1 AND {lanes_round} = $2
+        AND n.lane_id = o.lane_id AND n.state IN ('pending', 'verifying') AND n.due_at > now())) AS next_at
+FROM owners o LEFT JOIN backoff b ON b.lane_id = o.lane_id AND b.until > now()
 UNION ALL
 (SELECT NULL, c.due_at <= now(), false, (
     SELECT min(due_at) FROM confirmation WHERE direction = $3 AND {confirm_round} = $2 AND due_at > now())
@@ -37,7 +37,7 @@ FROM confirmation c WHERE direction = $3 AND {confirm_round} = $2 ORDER BY due_a
 """.format(lanes_round=ROUND_OF.format(owner="lane_id"), confirm_round=OF_ROUND)  # noqa: S608
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
+class Due(msgspec.Struct, frozen=True, kw_only=True):
     """What a portal or channel has open; `id` None: the round's confirmations. `next_at`: of what is not due yet."""
 
     id: UUID | None
@@ -46,7 +46,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     next_at: datetime | None
 
 
-async def glance(connection: Connection, direction: Direction, number: int) -> list[Work]:
+async def due(connection: Connection, direction: Direction, number: int) -> list[Due]:
     """Who of a round of delivery has something open, and whether there is something to confirm."""
-    rows = await connection.fetch(_GLANCE, direction.value, number, BACK[direction].value)
-    return [Work(**row) for row in rows]
+    rows = await connection.fetch(_DUE, direction.value, number, BACK[direction].value)
+    return [Due(**row) for row in rows]

@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -28,7 +30,7 @@ from zaptrix.core.pace import number_bucket, pair_bucket
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.pace import RedisPace
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.database import Connection, StoreUnavailable
 from zaptrix.whatsapp.codes import error_of
 from zaptrix.whatsapp.items import Fault
 
@@ -202,23 +204,21 @@ async def test_a_platform_that_has_to_be_left_alone_is_left_alone_and_rung_later
     assert await house.rung() == {lane_to_whatsapp(channel)}
 
 
-async def test_a_slice_that_is_over_rings_its_lane_again_so_that_others_have_a_turn(
+async def test_who_is_told_to_stop_claims_nothing_more_and_leaves_the_rest_to_others(
     house: House, channel: Channel
 ) -> None:
-    house.slice_s = 0.05
-    house.__post_init__()
     for _ in range(30):
         await house.ledger.outbound(await house.ledger.talk(channel))
 
-    async def slowly(parcel: Parcel) -> Outcome:
-        await asyncio.sleep(0.02)
+    async def told_to_stop(parcel: Parcel) -> Outcome:
+        house.stopping.tell(60.0)
         return await house.whatsapp.take(parcel)
 
-    house.whatsapp.answers = slowly
+    house.whatsapp.answers = told_to_stop
     await house.drain(lane_to_whatsapp(channel))
     states = await house.ledger.states()
-    assert 0 < states.count("sent") < 30
-    assert states.count("sending") == 0
+    assert 0 < states.count("sent") <= house.whatsapp.calls_at_once
+    assert states.count("pending") == 30 - states.count("sent")
     assert lane_to_whatsapp(channel) in await house.rung_now()
 
 
@@ -448,7 +448,7 @@ async def test_a_customers_message_that_cannot_be_shown_is_told_of_too(
 ) -> None:
     await house.ledger.inbound(talk)
     house.bitrix24.once(Refused("item_refused"))
-    await house.drain(lane_to_bitrix24(portal))
+    await house.run_until(lane_to_bitrix24(portal), state=house.settled)
     (notice,) = await house.notices()
     assert (notice["code"], notice["params"]["code"]) == ("inbound_lost", "item_refused")
     assert await house.ledger.states() == ["dead", "sent"]
@@ -525,21 +525,35 @@ async def test_a_verdict_that_postgresql_refuses_takes_no_other_verdict_with_it(
     assert await house.ledger.state(bad) == "sending"  # as if its runner had died: it will be verified
 
 
-async def test_a_drain_says_plainly_that_postgresql_is_away(house: House, channel: Channel, talk: Conversation) -> None:
+async def test_a_bell_says_plainly_that_postgresql_is_away(house: House, channel: Channel, talk: Conversation) -> None:
     """A worker tells an outage, which passes, from a breakdown, which rings an alarm."""
     await house.ledger.outbound(talk)
-
-    async def cut(parcel: Parcel) -> Outcome:
-        await house.ledger.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        house.ledger.database._pool.terminate()
-        return await house.whatsapp.take(parcel)
-
-    house.whatsapp.answers = cut
+    house.ledger.database._pool.terminate()
     with pytest.raises(StoreUnavailable):
         await house.drain(lane_to_whatsapp(channel))
+
+
+async def test_a_verdict_waits_for_postgresql_and_is_not_searched_for(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    """All connections are cut while the call is under way, and again when its verdict is to be written."""
+    (message_id,) = await house.ledger.outbound(talk)
+    real, cuts = house.ledger.database.connection, 0
+
+    @asynccontextmanager
+    async def cut() -> AsyncIterator[Connection]:
+        nonlocal cuts
+        if house.whatsapp.asked and cuts < 2:
+            cuts += 1
+            raise StoreUnavailable("ConnectionDoesNotExistError")
+        async with real() as connection:
+            yield connection
+
+    house.ledger.database.connection = cut  # type: ignore[method-assign]
+    await house.drain(lane_to_whatsapp(channel))
+    assert cuts == 2
+    assert await house.ledger.state(message_id) == "sent"
+    assert (house.whatsapp.took[talk.id], house.whatsapp.searched) == ([message_id], [])
 
 
 async def talks_of_one_round(house: House, count: int) -> list[Conversation]:
@@ -582,14 +596,15 @@ async def test_what_breaks_for_one_portal_ends_nobody_elses_delivery_and_nobody_
         running = asyncio.create_task(house.drain(lane))
         await broken.wait()
         await arrived(first)
-        # The round goes on, though one visit of it broke and another one's call does not end.
+        # The round goes on, though one call of it broke and another one does not end.
         (second,) = await house.ledger.inbound(good)
+        await house.dispatchers[Queue.BITRIX24].answer(lane)
         await arrived(second)
         assert not running.done()
         released.set()
         await running
-    held = house.deliveries[Queue.BITRIX24].held
-    assert held.keys() == {breaking.portal_id}
+    assert house.dispatchers[Queue.BITRIX24].room(breaking.portal_id) == 0
+    assert house.dispatchers[Queue.BITRIX24].room(good.portal_id) > 0
     assert await house.ledger.state(lost) == "sending"  # as if its runner had died: it will be verified
 
 
@@ -599,6 +614,7 @@ async def test_what_breaks_for_one_portal_ends_nobody_elses_delivery_and_nobody_
 async def test_the_portal_is_told_once_when_the_operators_message_reached_whatsapp(
     house: House, channel: Channel, portal: Portal, talk: Conversation
 ) -> None:
+    house.by_rows()
     written = await house.ledger.outbound(talk, 3)
     await house.drain(lane_to_whatsapp(channel))
     assert lane_to_bitrix24(portal) in await house.rung_now()
@@ -610,6 +626,7 @@ async def test_the_portal_is_told_once_when_the_operators_message_reached_whatsa
 async def test_a_customer_sees_blue_ticks_only_when_the_message_is_in_bitrix24(
     house: House, channel: Channel, portal: Portal, talk: Conversation
 ) -> None:
+    house.by_rows()
     written = await house.ledger.inbound(talk, 2)
     house.bitrix24.always(Unavailable("503"))
     await house.drain(lane_to_bitrix24(portal))
@@ -638,6 +655,7 @@ async def test_a_channel_that_shows_no_blue_ticks_marks_nothing_read(house: Hous
 async def test_an_outage_uses_up_no_try_of_a_confirmation(
     house: House, channel: Channel, talk: Conversation, outcome: Outcome, tries: int
 ) -> None:
+    house.by_rows()
     (message_id,) = await house.ledger.inbound(talk)
     await house.drain(lane_to_bitrix24(talk.portal_id))
 
@@ -654,6 +672,7 @@ async def test_an_outage_uses_up_no_try_of_a_confirmation(
 
 
 async def test_a_confirmation_that_is_refused_is_given_up(house: House, channel: Channel, talk: Conversation) -> None:
+    house.by_rows()
     (message_id,) = await house.ledger.inbound(talk)
     await house.drain(lane_to_bitrix24(talk.portal_id))
 

@@ -1,0 +1,172 @@
+"""Calls: what is claimed is made ready, sent or looked for, and judged. Nothing here writes what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from zaptrix.bridge.attachments import Attachments
+from zaptrix.bridge.finish import Finish
+from zaptrix.bridge.settle import Judged
+from zaptrix.core.errors import (
+    OutOfTime,
+    PlatformError,
+    Refused,
+    StaleUpload,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    Unclear,
+)
+from zaptrix.core.message import Direction, Side
+from zaptrix.core.outcome import Outcome, Proof
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.ports import Call, Platform, Witness
+from zaptrix.core.retry import Case, Snooze, Verdict, decide, decide_proof
+from zaptrix.deadlines import Deadline, Stopping
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.causes import CallFailure
+
+DIRECTIONS = {Side.BITRIX24: Direction.INBOUND, Side.WHATSAPP: Direction.OUTBOUND}
+_CAUSES = {
+    TooFast: CallFailure.TOO_FAST,
+    OutOfTime: CallFailure.OUT_OF_TIME,
+    Unavailable: CallFailure.UNAVAILABLE,
+    Unclear: CallFailure.UNCLEAR,
+    StaleUpload: CallFailure.STALE_UPLOAD,
+    Refused: CallFailure.REFUSED,
+    Unauthorized: CallFailure.UNAUTHORIZED,
+}
+
+
+class Ready(NamedTuple):
+    """Claimed messages that may be sent, and the verdicts on those that wait for something yet."""
+
+    parcels: list[Parcel]
+    waiting: list[Judged]
+
+
+class Ended(NamedTuple):
+    """What came of a call: each message's verdict, and until when the platform is to be left alone as a whole."""
+
+    judged: list[Judged]
+    leave_alone: datetime | None
+
+    def and_of(self, call: Sequence[tuple[Outcome, Judged]], now: datetime) -> Ended:
+        """And what came of one more."""
+        times = [at for outcome, judged in call if (at := _leave_alone(outcome, judged, now))]
+        return Ended(
+            [*self.judged, *(judged for _, judged in call)],
+            min([*times, *([self.leave_alone] if self.leave_alone else [])], default=None),
+        )
+
+
+class Calls:
+    """The calls to one side."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        attachments: Attachments,
+        late_fields: Sequence[Finish],
+        *,
+        now: Callable[[], datetime],
+        stopping: Stopping,
+        lease_s: float,
+        witness: Witness | None = None,
+    ) -> None:
+        self.platform = platform
+        self.direction = DIRECTIONS[platform.side]
+        self._witness = witness  # for a platform that cannot be asked itself
+        self._attachments = attachments
+        self._late_fields = late_fields
+        self._now = now
+        self._stopping = stopping
+        self._lease_s = lease_s
+
+    async def ready(self, parcels: Sequence[Parcel]) -> Ready:
+        """With their files and what is only known now. Raises StoreUnavailable: then nothing was sent."""
+        waiting: list[Judged] = []
+        for step in self._late_fields:
+            parcels, late = await step.finish(parcels)
+            waiting += [self.put_off(parcel, step.until(), step.wanted) for parcel in late]
+        return Ready(await self._attachments.attach(parcels), waiting)
+
+    async def send(self, parcels: Sequence[Parcel], claimed_s: float) -> Ended:
+        """Send while the claim of `claimed_s` (`elapsed_s()` before it) lasts, and leave off in time: then somebody
+        else may take the messages up."""
+        ended = Ended([], None)
+        for call in self.platform.calls(parcels):  # mostly one: what was made ready may be longer than before
+            outcomes = await self._sent(call, self._deadline(call, claimed_s))
+            ended = ended.and_of([(o, self._judge(p, o)) for p, o in zip(call, outcomes, strict=True)], self._now())
+        return ended
+
+    async def prove(self, parcels: Sequence[Parcel], claimed_s: float) -> list[Judged]:
+        """Look for what had no clear answer. Raises StoreUnavailable."""
+        parcels = await self._attachments.recall(parcels)
+        proofs = await asyncio.gather(*(self._proof(parcel, self._deadline([parcel], claimed_s)) for parcel in parcels))
+        return [
+            self._judged(parcel, decide_proof(proof, self._case(parcel)), proving=True)
+            for parcel, proof in zip(parcels, proofs, strict=True)
+        ]
+
+    def put_off(self, parcel: Parcel, at: datetime, wanted: str) -> Judged:
+        """Not begun: again at `at`, and it costs nothing."""
+        return self._judged(parcel, Snooze(at, wanted))
+
+    async def _sent(self, call: Call, deadline: Deadline) -> list[Outcome]:
+        if not deadline.may_begin:
+            return [OutOfTime("claim_ran_out", "too much of the claim was over before the call")] * len(call)
+        try:
+            async with deadline.kept():
+                return await self.platform.send(call)
+        except TimeoutError:
+            return [Unclear("claim_ran_out", "the call took longer than a claim lasts")] * len(call)
+
+    async def _proof(self, parcel: Parcel, deadline: Deadline) -> Proof:
+        try:
+            async with deadline.kept():
+                if parcel.suspect and self._witness is not None:
+                    return await self._witness.delivered(parcel)
+                return await self.platform.prove(parcel)
+        except TimeoutError:
+            return OutOfTime("claim_ran_out", "the search took longer than a claim lasts")
+
+    def _judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
+        if isinstance(outcome, PlatformError):
+            metrics.call_failed(self.platform.side, _cause(outcome))
+        return self._judged(parcel, decide(outcome, self._case(parcel)))
+
+    def _judged(self, parcel: Parcel, verdict: Verdict, *, proving: bool = False) -> Judged:
+        return Judged(parcel=parcel, direction=self.direction, verdict=verdict, at=self._now(), proving=proving)
+
+    def _case(self, parcel: Parcel) -> Case:
+        return Case(
+            attempts=parcel.attempts,
+            unclear=parcel.unclear,
+            created_at=parcel.created_at,
+            now=self._now(),
+            jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing
+            patience=self.platform.patience,
+            reuploaded=parcel.attachment is not None and parcel.attachment.reuploaded,
+        )
+
+    def _deadline(self, parcels: Sequence[Parcel], claimed_s: float) -> Deadline:
+        return self._stopping.deadline(claimed_s, self._lease_s, [parcel.attempt_id for parcel in parcels])
+
+
+def _leave_alone(outcome: Outcome, judged: Judged, now: datetime) -> datetime | None:
+    """Until when, if it is the platform that has to be left alone, and not one conversation."""
+    if isinstance(outcome, Unauthorized):
+        return now
+    if isinstance(outcome, Unavailable) or (isinstance(outcome, TooFast) and not outcome.one_conversation):
+        return getattr(judged.verdict, "at", None)
+    return None
+
+
+def _cause(error: PlatformError) -> CallFailure:
+    """As what it is counted: by the nearest of its classes."""
+    return next((_CAUSES[kind] for kind in type(error).__mro__ if kind in _CAUSES), CallFailure.UNEXPECTED)

@@ -1,0 +1,399 @@
+"""Dispatch: what is claimed for one side goes at once, a task a call, and no portal waits for another.
+
+Why: a message that is looked for costs more than one that is sent. So routing hands over what it has just written,
+whoever ends a message claims the next of its conversation in the same statement, and the ledger is only asked for what
+had to wait: for room, for its time, or for another process. What is asked for meanwhile is asked for together.
+
+How: in memory stand the portals or channels with calls under way, and the conversations that these calls hold. A claim
+is made for what can be launched now, never for later: should this process die, little has to be verified.
+
+Invariants: a conversation has one call under way at the most. Nothing is sent without a claim, and no claim is kept
+behind a stop. What is in memory here is a hint: PostgreSQL alone says what is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from zaptrix.bridge.call_limit import CallLimit
+from zaptrix.bridge.calls import Calls, Ended
+from zaptrix.bridge.claiming import Claimed, Claimer
+from zaptrix.bridge.confirmer import Confirmer
+from zaptrix.bridge.offer import BatchOffer
+from zaptrix.bridge.settle import Judged, Settler
+from zaptrix.core import limits
+from zaptrix.core.ids import AttemptId, ConversationId
+from zaptrix.core.lanes import Lane, delivery_lane
+from zaptrix.core.parcel import Parcel
+from zaptrix.core.retry import Sent
+from zaptrix.deadlines import Stopping
+from zaptrix.elapsed import elapsed_s
+from zaptrix.queues.bells import Bells
+from zaptrix.store.database import StoreUnavailable
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+
+log = structlog.get_logger(__name__)
+
+_OWNERS_PER_CLAIM = 100
+
+
+class _Owner:
+    """A portal or channel with something to do."""
+
+    __slots__ = ("flying", "more", "proving", "told")
+
+    def __init__(self) -> None:
+        self.flying = 0  # calls under way
+        self.more = False  # the ledger may hold something due that nobody has claimed
+        self.told = False  # and somebody has just committed it
+        self.proving = False
+
+
+class Dispatcher:
+    """Delivers to one side. Implements `core.ports.Handover`."""
+
+    def __init__(
+        self,
+        claimer: Claimer,
+        calls: Calls,
+        settler: Settler,
+        confirmer: Confirmer,
+        back: Confirmer,
+        *,
+        bells: Bells,
+        limit: CallLimit,
+        stopping: Stopping,
+        now: Callable[[], datetime],
+        lease_s: float,
+    ) -> None:
+        self._claimer = claimer
+        self._calls = calls
+        self._platform = calls.platform
+        self._settler = settler
+        self._confirmer = confirmer  # of this side, for what is due in the ledger
+        self._back = back  # of the side that the messages come from
+        self._bells = bells
+        self._limit = limit
+        self._stopping = stopping
+        self._now = now
+        self._lease_s = lease_s
+        self._owners: dict[UUID, _Owner] = {}
+        self._alone: dict[UUID, tuple[datetime, datetime]] = {}  # whom to leave alone: since when, and until when
+        self._talks: dict[ConversationId, bool] = {}  # with a call under way; True: more was written behind it
+        self._wanting: dict[UUID, None] = {}  # whom to claim for, in order
+        self._claiming = False
+        self._confirming: set[Lane] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- what others tell ---------------------------------------------------------------------------------------------
+
+    def offer(self) -> BatchOffer:
+        """What may be launched at once, for one batch of routing."""
+        return BatchOffer(self, self._limit.free)
+
+    def new_attempt(self) -> AttemptId:
+        """One of this worker's."""
+        return self._stopping.worker.attempt()
+
+    def may_be_handed(self, owner: UUID, conversation_id: ConversationId) -> bool:
+        """Whether nobody of this portal or channel, and nothing of this conversation, waits here already."""
+        one = self._owners.get(owner)
+        return conversation_id not in self._talks and not (one and one.more)
+
+    def take(self, parcels: Sequence[Parcel]) -> None:
+        """Claimed a moment ago: they go now."""
+        if parcels:
+            # By the database's time, as their claim is: a process that stood still since then knows it.
+            age_s = (self._now() - min(parcel.created_at for parcel in parcels)).total_seconds()
+            self._launch(parcels, elapsed_s() - max(0.0, age_s))
+
+    def waits(self, owner: UUID, conversation_id: ConversationId) -> None:
+        """Something was committed that nobody has claimed."""
+        if conversation_id in self._talks:
+            self._talks[conversation_id] = True
+        else:
+            self._owners.setdefault(owner, _Owner()).told = True
+            self._want(owner)
+
+    async def answer(self, lane: Lane) -> None:
+        """A bell: look who of the round has something due. Raises StoreUnavailable."""
+        asked_at = self._now()
+        due = await self._claimer.due(lane)
+        for each in due:
+            if each.id is None:
+                self._confirm(lane) if each.due else None
+            elif each.to_prove:
+                self._prove(each.id)
+            elif each.due:
+                self._is_well_again(each.id, asked_at)
+                self._want(each.id)
+        if times := [each.next_at for each in due if each.next_at is not None]:
+            await self._bells.later(lane, min(times))
+
+    async def landed(self) -> None:
+        """Wait until nothing is under way, and nothing can be begun."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- whom to claim for --------------------------------------------------------------------------------------------
+
+    def room(self, owner: UUID) -> int:
+        """How many messages may be launched for a portal or channel now."""
+        if self._stopping.told or self._is_left_alone(owner):
+            return 0
+        one = self._owners.get(owner)
+        return (self._platform.calls_at_once - (one.flying if one else 0)) * self._platform.parcels_per_call
+
+    def _is_left_alone(self, owner: UUID) -> bool:
+        _, until = self._alone.get(owner, (None, None))
+        if until is None or until > self._now():
+            return until is not None
+        del self._alone[owner]
+        return False
+
+    def _is_well_again(self, owner: UUID, asked_at: datetime) -> None:
+        """The ledger leaves it alone no more: somebody has repaired it. Of a moment ago it may not know yet."""
+        since, _ = self._alone.get(owner, (asked_at, None))
+        if (asked_at - since).total_seconds() > limits.STORE_AGAIN_S:
+            del self._alone[owner]
+
+    def _leave_alone(self, owner: UUID, until: datetime) -> None:
+        self._alone[owner] = self._now(), until
+        if one := self._owners.get(owner):
+            one.more = False  # a bell will say so, then
+
+    def _want(self, owner: UUID) -> None:
+        if self._is_left_alone(owner):
+            return
+        self._owners.setdefault(owner, _Owner()).more = True
+        if self.room(owner) > 0 or self._stopping.told:
+            self._wanting[owner] = None
+            self._claim_soon()
+
+    def _claim_soon(self) -> None:
+        """One claim at a time: who comes meanwhile shares the next one."""
+        if self._claiming or not self._wanting:
+            return
+        if self._stopping.told:
+            self._bells.ring_soon({self._lane(owner) for owner in self._wanting})
+            self._wanting.clear()
+        elif self._limit.free:
+            self._claiming = True
+            self._run(self._claim(), ())
+        else:
+            self._limit.when_free(self._claim_soon)
+
+    async def _claim(self) -> None:
+        await asyncio.sleep(0)  # for those who come in the same turn of the loop
+        rooms = self._rooms()
+        told = {owner for owner, _ in rooms if self._owners[owner].told}
+        for owner in told:
+            self._owners[owner].told = False
+        claimed_s = elapsed_s()
+        found: list[Claimed] = []
+        try:
+            found = await self._claimer.to_send(rooms) if rooms else []
+        except StoreUnavailable as exc:
+            log.warning("claims put off", reason=str(exc))
+            await self._again((owner for owner, _ in rooms), limits.STORE_AGAIN_S)
+        finally:
+            self._claiming = False
+        self._launch([parcel for each in found for parcel in each.parcels], claimed_s)
+        for each in found:
+            self._want(each.owner) if each.more else self._forget(each.owner)
+        self._claim_soon()
+        # It waits for its time, or for another process, which may not have seen it: a bell looks again.
+        await self._again({each.owner for each in found if not each.parcels} & told, limits.LOOK_AGAIN_S)
+
+    def _rooms(self) -> list[tuple[UUID, int]]:
+        """The first of those who want, as many as may begin a call."""
+        rooms: list[tuple[UUID, int]] = []
+        calls = self._limit.free
+        for owner in list(self._wanting):
+            if calls <= 0 or len(rooms) == _OWNERS_PER_CLAIM:
+                break
+            del self._wanting[owner]
+            if (room := self.room(owner)) > 0:
+                self._owners[owner].more = False
+                rooms.append((owner, room))
+                calls -= 1
+        return rooms
+
+    async def _again(self, owners: Iterable[UUID], wait_s: float) -> None:
+        """Let a bell look at them in a while."""
+        at = self._now() + timedelta(seconds=wait_s)
+        for lane in set(map(self._lane, owners)):
+            await self._bells.later(lane, at)
+
+    def _forget(self, owner: UUID) -> None:
+        one = self._owners.get(owner)
+        if one is not None and not (one.flying or one.more or one.proving):
+            del self._owners[owner]
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def _launch(self, parcels: Sequence[Parcel], claimed_s: float) -> None:
+        by_owner: defaultdict[UUID, list[Parcel]] = defaultdict(list)
+        for parcel in parcels:
+            by_owner[self._claimer.owner_of(parcel)].append(parcel)
+            self._talks[parcel.conversation.id] = False
+        for owner, those in by_owner.items():
+            one = self._owners.setdefault(owner, _Owner())
+            for call in self._platform.calls(those):
+                one.flying += 1
+                self._run(self._carry(owner, one, call, claimed_s), [owner])
+
+    async def _carry(self, owner: UUID, one: _Owner, call: Sequence[Parcel], claimed_s: float) -> None:
+        following: Sequence[Parcel] = []
+        try:
+            judged, alone_until = await self._called(call, claimed_s)
+            if alone_until is not None:
+                self._leave_alone(owner, alone_until)
+            # Who waits for room has waited longer than what comes next in this conversation.
+            if alone_until is None and not one.more and not self._stopping.told:
+                judged = [replace(each, next_attempt_id=self._stopping.worker.attempt()) for each in judged]
+            following = await self._settle(judged, claimed_s)
+        except Exception:
+            # What was claimed stays so until its claim has run out, and is verified then.
+            until = self._now() + timedelta(seconds=limits.BROKEN_CALL_S)
+            self._leave_alone(owner, until)
+            await self._claimer.leave_alone(owner, until)
+            raise
+        finally:
+            one.flying -= 1
+            self._land(owner, one, call, following)
+        await self._ring_later(owner, judged)
+
+    async def _called(self, call: Sequence[Parcel], claimed_s: float) -> tuple[list[Judged], datetime | None]:
+        """One call: the verdicts, and until when its portal or channel is to be left alone."""
+        with self._limit.place():
+            try:
+                ready = await self._calls.ready(call)
+            except StoreUnavailable as exc:
+                log.warning("call put off", reason=str(exc))
+                again_at = self._now() + timedelta(seconds=limits.STORE_AGAIN_S)
+                return [self._calls.put_off(parcel, again_at, "store_away") for parcel in call], None
+            ended = await self._calls.send(ready.parcels, claimed_s) if ready.parcels else Ended([], None)
+        judged = [*ready.waiting, *map(self._told, ended.judged)]
+        if ended.leave_alone is not None:
+            judged = [replace(each, leave_alone=ended.leave_alone) for each in judged]
+        return judged, ended.leave_alone
+
+    def _told(self, judged: Judged) -> Judged:
+        """What the platform took is told to the side that it came from, while it is settled."""
+        if not isinstance(judged.verdict, Sent):
+            return judged
+        parcel = judged.parcel
+        followed = parcel.followed or self._talks.get(parcel.conversation.id, False)
+        return replace(judged, tick=self._back.arrived(parcel, judged.verdict.accepted, followed=followed))
+
+    async def _settle(self, judged: Sequence[Judged], claimed_s: float) -> Sequence[Parcel]:
+        """Write the verdicts, and take what was claimed behind them.
+
+        A verdict that is lost has to be searched for, and WhatsApp cannot be asked: so while the store is away it is
+        tried again, as long as the claim lasts.
+        """
+        in_doubt = False
+        while True:
+            asked_s = elapsed_s()
+            try:
+                rows = await self._settler.settle(judged)
+                parcels = await self._claimer.with_tenants(rows) if rows else []
+                if in_doubt:
+                    await self._give_back(judged, parcels)
+            except StoreUnavailable as exc:
+                if asked_s - claimed_s + limits.SETTLE_AGAIN_S > self._lease_s or self._stopping.told:
+                    log.warning("not settled", messages=len(judged), reason=str(exc))
+                    return []
+                in_doubt = True
+                await self._stopping.pause(limits.SETTLE_AGAIN_S)
+            else:
+                self._launch(parcels, asked_s)
+                return parcels
+
+    async def _give_back(self, judged: Sequence[Judged], following: Sequence[Parcel]) -> None:
+        """An earlier try may have been written, though nobody said so: what it claimed behind, nobody has."""
+        ours = {parcel.attempt_id for parcel in following}
+        lost = [id_ for each in judged if (id_ := each.next_attempt_id) and id_ not in ours]
+        if lost:
+            for owner in await self._claimer.give_back(lost):
+                self._want(owner)
+
+    def _land(self, owner: UUID, one: _Owner, call: Sequence[Parcel], following: Sequence[Parcel]) -> None:
+        """The conversations of a call are free, but for those that go on."""
+        goes_on = {parcel.conversation.id for parcel in following}
+        behind = [self._talks.pop(p.conversation.id, False) for p in call if p.conversation.id not in goes_on]
+        if any(behind) or one.more or self._stopping.told:
+            self._want(owner)
+        self._forget(owner)
+
+    async def _ring_later(self, owner: UUID, judged: Iterable[Judged]) -> None:
+        """What is to be done again has its time, and so has who is to be left alone."""
+        times = [at for each in judged if (at := getattr(each.verdict, "at", None))]
+        if times:
+            _, alone_until = self._alone.get(owner, (None, min(times)))
+            await self._bells.later(self._lane(owner), max(min(times), alone_until))
+
+    # --- proofs and confirmations -------------------------------------------------------------------------------------
+
+    def _prove(self, owner: UUID) -> None:
+        one = self._owners.setdefault(owner, _Owner())
+        if not one.proving and not self._stopping.told:
+            one.proving = True
+            self._run(self._search(owner, one), [owner])
+
+    async def _search(self, owner: UUID, one: _Owner) -> None:
+        """Look for the proof of calls that had no clear answer, and then for what else is due."""
+        try:
+            while not self._stopping.told:
+                claimed_s = elapsed_s()
+                parcels = await self._claimer.to_prove(owner, self._platform.calls_at_once)
+                if not parcels:
+                    break
+                judged = await self._calls.prove(parcels, claimed_s)
+                await self._settle(judged, claimed_s)
+                await self._ring_later(owner, judged)
+        finally:
+            one.proving = False
+            self._want(owner)
+            self._forget(owner)
+
+    def _confirm(self, lane: Lane) -> None:
+        if lane not in self._confirming:
+            self._confirming.add(lane)
+            self._run(self._confirm_all(lane), ())
+
+    async def _confirm_all(self, lane: Lane) -> None:
+        try:
+            while not self._stopping.told and await self._confirmer.drain(lane.number):
+                pass
+        finally:
+            self._confirming.discard(lane)
+
+    def _run(self, work: Coroutine[object, object, None], owners: Collection[UUID]) -> None:
+        task = asyncio.create_task(self._guarded(work, owners))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[object, object, None], owners: Collection[UUID]) -> None:
+        """What breaks is told, and is its own portal's or channel's trouble; a bell looks at it again."""
+        try:
+            await work
+        except StoreUnavailable as exc:
+            log.warning("put off", reason=str(exc))
+            await self._again(owners, limits.STORE_AGAIN_S)
+        except Exception:
+            metrics.alarmed(AlarmKind.DRAIN_FAILED)
+            log.exception("delivery failed", owners=list(map(str, owners)), alarm=True)
+            await self._again(owners, limits.BROKEN_CALL_S)
+
+    def _lane(self, owner: UUID) -> Lane:
+        return delivery_lane(self._claimer.direction, owner)
