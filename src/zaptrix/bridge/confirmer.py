@@ -205,6 +205,7 @@ class Confirmer:
         for waiting in list(self._waiting.values()):
             if waiting.timer is not None:
                 waiting.timer.cancel()
+                waiting.timer = None
             ticks, waiting.ticks = waiting.ticks, []
             for tick in ticks:
                 tick.ended(self._end(tick.parcel, _LEFT))
