@@ -1,9 +1,10 @@
 """Open connections: none may keep a place that others need, and no address all of them.
 
 The server keeps a connection for as long as its caller likes, and knows no limit by address. It bounds how long one may
-be idle after an answer, `bodies.py` how long a body may take. This is what is left: how long and how large a request's
-head may be, and too many connections at once; those that were silent for longest are closed. A request that is being
-worked on is never cut off, nor one that has come and was not read yet.
+be idle after an answer, `bodies.py` how long a body may take. This is what is left: how long a request's head may take,
+how large it may be and what comes beside a body (extensions of chunks, trailers), and too many connections at once:
+those that were silent for longest are closed. A request that is being worked on is never cut off, nor one that has come
+and was not read yet.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the server's own
         super().connection_made(transport)
         self.heard = self.waits_since = time.monotonic()
-        self._in_head = False
-        self._head_bytes = 0
+        self._under_way = False
+        self._beside = 0
         self._again = b""
         self._refusal = 0
         self._connections = cast("_Served", self.app).connections
@@ -104,21 +105,21 @@ class Connection(HttpToolsProtocol):
             return  # flows past until the caller has read why, or its time is over
         self.heard = time.monotonic()
         self._coming = data
+        self._is_body = False
         super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > limits.HEAD_BYTES_MAX and not self._refusal:
+        if self._under_way and not self._is_body:
+            self._beside += len(data)
+            if self._beside > limits.HEAD_BYTES_MAX and not self._refusal:
                 self._refuse(431)
 
     def on_message_begin(self) -> None:
-        self._in_head = True
-        self._head_bytes = 0
+        self._under_way = True
+        self._beside = 0
         self.waits_since = self.heard
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        if self._head_bytes + len(self._coming) > limits.HEAD_BYTES_MAX and self._head_size() > limits.HEAD_BYTES_MAX:
+        if self._beside + len(self._coming) > limits.HEAD_BYTES_MAX and self._head_size() > limits.HEAD_BYTES_MAX:
             self._refuse(431)
             raise ValueError("the head is too large")  # ends the parser's work
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
@@ -126,7 +127,13 @@ class Connection(HttpToolsProtocol):
         else:
             super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._is_body = True
+        self._beside = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._under_way = False
         if not self._again and self.cycle is not None:
             super().on_message_complete()
 
@@ -180,7 +187,9 @@ class Connection(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         """The last word on this connection; an answer that is owed comes first, and then is the last one."""
         self._refusal = status
-        if not self.is_waiting:
+        if not self.is_waiting and self.cycle.more_body:
+            self.transport.abort()  # of a request that will not be whole
+        elif not self.is_waiting:
             self.cycle.keep_alive = False
         elif not self.transport.is_closing():
             self.transport.write(_REFUSALS[status])
