@@ -28,8 +28,7 @@ async def test_after_redis_was_flushed_every_lane_that_has_work_rings_again(
 async def test_after_redis_was_flushed_confirmations_are_not_forgotten(
     house: House, channel: Channel, portal: Portal, talk: Conversation
 ) -> None:
-    told = await house.ledger.inbound(talk)
-    await house.ledger.outbound(talk)
+    told = [*await house.ledger.inbound(talk), *await house.ledger.outbound(talk)]
     await house.drain(lane_to_bitrix24(portal))
     await house.drain(lane_to_whatsapp(channel))
     await house.ledger.confirm_in(told, 0)
