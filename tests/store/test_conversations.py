@@ -102,12 +102,30 @@ async def test_a_conversation_that_has_nothing_but_its_number_keeps_it(ledger: L
 
 async def test_neither_the_window_nor_the_last_time_moves_back(ledger: Ledger) -> None:
     talk = await ledger.talk(await ledger.channel(), wa_id=NUMBER)
-    later = datetime.now(UTC) + timedelta(minutes=1)
+    later = datetime.now(UTC) + timedelta(minutes=2)
     await hear(ledger, talk, later)
     await hear(ledger, talk, later - timedelta(days=6))
     row = await mapping(ledger, talk)
     assert row["window_expires_at"] == later + timedelta(hours=24)
     assert row["last_message_at"] == later
+
+
+async def test_what_is_said_within_a_minute_makes_no_new_entry_in_any_index(ledger: Ledger) -> None:
+    """A HOT update: the row's new version stays in its page, which has room for it."""
+    talk = await ledger.talk(await ledger.channel(), wa_id=NUMBER)
+    at = datetime.now(UTC) + timedelta(hours=1)
+    await hear(ledger, talk, at)
+    async with ledger.database.transaction() as connection:
+        for seconds in (20, 40):
+            written = at + timedelta(seconds=seconds)
+            heard = Heard(id=talk.id, customer=Customer(), last_written_at=written, window_expires_at=written)
+            await conversations.hear(connection, [heard])
+        await conversations.touch(connection, [talk.id])
+        hot = await connection.fetchval("SELECT pg_stat_get_xact_tuples_hot_updated('conversation_mapping'::regclass)")
+        assert hot == 3
+    assert (await mapping(ledger, talk))["last_message_at"] == at
+    await hear(ledger, talk, at + timedelta(seconds=61))
+    assert (await mapping(ledger, talk))["last_message_at"] == at + timedelta(seconds=61)
 
 
 async def test_what_a_webhook_leaves_out_is_not_forgotten(ledger: Ledger) -> None:

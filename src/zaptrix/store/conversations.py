@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -148,6 +149,10 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     referral: Referral | None = None
 
 
+# Each change of it is a new entry in all seven indexes of the row, for it is in one of them; without it, what a message
+# changes of its conversation is a HOT update. Lists and rounds of recovery, which go by it, need it to the minute.
+_LAST_MESSAGE_AT = "CASE WHEN {at} > c.last_message_at + interval '1 minute' THEN {at} ELSE c.last_message_at END"
+
 # A webhook can be a week late: neither the window nor the last time moves back. A number may stand in an older
 # conversation of somebody whose user id was hidden then: that one keeps its name. Ids of before a move never come back,
 # not even when a cache that could not be told of the move says that they are the customer's.
@@ -158,7 +163,7 @@ WITH told AS MATERIALIZED (
     ORDER BY id
 ), {EACH_IN_ORDER}
 UPDATE conversation_mapping c SET
-    last_message_at = greatest(c.last_message_at, h.at),
+    last_message_at = {_LAST_MESSAGE_AT.format(at="h.at")},
     window_expires_at = greatest(c.window_expires_at, h.window_ends),
     bsuid = CASE WHEN h.former THEN c.bsuid ELSE coalesce(h.bsuid, c.bsuid) END,
     wa_id = CASE WHEN h.former THEN c.wa_id ELSE coalesce(h.wa_id, c.wa_id) END,
@@ -220,7 +225,7 @@ WITH told AS MATERIALIZED (
 UPDATE conversation_mapping c SET
     bitrix_chat_id = coalesce(p.chat, c.bitrix_chat_id), bitrix_session_id = coalesce(p.session, c.bitrix_session_id),
     bitrix_contact_id = coalesce(p.contact, c.bitrix_contact_id), wa_id = coalesce(c.wa_id, p.wa_id),
-    last_message_at = CASE WHEN p.spoke THEN greatest(c.last_message_at, now()) ELSE c.last_message_at END,
+    last_message_at = {_LAST_MESSAGE_AT.format(at="CASE WHEN p.spoke THEN now() END")},
     updated_at = now()
 FROM mine p WHERE c.id = p.id AND (p.spoke
     OR (c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_contact_id, c.wa_id) IS DISTINCT FROM
@@ -278,7 +283,7 @@ class ConversationView(msgspec.Struct, frozen=True, kw_only=True):
     bitrix_contact_id: int | None
     bitrix_chat_id: int | None
     window_expires_at: datetime | None
-    last_message_at: datetime
+    last_message_at: Annotated[datetime, msgspec.Meta(description="Of the last message, less than a minute early.")]
     created_at: datetime
 
 

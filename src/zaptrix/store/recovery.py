@@ -155,7 +155,7 @@ WITH held AS (
 )
 SELECT {_CHAT} LEFT JOIN held ON held.id = c.id
 WHERE c.portal_id = $1::text::uuid AND c.bitrix_chat_id IS NOT NULL AND c.created_at < $3
-    AND c.last_message_at > $2::timestamptz - make_interval(hours => $4)
+    AND c.last_message_at > $2::timestamptz - make_interval(hours => $4, mins => 1)
     AND (c.looked_at IS NULL OR c.looked_at < $3)
 ORDER BY held.id IS NULL, c.last_message_at DESC LIMIT $5
 """  # noqa: S608
@@ -164,7 +164,8 @@ ORDER BY held.id IS NULL, c.last_message_at DESC LIMIT $5
 # a day every six hours.
 _ROUND = f"""
 SELECT {_CHAT}
-WHERE c.portal_id = $1 AND c.bitrix_chat_id IS NOT NULL AND c.last_message_at > now() - make_interval(hours => $2)
+WHERE c.portal_id = $1 AND c.bitrix_chat_id IS NOT NULL
+    AND c.last_message_at > now() - make_interval(hours => $2, mins => 1)
     AND (c.looked_at IS NULL OR c.looked_at < now() - greatest(
         make_interval(secs => $3 * 0.7), (now() - c.last_message_at) / 4))
 ORDER BY c.last_message_at DESC LIMIT $4
