@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
+from zaptrix.bridge.settle import Judged
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import (
@@ -24,12 +25,13 @@ from zaptrix.core.errors import (
 )
 from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.message import Origin, Side
+from zaptrix.core.message import Direction, Origin, Side
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.pace import number_bucket, pair_bucket
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.pace import RedisPace
+from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.database import Connection, StoreUnavailable
 from zaptrix.whatsapp.codes import error_of
 from zaptrix.whatsapp.items import Fault
@@ -112,6 +114,32 @@ async def test_what_follows_the_last_call_to_land_is_not_left_to_the_sweep(house
     house.whatsapp.answers = answer
     await house.drain(lane_to_whatsapp(channel))
     assert house.whatsapp.took[slow.id] == written
+
+
+async def test_what_waits_behind_a_call_goes_on_although_others_had_waited_for_room(
+    house: House, channel: Channel
+) -> None:
+    """A call ends while others wait for room, and claims nothing behind it. Then nobody waits any more."""
+    house.whatsapp.calls_at_once = 2
+    talk, other = [await house.ledger.talk(channel) for _ in range(2)]
+    written = await house.ledger.outbound(talk, 2)
+    await house.ledger.outbound(other)
+    settler, settled = house.settlers[Direction.OUTBOUND], asyncio.Event()
+    settle = settler.settle
+
+    async def slowly(judged: Sequence[Judged]) -> list[ClaimedRow]:
+        if judged[0].parcel.message_id == written[0]:
+            await settled.wait()
+        return await settle(judged)
+
+    settler.settle = slowly  # type: ignore[method-assign]
+    drain = asyncio.create_task(house.drain(lane_to_whatsapp(channel)))
+    async with asyncio.timeout(30):
+        while house.dispatchers[Queue.META].room(channel.id) != 1:
+            await asyncio.sleep(0.01)
+        settled.set()
+        await drain
+    assert house.whatsapp.took[talk.id] == written
 
 
 async def test_a_failing_conversation_holds_nobody_else(house: House, channel: Channel, talk: Conversation) -> None:

@@ -76,6 +76,23 @@ async def test_a_restart_of_redis_is_survived(
     await ring_until(bells, A, drain, drain.drained["a"] + 1)
 
 
+async def test_a_bell_is_asked_for_a_few_times_however_many_places_are_free(
+    redis: Redis, bells: Bells, redis_url: str, drain: Gated, start_workers: StartWorkers
+) -> None:
+    drain.gate.set()
+    await start_workers(redis_url, drain, bells)
+    await ring_until(bells, A, drain, 1)  # BullMQ has begun
+    before, rung = await asked(redis), 10
+    for number in range(2, 2 + rung):
+        await ring_until(bells, A, drain, number)
+    assert await asked(redis) - before <= 4 * drain.drained["a"]
+
+
+async def asked(redis: Redis) -> int:
+    """How often somebody looked for a bell."""
+    return int((await redis.info("commandstats"))["cmdstat_rpoplpush"]["calls"])
+
+
 async def test_a_drain_under_way_while_redis_restarts_ends_and_its_lane_rings_again(
     own_redis: EmbeddedRedis, own_client: Redis, drain: Gated, start_workers: StartWorkers
 ) -> None:

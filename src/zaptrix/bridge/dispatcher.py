@@ -235,7 +235,7 @@ class Dispatcher:
 
     def _forget(self, owner: UUID) -> None:
         one = self._owners.get(owner)
-        if one is not None and not (one.flying or one.more or one.proving):
+        if one and not (one.flying or one.more or one.proving):
             del self._owners[owner]
 
     # --- calls --------------------------------------------------------------------------------------------------------
@@ -322,15 +322,15 @@ class Dispatcher:
     async def _give_back(self, judged: Sequence[Judged], following: Sequence[Parcel]) -> None:
         """An earlier try may have been written, though nobody said so: what it claimed behind, nobody has."""
         ours = {parcel.attempt_id for parcel in following}
-        lost = [id_ for each in judged if (id_ := each.next_attempt_id) and id_ not in ours]
-        if lost:
+        if lost := [id_ for each in judged if (id_ := each.next_attempt_id) and id_ not in ours]:
             for owner in await self._claimer.give_back(lost):
                 self._want(owner)
 
     def _land(self, owner: UUID, one: _Owner, call: Sequence[Parcel], following: Sequence[Parcel]) -> None:
         """The conversations of a call are free, but for those that go on."""
         goes_on = {parcel.conversation.id for parcel in following}
-        behind = [self._talks.pop(p.conversation.id, False) for p in call if p.conversation.id not in goes_on]
+        ended = [parcel for parcel in call if parcel.conversation.id not in goes_on]
+        behind = [self._talks.pop(parcel.conversation.id, False) or parcel.followed for parcel in ended]
         if any(behind) or one.more or self._stopping.told:
             self._want(owner)
         self._forget(owner)
