@@ -18,6 +18,7 @@ from proof.tap import Tap
 from proof.world import START_S_MAX, Tenant, World, eventually, iso
 from zaptrix.cli.children import Child
 from zaptrix.cli.embedded import servers_in
+from zaptrix.core.limits import PEER_SILENT_S_MAX
 from zaptrix.store.migrate import upgrade
 
 # What the history alone can tell is looked for at once, or a world would take a quarter of an hour to drain. Meta's
@@ -94,7 +95,7 @@ class Arena(World):
         self._rigged += 1
         clock = self.folder / f"clock{self._rigged}"
         step(clock, self.plan.worker_ahead_s if not self.workers else 0.0)
-        tap = Tap(self.environ["DATABASE_URL"], self.folder / f"tap{self._rigged}")
+        tap = Tap(self.environ["DATABASE_URL"], self.folder / f"tap{self._rigged}", silent_s=PEER_SILENT_S_MAX)
         await tap.start()
         self.rigs[self.start_worker(clock=clock, tap=tap).pid] = Rig(clock, tap)
 

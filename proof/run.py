@@ -14,7 +14,7 @@ from proof.arena import Arena
 from proof.deeds import do, prepare
 from proof.plan import Episode, Plan, Strike
 from proof.strikes import strike
-from proof.topologies import FAIL_OVER, Topology, single
+from proof.topologies import FAIL_OVER, FAIL_OVER_POSTGRES, Topology, single
 
 DRAIN_S_MAX = 150.0
 # Nothing may be held for longer, once everything answers: whatever held it is over in seconds.
@@ -24,6 +24,10 @@ SLOW_S = 12.0
 # But a Redis that forgot its buckets: so long no portal has a burst, and two requests a second are all there is.
 NO_BURST_S = 25.0
 LOSE_REDIS = frozenset({"kill_redis", "restart_redis", "flush_redis", FAIL_OVER})
+# While no gateway could acknowledge anything Meta's pauses doubled: the status that tells whether a message was taken
+# comes for as long after such a silence as that lasted, and the message is not sent again before.
+SILENCE = frozenset({"all_gateways_away", "crash_postgres", "restart_postgres", "kill_postgres_backend",
+                     "hang_postgres", FAIL_OVER_POSTGRES})  # fmt: skip
 LOOK_EVERY_S = 0.3
 
 _OPEN = """
@@ -79,6 +83,7 @@ class Fire:
         self._began = time.monotonic()
         self._timeline: list[str] = []
         self._redis_lost_at = -NO_BURST_S
+        self._silences: list[tuple[float, float]] = []
 
     async def burn(self) -> Outcome:
         async with asyncio.TaskGroup() as group:
@@ -124,9 +129,12 @@ class Fire:
         for what in self._plan.strikes:
             await self._until(what.at_s)
             self._note(_told(what))
+            began = time.monotonic()
             await strike(self._arena, what)
             if what.name in LOSE_REDIS:
                 self._redis_lost_at = time.monotonic()
+            if what.name in SILENCE:
+                self._silences.append((began, time.monotonic()))
             self._note(f"{what.name} is over")
 
     async def _misbehave(self) -> None:
@@ -160,7 +168,7 @@ class Fire:
     async def _drain(self) -> list[dict[str, Any]]:
         """Wait for the last message, file and notice; what did not arrive in time is a violation."""
         began, held, slow = time.monotonic(), list[dict[str, Any]](), False
-        most_s = HELD_S_MAX + max(0.0, NO_BURST_S - (began - self._redis_lost_at))
+        most_s = open_s_max(began, self._redis_lost_at, self._silences)
         while left := await self._left():
             waited_s = time.monotonic() - began
             if waited_s > SLOW_S and not slow:
@@ -235,6 +243,12 @@ class Fire:
             for code, times in refused.items()
             if told[code] != times
         ]
+
+
+def open_s_max(healed_at: float, redis_lost_at: float, silences: Iterable[tuple[float, float]]) -> float:
+    """How long something may be open in a world that has healed; `silences`: from when to when nobody could answer."""
+    waits = [redis_lost_at + NO_BURST_S, *(until + (until - since) for since, until in silences)]
+    return HELD_S_MAX + max(0.0, *(until - healed_at for until in waits))
 
 
 def _told(what: Strike | Episode) -> str:

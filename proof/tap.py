@@ -20,9 +20,14 @@ Caught = Callable[[], Awaitable[None]]
 
 
 class Tap:
-    """Passes on what is said, both ways. `url` is where the process finds PostgreSQL."""
+    """Passes on what is said, both ways. `url` is where the process finds PostgreSQL.
 
-    def __init__(self, url: str, folder: Path) -> None:
+    `silent_s`: how long PostgreSQL's end of a dead wire stays open; by itself for ever. One between hosts ends by the
+    keepalives that each session asks for (`zaptrix.store.dialling`), which a Unix socket has not.
+    """
+
+    def __init__(self, url: str, folder: Path, *, silent_s: float | None = None) -> None:
+        self._silent_s = silent_s
         told = URL(url).query
         socket, hosts = f".s.PGSQL.{told.get('port', '5432')}", told["host"].split(",")
         # Of several each has its own end here, so that who dials still chooses among them.
@@ -55,7 +60,8 @@ class Tap:
         return self._dead.is_set()
 
     def go_dead(self) -> None:
-        """As when a host loses its power: nothing passes any more, and PostgreSQL's ends of the wires stay open."""
+        """As when a host loses its power: nothing passes any more, and PostgreSQL's ends of the wires stay open for
+        `silent_s`."""
         self._dead.set()
 
     async def _serve(self, behind: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,6 +89,9 @@ class Tap:
         try:
             await asyncio.wait(flows, return_when=asyncio.FIRST_COMPLETED)
             if self._dead.is_set():
+                if self._silent_s is not None:
+                    await asyncio.sleep(self._silent_s)
+                    server[1].transport.abort()
                 await asyncio.Event().wait()
         finally:
             for flow in flows:

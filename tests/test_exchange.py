@@ -11,12 +11,13 @@ import gzip
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.connector import Connection
 
 from tests.bitrix24.builders import FreePace as PortalPace
 from tests.bitrix24.builders import MemoryCache, MemoryVault, a_pair, a_portal, utc_now
@@ -26,7 +27,7 @@ from zaptrix import deadlines
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.core.errors import OutOfTime, Unavailable, Unclear
+from zaptrix.core.errors import OutOfTime, PlatformError, Unavailable, Unclear
 from zaptrix.deadlines import Deadline, TimelyConnector
 from zaptrix.elapsed import elapsed_s
 from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange
@@ -415,6 +416,42 @@ async def test_a_post_is_one_write_and_no_task(session: aiohttp.ClientSession) -
         head = far.heads[-1].decode()
         assert head.startswith("POST /x HTTP/1.1\r\nHost: 127.0.0.1:")
         assert "\r\nX-A: 1\r\nContent-Length: 2\r\n\r\n" in head
+
+
+class Crowded(TimelyConnector):
+    """The loop has others to run as soon as it can, and the process stands still meanwhile, for longer than its claim
+    lasts; `in_time` tells of each write whether it was before that."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self.in_time: list[bool] = []
+        self._deadline = deadline
+
+    async def connect(self, *args: Any, **given: Any) -> Connection:
+        connection = await super().connect(*args, **given)
+        assert connection.transport is not None
+        write = connection.transport.write
+
+        def written(data: bytes) -> None:
+            self.in_time.append(self._deadline.may_begin)
+            write(data)
+
+        connection.transport.write = written  # type: ignore[method-assign]
+        asyncio.get_running_loop().call_soon(self._deadline.cut, 60.0)
+        return connection
+
+
+@pytest.mark.parametrize("way", [short, *CLIENTS])
+async def test_nobody_is_let_between_the_look_at_the_claim_and_the_write(way: Way) -> None:
+    """A worker that was stopped there wrote when it went on, and another one had sent the message meanwhile."""
+    deadline = Deadline(elapsed_s(), 60)
+    async with (
+        Far(saying(ANSWER)).running() as far,
+        aiohttp.ClientSession(connector=(crowded := Crowded(deadline)), cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        with deadline.guarding(), suppress(PlatformError):  # the answer says nothing of what was asked
+            await way(session, far.url)
+    assert (crowded.in_time, far.heard) == ([True], 1)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b"])

@@ -108,7 +108,10 @@ class _TooLarge(Exception):
 
 
 async def _posted(session: ClientSession, request: Request, body: bytes) -> Answer:
-    """Until the request is written, whatever fails is NotSent: there is one place where it is."""
+    """Until the request is written, whatever fails is NotSent: there is one place where it is.
+
+    Nobody else runs between the connection, which is given while the claim lasts, and the write.
+    """
     ends_s = asyncio.get_running_loop().time() + request.time_s
     address = _address(request.url)
     head = _head(address.begin, request.headers, len(body))

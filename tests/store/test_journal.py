@@ -1,5 +1,6 @@
 """The journal: each webhook item once a day, in its lane's order, forgotten a day at a time."""
 
+import asyncio
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -195,6 +196,27 @@ async def test_forgetting_drops_days_and_what_lay_outside_of_them(ledger: Ledger
         await events.forget(connection, before=kept)
     assert await partitions(ledger) == [f"event_{kept:%Y%m%d}"]
     assert [event.request_id for event in await waiting(ledger)] == ["r-1", "r-3"]
+
+
+async def test_a_change_of_its_partitions_gives_way_to_whoever_uses_them(ledger: Ledger) -> None:
+    """Nobody's events wait behind one that waits for a backup, or for a session that keeps its locks."""
+    old = date(2026, 1, 1)
+    await add_partition(ledger, old)
+    async with ledger.database.transaction() as backup:
+        await backup.fetchval("SELECT count(*) FROM event")
+        changing = asyncio.create_task(_keep_partitions(ledger))
+        async with asyncio.timeout(20):
+            await append(ledger, an_event(1))
+            await changing
+        assert await partitions(ledger) == [f"event_{old:%Y%m%d}"]
+    await _keep_partitions(ledger)
+    assert await partitions(ledger) == [f"event_{TOMORROW:%Y%m%d}"]
+
+
+async def _keep_partitions(ledger: Ledger) -> None:
+    await add_partition(ledger, TOMORROW)
+    async with ledger.database.connection() as connection:
+        await events.forget(connection, before=TODAY)
 
 
 # --- shares -----------------------------------------------------------------------------------------------------------

@@ -194,3 +194,39 @@ async def _stand_still(slow: Database, database: Database) -> None:
             while await other.fetchval("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"):
                 await asyncio.sleep(0.01)
         await connection.execute("SELECT 1")
+
+
+# The extended protocol's messages of one statement, some of which come, and the rest not.
+# https://www.postgresql.org/docs/current/protocol-message-formats.html
+PARSED = b"P\x00\x00\x00\x10\x00SELECT 1\x00\x00\x00"
+BOUND = b"B\x00\x00\x00\x0c\x00\x00\x00\x00\x00\x00\x00\x00"
+EXECUTED = b"E\x00\x00\x00\x09\x00\x00\x00\x00\x00"
+CUT_OFF = {"in the middle of one": PARSED + BOUND[:6], "before the last": PARSED + BOUND + EXECUTED, "prepared": b""}
+
+
+@pytest.mark.parametrize("place", CUT_OFF)
+async def test_who_is_cut_off_in_the_middle_of_a_statement_keeps_nothing(
+    database_url: str, database: Database, short: None, place: str
+) -> None:
+    """It is not idle, then, by PostgreSQL's word. So is each statement that asyncpg has prepared and not run yet."""
+    with pytest.MonkeyPatch.context() as bounded:
+        bounded.setattr(dialling, "_TRANSACTION", "SET transaction_timeout = '700ms'", raising=False)
+        holder = await dialling.Dialler(database_url)(timeout=5, server_settings=dialling.SESSION)
+    await holder.execute("BEGIN")
+    await holder.execute("INSERT INTO lease VALUES ('x', gen_random_uuid(), 'infinity')")
+    if cut_off := CUT_OFF[place]:
+        holder._transport.write(cut_off)
+    else:
+        await holder.prepare("SELECT 2")
+    await _taken(database, "x")
+    holder.terminate()
+
+
+async def test_a_transaction_of_a_gateway_is_bounded_and_a_backups_is_not(
+    database_url: str, database: Database
+) -> None:
+    async with database.connection() as connection:
+        assert await connection.fetchval("SHOW transaction_timeout") == "45s"
+    connection = await dialling.Dialler(database_url)(timeout=5)
+    assert await connection.fetchval("SHOW transaction_timeout") == "0"
+    await connection.close()

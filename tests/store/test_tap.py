@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from proof.tap import Tap
@@ -57,6 +58,26 @@ async def test_a_claim_is_known_before_its_rows_arrive_and_only_when_it_has_some
     assert caught == []
     assert (await _claimed(tapped, channel), caught) == (1, ["claim"])
     assert (await _claimed(tapped, channel), caught) == (1, ["claim"])  # once
+
+
+async def test_behind_a_dead_tap_postgresql_believes_in_its_sessions_for_so_long(
+    ledger: Ledger, database_url: str, tmp_path: Path
+) -> None:
+    """As in a wire between hosts, whatever state they are in: one that prepares a statement is not idle."""
+    tap = Tap(database_url, tmp_path / "tap", silent_s=0.2)
+    await tap.start()
+    connection = await asyncpg.connect(tap.url)
+    await connection.execute("BEGIN")
+    await connection.prepare("SELECT 1")
+    process = connection.get_server_pid()
+    tap.go_dead()
+    asking = asyncio.create_task(connection.execute("SELECT 1"))
+    async with asyncio.timeout(30):
+        while await ledger.value("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", process):
+            await asyncio.sleep(0.02)
+    assert not asking.done()  # and nobody tells whoever lives on
+    await tap.stop()
+    await asyncio.wait([asking])
 
 
 async def test_a_dead_tap_says_goodbye_to_nobody(ledger: Ledger, tap: Tap, tapped: Database) -> None:

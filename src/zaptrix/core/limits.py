@@ -197,7 +197,9 @@ WORKER_LATE_S = 10.0  # how long after the end of its lease a worker is told to 
 WORKER_KEPT_S = 600.0  # how long the row of one that has ended is known
 # Sessions: a transaction that is begun and not gone on with, and a host that has gone without a goodbye.
 TRANSACTION_IDLE_S_MAX = 5
+TRANSACTION_S_MAX = 45  # as a whole; each of its statements is given up after 30
 PEER_SILENT_S_MAX = 15
+TABLE_LOCK_WAIT_MS = 500  # of a change of a table that is in use; whoever comes after it waits so long, too
 
 # A worker that is told to stop: calls under way, then everything, then the process itself, whatever it waits for.
 STOP_CALL_S = 4.0

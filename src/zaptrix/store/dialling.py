@@ -45,6 +45,14 @@ _ENDINGS = {
 SESSION = PLANNING | _ENDINGS
 """What each session of ours asks for as it begins; behind a pooler its role has it (`role_settings.py`)."""
 
+# Who is cut off in the middle of a statement's messages, as between asyncpg's preparing one and running it, is active by
+# PostgreSQL's word and not idle: its session waits for the rest, with all of its locks, and only this bounds it. It is
+# known since 17, and an older server refuses a session that asks for it as it begins. Nor does the role behind a pooler
+# have it: a backup and a migration, which last, have the same role.
+# https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-TRANSACTION-TIMEOUT
+_TRANSACTION = f"SET transaction_timeout = '{limits.TRANSACTION_S_MAX}s'"
+_KNOWN_SINCE = 17
+
 HEAD_START_S = 0.5
 """How long a host has before the next one is dialled beside it."""
 
@@ -73,6 +81,16 @@ class Dialler:
 
     async def __call__(self, dsn: str | None = None, **options: Any) -> Dialled:  # noqa: ARG002 - its own
         """Raises what asyncpg raises."""
+        connection = await self._dial(**options)
+        if options.get("server_settings") and connection.get_server_version().major >= _KNOWN_SINCE:
+            try:
+                await connection.execute(_TRANSACTION, timeout=options.get("timeout"))
+            except BaseException:
+                connection.terminate()
+                raise
+        return connection
+
+    async def _dial(self, **options: Any) -> Dialled:
         if len(self._hosts) == 1:
             return await asyncpg.connect(self._url, **options)
         async with asyncio.timeout(options.get("timeout")):

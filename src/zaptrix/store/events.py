@@ -10,6 +10,7 @@ from operator import itemgetter
 import asyncpg
 import msgspec
 
+from zaptrix.core import limits
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import EventId
 from zaptrix.core.lanes import Lane, Queue
@@ -284,7 +285,19 @@ async def add_partition(connection: Connection | Session, day: date) -> None:
     # A day whose first events came before its partition stays in the default one as a whole; and another process may be
     # making it right now.
     with suppress(asyncpg.CheckViolationError, asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
-        await connection.execute(_PARTITION.format(day=day, next_day=day + timedelta(days=1)))
+        await _change(connection, _PARTITION.format(day=day, next_day=day + timedelta(days=1)))
+
+
+async def _change(connection: Connection | Session, statement: str) -> bool:
+    """Whether the journal's tables could be changed: who waits for them stands before all who come after, gateways
+    with what was just written among them. So it gives way to a backup, or whoever else lasts, until the next time."""
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{limits.TABLE_LOCK_WAIT_MS}ms'")
+            await connection.execute(statement)
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
 
 
 _PARTITIONS = """
@@ -304,10 +317,9 @@ _FORGET_UNPARTITIONED = "DELETE FROM event_default WHERE received_on < $1"
 async def forget(connection: Connection, before: date) -> list[str]:
     """Forget the days before `before`; the partitions that are gone now."""
     days = [name for name in await partitions(connection) if name < f"event_{before:%Y%m%d}"]
-    for name in days:
-        await connection.execute(f"DROP TABLE IF EXISTS {name}")
+    gone = [name for name in days if await _change(connection, f"DROP TABLE IF EXISTS {name}")]
     await connection.execute(_FORGET_UNPARTITIONED, before)
-    return days
+    return gone
 
 
 def _event(row: Record) -> Event:

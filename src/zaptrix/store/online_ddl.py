@@ -8,11 +8,13 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
+from zaptrix.core import limits
+
 PARTITIONED = frozenset({"event"})
 """PostgreSQL builds no index concurrently on these, but on each partition:
 https://www.postgresql.org/docs/current/ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE"""
 
-LOCK_TIMEOUT = "500ms"
+LOCK_TIMEOUT = f"{limits.TABLE_LOCK_WAIT_MS}ms"
 """A statement that waits for a table stands before everybody who comes after it. It gives up after this, they go on,
 and it is tried again (`migrate.py`)."""
 
