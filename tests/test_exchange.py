@@ -432,7 +432,7 @@ class Crowded(TimelyConnector):
         assert connection.transport is not None
         write = connection.transport.write
 
-        def written(data: bytes) -> None:
+        def written(data: Any) -> None:
             self.in_time.append(self._deadline.may_begin)
             write(data)
 

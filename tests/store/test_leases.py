@@ -215,7 +215,7 @@ async def test_who_is_cut_off_in_the_middle_of_a_statement_keeps_nothing(
     await holder.execute("BEGIN")
     await holder.execute("INSERT INTO lease VALUES ('x', gen_random_uuid(), 'infinity')")
     if cut_off := CUT_OFF[place]:
-        holder._transport.write(cut_off)
+        holder._transport.write(cut_off)  # type: ignore[attr-defined]
     else:
         await holder.prepare("SELECT 2")
     await _taken(database, "x")
@@ -227,6 +227,6 @@ async def test_a_transaction_of_a_gateway_is_bounded_and_a_backups_is_not(
 ) -> None:
     async with database.connection() as connection:
         assert await connection.fetchval("SHOW transaction_timeout") == "45s"
-    connection = await dialling.Dialler(database_url)(timeout=5)
-    assert await connection.fetchval("SHOW transaction_timeout") == "0"
-    await connection.close()
+    backup = await dialling.Dialler(database_url)(timeout=5)
+    assert await backup.fetchval("SHOW transaction_timeout") == "0"
+    await backup.close()
