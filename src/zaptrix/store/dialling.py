@@ -46,9 +46,9 @@ SESSION = PLANNING | _ENDINGS
 """What each session of ours asks for as it begins; behind a pooler its role has it (`role_settings.py`)."""
 
 # Who is cut off in the middle of a statement's messages, as between asyncpg's preparing one and running it, is not idle
-# by PostgreSQL's word: its session waits for the rest, with all of its locks, and only this bounds it. It is known since
-# 17, and an older server refuses a session that asks for it as it begins. Nor does the role behind a pooler have it: a
-# backup and a migration, which last, have the same role.
+# by PostgreSQL's word: its session waits for the rest, with all of its locks, and only this bounds it. PostgreSQL 17
+# knows it, and an older one refuses a session that asks for it as it begins. Nor does the role behind a pooler have it:
+# a backup and a migration, which last, have the same role.
 # https://www.postgresql.org/docs/17/runtime-config-client.html#GUC-TRANSACTION-TIMEOUT
 _TRANSACTION = f"SET transaction_timeout = '{limits.TRANSACTION_S_MAX}s'"
 _KNOWN_SINCE = 17
