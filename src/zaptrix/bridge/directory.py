@@ -108,6 +108,7 @@ class Directory:
         self._by_member: _Book[str, Sender] = _Book(self._member, lambda _key, sender: {sender.portal.id})
         self._by_portal: _Book[PortalId, Portal] = _Book(self._portal, lambda key, _portal: {key})
         self._tokens: _Book[ChannelId, str] = _Book(self._token, lambda key, _token: {key})
+        self._fingerprint: int | None = None
         self.versions: dict[UUID, str] | None = None
         """Of every portal and channel, when they were last compared; None: never yet."""
 
@@ -161,7 +162,12 @@ class Directory:
         """Forget what has changed since the last look. While PostgreSQL is away, what was known stays good."""
         with suppress(StoreUnavailable):
             async with self._database.connection() as connection:
+                # Before the rows: what changes in between is seen the next time.
+                fingerprint = await portals.fingerprint(connection)
+                if self.versions is not None and fingerprint == self._fingerprint:
+                    return
                 versions = await portals.versions(connection)
+            self._fingerprint = fingerprint
             changed = {row for row, _ in versions.items() ^ (self.versions or {}).items()}
             self.versions = versions
             if changed:

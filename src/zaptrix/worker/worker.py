@@ -20,7 +20,7 @@ from zaptrix.open_files import allow_open_files
 from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreUnavailable
-from zaptrix.tasks import ended
+from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.worker.chores import chores_of, watches_of
@@ -56,6 +56,7 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
             *map(asyncio.create_task, (keep_totals(app), serve_metrics(settings), shared_media.keep())),
             asyncio.create_task(_rest_when_out(app.stopping.worker, workers)),
         ]
+        spare_the_collector()
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
         log.info("worker stopping")
