@@ -176,7 +176,11 @@ async def test_without_its_days_partition_an_event_is_kept_all_the_same(ledger: 
 
 async def test_a_day_that_began_without_its_partition_holds_up_no_other_day(ledger: Ledger) -> None:
     await append(ledger, an_event(1))
-    await add_partition(ledger, TODAY)
+    async with ledger.database.connection() as connection:
+        asked: list[str] = []
+        connection.add_query_logger(lambda query: asked.append(query.query))
+        await events.add_partition(connection, TODAY)
+        assert not any("CREATE" in query for query in asked)  # which would shut everybody out while all of it is read
     await add_partition(ledger, TOMORROW)
     assert f"event_{TOMORROW:%Y%m%d}" in await partitions(ledger)
     await append(ledger, an_event(2), an_event(1))

@@ -275,6 +275,7 @@ async def moves_again(connection: Connection, lane: Lane, *, beside: Sequence[Ev
     return {Lane(Queue.INCOMING, row["lane"]).round for row in rows}
 
 
+_BEGAN = "SELECT EXISTS (SELECT FROM event_default WHERE received_on = $1)"
 _PARTITION = """
 CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM ('{day}') TO ('{next_day}')
 """
@@ -282,8 +283,10 @@ CREATE TABLE IF NOT EXISTS event_{day:%Y%m%d} PARTITION OF event FOR VALUES FROM
 
 async def add_partition(connection: Connection | Session, day: date) -> None:
     """Make the partition of one day, if it is not there. To be called outside of a transaction."""
-    # A day whose first events came before its partition stays in the default one as a whole; and another process may be
-    # making it right now.
+    # A day whose first events came before its partition stays in the default one as a whole; PostgreSQL would find that
+    # out by reading all of it, with everybody shut out. And another process may be making it right now.
+    if await connection.fetchval(_BEGAN, day):
+        return
     with suppress(asyncpg.CheckViolationError, asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
         await _change(connection, _PARTITION.format(day=day, next_day=day + timedelta(days=1)))
 
