@@ -418,6 +418,31 @@ async def test_a_post_is_one_write_and_no_task(session: aiohttp.ClientSession) -
         assert "\r\nX-A: 1\r\nContent-Length: 2\r\n\r\n" in head
 
 
+class Slow(TimelyConnector):
+    """The process stands still as soon as it has its connection."""
+
+    async def connect(self, *args: Any, **given: Any) -> Connection:
+        connection = await super().connect(*args, **given)
+        self.deadline.cut(60.0)
+        return connection
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self.deadline = deadline
+
+
+@pytest.mark.parametrize("way", [short, *CLIENTS])
+async def test_a_claim_is_looked_at_when_the_connection_is_at_hand(way: Way) -> None:
+    deadline = Deadline(elapsed_s(), 60)
+    async with (
+        Far(saying(ANSWER)).running() as far,
+        aiohttp.ClientSession(connector=Slow(deadline), cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        with deadline.guarding(), pytest.raises(OutOfTime):
+            await way(session, far.url)
+    assert far.heard == 0
+
+
 class Crowded(TimelyConnector):
     """The loop has others to run as soon as it can, and the process stands still meanwhile, for longer than its claim
     lasts; `in_time` tells of each write whether it was before that."""

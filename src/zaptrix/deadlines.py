@@ -224,15 +224,23 @@ class Stopping:
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
+def begin() -> None:
+    """To be called in the last moment before a request is written. Raises OutOfTime when its deadline is too near."""
+    deadline = _current.get()
+    if deadline is not None and not deadline.may_begin:
+        raise OutOfTime("claim_ran_out", "not begun: too little was left of its time")
+
+
 class TimelyConnector(aiohttp.TCPConnector):
     """Hands out a connection only while the deadline lets a request begin. Raises OutOfTime."""
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
         connection = await self._clean(req, traces, timeout)
-        deadline = _current.get()
-        if deadline is not None and not deadline.may_begin:
+        try:
+            begin()
+        except OutOfTime:
             connection.close()
-            raise OutOfTime("claim_ran_out", "not begun: too little was left of its time")
+            raise
         return connection
 
     async def _clean(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:

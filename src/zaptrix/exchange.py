@@ -35,6 +35,7 @@ from yarl import URL
 
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
+from zaptrix.deadlines import begin
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.log import logger
 from zaptrix.telemetry.metrics import AlarmKind
@@ -110,7 +111,8 @@ class _TooLarge(Exception):
 async def _posted(session: ClientSession, request: Request, body: bytes) -> Answer:
     """Until the request is written, whatever fails is NotSent: there is one place where it is.
 
-    Nobody else runs between the connection, which is given while the claim lasts, and the write.
+    Nothing is awaited between the look at the deadline and the write: a process that stands still there writes when it
+    goes on, and another has sent the message meanwhile.
     """
     ends_s = asyncio.get_running_loop().time() + request.time_s
     address = _address(request.url)
@@ -191,6 +193,7 @@ async def _answered(connection: Connection, written: bytes, bytes_max: int) -> A
     if protocol is None or transport is None:
         raise NotSent("no_connection")
     protocol.set_response_params(read_until_eof=True)
+    begin()
     transport.write(written)
     message, content = await protocol.read()
     while message.code < 200 and message.code != 101:  # e.g. 103: the answer is still to come
