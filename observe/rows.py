@@ -36,8 +36,8 @@ LATENESS = Row(
         ),
         Panel(
             title="Duração dos jobs (p95)",
-            pt="Um job é a visita de um worker a uma via, de até 5 s.",
-            en="A job is one drain of a lane, of up to 5 s.",
+            pt="De roteamento, até 5 s; de entrega, só um olhar: as chamadas correm ao lado.",
+            en="Of routing, up to 5 s; of delivery a look, as calls go beside it.",
             queries=(_p95("zaptrix_queue_job_duration_seconds", "queue"),),
             unit="s",
         ),

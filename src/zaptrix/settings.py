@@ -193,14 +193,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Workers
     worker_concurrency: Annotated[int, whole(1, 64, 4)] = 4
-    """Lanes of one queue that one process drains at once. A queue has 4: with fewer places a round that waits for a
-    platform holds up another one, and each place beyond asks Redis for jobs that cannot be there."""
+    """Lanes of one queue that one process drains at once. A queue has 4, so more places than that stay empty."""
     slice_s: Annotated[float, seconds(0.1, 60, 5)] = 5.0
-    """How long a runner drains one lane before it lets another in."""
+    """How long a runner drains one lane of routing before it lets another in."""
     lock_duration_s: Annotated[float, seconds(1, 300, 8)] = 8.0
     stalled_interval_s: Annotated[float, seconds(0.5, 300, 3)] = 3.0
     claim_lease_s: Annotated[float, seconds(1, 3600, 90)] = 90.0
-    """After this a message whose runner vanished is judged as a call without an answer."""
+    """How long a call may take with its settlement; after this its message is judged as a call without an answer. Of a
+    worker that died it is so as soon as the others know."""
     sweep_interval_s: Annotated[float, seconds(0.1, 3600, 5)] = 5.0
     recovery_hours: Annotated[int, whole(1, 168, 24)] = 24
     """An operator's reply that no event told of is sent up to this age; an older one is told of."""

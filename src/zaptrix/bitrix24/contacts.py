@@ -21,8 +21,8 @@ class Contacts:
 
     def __init__(self, client: PortalClient) -> None:
         self._client = client
-        # A portal has one runner in the cluster, so a lock of this process keeps two conversations of one person, on
-        # two channels, from making two contacts.
+        # Keeps two conversations of one person, on two channels, from making two contacts. In this process only: nobody
+        # keeps two of them from it.
         self._locks: WeakValueDictionary[tuple[PortalId, str], asyncio.Lock] = WeakValueDictionary()
 
     async def find_or_create(

@@ -62,7 +62,7 @@ class _Book(Generic[Key, Value]):
         known = self._entries.get(key)
         if known is not None:
             return known
-        # Joined: the calls of one lane all ask for the same token at once.
+        # Joined: the calls of one portal or number all ask for the same token at once.
         asking = self._asking.get(key)
         if asking is None or asking.done():
             asking = self._asking[key] = asyncio.create_task(self._ask(key))

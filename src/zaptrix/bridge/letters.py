@@ -7,12 +7,11 @@ from enum import StrEnum
 
 import structlog
 
-from zaptrix.bridge.sweep import delivery_lane
 from zaptrix.core import limits
 from zaptrix.core.ids import EventId, MessageId, PortalId
+from zaptrix.core.lanes import delivery_lane
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, events, files, messages, views
-from zaptrix.store.claims import Way
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.messages import Moved
 
@@ -52,8 +51,7 @@ class Letters:
             if moved:
                 await audit.write(connection, actor, f"letter.{fate}", _subject(moved), count=len(moved))
         if fate is Fate.REVIVE:
-            # `lane_id` is what a delivery lane is named by.
-            self._bells.ring_soon({delivery_lane(Way(row.direction, row.lane_id)) for row in moved})
+            self._bells.ring_soon({delivery_lane(row.direction, row.lane_id) for row in moved})
         log.info("moved dead letters", fate=fate.value, count=len(moved))
         return [row.id for row in moved]
 

@@ -11,8 +11,8 @@ import structlog
 from zaptrix.bridge.receipts import apply_receipts, tell_ended
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
-from zaptrix.core.ids import ChannelId, MessageId, PortalId
-from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, meta_lane
+from zaptrix.core.ids import MessageId
+from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Direction
 from zaptrix.queues.bells import Bells
 from zaptrix.settings import Settings
@@ -30,7 +30,6 @@ from zaptrix.store import (
     templates,
     workers,
 )
-from zaptrix.store.claims import Way
 from zaptrix.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -137,7 +136,7 @@ class Sweep:
                 await workers.forget(connection, limits.WORKER_KEPT_S)
         if ways:
             log.warning("runners died while sending", messages=len(ways))
-        return map(delivery_lane, ways)
+        return [way.lane for way in ways]
 
     async def _unrouted(self) -> Iterable[Lane]:
         before = self._now() - timedelta(seconds=self._patience.late_s)
@@ -146,7 +145,8 @@ class Sweep:
 
     async def _due(self) -> Iterable[Lane]:
         async with self._database.connection() as connection:
-            return map(delivery_lane, await claims.lanes_due(connection, self._patience.late_s, limits.SWEEP_LANES))
+            due = await claims.lanes_due(connection, self._patience.late_s, limits.SWEEP_LANES)
+        return [way.lane for way in due]
 
     async def _unconfirmed(self) -> Iterable[Lane]:
         async with self._database.connection() as connection:
@@ -164,10 +164,3 @@ class Sweep:
         if any(each.paused for each in applied):
             self._changed()
         return {lane for each in applied for lane in each.lanes}
-
-
-def delivery_lane(way: Way) -> Lane:
-    """The lane that delivers messages of this way."""
-    if way.direction is Direction.INBOUND:
-        return bitrix24_lane(PortalId(way.lane_id))
-    return meta_lane(ChannelId(way.lane_id))

@@ -26,7 +26,7 @@ class Queue(StrEnum):
 
 
 class Lane(msgspec.Struct, frozen=True):
-    """An ordered stream with one runner in the whole cluster."""
+    """What a bell names. Of routing it is an ordered stream with one runner in the whole cluster."""
 
     queue: Queue
     name: str
@@ -78,5 +78,5 @@ def delivery_lane(direction: Direction, owner: UUID) -> Lane:
 
 
 def _delivery_lane(queue: Queue, owner: UUID) -> Lane:
-    """Delivery goes in rounds, too: one runner serves many portals or channels at the same time, and none waits."""
+    """A round, too: one look tells which of its portals or channels have something due."""
     return Lane(queue, str(owner.int % ROUNDS))

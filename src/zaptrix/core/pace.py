@@ -12,7 +12,7 @@ from zaptrix.core.portal import Channel, Portal
 # Room in a burst: ours are spaced by our own clock, and arrive with the network's jitter. A bucket that was taken with
 # one request of room had 1 to 6 refused at its edge. The rate is what counts in the long run, and stays whole.
 _PORTAL_ROOM = 7
-_PAIR_ROOM = 1  # one runner sends to a pair, one message after another
+_PAIR_ROOM = 1  # it is called for one message after another
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,8 +21,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     rate_per_s: float
     burst: int
-    # Whether a bucket that Redis has lost counts as full. Not a pair's: it has one runner, who remembers it himself,
-    # and six seconds before every message would be much for what nearly never happens.
+    # Whether a bucket that Redis has lost counts as full. Not a pair's: who called it a moment ago remembers that
+    # himself, and six seconds before every message would be much for what nearly never happens.
     full_when_lost: bool = True
 
 

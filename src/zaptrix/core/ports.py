@@ -28,7 +28,7 @@ class Platform(Protocol):
 
     side: Side
     patience: Patience
-    calls_at_once: int  # requests in flight for one lane
+    calls_at_once: int  # requests that one process has under way for one portal or channel
     parcels_per_call: int  # parcels that one request may carry
 
     def calls(self, parcels: Sequence[Parcel]) -> list[Call]:

@@ -92,7 +92,7 @@ class Leases:
     def wished(self, bucket: Bucket) -> int:
         """How many tokens are leased of it at most: it has to be called again before they end, or they are in vain.
 
-        None of what one runner or one door asks for alone, which Redis does not take for full when it has forgotten it.
+        None of what counts as empty when Redis has forgotten it, such as a pair's.
         """
         before, last = self._called.get(bucket.key, _NEVER)
         return LEASED_MAX if bucket.full_when_lost and last - before < LEASE_S else 0

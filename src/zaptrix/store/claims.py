@@ -1,4 +1,4 @@
-"""Claiming: how exactly one runner holds a message."""
+"""Claiming: how exactly one process holds a message."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.ids import AttemptId, MessageId
+from zaptrix.core.lanes import Lane, delivery_lane
 from zaptrix.core.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
@@ -42,8 +43,8 @@ HELD = {
 # Only the oldest open message of a conversation may be claimed. The recursion hops from conversation to conversation
 # along the index, so that a claim costs what it returns, however long the backlog. It starts anywhere ($4) and at the
 # beginning, both in turns, so that no conversation is always last. What was picked is looked at again under its lock,
-# for another runner may have been faster; what somebody holds right now is left to them, so that two runners never wait
-# for each other. That look goes by the key, one after another: as a join, 98 messages were held against all 3,000 that
+# for another process may have been faster; what somebody holds right now is left to them, so that two never wait for
+# each other. That look goes by the key, one after another: as a join, 98 messages were held against all 3,000 that
 # were pending, which was 23 of the statement's 32 ms. All who claim at the same moment share the statement: with 1,000
 # portals each takes but a message or two, and the statement costs more than they do.
 _CLAIM = """
@@ -119,6 +120,11 @@ class Way(msgspec.Struct, frozen=True):
     direction: Direction
     lane_id: UUID
 
+    @property
+    def lane(self) -> Lane:
+        """What its bells name."""
+        return delivery_lane(self.direction, self.lane_id)
+
 
 class ClaimedRow(msgspec.Struct, frozen=True):
     """A claimed message, before its channel and portal are put beside it."""
@@ -169,7 +175,7 @@ async def claim_to_send(
 ) -> list[list[ClaimedRow]]:
     """What each of `asks` gets: due messages, each the oldest open one of its conversation, from `after` on.
 
-    Of two that ask for the same portal or channel, as may happen when Redis gives a lane to two runners, one gets it.
+    Of two processes that ask for the same portal or channel each message goes to one.
     """
     rows = await connection.fetch(
         _TO_SEND[direction],

@@ -102,7 +102,7 @@ async def write(connection: Connection, messages: Sequence[NewMessage]) -> list[
     """Write `messages`, in order; one that the ledger has already (by its platform's id) is left as it is.
 
     Returns the new ones. One with an attempt is claimed by it when it may go at once. Then its conversation has to be
-    locked by this transaction already (`conversations.hear`, `conversations.speak`): who writes into it at the same
+    locked by this transaction already (`conversations.hear`, `conversations.touch`): who writes into it at the same
     moment is seen.
     """
     rows = await connection.fetch(_INSERT, *_values(messages))

@@ -96,7 +96,7 @@ class AlarmKind(StrEnum):
     CONNECTOR_LOST = "connector_lost"  # the connector was taken off its line
     SUBSCRIPTION_LOST = "subscription_lost"  # a WhatsApp account has sent its webhooks to no app for a while
     SPOOLED = "spooled"  # events wait on the local disk for PostgreSQL
-    DRAIN_FAILED = "drain_failed"  # a runner broke down
+    DRAIN_FAILED = "drain_failed"  # a runner, or a call, broke down
     BROKE_DOWN = "broke_down"  # anything else of ours did: a request, a file, a chore, background work
     REDIS_AWAY = "redis_away"  # bells, pace and caches are on their fallbacks
     RECOVERY_REFUSED = "recovery_refused"  # a portal does not let us look for lost replies
