@@ -11,10 +11,12 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
+from proof.tap import Tap
 from tests.servers import empty_redis, fresh_database, migrate_template, running
 from zaptrix.cli.embedded import Servers
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
+from zaptrix.store.database import Database, open_database
 
 # The same examples every time: a run that fails can be run again. How long one takes is a benchmark's matter.
 hypothesis.settings.register_profile(
@@ -41,6 +43,23 @@ async def database_url(servers: Servers, migrated: str) -> AsyncIterator[str]:
     """A migrated, empty database of the test's own."""
     async with fresh_database(servers, template=migrated) as url:
         yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on the test's own database."""
+    database = await open_database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def tap(database_url: str, tmp_path: Path) -> AsyncIterator[Tap]:
+    """A way to it that can go dead."""
+    tap = Tap(database_url, tmp_path / "tap")
+    await tap.start()
+    yield tap
+    await tap.stop()
 
 
 @pytest.fixture

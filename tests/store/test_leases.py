@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -23,14 +22,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASE_S", 1.0)
     monkeypatch.setattr(leases, "LEASE_RENEW_S", 0.2)
     monkeypatch.setitem(dialling.SESSION, "idle_in_transaction_session_timeout", "500ms")
-
-
-@pytest.fixture
-async def tap(database_url: str, tmp_path: Path) -> AsyncIterator[Tap]:
-    tap = Tap(database_url, tmp_path / "tap")
-    await tap.start()
-    yield tap
-    await tap.stop()
 
 
 @pytest.fixture

@@ -20,14 +20,6 @@ from zaptrix.store.database import Database, open_database
 
 
 @pytest.fixture
-async def tap(database_url: str, tmp_path: Path) -> AsyncIterator[Tap]:
-    tap = Tap(database_url, tmp_path / "tap")
-    await tap.start()
-    yield tap
-    await tap.stop()
-
-
-@pytest.fixture
 async def tapped(tap: Tap) -> AsyncIterator[Database]:
     database = await open_database(tap.url)
     yield database

@@ -1,9 +1,8 @@
 """A worker's heartbeat: who cannot give it stops in time, and who was taken for dead goes on as another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -47,21 +46,6 @@ class Worker:
 
     async def _take_over(self) -> None:
         self.took_over.set()
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = await open_database(database_url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def tap(database_url: str, tmp_path: Path) -> AsyncIterator[Tap]:
-    tap = Tap(database_url, tmp_path / "tap")
-    await tap.start()
-    yield tap
-    await tap.stop()
 
 
 async def until(condition: Callable[[], bool]) -> None:
