@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -48,11 +50,7 @@ async def play(stage: Stage, plan: Plan, cast: Cast) -> list[Measured]:
 async def play_slow(stage: Stage, plan: Plan) -> list[Measured]:
     """Platforms that need as long as real ones do. They are quick until everybody has said the first words."""
     scene = await opened(stage, plan, MANY)
-    told = []
-    for ms in far_ms(plan):
-        await stage.far_takes(ms)
-        told.append(await at_rate(scene, STEADY_PER_S, f", far side {ms:,g} ms"))
-    return told
+    return await slowly(stage, plan, partial(at_rate, scene, STEADY_PER_S))
 
 
 async def play_busy(stage: Stage, plan: Plan) -> list[Measured]:
@@ -71,6 +69,15 @@ async def at_rate(scene: Scene, per_s: int, where: str = "") -> Measured:
 def far_ms(plan: Plan) -> tuple[float, ...]:
     """How long the platforms take, stretch by stretch: what was asked for, or next door, on a good and a bad day."""
     return FAR_MS if plan.far_latency_ms is None else (plan.far_latency_ms,)
+
+
+async def slowly(stage: Stage, plan: Plan, play: Callable[[str], Awaitable[Measured]]) -> list[Measured]:
+    """A stretch for each time that the platforms take; `play` is told where, as the report says it."""
+    told = []
+    for ms in far_ms(plan):
+        await stage.far_takes(ms)
+        told.append(await play(f", far side {ms:,g} ms"))
+    return told
 
 
 def quick_at_first(plan: Plan) -> Shape:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from benchmarks.figures import Measured
 from benchmarks.letters import operators_write
 from benchmarks.parts.act import Act, Plan, Scene
-from benchmarks.parts.inbound import MANY, Cast, far_ms, opened, quick_at_first
+from benchmarks.parts.inbound import MANY, Cast, opened, quick_at_first, slowly
 from benchmarks.stage import SETTLE_S_MAX, Stage
 from benchmarks.tenants import Terms
 
@@ -36,11 +38,7 @@ async def play(stage: Stage, plan: Plan) -> list[Measured]:
 async def play_slow(stage: Stage, plan: Plan) -> list[Measured]:
     """As `inbound` does, over a thousand portals."""
     scene = await opened(stage, plan, MANY)
-    told = []
-    for ms in far_ms(plan):
-        await stage.far_takes(ms)
-        told.append(await _at_rate(scene, SLOW_PER_S, f", far side {ms:,g} ms"))
-    return told
+    return await slowly(stage, plan, partial(_at_rate, scene, SLOW_PER_S))
 
 
 async def _at_rate(scene: Scene, per_s: int, where: str = "") -> Measured:
