@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from zaptrix.settings import KINDS, Settings
+
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SCREENSHOT_BYTES_MAX = 1_500_000
@@ -50,6 +52,29 @@ def test_each_screenshot_is_shown_by_a_document_and_they_stay_small() -> None:
     assert pictures
     assert {picture.name for picture in pictures} == shown
     assert sum(picture.stat().st_size for picture in pictures) < SCREENSHOT_BYTES_MAX
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.pt-BR.md"])
+def test_the_defaults_that_a_readme_tells_are_those_of_the_settings(page: str) -> None:
+    """Those that are numbers or words; the others are told in sentences."""
+    rows = re.findall(
+        r"^\| (`[A-Z][A-Z_]+`(?:, `[A-Z][A-Z_]+`)*) \| ([^|]+) \|", (ROOT / page).read_text(), re.MULTILINE
+    )
+    told = {
+        name.strip("`"): default
+        for names, defaults in rows
+        for name, default in zip(names.split(", "), defaults.split(", "), strict=False)
+        if re.fullmatch(r"[\w.]+", default) and not KINDS[name.strip("`")].secret
+    }
+    ours = {name: getattr(Settings(), name.lower()) for name in told}
+    # What is empty when it is not set has a word for it.
+    written = {
+        name: f"{value:g}" if isinstance(value, float) else str(value)
+        for name, value in ours.items()
+        if value or value == 0
+    }
+    assert len(written) > 20
+    assert {name: told[name] for name in written} == written
 
 
 def test_both_readmes_have_the_same_commands_and_settings() -> None:
