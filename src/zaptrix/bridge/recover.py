@@ -29,6 +29,7 @@ from zaptrix.store.database import Connection, Database
 from zaptrix.store.recovery import Outage
 from zaptrix.store.restores import Restore
 from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
 
@@ -81,16 +82,36 @@ class Recovery:
     async def run(self) -> None:
         """After an outage every conversation that may have news, at once; else a few, now and then.
 
-        Raises StoreUnavailable.
+        No portal waits for another: beside one that is slow, or waits for its files, those are looked at that come due
+        meanwhile. Raises StoreUnavailable.
         """
+        looking: dict[asyncio.Task[None], PortalId] = {}
+        try:
+            await self._begin_recoveries(looking)
+            if not looking:
+                await self._begin_rounds(looking)
+            while looking:
+                done, _ = await asyncio.wait(set(looking), timeout=limits.RECOVERY_LOOK_S)
+                for task in done:
+                    del looking[task]
+                    task.result()
+                if looking:
+                    await self._begin_recoveries(looking)
+        finally:
+            await ended(looking)
+
+    async def _begin_recoveries(self, looking: dict[asyncio.Task[None], PortalId]) -> None:
+        room = limits.RECOVERY_PORTALS_AT_ONCE - len(looking)
         async with self._database.connection() as connection:
-            outages = await recovery.outages(connection, limits.RECOVERY_PORTALS_AT_ONCE)
-        if outages:
-            await asyncio.gather(*map(self._after_outage, outages))
-            return
+            outages = await recovery.outages(connection, max(0, room), but=list(looking.values()))
+        for outage in outages:
+            looking[asyncio.create_task(self._after_outage(outage))] = outage.portal_id
+
+    async def _begin_rounds(self, looking: dict[asyncio.Task[None], PortalId]) -> None:
         async with self._database.transaction() as connection:
             due = await recovery.rounds(connection, self._rules.round_s, limits.RECOVERY_PORTALS_PER_ROUND)
-        await asyncio.gather(*map(self._round, due))
+        for portal_id in due:
+            looking[asyncio.create_task(self._round(portal_id))] = portal_id
 
     async def release(self) -> None:
         """Let events go that have waited too long for the history. Raises StoreUnavailable."""

@@ -226,6 +226,7 @@ RECOVERY_CHATS_PER_CALL = 50
 RECOVERY_HISTORIES_PER_CALL = 10  # a history has hundreds of messages, and an answer 16 MB
 RECOVERY_CALL_EVERY_S = 1.0  # half of a portal's requests at most; the other half is delivery's
 RECOVERY_PORTALS_AT_ONCE = 16
+RECOVERY_LOOK_S = 2.0  # how often others are looked for meanwhile
 RECOVERY_SLICE_S = 20.0  # how long one portal is looked at before the others are asked again
 RECOVERY_ROUND_CHATS = 500  # of one portal's round without an outage
 RECOVERY_PORTALS_PER_ROUND = 50

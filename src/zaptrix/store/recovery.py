@@ -85,6 +85,7 @@ class Outage(msgspec.Struct, frozen=True):
 _OUTAGES = """
 SELECT r.portal_id, r.away_from, r.away_until FROM recovery r JOIN portal_config p ON p.id = r.portal_id
 WHERE r.away_until IS NOT NULL AND r.ended_at IS NULL AND r.next_at <= now() AND p.paused_at IS NULL
+    AND r.portal_id <> ALL($2)
 ORDER BY r.next_at LIMIT $1
 """
 _ENDED = "UPDATE recovery SET ended_at = now(), next_at = now() WHERE portal_id = $1 AND away_until = $2"
@@ -95,9 +96,9 @@ WHERE portal_id = $1
 """
 
 
-async def outages(connection: Connection, limit: int) -> list[Outage]:
-    """What is to be recovered from now."""
-    return [Outage(**row) for row in await connection.fetch(_OUTAGES, limit)]
+async def outages(connection: Connection, limit: int, but: Sequence[PortalId]) -> list[Outage]:
+    """What is to be recovered from now, of other portals than these."""
+    return [Outage(**row) for row in await connection.fetch(_OUTAGES, limit, but)]
 
 
 async def ended(connection: Connection, outage: Outage) -> None:
