@@ -99,6 +99,8 @@ class Recovery:
                     await self._begin_recoveries(looking)
         finally:
             await ended(looking)
+            for task in looking:
+                task.cancelled() or task.exception()  # the first one that failed says why
 
     async def _begin_recoveries(self, looking: dict[asyncio.Task[None], PortalId]) -> None:
         room = limits.RECOVERY_PORTALS_AT_ONCE - len(looking)
