@@ -1,6 +1,7 @@
 """The directory: known for a moment, good while PostgreSQL is away, and absence is not remembered."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
@@ -11,8 +12,8 @@ from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
 from zaptrix.core.errors import Unauthorized
 from zaptrix.core.ids import ChannelId
-from zaptrix.store import migrate
-from zaptrix.store.database import StoreUnavailable, open_database
+from zaptrix.store import migrate, portals
+from zaptrix.store.database import Connection, StoreUnavailable, open_database
 
 
 async def test_what_was_known_stays_good_while_postgresql_is_away(own_servers: Servers) -> None:
@@ -110,3 +111,36 @@ async def test_a_channel_that_is_gone_has_no_key(ledger: Ledger) -> None:
     directory = Directory(ledger.database, ledger.box)
     with pytest.raises(Unauthorized):
         await directory.number_token(ChannelId((await ledger.portal()).id))
+
+
+async def test_rows_are_read_when_something_has_changed_and_only_then(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal = await ledger.portal(member_id="abc")
+    channel = await ledger.channel(portal)
+    directory, read = Directory(ledger.database, ledger.box), 0
+    versions = portals.versions
+
+    async def counted(connection: Connection) -> dict[UUID, str]:
+        nonlocal read
+        read += 1
+        return await versions(connection)
+
+    monkeypatch.setattr(portals, "versions", counted)
+    changes = [
+        "SELECT 1",
+        "UPDATE channel SET name = 'novo'",
+        "UPDATE portal_config SET updated_at = now()",
+        "UPDATE portal_config SET updated_at = now()",
+        "DELETE FROM channel",
+    ]
+    seen = []
+    await directory.compare()
+    for change in changes:
+        await ledger.run(change)
+        await directory.compare()
+        seen.append(read)
+        await directory.compare()
+    assert seen == [1, 2, 3, 4, 5]
+    assert directory.version(channel.id) is None
+    assert directory.version(portal.id) is not None
