@@ -308,6 +308,8 @@ class House:
         """Answer a bell of `lane`, and see through what it began."""
         if route := self.routes.get(lane.queue):
             await route.drain(lane)
+            if not self.hands_over:
+                return
         else:
             await self.dispatchers[lane.queue].answer(lane)
         await self.at_rest()

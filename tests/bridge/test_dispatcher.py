@@ -57,6 +57,35 @@ async def test_several_conversations_share_a_call_and_no_two_messages_of_one_do(
     assert await house.settled()
 
 
+async def test_calls_that_wait_for_a_portals_pace_are_not_one_a_conversation_for_ever(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    """Seed 108: a portal without a burst lets two calls a second through, of ten texts each at the most. Those of
+    conversations that began one by one went on one by one, 1.5 messages a second, while the backlog was deep."""
+    pace, talks, sizes = asyncio.Lock(), [await house.ledger.talk(channel) for _ in range(4)], list[int]()
+    send, dispatcher = house.bitrix24.send, house.dispatchers[Queue.BITRIX24]
+
+    async def paced(call: Sequence[Parcel]) -> list[Outcome]:
+        async with pace:
+            sizes.append(len(call))
+            await asyncio.sleep(0.3)  # the platform's pace: longer than a settlement takes
+            return await send(tuple(call))
+
+    house.bitrix24.send = paced  # type: ignore[method-assign]
+    async with pace:
+        for begun, each in enumerate(talks, 1):
+            await house.ledger.inbound(each)
+            await dispatcher.answer(lane_to_bitrix24(portal))
+            async with asyncio.timeout(30):
+                while (await house.ledger.states()).count("sending") < begun:
+                    await asyncio.sleep(0.01)
+        for each in talks:
+            await house.ledger.inbound(each, 4)
+    await house.drain(lane_to_bitrix24(portal))
+    assert {len(taken) for taken in house.bitrix24.took.values()} == {5}
+    assert len(sizes) <= 12, sizes  # of 20 messages; the first four were begun alone
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("side", list(Side))
 async def test_whatever_goes_wrong_every_message_arrives_once_and_in_order(

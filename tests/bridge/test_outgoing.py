@@ -251,6 +251,30 @@ async def test_the_notice_names_the_limit_that_was_met(
     assert (notice["code"], notice["params"]) == ("too_long", {"code": "too_long", "limit": limit})
 
 
+async def test_a_file_without_its_words_is_told_of_also_when_metas_receipt_is_faster_than_its_answer(
+    house: House, channel: Channel, talk: Conversation
+) -> None:
+    captioned = msgspec.structs.replace(PHOTO, caption=plain_text("a nota"))
+    await heard(house, talk, answered(talk, "", content=captioned))
+    await house.ledger.run("UPDATE message SET due_at = now()")
+
+    async def overtaken(parcel: Parcel) -> Outcome:
+        if not (isinstance(parcel.content, Media) and parcel.content.caption):
+            return Refused("http_404", notice="file_gone")
+        await house.ledger.run(
+            "UPDATE message SET state = 'sent', attempt_id = NULL, whatsapp_id = 'wamid.1' WHERE id = $1",
+            parcel.message_id,
+        )
+        return Accepted(whatsapp_id="wamid.1", file_lost="http_404")
+
+    house.whatsapp.answers = overtaken
+    for _ in range(2):
+        await house.run_until(lane_to_whatsapp(channel), lane_to_bitrix24(talk.portal_id), state=house.settled)
+        await house.quiet()
+    assert [row["state"] for row in await rows(house)][:2] == ["sent", "dead"]
+    assert [one["code"] for one in await house.notices()] == ["file_gone"]
+
+
 async def test_a_file_without_its_words_is_a_dead_letter_of_its_own(
     house: House, channel: Channel, talk: Conversation
 ) -> None:

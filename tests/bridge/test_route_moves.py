@@ -267,6 +267,7 @@ async def test_a_reaction_and_an_edit_do_not_open_the_window(house: House, chann
 async def test_what_is_overheard_is_told_to_the_operator_opens_no_window_and_is_not_marked_as_read(
     house: House, channel: Channel, portal: Portal
 ) -> None:
+    house.by_rows()
     said = Words(plain_text("oi"), marks=Marks(standby=True))
     await route(house, channel, asked(channel, OLD, "", content=said), asked(channel, NEW, "oi"))
     talks_of = {talk.customer.wa_id: talk for talk in await living(house)}

@@ -14,6 +14,7 @@ behind a stop. What is in memory here is a hint: PostgreSQL alone says what is o
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from zaptrix.bridge.calls import Calls, Ended
 from zaptrix.bridge.claiming import Claimed, Claimer
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.offer import BatchOffer
+from zaptrix.bridge.owner import Owner
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
 from zaptrix.core.ids import AttemptId, ConversationId
@@ -43,18 +45,6 @@ from zaptrix.telemetry.metrics import AlarmKind
 log = structlog.get_logger(__name__)
 
 _OWNERS_PER_CLAIM = 100
-
-
-class _Owner:
-    """A portal or channel with something to do."""
-
-    __slots__ = ("flying", "more", "proving", "told")
-
-    def __init__(self) -> None:
-        self.flying = 0  # calls under way
-        self.more = False  # the ledger may hold something due that nobody has claimed
-        self.told = False  # and somebody has just committed it
-        self.proving = False
 
 
 class Dispatcher:
@@ -85,7 +75,7 @@ class Dispatcher:
         self._stopping = stopping
         self._now = now
         self._lease_s = lease_s
-        self._owners: dict[UUID, _Owner] = {}
+        self._owners: dict[UUID, Owner] = {}
         self._alone: dict[UUID, tuple[datetime, datetime]] = {}  # whom to leave alone: since when, and until when
         self._talks: dict[ConversationId, bool] = {}  # with a call under way; True: more was written behind it
         self._wanting: dict[UUID, None] = {}  # whom to claim for, in order
@@ -120,7 +110,7 @@ class Dispatcher:
         if conversation_id in self._talks:
             self._talks[conversation_id] = True
         else:
-            self._owners.setdefault(owner, _Owner()).told = True
+            self._owners.setdefault(owner, Owner()).told = True
             self._want(owner)
 
     async def answer(self, lane: Lane) -> None:
@@ -150,7 +140,14 @@ class Dispatcher:
         if self._stopping.told or self._is_left_alone(owner):
             return 0
         one = self._owners.get(owner)
-        return (self._platform.calls_at_once - (one.flying if one else 0)) * self._platform.parcels_per_call
+        if one is None:
+            return self._platform.calls_at_once * self._platform.parcels_per_call
+        free = 0 if self._gathers(one) else self._platform.calls_at_once - len(one.begun)
+        return free * self._platform.parcels_per_call
+
+    def _gathers(self, one: Owner, besides: float | None = None) -> bool:
+        """Whether what comes now had better share the next call: the portal's pace, or its answer, is waited for."""
+        return self._platform.parcels_per_call > 1 and one.waits_longer(limits.CALL_SLOW_S, besides)
 
     def _is_left_alone(self, owner: UUID) -> bool:
         _, until = self._alone.get(owner, (None, None))
@@ -173,7 +170,7 @@ class Dispatcher:
     def _want(self, owner: UUID) -> None:
         if self._is_left_alone(owner):
             return
-        self._owners.setdefault(owner, _Owner()).more = True
+        self._owners.setdefault(owner, Owner()).more = True
         if self.room(owner) > 0 or self._stopping.told:
             self._wanting[owner] = None
             self._claim_soon()
@@ -234,8 +231,7 @@ class Dispatcher:
             await self._bells.later(lane, at)
 
     def _forget(self, owner: UUID) -> None:
-        one = self._owners.get(owner)
-        if one and not (one.flying or one.more or one.proving):
+        if (one := self._owners.get(owner)) and one.is_idle:
             del self._owners[owner]
 
     # --- calls --------------------------------------------------------------------------------------------------------
@@ -246,19 +242,21 @@ class Dispatcher:
             by_owner[self._claimer.owner_of(parcel)].append(parcel)
             self._talks[parcel.conversation.id] = False
         for owner, those in by_owner.items():
-            one = self._owners.setdefault(owner, _Owner())
+            one = self._owners.setdefault(owner, Owner())
             for call in self._platform.calls(those):
-                one.flying += 1
-                self._run(self._carry(owner, one, call, claimed_s), [owner])
+                one.begun.append(began := time.monotonic())
+                self._run(self._carry(owner, one, call, claimed_s, began), [owner])
 
-    async def _carry(self, owner: UUID, one: _Owner, call: Sequence[Parcel], claimed_s: float) -> None:
+    async def _carry(self, owner: UUID, one: Owner, call: Sequence[Parcel], claimed_s: float, began: float) -> None:
         following: Sequence[Parcel] = []
+        goes_on = False
         try:
             judged, alone_until = await self._called(call, claimed_s)
             if alone_until is not None:
                 self._leave_alone(owner, alone_until)
             # Who waits for room has waited longer than what comes next in this conversation.
-            if alone_until is None and not one.more and not self._stopping.told:
+            goes_on = alone_until is None and not (one.more or self._gathers(one, began) or self._stopping.told)
+            if goes_on:
                 judged = [replace(each, next_attempt_id=self._stopping.worker.attempt()) for each in judged]
             following = await self._settle(judged, claimed_s)
         except Exception:
@@ -268,8 +266,8 @@ class Dispatcher:
             await self._claimer.leave_alone(owner, until)
             raise
         finally:
-            one.flying -= 1
-            self._land(owner, one, call, following)
+            one.begun.remove(began)
+            self._land(owner, call, following, looks=not goes_on)
         await self._ring_later(owner, judged)
 
     async def _called(self, call: Sequence[Parcel], claimed_s: float) -> tuple[list[Judged], datetime | None]:
@@ -326,12 +324,12 @@ class Dispatcher:
             for owner in await self._claimer.give_back(lost):
                 self._want(owner)
 
-    def _land(self, owner: UUID, one: _Owner, call: Sequence[Parcel], following: Sequence[Parcel]) -> None:
-        """The conversations of a call are free, but for those that go on."""
+    def _land(self, owner: UUID, call: Sequence[Parcel], following: Sequence[Parcel], *, looks: bool) -> None:
+        """The conversations of a call are free, but for those that go on. `looks`: nothing was claimed behind them."""
         goes_on = {parcel.conversation.id for parcel in following}
         ended = [parcel for parcel in call if parcel.conversation.id not in goes_on]
         behind = [self._talks.pop(parcel.conversation.id, False) or parcel.followed for parcel in ended]
-        if any(behind) or one.more or self._stopping.told:
+        if looks or any(behind):
             self._want(owner)
         self._forget(owner)
 
@@ -345,12 +343,12 @@ class Dispatcher:
     # --- proofs and confirmations -------------------------------------------------------------------------------------
 
     def _prove(self, owner: UUID) -> None:
-        one = self._owners.setdefault(owner, _Owner())
+        one = self._owners.setdefault(owner, Owner())
         if not one.proving and not self._stopping.told:
             one.proving = True
             self._run(self._search(owner, one), [owner])
 
-    async def _search(self, owner: UUID, one: _Owner) -> None:
+    async def _search(self, owner: UUID, one: Owner) -> None:
         """Look for the proof of calls that had no clear answer, and then for what else is due."""
         try:
             while not self._stopping.told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -75,6 +76,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     leave_alone: datetime | None = None  # its portal or channel, until then
 
 
+class _Beside(NamedTuple):
+    """What was written beside verdicts: whether anything was paused, and where a file follows without a verdict."""
+
+    paused: bool
+    followed: Sequence[Lane]
+
+
 class Settler:
     """Writes verdicts on messages of one direction: one transaction for all that are waiting."""
 
@@ -121,7 +129,7 @@ class Settler:
         return await self._write(judged)
 
     async def _write(self, judged: list[Judged]) -> Sequence[ClaimedRow | None]:
-        told, paused = [_settlement(j) for j in judged], False
+        told, beside = [_settlement(j) for j in judged], _Beside(paused=False, followed=())
         if all(map(_is_plain, judged)):
             # One statement is a transaction by itself.
             async with self._database.connection() as connection:
@@ -131,25 +139,27 @@ class Settler:
             async with self._database.transaction() as connection:
                 settled = await settlements.settle(connection, self._direction, told)
                 ours = [j for j in judged if j.parcel.message_id in settled.ids]
-                paused = await self._write_beside(connection, judged, ours)
+                beside = await self._write_beside(connection, judged, ours)
         for j in judged:
             if j.tick is not None:
                 j.tick.settled(ours=j.parcel.message_id in settled.ids)
         self._after(ours)
-        if paused:
+        self._bells.ring_soon(beside.followed)
+        if beside.paused:
             self._changed()
         return [settled.following.get(j.parcel.message_id) for j in judged]
 
-    async def _write_beside(self, connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> bool:
-        """What is more than a verdict; whether anything was paused."""
+    async def _write_beside(self, connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> _Beside:
+        """What is more than a verdict."""
         await _place(connection, judged)
-        if failures := [f for j in ours if (f := _failure(j))]:
+        overtaken = await _overtaken(connection, judged, ours)
+        if failures := [f for j in (*ours, *overtaken) if (f := _failure(j))]:
             await settlements.record_failures(connection, failures)
         if stale := [j.parcel.message_id for j in ours if isinstance(j.verdict, Reupload)]:
             await files.reupload(connection, stale)
         paused = [j for j in ours if isinstance(j.verdict, Pause) and await _pause(connection, j, j.verdict)]
         stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
-        for late in filter(None, map(_late, ours)):
+        for late in filter(None, map(_late, (*ours, *overtaken))):
             await follow(connection, late)
             if late.direction is Direction.OUTBOUND and (words := words_without_file(late.media)):
                 await changes.rewrite(connection, late.message_id, words)
@@ -157,7 +167,7 @@ class Settler:
         await say(connection, said + await held_back(connection, stopped, self._now()))
         if alone := {_owner(j): j.leave_alone for j in judged if j.leave_alone}:
             await backoffs.put(connection, alone)
-        return bool(paused)
+        return _Beside(paused=bool(paused), followed=[meta_lane(j.parcel.channel.id) for j in overtaken])
 
     def _after(self, judged: Iterable[Judged]) -> None:
         lanes: set[Lane] = set()
@@ -166,6 +176,15 @@ class Settler:
             _log(j)
             lanes.update(_lanes_to_ring(j))
         self._bells.ring_soon(lanes)
+
+
+async def _overtaken(connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> list[Judged]:
+    """Sends whose receipt was faster than their own answer, and wrote the verdict; what the answer tells of the file
+    nobody else knows. Meta's id shows that it is the same send, and the file that nobody has let it follow yet."""
+    told = {j.parcel.message_id: j for j in judged if _late(j) and j not in ours}
+    sent = {id_: j.verdict.accepted.whatsapp_id for id_, j in told.items() if isinstance(j.verdict, Sent)}
+    found = await files.still_with(connection, {id_: name for id_, name in sent.items() if name}) if sent else []
+    return [told[id_] for id_ in found]
 
 
 async def _pause(connection: Connection, judged: Judged, verdict: Pause) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -178,6 +178,20 @@ async def failed(connection: Connection, file: Wanted, code: str, detail: str, n
     """None when another runner has it."""
     row = await connection.fetchrow(_FAILED, file.message_id, file.attempt_id, code[:64], detail[:500], notice)
     return Ended(row["promised_at"] is not None) if row else None
+
+
+_STILL_WITH = f"""
+SELECT m.id FROM unnest($1::bigint[], $2::text[]) AS a(id, whatsapp_id) CROSS JOIN LATERAL (
+    SELECT id FROM message WHERE id = a.id AND whatsapp_id = a.whatsapp_id AND kind = ANY($3)
+        AND {STATE_BY_KEY} <> 'dead' FOR NO KEY UPDATE) m
+ORDER BY m.id
+"""  # noqa: S608
+
+
+async def still_with(connection: Connection, sent: Mapping[MessageId, str]) -> list[MessageId]:
+    """Those of messages that Meta knows by these ids and that have not failed which still are ones with a file."""
+    rows = await connection.fetch(_STILL_WITH, list(sent), list(sent.values()), _KINDS)
+    return [MessageId(row["id"]) for row in rows]
 
 
 _FOLLOW = """

@@ -1,0 +1,27 @@
+"""An owner of messages, as the dispatcher has it in memory: a portal or channel with something to do."""
+
+from __future__ import annotations
+
+import time
+
+
+class Owner:
+    """What is under way for a portal or channel in this process, and whether more waits for it."""
+
+    __slots__ = ("begun", "more", "proving", "told")
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []  # calls under way, by when they were begun; the oldest first
+        self.more = False  # the ledger may hold something due that nobody has claimed
+        self.told = False  # and somebody has just committed it
+        self.proving = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it has to be remembered."""
+        return not (self.begun or self.more or self.proving)
+
+    def waits_longer(self, seconds: float, besides: float | None = None) -> bool:
+        """Whether a call of it, other than the one that was begun at `besides`, is under way for longer than that."""
+        others = (began for began in self.begun if began != besides)
+        return time.monotonic() - next(others, time.monotonic()) > seconds
