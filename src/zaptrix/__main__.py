@@ -1,5 +1,5 @@
 """`python -m zaptrix`: the command line, by this very interpreter."""
 
-from zaptrix.cli.main import app
+from zaptrix.cli.entry import run
 
-app()
+run()
