@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from zaptrix.bridge.directory import Directory
+import msgspec
+import structlog
+
+from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.core import limits
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message import Direction
 from zaptrix.core.parcel import Parcel
+from zaptrix.deadlines import Stopping
+from zaptrix.elapsed import elapsed_s
 from zaptrix.store import backoffs, claims, lanes, messages
 from zaptrix.store.claims import Ask, ClaimedRow, Way
-from zaptrix.store.database import Database
+from zaptrix.store.database import Database, StoreUnavailable
 from zaptrix.store.lanes import Due
+from zaptrix.telemetry import metrics
+from zaptrix.telemetry.metrics import AlarmKind
+
+log = structlog.get_logger(__name__)
 
 
 class Claimed(NamedTuple):
@@ -52,9 +63,8 @@ class Claimer:
         async with self._database.connection() as connection:
             return await lanes.due(connection, self.direction, lane.number)
 
-    async def to_send(self, rooms: Sequence[tuple[UUID, int]]) -> list[Claimed]:
+    async def to_send(self, asks: Sequence[Ask]) -> list[Claimed]:
         """For several portals or channels in one statement, up to so many messages each."""
-        asks = [Ask(owner, self._new_attempt(), room) for owner, room in rooms]
         async with self._database.connection() as connection:
             # From anywhere: no conversation is always the last to be served.
             found = await claims.claim_to_send(connection, self.direction, asks, after=uuid4())
@@ -80,8 +90,31 @@ class Claimer:
         async with self._database.connection() as connection:
             return [one.lane_id for one in await messages.give_back(connection, attempts)]
 
+    async def let_go(self, attempts: Sequence[AttemptId], until_s: float, stopping: Stopping) -> list[UUID]:
+        """The same when PostgreSQL did not say whether they hold anything, as soon as it is there, until then; it is
+        asked once more by who is told to stop. What it does not hear of is verified, as if this process had died."""
+        while elapsed_s() < until_s:
+            await stopping.pause(limits.STORE_AGAIN_S)
+            told = stopping.told
+            with suppress(StoreUnavailable):
+                return await self.give_back(attempts)
+            if told:
+                break
+        return []
+
     async def with_tenants(self, rows: Sequence[ClaimedRow]) -> list[Parcel]:
         """Claimed messages with their channel and portal beside them."""
         tenants = {key: await self._directory.channel(ChannelId(key)) for key in {row.channel_id for row in rows}}
         # A channel that was deleted a moment ago took its messages with it.
-        return [row.parcel(t.channel, t.portal) for row in rows if (t := tenants[row.channel_id])]
+        known = ((row, tenant) for row in rows if (tenant := tenants[row.channel_id]))
+        return [parcel for row, tenant in known if (parcel := _read(row, tenant))]
+
+
+def _read(row: ClaimedRow, tenant: Tenant) -> Parcel | None:
+    """A claim is of many: what a newer release has written, and this one cannot read, stops nobody but itself."""
+    try:
+        return row.parcel(tenant.channel, tenant.portal)
+    except msgspec.ValidationError:
+        metrics.alarmed(AlarmKind.DRAIN_FAILED)
+        log.exception("message not readable", message_id=row.fields["id"], alarm=True)
+        return None

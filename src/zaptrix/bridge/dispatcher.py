@@ -27,6 +27,7 @@ from zaptrix.bridge.call_limit import CallLimit
 from zaptrix.bridge.calls import Calls, Ended
 from zaptrix.bridge.claiming import Claimed, Claimer
 from zaptrix.bridge.confirmer import Confirmer
+from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.offer import BatchOffer
 from zaptrix.bridge.owner import Owner
 from zaptrix.bridge.settle import Judged, Settler
@@ -38,6 +39,7 @@ from zaptrix.core.retry import Sent
 from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.bells import Bells
+from zaptrix.store.claims import Ask
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -76,7 +78,7 @@ class Dispatcher:
         self._now = now
         self._lease_s = lease_s
         self._owners: dict[UUID, Owner] = {}
-        self._alone: dict[UUID, tuple[datetime, datetime]] = {}  # whom to leave alone: since when, and until when
+        self._alone = LeftAlone(now)
         self._talks: dict[ConversationId, bool] = {}  # with a call under way; True: more was written behind it
         self._wanting: dict[UUID, None] = {}  # whom to claim for, in order
         self._claiming = False
@@ -109,23 +111,26 @@ class Dispatcher:
         """Something was committed that nobody has claimed."""
         if conversation_id in self._talks:
             self._talks[conversation_id] = True
+        elif owner in self._alone:
+            self._bells.ring_soon([self._lane(owner)])  # another process may have heard that it was repaired
         else:
-            self._owners.setdefault(owner, Owner()).told = True
+            self._owners.setdefault(owner, Owner()).told(conversation_id)
             self._want(owner)
 
     async def answer(self, lane: Lane) -> None:
         """A bell: look who of the round has something due. Raises StoreUnavailable."""
         asked_at = self._now()
         due = await self._claimer.due(lane)
+        times = [each.next_at for each in due if each.next_at is not None]
         for each in due:
             if each.id is None:
                 self._confirm(lane) if each.due else None
-            elif each.to_prove:
-                self._prove(each.id)
+            elif each.due and (at := self._alone.in_doubt_until(each.id, asked_at)):
+                times.append(at)
             elif each.due:
-                self._is_well_again(each.id, asked_at)
-                self._want(each.id)
-        if times := [each.next_at for each in due if each.next_at is not None]:
+                self._prove(each.id) if each.to_prove else None
+                self._want(each.id)  # also beside a search, which may take its time
+        if times:
             await self._bells.later(lane, min(times))
 
     async def landed(self) -> None:
@@ -137,11 +142,9 @@ class Dispatcher:
 
     def room(self, owner: UUID) -> int:
         """How many messages may be launched for a portal or channel now."""
-        if self._stopping.told or self._is_left_alone(owner):
+        if self._stopping.told or owner in self._alone:
             return 0
-        one = self._owners.get(owner)
-        if one is None:
-            return self._platform.calls_at_once * self._platform.parcels_per_call
+        one = self._owners.get(owner) or Owner()
         free = 0 if self._gathers(one) else self._platform.calls_at_once - len(one.begun)
         return free * self._platform.parcels_per_call
 
@@ -149,26 +152,14 @@ class Dispatcher:
         """Whether what comes now had better share the next call: the portal's pace, or its answer, is waited for."""
         return self._platform.parcels_per_call > 1 and one.waits_longer(limits.CALL_SLOW_S, besides)
 
-    def _is_left_alone(self, owner: UUID) -> bool:
-        _, until = self._alone.get(owner, (None, None))
-        if until is None or until > self._now():
-            return until is not None
-        del self._alone[owner]
-        return False
-
-    def _is_well_again(self, owner: UUID, asked_at: datetime) -> None:
-        """The ledger leaves it alone no more: somebody has repaired it. Of a moment ago it may not know yet."""
-        since, _ = self._alone.get(owner, (asked_at, None))
-        if (asked_at - since).total_seconds() > limits.STORE_AGAIN_S:
-            del self._alone[owner]
-
     def _leave_alone(self, owner: UUID, until: datetime) -> None:
-        self._alone[owner] = self._now(), until
+        self._alone.put(owner, until)
+        self._wanting.pop(owner, None)
         if one := self._owners.get(owner):
             one.more = False  # a bell will say so, then
 
     def _want(self, owner: UUID) -> None:
-        if self._is_left_alone(owner):
+        if owner in self._alone:
             return
         self._owners.setdefault(owner, Owner()).more = True
         if self.room(owner) > 0 or self._stopping.told:
@@ -190,39 +181,49 @@ class Dispatcher:
 
     async def _claim(self) -> None:
         await asyncio.sleep(0)  # for those who come in the same turn of the loop
-        rooms = self._rooms()
-        told = {owner for owner, _ in rooms if self._owners[owner].told}
-        for owner in told:
-            self._owners[owner].told = False
-        claimed_s = elapsed_s()
-        found: list[Claimed] = []
+        asks, found, claimed_s = list[Ask](), list[Claimed](), elapsed_s()
         try:
-            found = await self._claimer.to_send(rooms) if rooms else []
-        except StoreUnavailable as exc:
-            log.warning("claims put off", reason=str(exc))
-            await self._again((owner for owner, _ in rooms), limits.STORE_AGAIN_S)
+            asks = self._asks()
+            latest = {ask.lane_id: self._owners[ask.lane_id].taken() for ask in asks}
+            found = await self._claimer.to_send(asks) if asks else []
+        except Exception:
+            self._run(self._let_go(asks, claimed_s), [ask.lane_id for ask in asks])
+            raise
         finally:
             self._claiming = False
-        self._launch([parcel for each in found for parcel in each.parcels], claimed_s)
+            self._launch([parcel for each in found for parcel in each.parcels], claimed_s)
+            for each in found:
+                self._want(each.owner) if each.more else self._forget(each.owner)
+            self._claim_soon()
+        # What waits for its time, or for another process, which may not have seen it: a bell looks again.
+        missed = {each.owner: latest[each.owner] - self._talks.keys() for each in found}
         for each in found:
-            self._want(each.owner) if each.more else self._forget(each.owner)
-        self._claim_soon()
-        # It waits for its time, or for another process, which may not have seen it: a bell looks again.
-        await self._again({each.owner for each in found if not each.parcels} & told, limits.LOOK_AGAIN_S)
+            if each.more and (one := self._owners.get(each.owner)):
+                one.latest |= missed.pop(each.owner)
+        await self._again((owner for owner, talks in missed.items() if talks), limits.LOOK_AGAIN_S)
 
-    def _rooms(self) -> list[tuple[UUID, int]]:
-        """The first of those who want, as many as may begin a call."""
-        rooms: list[tuple[UUID, int]] = []
-        calls = self._limit.free
+    async def _let_go(self, asks: Sequence[Ask], claimed_s: float) -> None:
+        """Nobody was told whether a claim is on disk: what it holds is in nobody's hands, and waits again."""
+        for ask in asks:
+            self._forget(ask.lane_id)
+        await self._again((ask.lane_id for ask in asks), limits.STORE_AGAIN_S)
+        for owner in await self._claimer.let_go(
+            [a.attempt_id for a in asks], claimed_s + self._lease_s, self._stopping
+        ):
+            self._want(owner)
+
+    def _asks(self) -> list[Ask]:
+        """For the first of those who want, as many as may begin a call."""
+        asks, calls = list[Ask](), 0 if self._stopping.told else self._limit.free
         for owner in list(self._wanting):
-            if calls <= 0 or len(rooms) == _OWNERS_PER_CLAIM:
+            if calls <= 0 or len(asks) == _OWNERS_PER_CLAIM:
                 break
             del self._wanting[owner]
             if (room := self.room(owner)) > 0:
                 self._owners[owner].more = False
-                rooms.append((owner, room))
+                asks.append(Ask(owner, self.new_attempt(), room))
                 calls -= 1
-        return rooms
+        return asks
 
     async def _again(self, owners: Iterable[UUID], wait_s: float) -> None:
         """Let a bell look at them in a while."""
@@ -337,14 +338,13 @@ class Dispatcher:
         """What is to be done again has its time, and so has who is to be left alone."""
         times = [at for each in judged if (at := getattr(each.verdict, "at", None))]
         if times:
-            _, alone_until = self._alone.get(owner, (None, min(times)))
-            await self._bells.later(self._lane(owner), max(min(times), alone_until))
+            await self._bells.later(self._lane(owner), max(min(times), self._alone.until(owner) or min(times)))
 
     # --- proofs and confirmations -------------------------------------------------------------------------------------
 
     def _prove(self, owner: UUID) -> None:
         one = self._owners.setdefault(owner, Owner())
-        if not one.proving and not self._stopping.told:
+        if not one.proving:
             one.proving = True
             self._run(self._search(owner, one), [owner])
 
@@ -375,6 +375,8 @@ class Dispatcher:
                 pass
         finally:
             self._confirming.discard(lane)
+            if self._stopping.told:
+                self._bells.ring_soon([lane])
 
     def _run(self, work: Coroutine[object, object, None], owners: Collection[UUID]) -> None:
         task = asyncio.create_task(self._guarded(work, owners))

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import time
 
+from zaptrix.core.ids import ConversationId
+
+_LATEST_MAX = 100
+
 
 class Owner:
     """What is under way for a portal or channel in this process, and whether more waits for it."""
 
-    __slots__ = ("begun", "more", "proving", "told")
+    __slots__ = ("begun", "latest", "more", "proving")
 
     def __init__(self) -> None:
         self.begun: list[float] = []  # calls under way, by when they were begun; the oldest first
         self.more = False  # the ledger may hold something due that nobody has claimed
-        self.told = False  # and somebody has just committed it
+        self.latest: set[ConversationId] = set()  # into which that was committed since the last claim, some of them
         self.proving = False
+
+    def told(self, conversation_id: ConversationId) -> None:
+        """Something was just committed there. Of a long backlog not all are remembered: it is looked at anyway."""
+        if len(self.latest) < _LATEST_MAX:
+            self.latest.add(conversation_id)
+
+    def taken(self) -> set[ConversationId]:
+        """The latest, to be looked for by a claim that begins now."""
+        latest, self.latest = self.latest, set()
+        return latest
 
     @property
     def is_idle(self) -> bool:
