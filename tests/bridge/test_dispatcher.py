@@ -86,6 +86,33 @@ async def test_calls_that_wait_for_a_portals_pace_are_not_one_a_conversation_for
     assert len(sizes) <= 12, sizes  # of 20 messages; the first four were begun alone
 
 
+async def test_a_call_that_hangs_holds_no_other_conversation_of_its_portal(
+    house: House, channel: Channel, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As who waits for the portal's pace does, to share the next call; but not for long."""
+    monkeypatch.setattr(limits, "CALL_SLOW_S", 0.0)
+    monkeypatch.setattr(limits, "CALL_STUCK_S", 0.2)
+    hanging, other = [await house.ledger.talk(channel) for _ in range(2)]
+    (first,), asked, released = await house.ledger.inbound(hanging), asyncio.Event(), asyncio.Event()
+
+    async def answer(parcel: Parcel) -> Outcome:
+        asked.set()
+        if parcel.message_id == first:
+            await released.wait()
+        return await house.bitrix24.take(parcel)
+
+    house.bitrix24.answers = answer
+    drain = asyncio.create_task(house.drain(lane_to_bitrix24(portal)))
+    await asked.wait()
+    (second,) = await house.ledger.inbound(other)
+    await house.dispatchers[Queue.BITRIX24].answer(lane_to_bitrix24(portal))
+    async with asyncio.timeout(30):
+        while await house.ledger.state(second) != "sent":
+            await asyncio.sleep(0.01)
+    released.set()
+    await drain
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("side", list(Side))
 async def test_whatever_goes_wrong_every_message_arrives_once_and_in_order(

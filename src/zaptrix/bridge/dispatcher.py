@@ -32,7 +32,7 @@ from zaptrix.bridge.offer import BatchOffer
 from zaptrix.bridge.owner import Owner
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
-from zaptrix.core.ids import AttemptId, ConversationId
+from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, delivery_lane
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import Sent
@@ -89,11 +89,7 @@ class Dispatcher:
 
     def offer(self) -> BatchOffer:
         """What may be launched at once, for one batch of routing."""
-        return BatchOffer(self, self._limit.free)
-
-    def new_attempt(self) -> AttemptId:
-        """One of this worker's."""
-        return self._stopping.worker.attempt()
+        return BatchOffer(self, self._limit.free, self._stopping.worker.attempt)
 
     def may_be_handed(self, owner: UUID, conversation_id: ConversationId) -> bool:
         """Whether nobody of this portal or channel, and nothing of this conversation, waits here already."""
@@ -149,8 +145,8 @@ class Dispatcher:
         return free * self._platform.parcels_per_call
 
     def _gathers(self, one: Owner, besides: float | None = None) -> bool:
-        """Whether what comes now had better share the next call: the portal's pace, or its answer, is waited for."""
-        return self._platform.parcels_per_call > 1 and one.waits_longer(limits.CALL_SLOW_S, besides)
+        """Whether what comes now had better share the next call: one waits for the portal's pace, or its answer."""
+        return self._platform.parcels_per_call > 1 and one.waits(limits.CALL_SLOW_S, limits.CALL_STUCK_S, besides)
 
     def _leave_alone(self, owner: UUID, until: datetime) -> None:
         self._alone.put(owner, until)
@@ -161,10 +157,17 @@ class Dispatcher:
     def _want(self, owner: UUID) -> None:
         if owner in self._alone:
             return
-        self._owners.setdefault(owner, Owner()).more = True
+        one = self._owners.setdefault(owner, Owner())
+        was_told, one.more = one.more, True
         if self.room(owner) > 0 or self._stopping.told:
             self._wanting[owner] = None
             self._claim_soon()
+        elif not was_told and self._gathers(one):
+            asyncio.get_running_loop().call_later(limits.CALL_STUCK_S, self._want_more, owner)
+
+    def _want_more(self, owner: UUID) -> None:
+        if (one := self._owners.get(owner)) and one.more:
+            self._want(owner)
 
     def _claim_soon(self) -> None:
         """One claim at a time: who comes meanwhile shares the next one."""
@@ -221,7 +224,7 @@ class Dispatcher:
             del self._wanting[owner]
             if (room := self.room(owner)) > 0:
                 self._owners[owner].more = False
-                asks.append(Ask(owner, self.new_attempt(), room))
+                asks.append(Ask(owner, self._stopping.worker.attempt(), room))
                 calls -= 1
         return asks
 
@@ -339,8 +342,6 @@ class Dispatcher:
         times = [at for each in judged if (at := getattr(each.verdict, "at", None))]
         if times:
             await self._bells.later(self._lane(owner), max(min(times), self._alone.until(owner) or min(times)))
-
-    # --- proofs and confirmations -------------------------------------------------------------------------------------
 
     def _prove(self, owner: UUID) -> None:
         one = self._owners.setdefault(owner, Owner())

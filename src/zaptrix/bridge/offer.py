@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
@@ -15,15 +16,14 @@ class Launching(Protocol):
 
     def may_be_handed(self, owner: UUID, conversation_id: ConversationId) -> bool: ...
 
-    def new_attempt(self) -> AttemptId: ...
-
 
 class BatchOffer:
     """Implements `core.ports.Offer`."""
 
-    def __init__(self, dispatcher: Launching, calls: int) -> None:
+    def __init__(self, dispatcher: Launching, calls: int, new_attempt: Callable[[], AttemptId]) -> None:
         self._dispatcher = dispatcher
         self._calls = calls  # that may be begun
+        self._new_attempt = new_attempt
         self._rooms: dict[UUID, int] = {}
         self._talks: set[ConversationId] = set()
 
@@ -41,4 +41,4 @@ class BatchOffer:
             return None
         self._rooms[owner] = room - 1
         self._talks.add(conversation_id)
-        return self._dispatcher.new_attempt()
+        return self._new_attempt()

@@ -35,7 +35,7 @@ class Owner:
         """Whether nothing of it has to be remembered."""
         return not (self.begun or self.more or self.proving)
 
-    def waits_longer(self, seconds: float, besides: float | None = None) -> bool:
-        """Whether a call of it, other than the one that was begun at `besides`, is under way for longer than that."""
-        others = (began for began in self.begun if began != besides)
-        return time.monotonic() - next(others, time.monotonic()) > seconds
+    def waits(self, longer_s: float, shorter_s: float, besides: float | None = None) -> bool:
+        """Whether a call of it, other than the one that was begun at `besides`, is under way for that long."""
+        now = time.monotonic()
+        return any(longer_s < now - began <= shorter_s for began in self.begun if began != besides)

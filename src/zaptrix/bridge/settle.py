@@ -143,7 +143,7 @@ class Settler:
         for j in judged:
             if j.tick is not None:
                 j.tick.settled(ours=j.parcel.message_id in settled.ids)
-        self._after(ours)
+        self._after(ours, judged)
         self._bells.ring_soon(beside.followed)
         if beside.paused:
             self._changed()
@@ -169,13 +169,12 @@ class Settler:
             await backoffs.put(connection, alone)
         return _Beside(paused=bool(paused), followed=[meta_lane(j.parcel.channel.id) for j in overtaken])
 
-    def _after(self, judged: Iterable[Judged]) -> None:
-        lanes: set[Lane] = set()
-        for j in judged:
+    def _after(self, ours: Iterable[Judged], judged: Iterable[Judged]) -> None:
+        for j in ours:
             _count(j)
             _log(j)
-            lanes.update(_lanes_to_ring(j))
-        self._bells.ring_soon(lanes)
+        # Also of those that are written already: perhaps by an earlier try, after which nobody could ring.
+        self._bells.ring_soon({lane for j in judged for lane in _lanes_to_ring(j)})
 
 
 async def _overtaken(connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> list[Judged]:
