@@ -137,8 +137,9 @@ def _nginx_configuration(folder: Path, port: int, gateways: tuple[int, int]) -> 
         (f"/etc/letsencrypt/live/{NAME}/fullchain.pem", str(certificate)),
         (f"/etc/letsencrypt/live/{NAME}/privkey.pem", str(key)),
     ]:
-        assert told.count(old) == 1, old
-        told = told.replace(old, new)
+        # A port that was put in before may begin with the digits of one that is looked for.
+        told, found = re.subn(rf"{re.escape(old)}(?!\d)", new, told)
+        assert found == 1, old
     site, whole = folder / "zaptrix.conf", folder / "nginx.conf"
     site.write_text(told, encoding="utf-8")
     folders = "".join(f"    {name}_temp_path {folder}/{name};\n" for name in TEMPORARY)
