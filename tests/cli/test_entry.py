@@ -1,5 +1,6 @@
 """The end of a command: its exit code is its own."""
 
+import os
 import subprocess
 import sys
 
@@ -23,3 +24,12 @@ def test_what_threads_do_while_python_ends_does_not_change_the_exit_code(
 ) -> None:
     ended_with, said = ended(*arguments)
     assert (ended_with, told in said) == (code, True)
+
+
+@pytest.mark.parametrize(("stream", "code"), [(">&-", 0), ("2>&-", 0), (">/dev/full", 120)])
+def test_where_the_words_go_to_may_be_closed_or_full(stream: str, code: int) -> None:
+    said = "from zaptrix.cli import entry\nentry.app = lambda: print('x')\nentry.run()"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = ["sh", "-c", f'"$0" -c "$1" {stream}', sys.executable, said]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60, env=buffered)
+    assert (done.returncode, b"Traceback" in done.stderr) == (code, False)
