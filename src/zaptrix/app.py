@@ -22,7 +22,6 @@ from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.offline import PortalQueue
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets, daily
 from zaptrix.bridge.call_limit import CallLimit
@@ -37,13 +36,12 @@ from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.offline import Offline, OfflineRules
-from zaptrix.bridge.outbound import outbound_steps
+from zaptrix.bridge.outbound import OutboundSteps
 from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.reminders import Reminders
-from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.send import Sender
 from zaptrix.bridge.senders import Senders
@@ -115,10 +113,8 @@ class App:
     bells: Bells
     directory: Directory
     receiver: Receiver
-    admission: Admission
     senders: Senders
     spool: Spool
-    replay: Replay
     registrar: Registrar
     subscriptions: Subscriptions
     tenants: Tenants
@@ -204,10 +200,11 @@ def _compose(settings: Settings, opened: _Opened) -> App:
     templates, spool = Templates(database, directory, graph, clock.now), Spool(settings.data_dir / "spool", clock.now)
     senders = Senders(database, directory, box, SenderDigests(settings.data_dir / "senders.digests"))
     receiver, watch = Receiver(database, bells, budgets), Watch(database)
-    admission, subscriptions = Admission(directory, watch), Subscriptions(database, directory, graph, settings)
+    subscriptions = Subscriptions(database, directory, graph, settings)
     registrar, queue = _registrar(settings, database, directory, portal_client), PortalQueue(portal_client)
     offline = _offline(settings, database, directory, bells, queue, clock)
-    parts = (graph, portal_client, templates, clock, budgets, media, stopping)
+    platforms = _platforms(settings, database, graph, portal_client)
+    parts = (platforms, templates, clock, budgets, media, stopping)
     drains, landing = _drains(settings, database, directory, bells, cache, SeenCache(redis, hits), *parts)
     credentials = Credentials(NumberCredentials(graph), PortalCredentials(session, oauth=oauth, now=clock.now))
     parties = (directory, registrar, subscriptions, cache, token_cache, bells)
@@ -229,14 +226,12 @@ def _compose(settings: Settings, opened: _Opened) -> App:
         directory=directory,
         receiver=receiver,
         spool=spool,
-        admission=admission,
         senders=senders,
-        replay=Replay(spool, admission, receiver),
         registrar=registrar,
         subscriptions=subscriptions,
         tenants=Tenants(database, box, credentials, settings.portal_channels_max, *parties),
         letters=Letters(database, bells, kept_days=settings.media_retention_days, wait_s=settings.media_ready_s),
-        sender=Sender(database, bells, clock.now),
+        sender=Sender(database, bells, platforms[1], clock.now),
         templates=templates,
         reminders=Reminders(database, bells, settings.window_reminder_min, clock.now),
         sweep=Sweep(database, bells, SweepPatience.of(settings), whatsapp_codes.TABLE, directory.clear, clock.now),
@@ -297,8 +292,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     bells: Bells,
     cache: ConversationCache,
     seen: SeenCache,
-    graph: GraphClient,
-    portal_client: PortalClient,
+    platforms: tuple[Bitrix24, WhatsApp],
     templates: Templates,
     clock: Clock,
     budgets: Budgets,
@@ -309,7 +303,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     limit, lease_s, now = CallLimit(), settings.claim_lease_s, clock.now
     attachments = Attachments(database, media.links, now, settings.media_address_s)
     late_fields = (Naming(database, templates, now), Quoting(database, now))
-    to_bitrix24, to_whatsapp = _platforms(settings, database, graph, portal_client)
+    to_bitrix24, to_whatsapp = platforms
 
     def confirmer(platform: Platform) -> Confirmer:
         return Confirmer(platform, database, directory, limit, now=now, lease_s=lease_s, stopping=stopping)
@@ -326,7 +320,14 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     dispatchers = dispatcher(to_bitrix24, *confirmers), dispatcher(to_whatsapp, *reversed(confirmers))
     wait_s, timing = settings.media_ready_s, (settings.slice_s, now, stopping)
     to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE, dispatchers[0])
-    back = outbound_steps(directory, cache, wait_s, dispatchers[1])
+    back = OutboundSteps(
+        directory=directory,
+        cache=cache,
+        handover=dispatchers[1],
+        texts=to_whatsapp,
+        view=to_bitrix24,
+        file_wait_s=wait_s,
+    )
     drains: dict[Queue, Drain] = {
         Queue.INCOMING: Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, *timing).drain,
         Queue.BITRIX24: dispatchers[0].answer,

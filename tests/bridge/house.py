@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from tests.bridge.ringing import Ringing
 from tests.store.ledger import Ledger
+from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.call_limit import CallLimit
@@ -23,12 +24,12 @@ from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.inbound import inbound_steps
+from zaptrix.bridge.inbound import InboundStep, inbound_steps
 from zaptrix.bridge.naming import Naming
-from zaptrix.bridge.outbound import outbound_steps
+from zaptrix.bridge.outbound import OutboundSteps
 from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
-from zaptrix.bridge.routing import Route
+from zaptrix.bridge.routing import Item, Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
@@ -60,6 +61,7 @@ from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.queues.hits import Hits
 from zaptrix.store.budgets import Budget
 from zaptrix.whatsapp.codes import TABLE
+from zaptrix.whatsapp.platform import WhatsApp
 
 _numbers = itertools.count(1)
 
@@ -230,7 +232,7 @@ class House:
             Queue.META: self._dispatcher(self.whatsapp),
             Queue.BITRIX24: self._dispatcher(self.bitrix24),
         }
-        self.routes = self._routes(SeenCache(self.redis, Hits(self.redis)))
+        self.routes = self._routes()
         self.sweep = Sweep(
             database,
             self.bells,
@@ -248,18 +250,32 @@ class House:
             now,
         )
 
-    def _routes(self, seen: SeenCache) -> dict[Queue, Route]:
+    def _routes(self) -> dict[Queue, Route]:
         inbound: Handover = Ringing(self.bells, Direction.INBOUND)
         outbound: Handover = Ringing(self.bells, Direction.OUTBOUND)
         if self.hands_over:
             inbound, outbound = self.dispatchers[Queue.BITRIX24], self.dispatchers[Queue.META]
-        to_ledger = inbound_steps(self.directory, self.cache, seen, 1.0, TABLE, inbound)
-        back = outbound_steps(self.directory, self.cache, 1.0, outbound)
         parts = (self.ledger.database, self.bells, self.budgets, self.translate)
         return {
-            Queue.INCOMING: Route(*parts, to_ledger, self.slice_s, now),
-            Queue.OUTBOUND: Route(*parts, back, self.slice_s, now),
+            Queue.INCOMING: Route(*parts, self.inbound_steps(inbound), self.slice_s, now),
+            Queue.OUTBOUND: Route(*parts, self.outbound_steps(outbound), self.slice_s, now),
         }
+
+    def inbound_steps(self, handover: Handover) -> Callable[[Sequence[Item]], InboundStep]:
+        """What a route makes its steps with."""
+        seen = SeenCache(self.redis, Hits(self.redis))
+        return inbound_steps(self.directory, self.cache, seen, 1.0, TABLE, handover)
+
+    def outbound_steps(self, handover: Handover) -> OutboundSteps:
+        """What a route back makes its steps with: texts end, and are shown, as on the real platforms."""
+        return OutboundSteps(
+            directory=self.directory,
+            cache=self.cache,
+            handover=handover,
+            texts=WhatsApp,
+            view=Bitrix24,
+            file_wait_s=1.0,
+        )
 
     def _confirmer(self, platform: ScriptedPlatform) -> Confirmer:
         """One for each side, which a test may use beside its delivery."""

@@ -14,8 +14,6 @@ from msgspec.structs import replace
 
 from tests.bridge.house import House, a_customer, answered, asked, chat_of, now
 from tests.store.ledger import Ledger
-from zaptrix.bridge.inbound import inbound_steps
-from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.routing import Route
 from zaptrix.core.event import CustomerMoved, OperatorChange, Routed
 from zaptrix.core.ids import AttemptId, ConversationId
@@ -26,13 +24,10 @@ from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.referral import Referral
 from zaptrix.core.text import plain_text
-from zaptrix.queues.cache import SeenCache
-from zaptrix.queues.hits import Hits
 from zaptrix.store import conversations
 from zaptrix.store.claims import Way
 from zaptrix.store.conversations import Placed
 from zaptrix.store.database import Connection, StoreUnavailable
-from zaptrix.whatsapp.codes import TABLE
 
 SAID = (Words, Location, Cards, Reply, Reaction, Order, InGroup, Unsupported)
 NAMES = ("oi", "çã 👋🏽", '"', "\u2028", "x" * 300)
@@ -70,16 +65,12 @@ def taking() -> Taking:
 def handing(house: House, taking: Taking) -> House:
     """A house whose routing hands over, both ways."""
     for queue, steps in (
-        (Queue.INCOMING, inbound_steps(house.directory, house.cache, _seen(house), 1.0, TABLE, taking)),
-        (Queue.OUTBOUND, outbound_steps(house.directory, house.cache, 1.0, taking)),
+        (Queue.INCOMING, house.inbound_steps(taking)),
+        (Queue.OUTBOUND, house.outbound_steps(taking)),
     ):
         database = house.ledger.database
         house.routes[queue] = Route(database, house.bells, house.budgets, house.translate, steps, house.slice_s, now)
     return house
-
-
-def _seen(house: House) -> SeenCache:
-    return SeenCache(house.redis, Hits(house.redis))
 
 
 async def told(house: House, channel: Channel, *events: Routed) -> None:

@@ -11,7 +11,6 @@ from tests.bridge.house import House, answered, now
 from tests.bridge.ringing import Ringing
 from zaptrix.bitrix24 import translate
 from zaptrix.bitrix24.webhook import Name
-from zaptrix.bridge.outbound import outbound_steps
 from zaptrix.bridge.routing import Route
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX
@@ -54,7 +53,7 @@ async def test_one_event_of_two_megabytes_holds_nobody_up(
         await house.drain(await house.portal_tells(talk.portal_id, answered(talk, "oi", bitrix_message_id=70)))
     lane = await house.portal_tells(talk.portal_id, answered(talk, "x"))
     await house.ledger.run("UPDATE event SET name = $1, body = $2 WHERE state = 'new'", name.value, body)
-    step = outbound_steps(house.directory, house.cache, 1.0, Ringing(house.bells, Direction.OUTBOUND))
+    step = house.outbound_steps(Ringing(house.bells, Direction.OUTBOUND))
     parts = (house.ledger.database, house.bells, house.budgets, translate.translate, step, house.slice_s)
     route = Route(*parts, now=now)
     assert await longest_held_s(asyncio.create_task(route.drain(lane))) < HELD_S_MAX

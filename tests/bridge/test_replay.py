@@ -6,11 +6,9 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.bridge.house import House, now
-from zaptrix.bridge.admit import Admission, NotAdmitted
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receive import Receiver
-from zaptrix.bridge.replay import Replay
 from zaptrix.bridge.watch import Watch
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.lanes import outbound_lane
@@ -18,6 +16,8 @@ from zaptrix.core.portal import Portal
 from zaptrix.queues.bells import Bells
 from zaptrix.store.database import StoreUnavailable, open_database
 from zaptrix.store.spool import Spool
+from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
+from zaptrix.web.spool_replay import Replay
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 
 from tests.bridge.house import House
 from tests.bridge.test_replay import a_form
-from zaptrix.bridge.admit import Admission
 from zaptrix.bridge.watch import Watch
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
@@ -12,6 +11,7 @@ from zaptrix.core.event import EventState
 from zaptrix.core.portal import Portal
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import recovery
+from zaptrix.web.bitrix24_admission import Admission
 
 
 async def a_watch(house: House) -> Watch:

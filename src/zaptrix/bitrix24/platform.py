@@ -11,6 +11,7 @@ from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.codes import safe_detail
 from zaptrix.bitrix24.contacts import Contacts
+from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.proof import Proofs
 from zaptrix.bitrix24.translate import (
     Element,
@@ -38,10 +39,11 @@ _ATTEMPTS_TOGETHER = 2
 
 
 class Bitrix24:
-    """Implements `core.ports.Platform`."""
+    """Implements `core.ports.Platform` and `core.ports.OperatorView`."""
 
     side = Side.BITRIX24
     parcels_per_call = limits.BITRIX_TEXTS_PER_CALL
+    shown = staticmethod(shown)
 
     def __init__(self, client: PortalClient, *, patience: Patience, calls_at_once: int) -> None:
         self.patience = patience

@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.outgoing import Outgoing, channels_that_sign, cut_for, fits_caption
+from zaptrix.bridge.outgoing import Cutting, Outgoing, channels_that_sign
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage
 from zaptrix.core.matching import bare
 from zaptrix.core.media import CAPTIONED
 from zaptrix.core.message import Content, Media, Notice, State, Words, gist_of, quote_of
+from zaptrix.core.ports import TextLimits
 from zaptrix.core.text import Text, in_a_line
 from zaptrix.store import changes, messages
 from zaptrix.store.changes import Held
 from zaptrix.store.database import Connection
-from zaptrix.whatsapp.parts import may_be_long
-
-Cut = Callable[[Text, str | None], list[Text]]
-"""A text and who signs it, as texts that WhatsApp takes one by one."""
-Fits = Callable[[Text, str | None], bool]
-"""Whether a text fits below a file, under the name of who signs it."""
 
 _LOOSE = frozenset({State.PENDING, State.DEAD})  # it was not sent, and nobody is sending it
 
@@ -44,7 +38,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-def rule(change: OperatorChange, parts: Sequence[Held], cut: Cut, fits: Fits) -> Ruling:
+def rule(change: OperatorChange, parts: Sequence[Held], cutting: Cutting) -> Ruling:
     """What is to be done about `change`, by how far the parts of the message have come. Pure."""
     standing = [part for part in parts if part.state is not State.DISMISSED]
     if change.text is None:
@@ -55,7 +49,7 @@ def rule(change: OperatorChange, parts: Sequence[Held], cut: Cut, fits: Fits) ->
     if any(part.state not in _LOOSE for part in standing):
         return Ruling(notice="edited_late")
     text = change.unquoted if change.unquoted and quote_of(standing[0].content) else change.text
-    ruling = _rewritten(standing, text, change.author, cut, fits)
+    ruling = _rewritten(standing, text, change.author, cutting)
     dead = any(part.state is State.DEAD for part in standing)
     return replace(ruling, notice="edited_unsent") if dead and ruling.notice is None else ruling
 
@@ -72,14 +66,16 @@ def words_of(parts: Sequence[Held]) -> str:
     return "\n".join(words for words in said if words)
 
 
-def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cut: Cut, fits: Fits) -> Ruling:
+def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cutting: Cutting) -> Ruling:
     words = [part for part in parts if isinstance(part.content, Words)]
     if not words:
-        return _caption(parts[0], text, fits)
+        return _caption(parts[0], text, cutting)
     first = words[0].content
     assert isinstance(first, Words)
     author = author or first.author
-    new: list[Content] = [Words(each, author if not at else None) for at, each in enumerate(cut(text, author))]
+    new: list[Content] = [
+        Words(each, author if not at else None) for at, each in enumerate(cutting.split(text, author))
+    ]
     new[0] = replace(first, text=new[0].text, author=author) if isinstance(new[0], Words) else new[0]
     if len(new) > len(words):
         # They stay together and in order, behind what was written since.
@@ -90,28 +86,28 @@ def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cut: Cut, 
     )
 
 
-def _caption(first: Held, text: Text, fits: Fits) -> Ruling:
+def _caption(first: Held, text: Text, cutting: Cutting) -> Ruling:
     media = first.content
     if not isinstance(media, Media) or media.kind not in CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
         return Ruling(notice="edited_late")
-    if not fits(text, media.author):
+    if not cutting.fits_caption(text, media.author):
         return Ruling(notice="edited_late")
     return Ruling(rewritten={first.id: replace(media, caption=text)})
 
 
 async def apply(
-    connection: Connection, talk: Conversation, change: OperatorChange, event: Event
+    connection: Connection, talk: Conversation, change: OperatorChange, event: Event, texts: TextLimits
 ) -> Sequence[Notice] | None:
     """Carry out a change; what the operator is to be told. None when nothing of ours was changed."""
     note = (talk.portal_id, change.bitrix_message_id)
     parts = (await changes.hold(connection, [note])).get(note)
     if not parts:
         return None
-    long = change.text is not None and may_be_long(change.text, limits.MEDIA_CAPTION_MAX)
+    long = change.text is not None and texts.may_be_long(change.text, limits.MEDIA_CAPTION_MAX)
     signs = bool(await channels_that_sign(connection, {talk.channel_id})) if long else False
-    ways = (partial(cut_for, signs=signs), partial(fits_caption, signs=signs))
+    cutting = Cutting(texts, signs)
     # Cutting is heavy: it is done beside the loop.
-    ruling = await asyncio.to_thread(rule, change, parts, *ways) if long else rule(change, parts, *ways)
+    ruling = await asyncio.to_thread(rule, change, parts, cutting) if long else rule(change, parts, cutting)
     await _carry_out(connection, change, parts, ruling)
     if ruling.again:
         more = OperatorMessage(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -22,7 +22,7 @@ from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, conne
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Media, Notice, Side
 from zaptrix.core.portal import Channel
-from zaptrix.core.ports import Handover
+from zaptrix.core.ports import Handover, OperatorView, TextLimits
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import audit, changes, channels, conversations, files, messages, recovery
 from zaptrix.store.conversations import Placed
@@ -40,25 +40,30 @@ _TEXT_CUT = Notice("text_cut", {"limit": str(limits.OPERATOR_TEXT_MAX)})
 InChat = OperatorMessage | OperatorChange | Untold | DialogStarted
 
 
+class OutboundSteps(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
+
+    directory: Directory
+    cache: ConversationCache
+    handover: Handover
+    texts: TextLimits
+    view: OperatorView
+    file_wait_s: float
+
+    def __call__(self, items: Sequence[Item]) -> OutboundStep:
+        return OutboundStep(items, self)
+
+
 class OutboundStep:
     """One batch of events, of many portals."""
 
     numbers: Mapping[str, Channel] = {}  # a portal's events are the portal's
 
-    def __init__(
-        self,
-        items: Sequence[Item],
-        directory: Directory,
-        cache: ConversationCache,
-        file_wait_s: float,
-        handover: Handover,
-    ) -> None:
-        self.handing = HandingOver(handover)
+    def __init__(self, items: Sequence[Item], given: OutboundSteps) -> None:
+        self.handing = HandingOver(given.handover)
         self._items = items
-        self._directory = directory
+        self._given = given
         self._tenants: dict[ChannelId, Tenant] = {}
-        self._file_wait_s = file_wait_s
-        self._cache = cache
         self._cached: list[Conversation] = []
         self._talks: dict[ConversationId, Conversation] = {}
         self._rung: set[ChannelId] = set()
@@ -68,10 +73,10 @@ class OutboundStep:
     async def prepare(self) -> None:
         chats = [(_portal(i), i.routed.bitrix_chat_id) for i in self._items if isinstance(i.routed, OperatorMessage)]
         if chats:
-            found = await self._cache.get_many_by_chat(chats)
+            found = await self._given.cache.get_many_by_chat(chats)
             self._cached = list(found.values())
         for channel_id in {ids[0] for item in self._items if (ids := _named(item))}:
-            if tenant := await self._directory.channel(channel_id):
+            if tenant := await self._given.directory.channel(channel_id):
                 self._tenants[channel_id] = tenant
 
     async def write(self, connection: Connection) -> list[Mark]:
@@ -94,7 +99,8 @@ class OutboundStep:
 
     async def _written(self, connection: Connection, written: Sequence[Item]) -> list[Line]:
         """Operators' messages into the ledger; what of them has to be told to who wrote them."""
-        whole = await outgoing(connection, [(item, talk) for item in written if (talk := self._talk(item))])
+        heard = [(item, talk) for item in written if (talk := self._talk(item))]
+        whole = await outgoing(connection, heard, self._given.texts, self._given.view)
         rows = [row for each in whole for row in each.rows()]
         placed = list(self._placed())
         ids = [row.conversation.id for row in rows]
@@ -107,7 +113,7 @@ class OutboundStep:
             waiting = [one.id for one in new if one.attempt_id is None]
             held = await held_at_once(connection, waiting, written[-1].event.received_at)
             if any(isinstance(row.content, Media) for row in rows):
-                await files.want(connection, waiting, self._file_wait_s)
+                await files.want(connection, waiting, self._given.file_wait_s)
                 self._rung = {row.conversation.channel_id for row in rows if isinstance(row.content, Media)}
             if marks := [mark for item in written if (mark := _late_mark(item))]:
                 await recovery.mark_late(connection, waiting, marks)
@@ -123,7 +129,7 @@ class OutboundStep:
         """Edits and deletions, in the order in which they came."""
         told: list[Line] = []
         for item, change, talk in self._asked():
-            outcome = await apply(connection, talk, change, item.event)
+            outcome = await apply(connection, talk, change, item.event, self._given.texts)
             if outcome is None:
                 self._reasons[item.event.id] = "no message of ours was changed"
                 continue
@@ -146,11 +152,11 @@ class OutboundStep:
                 yield Line(talk.id, Notice("not_carried"), item.event.received_at)
 
     def forget(self) -> None:
-        self._directory.clear()
+        self._given.directory.clear()
 
     async def committed(self) -> Iterable[Lane]:
         at_hand = {talk.id: talk for talk in self._cached}
-        await self._cache.put_many([talk for talk in self._talks.values() if at_hand.get(talk.id) != talk])
+        await self._given.cache.put_many([talk for talk in self._talks.values() if at_hand.get(talk.id) != talk])
         return [*map(meta_lane, self._rung), *map(bitrix24_lane, self._told)]
 
     async def _resolve(self, connection: Connection) -> None:
@@ -192,13 +198,6 @@ class OutboundStep:
             untold = isinstance(item.routed, Untold)
             return Mark(item.event, EventState.UNROUTABLE if untold else EventState.IGNORED, reason)
         return plain_mark(item)
-
-
-def outbound_steps(
-    directory: Directory, cache: ConversationCache, file_wait_s: float, handover: Handover
-) -> Callable[[Sequence[Item]], OutboundStep]:
-    """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
-    return lambda items: OutboundStep(items, directory, cache, file_wait_s, handover)
 
 
 def _portal(item: Item) -> PortalId:

@@ -1,30 +1,47 @@
-"""Outgoing: an operator's message as the messages that WhatsApp takes, each a row of its own."""
+"""Operators' messages: each as the messages that WhatsApp takes, every one a row of its own.
+
+What an operator quotes is found in the ledger, and named instead of repeated. What is too long is cut, and each part is
+a message.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.answering import contents_of
 from zaptrix.bridge.routing import Item
+from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.event import OperatorMessage
+from zaptrix.core.event import Answering, OperatorMessage
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.kinds import NO_MARKS
-from zaptrix.core.limits import CUT_CHARACTERS_ON_LOOP, MEDIA_CAPTION_MAX
-from zaptrix.core.message import Content, Direction, Media, Origin, Words
+from zaptrix.core.kinds import NO_MARKS, Quote
+from zaptrix.core.matching import Candidate, best_match
+from zaptrix.core.message import (
+    Content,
+    Direction,
+    Media,
+    Notice,
+    Origin,
+    Words,
+    gist_of,
+    kind_of,
+    with_quote,
+)
+from zaptrix.core.portal import Locale
+from zaptrix.core.ports import OperatorView, TextLimits
+from zaptrix.core.template import Template
 from zaptrix.core.text import Text
-from zaptrix.store import channels, recovery
+from zaptrix.store import answers, channels, recovery
+from zaptrix.store.answers import Nameable
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
-from zaptrix.whatsapp.parts import fits, in_parts, may_be_long
 
 T = TypeVar("T")
 
@@ -55,15 +72,115 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-async def outgoing(connection: Connection, heard: Sequence[tuple[Item, Conversation]]) -> list[Outgoing]:
+class Cutting(NamedTuple):
+    """How texts are cut for WhatsApp, on a channel that puts the operator's name above them or does not."""
+
+    limits: TextLimits
+    signs: bool
+
+    def split(self, text: Text, author: str | None) -> list[Text]:
+        """A text as texts that go one by one."""
+        return self.limits.split(text, author if self.signs else None)
+
+    def fits_caption(self, text: Text, author: str | None) -> bool:
+        """Whether a text fits below a file, as it is sent."""
+        return self.limits.fits(text, author if self.signs else None, limits.MEDIA_CAPTION_MAX)
+
+
+async def outgoing(
+    connection: Connection, heard: Sequence[tuple[Item, Conversation]], texts: TextLimits, view: OperatorView
+) -> list[Outgoing]:
     """What comes of operators' messages; nothing of those that would be in the ledger twice."""
-    made = [await _made(connection, item, talk) for item, talk in heard]
-    beside = sum(map(_length, made)) > CUT_CHARACTERS_ON_LOOP
-    long = await _worked(_long_ones, made, beside=beside)
+    made = [await _made(connection, item, talk, view) for item, talk in heard]
+    beside = sum(map(_length, made)) > limits.CUT_CHARACTERS_ON_LOOP
+    long = await _worked(lambda whole: _long_ones(whole, texts), made, beside=beside)
     if long:
         signing = await channels_that_sign(connection, {made[place].talk.channel_id for place in long})
-        made = await _worked(lambda whole: _with_parts(whole, long, signing), made, beside=beside)
+        made = await _worked(lambda whole: _with_parts(whole, long, texts, signing), made, beside=beside)
     return await _unheard(connection, made)
+
+
+async def channels_that_sign(connection: Connection, ids: set[ChannelId]) -> set[ChannelId]:
+    """Those of `ids` that put the operator's name above a text."""
+    found = [await channels.get(connection, channel_id) for channel_id in ids]
+    return {channel.id for channel in found if channel and channel.operator_prefix}
+
+
+async def _made(connection: Connection, item: Item, talk: Conversation, view: OperatorView) -> Outgoing:
+    message = item.routed
+    assert isinstance(message, OperatorMessage)
+    written_at = message.recovered.written_at if message.recovered else None
+    return Outgoing(
+        talk=talk,
+        message=message,
+        contents=await _contents_of(connection, talk, message, view),
+        request_id=item.event.request_id,
+        written_at=written_at or item.event.received_at,
+    )
+
+
+# --- what is quoted --------------------------------------------------------------------------------------------------
+
+
+async def _contents_of(
+    connection: Connection, talk: Conversation, message: OperatorMessage, view: OperatorView
+) -> list[Content]:
+    """What of an operator's message goes to the customer: the quoted words, or what names the quoted message."""
+    answering = message.answering
+    quote = await _quote(connection, talk, answering, view) if answering else None
+    if quote is None or answering is None:
+        return [message.content, *message.more]
+    first, *others = answering.contents
+    assert isinstance(first, Words | Media)
+    return [with_quote(first, quote), *others]
+
+
+async def _quote(connection: Connection, talk: Conversation, answering: Answering, view: OperatorView) -> Quote | None:
+    said = await answers.nameable(connection, talk.id, limits.QUOTE_DAYS, limits.QUOTE_LOOKED_AT)
+    found = _named(answering, said) or _repeated(talk, answering, said, view)
+    if found is None:
+        return None
+    return Quote(
+        whatsapp_id=found.whatsapp_id,
+        kind=kind_of(found.content),
+        ours=found.direction is Direction.OUTBOUND,
+        gist=gist_of(found.content)[: limits.QUOTE_CHARACTERS_MAX + 1],
+    )
+
+
+def _named(answering: Answering, said: Sequence[Nameable]) -> Nameable | None:
+    """By the portal's own id; of several parts the first."""
+    if answering.bitrix_message_id is None:
+        return None
+    return next((each for each in reversed(said) if each.bitrix_message_id == answering.bitrix_message_id), None)
+
+
+def _repeated(
+    talk: Conversation, answering: Answering, said: Sequence[Nameable], view: OperatorView
+) -> Nameable | None:
+    candidates = [Candidate(tuple(_forms(each.content, view)), _author(talk, each)) for each in said]
+    place = best_match(answering.words, answering.author, candidates)
+    return None if place is None else said[place]
+
+
+def _forms(content: Content, view: OperatorView) -> Iterator[str]:
+    """Every form in which the portal may have shown a message, and may show it again in a quote."""
+    if isinstance(content, Media) and content.caption:
+        yield content.caption.plain
+    if isinstance(content, Media) and content.name:
+        yield content.name
+    yield gist_of(content)
+    if not isinstance(content, Notice | Template):
+        yield from (view.shown(content, locale).plain for locale in Locale)
+
+
+def _author(talk: Conversation, said: Nameable) -> str:
+    if said.direction is Direction.INBOUND:
+        return talk.customer.name or ""
+    return (said.content.author if isinstance(said.content, Words | Media) else None) or ""
+
+
+# --- what is long ----------------------------------------------------------------------------------------------------
 
 
 async def _worked(work: Callable[[list[Outgoing]], T], made: list[Outgoing], *, beside: bool) -> T:
@@ -83,69 +200,42 @@ def _words_of(content: Content) -> Text:
             return Text()
 
 
-def _long_ones(made: list[Outgoing]) -> set[int]:
-    return {place for place, one in enumerate(made) if any(map(_is_worth_measuring, one.contents))}
+def _long_ones(made: list[Outgoing], texts: TextLimits) -> set[int]:
+    return {place for place, one in enumerate(made) if any(_is_worth_measuring(each, texts) for each in one.contents)}
 
 
-def _with_parts(made: list[Outgoing], long: set[int], signing: set[ChannelId]) -> list[Outgoing]:
-    return [replace(one, contents=_cut(one, signing)) if place in long else one for place, one in enumerate(made)]
-
-
-def cut_for(text: Text, author: str | None, *, signs: bool) -> list[Text]:
-    """A text as texts that go one by one; with room for the author's name where the channel puts it above."""
-    return in_parts(text, author if signs else None)
-
-
-def fits_caption(text: Text, author: str | None, *, signs: bool) -> bool:
-    """Whether a text fits below a file, as it is sent."""
-    return fits(text, author if signs else None, MEDIA_CAPTION_MAX)
-
-
-async def channels_that_sign(connection: Connection, ids: set[ChannelId]) -> set[ChannelId]:
-    """Those of `ids` that put the operator's name above a text."""
-    found = [await channels.get(connection, channel_id) for channel_id in ids]
-    return {channel.id for channel in found if channel and channel.operator_prefix}
-
-
-async def _made(connection: Connection, item: Item, talk: Conversation) -> Outgoing:
-    message = item.routed
-    assert isinstance(message, OperatorMessage)
-    written_at = message.recovered.written_at if message.recovered else None
-    return Outgoing(
-        talk=talk,
-        message=message,
-        contents=await contents_of(connection, talk, message),
-        request_id=item.event.request_id,
-        written_at=written_at or item.event.received_at,
-    )
-
-
-def _is_worth_measuring(content: Content) -> bool:
+def _is_worth_measuring(content: Content, texts: TextLimits) -> bool:
     match content:
         case Words(text=text):
-            return may_be_long(text)
+            return texts.may_be_long(text)
         case Media(caption=caption) if caption:
-            return may_be_long(caption, MEDIA_CAPTION_MAX)
+            return texts.may_be_long(caption, limits.MEDIA_CAPTION_MAX)
         case _:
             return False
 
 
-def _cut(one: Outgoing, signing: set[ChannelId]) -> list[Content]:
-    signs = one.talk.channel_id in signing
-    return list(chain.from_iterable(_parts(content, signs=signs) for content in one.contents))
+def _with_parts(made: list[Outgoing], long: set[int], texts: TextLimits, signing: set[ChannelId]) -> list[Outgoing]:
+    return [
+        replace(one, contents=_cut(one, Cutting(texts, one.talk.channel_id in signing))) if place in long else one
+        for place, one in enumerate(made)
+    ]
 
 
-def _parts(content: Content, *, signs: bool) -> list[Content]:
+def _cut(one: Outgoing, cutting: Cutting) -> list[Content]:
+    return list(chain.from_iterable(_parts(content, cutting) for content in one.contents))
+
+
+def _parts(content: Content, cutting: Cutting) -> list[Content]:
     """The first part answers what the whole answers, and bears the author's name. Words that no caption holds go before
     their file."""
     if isinstance(content, Media) and content.caption:
-        if fits_caption(content.caption, content.author, signs=signs):
+        if cutting.fits_caption(content.caption, content.author):
             return [content]
         words = Words(content.caption, content.author, content.marks)
-        return [*_parts(words, signs=signs), replace(content, caption=Text(), marks=NO_MARKS)]
+        return [*_parts(words, cutting), replace(content, caption=Text(), marks=NO_MARKS)]
     if not isinstance(content, Words):
         return [content]
-    first, *others = cut_for(content.text, content.author, signs=signs)
+    first, *others = cutting.split(content.text, content.author)
     return [replace(content, text=first), *(Words(text) for text in others)]
 
 

@@ -22,8 +22,10 @@ from zaptrix.core.lanes import meta_lane
 from zaptrix.core.media import Blob
 from zaptrix.core.message import Content, Direction, Notice, Origin, with_quote
 from zaptrix.core.portal import Channel
+from zaptrix.core.ports import TextLimits
 from zaptrix.core.recipient import parse_recipient
 from zaptrix.core.template import Template
+from zaptrix.core.text import Text
 from zaptrix.queues.bells import Bells
 from zaptrix.store import channels, conversations, files, idempotency, messages, views
 from zaptrix.store.api_keys import ApiKey
@@ -110,10 +112,15 @@ class _Draft(NamedTuple):
 class Sender:
     """Writes API callers' messages into the ledger."""
 
-    def __init__(self, database: Database, bells: Bells, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, bells: Bells, texts: TextLimits, now: Callable[[], datetime]) -> None:
         self._database = database
         self._bells = bells
+        self._texts = texts
         self._now = now
+
+    def length_of(self, text: Text) -> int:
+        """The characters that WhatsApp is sent for `text`: what keeps a sign from being a mark counts, too."""
+        return self._texts.length(text)
 
     async def send(
         self,

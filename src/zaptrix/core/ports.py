@@ -11,14 +11,16 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
+from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.media import MediaSource
-from zaptrix.core.message import Side
+from zaptrix.core.message import Said, Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.portal import Channel, Locale, Portal
 from zaptrix.core.retry import Patience
 from zaptrix.core.template import CreatedTemplate, Definition
+from zaptrix.core.text import Text
 
 Call = tuple[Parcel, ...]  # what goes into one request, in order
 
@@ -45,6 +47,34 @@ class Platform(Protocol):
 
     async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
         """Tell this side, where `parcels` came from, that they have arrived on the other; one outcome each."""
+        ...
+
+
+class TextLimits(Protocol):
+    """What WhatsApp takes as one text. Sizes are of what is sent: marks, and the name of `author` above it, count."""
+
+    def length(self, text: Text) -> int:
+        """The characters that are sent for `text`, which nobody signs."""
+        ...
+
+    def may_be_long(self, text: Text, most: int = WHATSAPP_TEXT_MAX) -> bool:
+        """Whether it is worth asking who signs, and measuring what is sent; quick."""
+        ...
+
+    def fits(self, text: Text, author: str | None, most: int) -> bool:
+        """Whether `text` is sent with at most so many characters."""
+        ...
+
+    def split(self, text: Text, author: str | None) -> list[Text]:
+        """`text` as texts that go one by one, with room for the name above the first. Linear in its length."""
+        ...
+
+
+class OperatorView(Protocol):
+    """What an operator sees of a message."""
+
+    def shown(self, content: Said, locale: Locale) -> Text:
+        """`content` as the operator reads it; never empty."""
         ...
 
 

@@ -12,7 +12,6 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm, claimed_in
-from zaptrix.bridge.admit import NotAdmitted
 from zaptrix.core.codes import Both
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message import Side
@@ -24,6 +23,7 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address
 from zaptrix.web.answers import EMPTY, Answer, plain
+from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
 from zaptrix.web.bodies import Bodies
 from zaptrix.web.problems import (
     FORBIDDEN,
@@ -59,6 +59,7 @@ class Doors:
     def __init__(self, app: App, bodies: Bodies) -> None:
         self._app = app
         self._bodies = bodies
+        self._admission = Admission(app.directory, app.watch)
         self._secrets = app.settings.meta_app_secret
         self._verify_token = app.settings.meta_verify_token
 
@@ -113,7 +114,7 @@ class Doors:
     async def _bitrix24(self, scope: Scope, body: bytes, request_id: str, *, known: bool) -> None:
         """Returns when the event is on disk. `known`: a portal vouches for it, as far as can be told from memory."""
         try:
-            events = await self._app.admission.admit(body, request_id)
+            events = await self._admission.admit(body, request_id)
             if self._app.spool.waits():
                 # An earlier event of the same conversation may be among what waits: no overtaking.
                 await self._keep(body, request_id)

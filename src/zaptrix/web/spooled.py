@@ -11,12 +11,13 @@ from pathlib import Path
 import structlog
 
 from zaptrix.app import App
-from zaptrix.bridge.replay import Replay
 from zaptrix.core.limits import SPOOL_HELD_S
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
+from zaptrix.web.bitrix24_admission import Admission
+from zaptrix.web.spool_replay import Replay
 
 log = structlog.get_logger(__name__)
 
@@ -27,15 +28,16 @@ _LISTING_SHARE = 10  # of a second that listing took so many are waited: a folde
 
 async def keep_replaying(app: App) -> None:
     """Runs beside the doors of every web process of this host: the spool is its own disk, and nobody else sees it."""
+    replay = Replay(app.spool, Admission(app.directory, app.watch), app.receiver)
     unheld_at = -math.inf
     while True:
         began = time.monotonic()
         if began - unheld_at >= SPOOL_HELD_S:
             unheld_at = began
-            await app.replay.unhold()
-        waiting = await app.replay.waiting()
+            await replay.unhold()
+        waiting = await replay.waiting()
         listed_s = time.monotonic() - began
-        if not await _replay(app.replay, waiting):
+        if not await _replay(replay, waiting):
             await asyncio.sleep(max(_EVERY_S, _LISTING_SHARE * listed_s))
 
 

@@ -34,7 +34,7 @@ from zaptrix.core.text import Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
 from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message
-from zaptrix.whatsapp.parts import signed
+from zaptrix.whatsapp.parts import fits, in_parts, may_be_long, signed
 from zaptrix.whatsapp.quoted import in_words
 from zaptrix.whatsapp.shapes import MediaToSend, Wamid
 from zaptrix.whatsapp.templates import to_wire
@@ -44,10 +44,13 @@ _BAD_PARAMETER = frozenset({"100", "131009"})
 
 
 class WhatsApp:
-    """Implements `core.ports.Platform`."""
+    """Implements `core.ports.Platform` and `core.ports.TextLimits`."""
 
     side = Side.WHATSAPP
     parcels_per_call = 1
+    may_be_long = staticmethod(may_be_long)
+    fits = staticmethod(fits)
+    split = staticmethod(in_parts)
 
     def __init__(
         self, graph: GraphClient, statuses: Statuses, *, patience: Patience, calls_at_once: int = CALLS_AT_ONCE
@@ -56,6 +59,10 @@ class WhatsApp:
         self._statuses = statuses
         self.patience = patience
         self.calls_at_once = calls_at_once
+
+    @staticmethod
+    def length(text: Text) -> int:
+        return len(to_whatsapp(text))
 
     def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
         """The Graph API takes one message a request."""

@@ -18,9 +18,8 @@ from zaptrix.web.api.sending import (
     IdempotencyKey,
     QueuedView,
 )
-from zaptrix.web.callers import SCOPE
+from zaptrix.web.callers import SCOPE, app_of
 from zaptrix.web.reading import check, message_text, one_line
-from zaptrix.whatsapp.markup import to_whatsapp
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]
@@ -125,7 +124,7 @@ async def _send(request: AnyRequest, shape: type[T], kind: MediaKind, key: str |
         with judging() as noted:
             if caption and (wrong := message_text(caption.plain)):
                 noted.note("/caption", "empty" if "empty" in wrong else "control")
-            if len(to_whatsapp(caption)) > MEDIA_CAPTION_MAX:
+            if app_of(request).sender.length_of(caption) > MEDIA_CAPTION_MAX:
                 noted.note("/caption", "too_long", limit=MEDIA_CAPTION_MAX)
         asked = FileAsked(
             kind, body.link, body.media_id, _text(body, "file_name") or None, bool(getattr(body, "voice", False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from litestar import Request, Response, Router, post
@@ -26,16 +27,15 @@ from zaptrix.core.interactive import (
 from zaptrix.core.message import Interactive, Media, MediaKind
 from zaptrix.core.misfit import Misfits
 from zaptrix.core.scopes import KeyScope
-from zaptrix.core.text import plain_text
+from zaptrix.core.text import Text, plain_text
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
 )
-from zaptrix.web.callers import SCOPE
+from zaptrix.web.callers import SCOPE, app_of
 from zaptrix.web.reading import check, one_line
-from zaptrix.whatsapp.markup import to_whatsapp
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]
@@ -124,7 +124,7 @@ async def send_interactive(request: AnyRequest, idempotency_key: IdempotencyKey 
     async with brought(request, InteractiveMessage, MediaKind.DOCUMENT) as (body, kept):
         check(body, (("to", one_line),))
         with judging() as noted:
-            content = _judged(body, kept, noted)
+            content = _judged(body, kept, noted, app_of(request).sender.length_of)
         asked = _header_file(body)
 
         def headed(media: Media | None) -> Interactive:
@@ -142,7 +142,9 @@ interactive_router = Router(
 )
 
 
-def _judged(body: InteractiveMessage, kept: Kept | None, noted: Misfits) -> Interactive:
+def _judged(
+    body: InteractiveMessage, kept: Kept | None, noted: Misfits, length_of: Callable[[Text], int]
+) -> Interactive:
     """The message, its file apart; what is wrong with it is noted."""
     asks = _asks(body)
     asked = [name for name in _ASKS if getattr(body, name)]
@@ -154,8 +156,7 @@ def _judged(body: InteractiveMessage, kept: Kept | None, noted: Misfits) -> Inte
     judge_ask(ask, noted)
     words = plain_text(body.body)
     noted.text("/body", body.body, body_max(ask), lines=True)
-    if len(body.body) <= body_max(ask) < len(to_whatsapp(words)):
-        # What keeps a sign from being taken for a mark counts, too.
+    if len(body.body) <= body_max(ask) < length_of(words):
         noted.note("/body", "too_long", limit=body_max(ask))
     if body.footer is not UNSET:
         noted.text("/footer", body.footer, limits.INTERACTIVE_FOOTER_MAX)

@@ -32,7 +32,6 @@ from zaptrix.web.languages import Lang, language_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
-from zaptrix.whatsapp.markup import to_whatsapp
 
 
 class TextMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,8 +86,7 @@ async def send_text(
     check(data, _RULES)
     words = plain_text(data.text)
     with judging() as noted:
-        # What keeps a sign from being taken for a mark counts, too.
-        if len(to_whatsapp(words)) > WHATSAPP_TEXT_MAX:
+        if app_of(request).sender.length_of(words) > WHATSAPP_TEXT_MAX:
             noted.note("/text", "too_long", limit=WHATSAPP_TEXT_MAX)
     return await queue(request, data, Words(words), idempotency_key)
 

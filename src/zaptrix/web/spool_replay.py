@@ -7,9 +7,9 @@ from pathlib import Path
 
 import structlog
 
-from zaptrix.bridge.admit import Admission, NotAdmitted
 from zaptrix.bridge.receive import Receiver
 from zaptrix.store.spool import Spool
+from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
 
 log = structlog.get_logger(__name__)
 
