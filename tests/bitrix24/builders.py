@@ -151,6 +151,9 @@ class FreePace:
     async def refused(self, *buckets: Bucket) -> None:
         self.full += buckets
 
+    def wait_s(self, key: str) -> float:
+        return 0.5 * sum(bucket.key == key for bucket in self.full)
+
 
 @dataclass
 class MemoryVault:

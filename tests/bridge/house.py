@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
@@ -92,7 +93,11 @@ class ScriptedPlatform:
         self.answers: Callable[[Parcel], Awaitable[Outcome]] = self.take
         self.proofs: Callable[[Parcel], Awaitable[Proof]] = self.look
         self.confirms: Callable[[Parcel], Awaitable[Outcome]] = self.take_note
+        self.throttled: Callable[[], float] = float  # how many seconds the next call would wait for its pace: 0
         self.parcels: list[Parcel] = []
+
+    def throttled_s(self, _owner: UUID) -> float:
+        return self.throttled()
 
     async def take(self, parcel: Parcel) -> Outcome:
         self.took[parcel.conversation.id].append(parcel.message_id)

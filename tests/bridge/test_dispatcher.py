@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
@@ -27,9 +28,10 @@ from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Direction, Origin, Side
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
-from zaptrix.core.pace import number_bucket, pair_bucket
+from zaptrix.core.pace import Bucket, number_bucket, pair_bucket, portal_key
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.ports import Call
 from zaptrix.queues.pace import RedisPace
 from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.database import Connection, StoreUnavailable
@@ -57,41 +59,34 @@ async def test_several_conversations_share_a_call_and_no_two_messages_of_one_do(
     assert await house.settled()
 
 
-async def test_calls_that_wait_for_a_portals_pace_are_not_one_a_conversation_for_ever(
-    house: House, channel: Channel, portal: Portal
+async def test_conversations_of_a_portal_without_room_share_its_calls(
+    house: House, redis: Redis, channel: Channel, portal: Portal
 ) -> None:
-    """Seed 108: a portal without a burst lets two calls a second through, of ten texts each at the most. Those of
-    conversations that began one by one went on one by one, 1.5 messages a second, while the backlog was deep."""
-    pace, talks, sizes = asyncio.Lock(), [await house.ledger.talk(channel) for _ in range(4)], list[int]()
+    """Seed 108: a portal without a burst lets two calls a second through, of ten texts each at the most. Conversations
+    that began one by one went on one by one, and so did those of each process, while the backlog was deep."""
+    bucket = Bucket(key=portal_key(portal.id), rate_per_s=10, burst=1)
+    pace, talks, sizes = RedisPace(redis), [await house.ledger.talk(channel) for _ in range(6)], list[int]()
     send, dispatcher = house.bitrix24.send, house.dispatchers[Queue.BITRIX24]
 
-    async def paced(call: Sequence[Parcel]) -> list[Outcome]:
-        async with pace:
-            sizes.append(len(call))
-            await asyncio.sleep(0.3)  # the platform's pace: longer than a settlement takes
-            return await send(tuple(call))
+    async def paced(call: Call) -> list[Outcome]:
+        await pace.take(bucket)
+        sizes.append(len(call))
+        return await send(call)
 
     house.bitrix24.send = paced  # type: ignore[method-assign]
-    async with pace:
-        for begun, each in enumerate(talks, 1):
-            await house.ledger.inbound(each)
-            await dispatcher.answer(lane_to_bitrix24(portal))
-            async with asyncio.timeout(30):
-                while (await house.ledger.states()).count("sending") < begun:
-                    await asyncio.sleep(0.01)
-        for each in talks:
-            await house.ledger.inbound(each, 4)
+    house.bitrix24.throttled = lambda: pace.wait_s(bucket.key)
+    for each in talks:
+        await house.ledger.inbound(each, 5)
+        await dispatcher.answer(lane_to_bitrix24(portal))
     await house.drain(lane_to_bitrix24(portal))
     assert {len(taken) for taken in house.bitrix24.took.values()} == {5}
-    assert len(sizes) <= 12, sizes  # of 20 messages; the first four were begun alone
+    assert len(sizes) <= 12, sizes  # of 30 messages; the first of each came alone
 
 
 async def test_a_call_that_hangs_holds_no_other_conversation_of_its_portal(
-    house: House, channel: Channel, portal: Portal, monkeypatch: pytest.MonkeyPatch
+    house: House, channel: Channel, portal: Portal
 ) -> None:
-    """As who waits for the portal's pace does, to share the next call; but not for long."""
-    monkeypatch.setattr(limits, "CALL_SLOW_S", 0.0)
-    monkeypatch.setattr(limits, "CALL_STUCK_S", 0.2)
+    """Who has to wait for the portal's pace shares the next call; but no longer than it would wait."""
     hanging, other = [await house.ledger.talk(channel) for _ in range(2)]
     (first,), asked, released = await house.ledger.inbound(hanging), asyncio.Event(), asyncio.Event()
 
@@ -104,11 +99,14 @@ async def test_a_call_that_hangs_holds_no_other_conversation_of_its_portal(
     house.bitrix24.answers = answer
     drain = asyncio.create_task(house.drain(lane_to_bitrix24(portal)))
     await asked.wait()
+    room_at = asyncio.get_running_loop().time() + 0.3
+    house.bitrix24.throttled = lambda: max(0.0, room_at - asyncio.get_running_loop().time())
     (second,) = await house.ledger.inbound(other)
     await house.dispatchers[Queue.BITRIX24].answer(lane_to_bitrix24(portal))
     async with asyncio.timeout(30):
         while await house.ledger.state(second) != "sent":
             await asyncio.sleep(0.01)
+    assert not house.bitrix24.throttled()
     released.set()
     await drain
 

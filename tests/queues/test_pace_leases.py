@@ -13,7 +13,7 @@ from tests.queues.test_pace import ENTERPRISE, NUMBER, PORTAL, START_US, most_in
 from zaptrix.core import limits
 from zaptrix.core.ids import PortalId
 from zaptrix.core.pace import Bucket, Operating, Spending
-from zaptrix.queues.pace import US, Answer, Buckets, Call
+from zaptrix.queues.pace import US, Answer, Buckets, Call, forget_pace
 from zaptrix.queues.pace_leases import LEASE_S, LEASED_MAX
 
 METHOD = "imconnector.send.messages"
@@ -348,3 +348,25 @@ async def test_leases_leave_nothing_behind(redis: Redis, time: Time) -> None:
     names = await redis.keys("zx:lease:*")
     assert len(names) == 2
     assert all([0 < await redis.pttl(name) <= 30_000 for name in names])
+
+
+async def test_a_process_knows_how_long_whoever_asks_next_would_wait(redis: Redis, time: Time) -> None:
+    """Without asking, so that what would have to wait for a call may share it."""
+    process, bucket = Process(redis, time), Bucket(key="portal:slow", rate_per_s=2, burst=3)
+    assert process.buckets.wait_s(bucket.key) == 0.0  # nothing is known
+    for expected in (0.0, 0.0, 0.5, 1.0):
+        await process.buckets.ask((bucket,), time.us)
+        assert process.buckets.wait_s(bucket.key) == pytest.approx(expected)
+    asked = process.asked
+    time.s += 0.75
+    assert process.buckets.wait_s(bucket.key) == pytest.approx(0.25)
+    time.s += 0.5
+    assert process.buckets.wait_s(bucket.key) == 0.0
+    assert process.asked == asked
+
+
+async def test_what_was_called_before_a_restore_is_counted_as_a_whole_burst(redis: Redis) -> None:
+    """Its Redis knows of no call, and no process is left that does."""
+    await forget_pace(redis)
+    buckets = Buckets(redis, wait_s_max=limits.PACE_WAIT_S_MAX)
+    assert not (await buckets.ask((PORTAL,))).booked

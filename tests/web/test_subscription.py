@@ -29,8 +29,21 @@ async def alone(gateway: Gateway) -> AsyncIterator[App]:
             await asyncio.sleep(POLL_S)
 
 
-async def a_subscribed_channel(gateway: Gateway) -> Json:
+async def a_channel(gateway: Gateway) -> Json:
     return await gateway.channel((await gateway.portal())["id"])
+
+
+async def a_subscribed_channel(gateway: Gateway, app: App) -> Json:
+    channel = await a_channel(gateway)
+    if not channel["subscription"]["done"]:
+        await subscribed(app, channel)
+    return channel
+
+
+async def subscribed(app: App, channel: Json) -> None:
+    """Also on a busy machine, where Redis may not tell in time how often Meta was called."""
+    while await app.subscriptions.subscribe(await known(app, channel)):
+        await asyncio.sleep(POLL_S)
 
 
 async def taken_away(gateway: Gateway, channel: Json) -> None:
@@ -54,24 +67,24 @@ async def known(app: App, channel: Json) -> Channel:
 async def test_a_cells_accounts_send_to_its_own_address_and_the_others_see_it(gateway: Gateway) -> None:
     """Two gateways of one Meta app: who has the app's own address, and who asks for its accounts' webhooks."""
     async with alone(gateway) as app:
-        channel = await a_subscribed_channel(gateway)
+        channel = await a_subscribed_channel(gateway, app)
         cell = msgspec.structs.replace(gateway.settings, meta_callback="account")
         async with open_app(cell) as other:
             told = await other.subscriptions.trouble(await known(other, channel))
             assert told is not None
             assert "override_callback_uri" in told
-            assert await other.subscriptions.subscribe(await known(other, channel)) is None  # Meta has asked us first
+            await subscribed(other, channel)  # Meta has asked us first
             assert await other.subscriptions.trouble(await known(other, channel)) is None
             (heard,) = await other.graph.subscribed_apps(await known(other, channel), channel["waba_id"])
             assert heard.override_callback_uri == f"{gateway.settings.public_url}/webhooks/meta"
         assert "override_callback_uri" in (await app.subscriptions.trouble(await known(app, channel)) or "")
-        assert await app.subscriptions.subscribe(await known(app, channel)) is None  # back to the app's own
+        await subscribed(app, channel)  # back to the app's own
         assert await app.subscriptions.trouble(await known(app, channel)) is None
 
 
 async def test_an_address_that_does_not_answer_metas_challenge_is_told(gateway: Gateway) -> None:
-    async with alone(gateway):
-        channel = await a_subscribed_channel(gateway)
+    async with alone(gateway) as app:
+        channel = await a_subscribed_channel(gateway, app)
         wrong = msgspec.structs.replace(
             gateway.settings, meta_callback="account", meta_verify_token="somebody-else-s-1"
         )
@@ -82,7 +95,7 @@ async def test_an_address_that_does_not_answer_metas_challenge_is_told(gateway: 
 
 async def test_a_lost_subscription_is_told_and_made_again(gateway: Gateway) -> None:
     async with alone(gateway) as app:
-        channel = await a_subscribed_channel(gateway)
+        channel = await a_subscribed_channel(gateway, app)
         assert await app.subscriptions.trouble(await known(app, channel)) is None
         await taken_away(gateway, channel)
         told = await app.subscriptions.trouble(await known(app, channel))
@@ -97,7 +110,7 @@ async def test_what_could_not_be_subscribed_is_tried_again_after_a_minute(gatewa
     fault = {"side": "meta", "where": "api", "kind": "status", "status": 503}
     async with alone(gateway) as app:
         simulators().faults(fault | {"match": {"method": "subscribed_apps"}})
-        channel = await a_subscribed_channel(gateway)
+        channel = await a_channel(gateway)
         assert channel["subscription"]["done"] is False
         simulators().heal()
         await app.subscriptions.retry()  # not yet
@@ -113,7 +126,7 @@ async def test_what_could_not_be_subscribed_is_tried_again_after_a_minute(gatewa
 
 async def test_a_number_that_stands_still_is_left_alone(gateway: Gateway) -> None:
     async with alone(gateway) as app:
-        channel = await a_subscribed_channel(gateway)
+        channel = await a_subscribed_channel(gateway, app)
         await gateway.rows("UPDATE channel SET whatsapp_paused_at = now() WHERE id = $1::uuid", channel["id"])
         await taken_away(gateway, channel)
         await app.subscriptions.retry()

@@ -19,7 +19,8 @@ from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core import limits
 from zaptrix.core.errors import Scope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.foreign_json import BROKEN
-from zaptrix.core.pace import Operating, Spending, portal_bucket
+from zaptrix.core.ids import PortalId
+from zaptrix.core.pace import Operating, Spending, portal_bucket, portal_key
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import PortalAddresses, PortalPace, PortalTokens
 from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
@@ -82,6 +83,10 @@ class PortalClient:
         self._now = now
         self._timeout_s = timeout_s
         self._moved: dict[str, str] = {}
+
+    def throttled_s(self, portal_id: PortalId) -> float:
+        """How many seconds the portal's next call would wait for its pace, as far as this process knows."""
+        return self._pace.wait_s(portal_key(portal_id))
 
     async def call(
         self,

@@ -95,6 +95,9 @@ class _Unpaced:
 
     async def refused(self, *_buckets: Bucket) -> None: ...
 
+    def wait_s(self, _key: str) -> float:
+        return 0.0
+
     async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None: ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import msgspec
 
@@ -25,6 +26,7 @@ from zaptrix.bitrix24.translate import (
 )
 from zaptrix.core import limits
 from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.ids import PortalId
 from zaptrix.core.message import Media, Notice, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
@@ -68,6 +70,10 @@ class Bitrix24:
                 calls.append(call)
             call.append(parcel)
         return [tuple(call) for call in calls]
+
+    def throttled_s(self, owner: UUID) -> float:
+        """How many seconds the portal's next call would wait for its pace, as far as this process knows."""
+        return self._client.throttled_s(PortalId(owner))
 
     async def send(self, call: Call) -> list[Outcome]:
         """One outcome a parcel, in order."""

@@ -14,7 +14,6 @@ behind a stop. What is in memory here is a hint: PostgreSQL alone says what is o
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -141,12 +140,9 @@ class Dispatcher:
         if self._stopping.told or owner in self._alone:
             return 0
         one = self._owners.get(owner) or Owner()
-        free = 0 if self._gathers(one) else self._platform.calls_at_once - len(one.begun)
-        return free * self._platform.parcels_per_call
-
-    def _gathers(self, one: Owner, besides: float | None = None) -> bool:
-        """Whether what comes now had better share the next call: one waits for the portal's pace, or its answer."""
-        return self._platform.parcels_per_call > 1 and one.waits(limits.CALL_SLOW_S, limits.CALL_STUCK_S, besides)
+        # Of a portal that is called as often as it takes, what comes now shares the next call.
+        calls = 1 if self._platform.throttled_s(owner) else self._platform.calls_at_once
+        return max(0, calls - one.begun) * self._platform.parcels_per_call
 
     def _leave_alone(self, owner: UUID, until: datetime) -> None:
         self._alone.put(owner, until)
@@ -162,11 +158,13 @@ class Dispatcher:
         if self.room(owner) > 0 or self._stopping.told:
             self._wanting[owner] = None
             self._claim_soon()
-        elif not was_told and self._gathers(one):
-            asyncio.get_running_loop().call_later(limits.CALL_STUCK_S, self._want_more, owner)
+        elif not was_told and (wait_s := self._platform.throttled_s(owner)):
+            # Beside a call that has got its turn, and may hang.
+            asyncio.get_running_loop().call_later(wait_s, self._want_still, owner)
 
-    def _want_more(self, owner: UUID) -> None:
+    def _want_still(self, owner: UUID) -> None:
         if (one := self._owners.get(owner)) and one.more:
+            one.more = False
             self._want(owner)
 
     def _claim_soon(self) -> None:
@@ -248,10 +246,10 @@ class Dispatcher:
         for owner, those in by_owner.items():
             one = self._owners.setdefault(owner, Owner())
             for call in self._platform.calls(those):
-                one.begun.append(began := time.monotonic())
-                self._run(self._carry(owner, one, call, claimed_s, began), [owner])
+                one.begun += 1
+                self._run(self._carry(owner, one, call, claimed_s), [owner])
 
-    async def _carry(self, owner: UUID, one: Owner, call: Sequence[Parcel], claimed_s: float, began: float) -> None:
+    async def _carry(self, owner: UUID, one: Owner, call: Sequence[Parcel], claimed_s: float) -> None:
         following: Sequence[Parcel] = []
         goes_on = False
         try:
@@ -259,7 +257,8 @@ class Dispatcher:
             if alone_until is not None:
                 self._leave_alone(owner, alone_until)
             # Who waits for room has waited longer than what comes next in this conversation.
-            goes_on = alone_until is None and not (one.more or self._gathers(one, began) or self._stopping.told)
+            shares = one.more or self._platform.throttled_s(owner) > 0
+            goes_on = alone_until is None and not (shares or self._stopping.told)
             if goes_on:
                 judged = [replace(each, next_attempt_id=self._stopping.worker.attempt()) for each in judged]
             following = await self._settle(judged, claimed_s)
@@ -270,7 +269,7 @@ class Dispatcher:
             await self._claimer.leave_alone(owner, until)
             raise
         finally:
-            one.begun.remove(began)
+            one.begun -= 1
             self._land(owner, call, following, looks=not goes_on)
         await self._ring_later(owner, judged)
 

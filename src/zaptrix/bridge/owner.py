@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from zaptrix.core.ids import ConversationId
 
 _LATEST_MAX = 100
@@ -15,7 +13,7 @@ class Owner:
     __slots__ = ("begun", "latest", "more", "proving")
 
     def __init__(self) -> None:
-        self.begun: list[float] = []  # calls under way, by when they were begun; the oldest first
+        self.begun = 0  # calls under way
         self.more = False  # the ledger may hold something due that nobody has claimed
         self.latest: set[ConversationId] = set()  # into which that was committed since the last claim, some of them
         self.proving = False
@@ -34,8 +32,3 @@ class Owner:
     def is_idle(self) -> bool:
         """Whether nothing of it has to be remembered."""
         return not (self.begun or self.more or self.proving)
-
-    def waits(self, longer_s: float, shorter_s: float, besides: float | None = None) -> bool:
-        """Whether a call of it, other than the one that was begun at `besides`, is under way for that long."""
-        now = time.monotonic()
-        return any(longer_s < now - began <= shorter_s for began in self.begun if began != besides)

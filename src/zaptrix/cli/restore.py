@@ -21,6 +21,7 @@ from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.media.object_store import S3Access
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
+from zaptrix.queues.pace import forget_pace
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import dump, restores
@@ -208,10 +209,14 @@ async def _put_files(settings: Settings, archive: Archive, manifest: Manifest, p
 
 
 async def _forget_redis(settings: Settings) -> None:
-    """Its caches know conversations that the restored ledger does not, and tokens that are older than the portal's."""
+    """Its caches know conversations that the restored ledger does not, and tokens that are older than the portal's.
+
+    How often the platforms were called a moment ago is not known any more either.
+    """
     redis = connect(settings.redis_url)
     try:
         await redis.flushdb()
+        await forget_pace(redis)
     finally:
         await redis.aclose()
 

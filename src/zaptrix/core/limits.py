@@ -176,9 +176,6 @@ TICK_FOLLOWED_S = 1.0  # how long a read mark waits for the next message of its 
 LOOK_AGAIN_S = 0.1  # at what was committed a moment ago and could not be claimed
 STORE_AGAIN_S = 1.0  # after PostgreSQL was away
 SETTLE_AGAIN_S = 0.5  # a verdict that could not be written, as long as its claim lasts
-# A call that takes longer waits for pace or for a slow platform: what comes meanwhile shares the next one.
-CALL_SLOW_S = 0.5
-CALL_STUCK_S = 2.5  # longer than any wait for pace: nobody waits any more for what such a call does
 BROKEN_CALL_S = 5.0  # how long a portal or channel is left alone whose call broke us
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
 

@@ -42,18 +42,23 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True):
     items: int = 1
 
 
+def portal_key(portal_id: PortalId) -> str:
+    """The name of the portal's request bucket."""
+    return f"portal:{portal_id}"
+
+
 def portal_bucket(portal: Portal) -> Bucket:
     """The portal's request bucket. https://apidocs.bitrix24.com/limits.html
 
     The limits there are the cloud's; a self-hosted portal regulates itself: its rate, and a second's worth at once.
     """
     if portal.rate_per_s is not None:
-        return Bucket(key=f"portal:{portal.id}", rate_per_s=portal.rate_per_s, burst=portal.rate_per_s)
+        return Bucket(key=portal_key(portal.id), rate_per_s=portal.rate_per_s, burst=portal.rate_per_s)
     if portal.enterprise:
         rate, burst = limits.PORTAL_RATE_PER_S_ENTERPRISE, limits.PORTAL_BURST_ENTERPRISE
     else:
         rate, burst = limits.PORTAL_RATE_PER_S, limits.PORTAL_BURST
-    return Bucket(key=f"portal:{portal.id}", rate_per_s=rate, burst=burst - _PORTAL_ROOM)
+    return Bucket(key=portal_key(portal.id), rate_per_s=rate, burst=burst - _PORTAL_ROOM)
 
 
 def number_bucket(channel: Channel) -> Bucket:

@@ -37,6 +37,13 @@ class Platform(Protocol):
         """`parcels`, in order and each of another conversation, grouped into requests."""
         ...
 
+    def throttled_s(self, owner: UUID) -> float:
+        """How many seconds a call of that portal or channel would wait for its pace, as far as this process knows.
+
+        0 where a call carries one parcel anyway.
+        """
+        ...
+
     async def send(self, call: Call) -> list[Outcome]:
         """Send; one outcome a parcel, in order. May take as long as the platform's timeout."""
         ...
@@ -185,6 +192,10 @@ class PortalPace(Pace, Protocol):
 
         Answers with the reservation's name; empty: the method is far from its limit, and nothing was reserved.
         """
+        ...
+
+    def wait_s(self, key: str) -> float:
+        """How many seconds whoever asks for a bucket now would wait, as far as this process knows. Asks nobody."""
         ...
 
     async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:

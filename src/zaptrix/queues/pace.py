@@ -35,6 +35,11 @@ LOCAL_BUCKETS_MAX = 10_000
 QUESTIONS_PER_CALL = 100
 
 
+async def forget_pace(redis: Redis) -> None:
+    """To a Redis that knows of no call, though there were some: it takes all buckets for full. Raises RedisError."""
+    await redis.set(Keys(redis).of(PACE, _BIRTH), _UNSURE)
+
+
 def _script(name: str) -> str:
     parts = (Path(__file__).with_name(each).read_text(encoding="utf-8") for each in ("operating.lua", name))
     return "\n".join(parts)
@@ -42,6 +47,8 @@ def _script(name: str) -> str:
 
 _SCRIPT, _SETTLE = _script("pace.lua"), _script("settle.lua")
 _SHA, _SETTLE_SHA = script_name(_SCRIPT), script_name(_SETTLE)
+_COUNTED_US = round(COUNTED_S * US)
+_BIRTH = "zx:pace-birth"
 _UNSURE = "?"
 _log = QuietLog(__name__)
 
@@ -64,9 +71,9 @@ class Buckets:
     def __init__(self, redis: Redis, *, wait_s_max: float, clock: Callable[[], float] = elapsed_s) -> None:
         self._redis = redis
         self._keys = Keys(redis)
-        self._birth = self._keys.of(PACE, "zx:pace-birth")
+        self._birth = self._keys.of(PACE, _BIRTH)
         self._leases = Leases(clock)
-        self._seen: OrderedDict[str, str] = OrderedDict()  # when the buckets used last are empty
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()  # the buckets used last
         self._questions: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None
         self._wait_us_max = round(wait_s_max * US)
@@ -164,15 +171,21 @@ class Buckets:
         booked, _, _, birth, reserved, counted_until, *of_each = answer
         self._leases.heard(birth, asked_at)
         for bucket, empty_at, leased in zip(question.buckets, of_each[::2], of_each[1::2], strict=True):
-            self._see(bucket.key, empty_at)
+            # By Redis's clock: what is asked for next finds room once all but the last token of a burst is free again.
+            room_us = int(empty_at) - _interval_us(bucket) * (bucket.burst - 1) - (int(counted_until) - _COUNTED_US)
+            self._see(bucket.key, _Seen(empty_at, asked_at + room_us / US))
             if leased:
                 self._leases.add(bucket.key, leased, asked_at, counted_until)
         if question.call and booked and not reserved:
             self._leases.is_far(question.call.key, asked_at)
 
-    def _see(self, key: str, empty_at: str) -> None:
+    def wait_s(self, key: str) -> float:
+        """How many seconds whoever asks for this bucket now would wait, as far as this process knows."""
+        return max(0.0, self._seen.get(key, _UNSEEN).room_at - self._leases.clock())
+
+    def _see(self, key: str, seen: _Seen) -> None:
         """Remembered here, so that a Redis that has forgotten is told again."""
-        self._seen[key] = empty_at
+        self._seen[key] = seen
         self._seen.move_to_end(key)
         if len(self._seen) > LOCAL_BUCKETS_MAX:
             self._seen.popitem(last=False)
@@ -242,11 +255,10 @@ class Buckets:
 
     def _arguments(self, question: _Question, wishes: Sequence[int]) -> list[str | int | float]:
         arguments: list[str | int | float] = [self._wait_us_max, question.now_us, self._leases.birth]
-        arguments += [int(question.full), question.patience_us, round(COUNTED_S * US), len(question.buckets)]
+        arguments += [int(question.full), question.patience_us, _COUNTED_US, len(question.buckets)]
         for bucket, wish, returned in zip(question.buckets, wishes, question.returned, strict=True):
-            # Rounded up: we may be a millionth too slow, never too fast.
-            interval_us = math.ceil(US / bucket.rate_per_s)
-            arguments += [interval_us, bucket.burst, self._seen.get(bucket.key, "0"), int(bucket.full_when_lost)]
+            seen = self._seen.get(bucket.key, _UNSEEN).empty_at
+            arguments += [_interval_us(bucket), bucket.burst, seen, int(bucket.full_when_lost)]
             arguments += [wish, returned]
         if (call := question.call) is not None:
             arguments += [call.name, max(1, call.spending.items), limits.OPERATING_S_MAX, self._times.get(call.key, "")]
@@ -278,6 +290,21 @@ class _Question(NamedTuple):
     patience_us: int
     returned: Sequence[str]
     answer: asyncio.Future[list[Any]]
+
+
+class _Seen(NamedTuple):
+    """Of a bucket, when it is empty by Redis's clock, and when it has room by this process's."""
+
+    empty_at: str
+    room_at: float
+
+
+_UNSEEN = _Seen("0", -math.inf)
+
+
+def _interval_us(bucket: Bucket) -> int:
+    """Rounded up: we may be a millionth too slow, never too fast."""
+    return math.ceil(US / bucket.rate_per_s)
 
 
 def _new_future() -> asyncio.Future[list[Any]]:
@@ -328,6 +355,10 @@ class RedisPace:
         due = elapsed_s() + answer.wait_s
         await asyncio.sleep(answer.wait_s)
         return answer, elapsed_s() - due > LATE_S_MAX
+
+    def wait_s(self, key: str) -> float:
+        """How many seconds whoever asks for this bucket now would wait, as far as this process knows."""
+        return self._buckets.wait_s(key)
 
     async def settle(self, spending: Spending, reserved: str, told: Operating | None, *, refused: bool) -> None:
         """The portal has answered. A method that is far from its limit, as most are, costs no call here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -67,6 +68,10 @@ class WhatsApp:
     def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
         """The Graph API takes one message a request."""
         return [(parcel,) for parcel in parcels]
+
+    def throttled_s(self, owner: UUID) -> float:  # noqa: ARG002 -- the port names it
+        """0: there is no call that messages could share."""
+        return 0.0
 
     async def send(self, call: Call) -> list[Outcome]:
         return [await self._send(parcel) for parcel in call]
