@@ -34,6 +34,7 @@ from zaptrix.core.variables import (
     url,
     whole,
 )
+from zaptrix.core.wording.catalog import Locale
 from zaptrix.secret_files import content_of
 
 FILE = "_FILE"
@@ -151,7 +152,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_token: Annotated[str, secret()] = ""
     metrics_port: Annotated[int, whole(0, 65535, 9464)] = 9464
     """Where `zaptrix worker` serves the metrics of its host, on HOST; 0: nowhere."""
-    default_locale: Annotated[str, choice("pt-BR", "en")] = "pt-BR"
+    default_locale: Annotated[str, choice(*Locale)] = Locale.PT_BR.value
 
     # WhatsApp (Meta Cloud API)
     meta_app_secret: Annotated[tuple[str, ...], secret_list()] = ()

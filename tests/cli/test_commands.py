@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 import zaptrix
-from zaptrix.cli import doctor
+from zaptrix.cli import doctor_words
 from zaptrix.cli.embedded import Servers
 from zaptrix.cli.main import app
 from zaptrix.core.portal import Locale
@@ -146,7 +146,7 @@ def test_doctor_sees_files_that_another_host_keeps_elsewhere(typed: Type, own_se
 
 
 def test_the_doctors_words_are_whole() -> None:
-    for key, words in doctor.WORDS.items():
+    for key, words in doctor_words.WORDS.items():
         assert set(words) == set(Locale), key
         english, portuguese = words[Locale.EN], words[Locale.PT_BR]
         assert [text.count("{seen}") for text in english] == [text.count("{seen}") for text in portuguese], key

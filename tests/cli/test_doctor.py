@@ -20,7 +20,7 @@ from aiohttp import web
 from proof.ports import free_port
 from tests.certificates import Authority
 from zaptrix import __version__
-from zaptrix.cli import doctor, doctor_words, doctor_words_outside, public_address
+from zaptrix.cli import doctor, public_address
 from zaptrix.cli.doctor import Doctor, Finding
 from zaptrix.core.portal import Locale
 from zaptrix.deadlines import new_worker_id
@@ -256,7 +256,3 @@ async def test_programs_read_the_same_as_json(database_url: str, redis_url: str,
     by_check = {finding["check"]: finding for finding in told["findings"]}
     assert (by_check["gateway"]["level"], by_check["gateway"]["fix"]) == ("wrong", "inicie `zaptrix serve`")
     assert {by_check[check]["level"] for check in ("postgres", "redis", "durability", "page_writes", "media")} == {"ok"}
-
-
-def test_no_check_has_words_twice() -> None:
-    assert not doctor_words.WORDS.keys() & doctor_words_outside.WORDS.keys()

@@ -19,8 +19,8 @@ from rich.table import Table
 
 import zaptrix
 from zaptrix.bitrix24.oauth import OFFICIAL_HOSTS
-from zaptrix.cli import doctor_words, doctor_words_outside, public_address
-from zaptrix.cli.doctor_words import HEADINGS, LEVELS
+from zaptrix.cli import public_address
+from zaptrix.cli.doctor_words import HEADINGS, LEVELS, WORDS
 from zaptrix.cli.folders import open_to_others
 from zaptrix.cli.public_address import Seen, Unreachable
 from zaptrix.cli.redis_server import version_told
@@ -36,7 +36,6 @@ from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.replica import ReplicaState
 from zaptrix.store.workers import WorkerAtWork
 
-WORDS = doctor_words.WORDS | doctor_words_outside.WORDS
 CLOCK_S_MAX = 5.0
 ANSWER_S = 8.0
 """How long one look may take: they go on side by side, so the doctor ends soon after, whatever hangs."""
@@ -109,29 +108,32 @@ class Doctor:
             async with asyncio.timeout(seconds):
                 return await look
         except TimeoutError:
-            return [self._line("hangs", good=False, seen=f"{seconds:g}", what=WORDS[key][self._locale][0])]
+            return [self._line("hangs", good=False, seen=f"{seconds:g}", what=WORDS[key][self._locale].what)]
         except (StoreUnavailable, RedisError, OSError, asyncpg.PostgresError):
             return []  # told of by the servers' own lines
 
     def table(self, findings: list[Finding]) -> Table:
         """As a person reads it."""
         shown = Table(title="zaptrix doctor", show_lines=False)
-        for column in HEADINGS[self._locale]:
-            shown.add_column(column, overflow="fold")
+        shown.add_column("", overflow="fold")
+        for column in HEADINGS.values():
+            shown.add_column(column[self._locale], overflow="fold")
         for finding in findings:
-            sign = f"[{_COLOURS[finding.level]}]{LEVELS[self._locale][finding.level]}[/]"
+            sign = f"[{_COLOURS[finding.level]}]{LEVELS[finding.level][self._locale]}[/]"
             shown.add_row(sign, finding.what, finding.told, "" if finding.level == OK else finding.fix)
         return shown
 
     def _line(self, key: str, *, good: bool, seen: str = "", what: str = "", bad: str = WRONG) -> Finding:
-        named, well, ill, fix = WORDS[key][self._locale]
-        told = (well if good else ill).format(seen=seen)
-        return Finding(check=key, level=OK if good else bad, what=what or named, told=told, fix=fix)
+        words = WORDS[key][self._locale]
+        told = (words.good if good else words.bad).format(seen=seen)
+        return Finding(
+            check=key, level=OK if good else bad, what=what or words.what, told=told, fix=words.remedy.format(seen=seen)
+        )
 
     def _faulty(self, key: str, fault: Fault) -> Finding:
         words = fault.words(self._locale)
         return Finding(
-            check=str(fault.kind), level=WRONG, what=WORDS[key][self._locale][0], told=words.told, fix=words.remedy
+            check=str(fault.kind), level=WRONG, what=WORDS[key][self._locale].what, told=words.told, fix=words.remedy
         )
 
     def _given(self) -> list[Finding]:
@@ -219,7 +221,7 @@ class Doctor:
             return [self._line("platform_unreached", good=False, seen=host)]
         if off_s is None:
             return []
-        what = f"{WORDS['platform_clock'][self._locale][0]}: {host}"
+        what = f"{WORDS['platform_clock'][self._locale].what}: {host}"
         return [self._line("platform_clock", good=abs(off_s) < CLOCK_S_MAX, seen=f"{abs(off_s):.0f}", what=what)]
 
     async def _inside(self) -> list[Finding]:
@@ -239,7 +241,7 @@ class Doctor:
         # Another machine's path may exist on this one, too.
         if inside.folder is not None and _is_here(self._settings.database_url) and inside.folder.is_dir():
             free = shutil.disk_usage(inside.folder).free // 1_000_000
-            what = f"{WORDS['disk'][self._locale][0]}: PostgreSQL"
+            what = f"{WORDS['disk'][self._locale].what}: PostgreSQL"
             found.append(self._line("disk", good=free >= DISK_FREE_MB_MIN, seen=str(free), what=what))
         return found
 
@@ -299,7 +301,7 @@ class Doctor:
         """Which release each worker runs: one that was forgotten goes on with the old one."""
         ours = all(each.version == zaptrix.__version__ for each in workers)
         seen = ", ".join(f"{each.version} ({each.place.host}, {each.place.pid})" for each in workers)
-        what = f"{WORDS['release'][self._locale][0]}: workers"
+        what = f"{WORDS['release'][self._locale].what}: workers"
         return self._line("release", good=ours, seen=seen, bad=WARNING, what=what)
 
     async def _media(self) -> list[Finding]:
@@ -328,7 +330,7 @@ class Doctor:
             if any(by_key[1:]):
                 found.append(self._line("old_key", good=False, seen=str(sum(by_key[1:])), bad=WARNING))
         for portal_url, reason in await check_recovery(self._house):
-            what = f"{WORDS['history'][self._locale][0]}: {portal_url}"
+            what = f"{WORDS['history'][self._locale].what}: {portal_url}"
             found.append(self._line("history", good=False, seen=reason, what=what))
         return found
 

@@ -5,43 +5,13 @@ from __future__ import annotations
 import sys
 
 from zaptrix.cli.language import locale
-from zaptrix.core.portal import Locale
+from zaptrix.core.wording.catalog import section
 from zaptrix.settings import Settings
 from zaptrix.store import fitness
 from zaptrix.store.migrate import Telling, Waiting, pending, statements, upgrade
 from zaptrix.store.schema import Migration, migrations
 
-_EN, _PT = Locale.EN, Locale.PT_BR
-
-_WORDS = {
-    "newest": {_EN: "the database has the newest schema", _PT: "o banco tem o esquema mais novo"},
-    "later": {
-        _EN: "the database has the schema of a later version ({revision}), which this one works on: nothing to do",
-        _PT: "o banco tem o esquema de uma versão mais nova ({revision}), com o qual esta trabalha: nada a fazer",
-    },
-    "applied": {_EN: "applied: {revision} {title}", _PT: "aplicada: {revision} {title}"},
-    "doing": {_EN: "working beside the others: {seen}", _PT: "trabalhando ao lado dos outros: {seen}"},
-    "busy": {
-        _EN: "another process migrates this database; waiting",
-        _PT: "outro processo migra este banco; aguardando",
-    },
-    "waiting": {
-        _EN: "{revision} gave way to those who use its tables; again in {again_s:g} s; open for longest: {holders}",
-        _PT: "{revision} cedeu a quem usa as tabelas; de novo em {again_s:g} s; abertas há mais tempo: {holders}",
-    },
-    "empty": {
-        _EN: "the database is empty: {many} migrations wait, and nobody is held up by them",
-        _PT: "o banco está vazio: {many} migrações esperam, e não atrasam ninguém",
-    },
-    "online": {
-        _EN: "waits: {revision} {title} (beside running processes)",
-        _PT: "espera: {revision} {title} (ao lado dos processos em uso)",
-    },
-    "offline": {
-        _EN: "waits: {revision} {title} (holds tables: stop gateways and workers before)",
-        _PT: "espera: {revision} {title} (prende tabelas: pare antes os gateways e workers)",
-    },
-}
+_WORDS = section("migrate")
 
 
 async def migrate(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.language import locale
 from zaptrix.core.faults import Fault, Unfit
-from zaptrix.core.portal import Locale
+from zaptrix.core.wording.catalog import text_of
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings
 from zaptrix.store import fitness as postgres_fitness
@@ -36,14 +36,8 @@ def check_folder(folder: Path) -> None:
         with TemporaryFile(dir=folder) as file:
             file.write(b"\0" * mmap.PAGESIZE)  # what a disk without room refuses
     except OSError as exc:
-        told = _UNWRITTEN[locale()].format(folder=folder, reason=exc.strerror or type(exc).__name__)
-        raise StartError(told) from exc
-
-
-_UNWRITTEN = {
-    Locale.EN: "DATA_DIR: {folder} cannot be written ({reason}); set one with room that belongs to this account",
-    Locale.PT_BR: "DATA_DIR: não é possível escrever em {folder} ({reason}); indique uma pasta desta conta, com espaço",
-}
+        told = text_of("commands.folder_unwritten", locale())
+        raise StartError(told.format(folder=folder, reason=exc.strerror or type(exc).__name__)) from exc
 
 
 def _refuse(fault: Fault | None, *, may_be_away: bool) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from zaptrix.core.portal import Locale
+from zaptrix.core.wording.catalog import section
 
 FORMAT = 1
 """Of the archive. A release reads its own and older ones."""
@@ -76,18 +76,7 @@ def check(manifest: Manifest, *, revisions: Sequence[str], keys: Iterable[str]) 
         )
 
 
-UNKNOWABLE = {
-    Locale.PT_BR: (
-        "O que clientes escreveram depois do backup, a Meta entregou e não chegou a nenhum chat: a Meta não o repete. "
-        "Conversas que começaram depois do backup voltam ao mesmo chat quando o cliente escrever de novo. Quem usa a "
-        "API e repete uma chamada daquele tempo envia duas vezes: as chaves de idempotência se foram."
-    ),
-    Locale.EN: (
-        "What customers wrote after the backup, Meta handed over and never reached a chat: Meta does not repeat it. "
-        "Conversations that began after the backup go on in the same chat when the customer writes again. A caller "
-        "of the API who repeats a call of that time sends twice: the idempotency keys are gone."
-    ),
-}
+UNKNOWABLE = section("commands")["restore_unknowable"]
 """What no report of a restore can count."""
 
 

@@ -8,16 +8,10 @@ from enum import StrEnum
 import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
+from zaptrix.core.wording.catalog import Locale as Locale  # noqa: PLC0414  # many have it from here
 
 # Meta tells whole seconds, by its own clock.
 _CLOCKS_DIFFER = timedelta(seconds=60)
-
-
-class Locale(StrEnum):
-    """Languages of operator notices and pages."""
-
-    PT_BR = "pt-BR"
-    EN = "en"
 
 
 class CrmMode(StrEnum):

@@ -1,0 +1,1 @@
+"""Every text for people: one file a language, and what reads them."""

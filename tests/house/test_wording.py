@@ -1,0 +1,95 @@
+"""The texts for people: whole in every language, and what the code asks for, no less and no more."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from zaptrix.core.wording import catalog
+from zaptrix.core.wording.catalog import Locale, Sentence
+
+SOURCES = sorted((Path(__file__).parents[2] / "src" / "zaptrix").rglob("*.py"))
+# Keys that no source names: what platforms call things, and tables that are read whole.
+UNNAMED = re.compile(
+    r"phrases\.(pay_\w+|last_four_digits|credential_id|poll_creation|poll_update|group_invite|media_placeholder|pin"
+    r"|keep_in_chat|link_preview|hsm)|doctor\.headings\.\w+"
+)
+ENGLISH = {key: catalog.text_of(key, Locale.EN) for key in catalog.all_keys()}
+
+
+def asked(reader: str) -> Iterator[tuple[str, ast.Call]]:
+    """Every key in a call of a reader, `*` where a part of it is only known when it runs."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == reader and node.args:
+                match node.args[0]:
+                    case ast.Constant(str(key)):
+                        yield key, node
+                    case ast.JoinedStr(parts):
+                        yield (
+                            "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts),
+                            node,
+                        )
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def constants() -> set[str]:
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES)
+    return {
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def is_like(pattern: str, key: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]+"), key) is not None
+
+
+@pytest.mark.parametrize("locale", [locale for locale in Locale if locale is not Locale.EN])
+def test_a_language_says_all_and_with_the_same_values(locale: Locale) -> None:
+    said = {key: catalog.text_of(key, locale) for key in catalog.all_keys(locale)}
+    assert said.keys() == ENGLISH.keys()
+    assert {key: fields(text) for key, text in said.items()} == {key: fields(text) for key, text in ENGLISH.items()}
+    assert [key for key, text in said.items() if not text.strip() or text != text.strip(" \n")] == []
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_a_language_is_written_by_its_own_rules(locale: Locale) -> None:
+    """No key twice, and no text of another language left in its place by mistake."""
+    same = [key for key, text in ENGLISH.items() if text == catalog.text_of(key, locale) and len(text.split()) > 4]
+    assert locale is Locale.EN or same == []
+
+
+def test_no_source_asks_for_a_text_that_is_not_there() -> None:
+    exact = [key for reader in ("Sentence", "text_of") for key, _ in asked(reader)]
+    assert [key for key in exact if not any(is_like(key, each) for each in ENGLISH)] == []
+    assert [key for key, _ in asked("section") if not any(each.startswith(f"{key}.") for each in ENGLISH)] == []
+
+
+def test_no_text_is_there_that_no_source_asks_for() -> None:
+    exact = {key for reader in ("Sentence", "text_of") for key, _ in asked(reader)}
+    sections = [key for key, _ in asked("section")]
+    named = constants()
+
+    def is_asked(key: str) -> bool:
+        if any(is_like(each, key) for each in exact):
+            return True
+        rests = [key.removeprefix(f"{each}.") for each in sections if key.startswith(f"{each}.")]
+        return any(rest in named or rest.partition(".")[0] in named for rest in rests) or bool(UNNAMED.fullmatch(key))
+
+    assert [key for key in ENGLISH if not is_asked(key)] == []
+
+
+def test_a_sentence_is_told_with_its_values_in_any_language() -> None:
+    within = Sentence("fields.too_long", {"limit": "{limit}"})
+    assert within.of(Locale.EN) == "is longer than {limit} characters"
+    with pytest.raises(KeyError):
+        Sentence("fields.never_written")
