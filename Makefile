@@ -11,6 +11,7 @@ DATA_DIR ?= var
 # Of the benchmarks: parts with commas (empty: all), how often each is played, further options (by default: in turns with
 # the yardstick, which wants node 20 and npm and is left out without them).
 PARTS ?=
+LIST ?=
 RUNS ?= 3
 BENCH ?= --systems zaptrix,peer
 COMMA := ,
@@ -22,7 +23,7 @@ SOURCES := src tests proof benchmarks observe deploy
 # A run of the tests starts some hundred processes: where nothing may be written, each would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test bench sim soak check style types floors house fmt lock clean dist tools chromium pgbouncer postgres
+.PHONY: help run test bench sim soak check style types floors rules house fmt lock clean dist tools chromium pgbouncer postgres
 
 help: ## show this list
 	@echo "Zaptrix: WhatsApp <-> Bitrix24 Open Channels"
@@ -52,7 +53,7 @@ soak: .venv/ready-dev ## ten minutes of work with small accidents: memory stays 
 	@$(BIN)/python -m proof.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),10)
 
 check: .venv/ready-dev ## style, types, floors and house rules (no servers needed)
-	@$(MAKE) --no-print-directory style types floors house
+	@$(MAKE) --no-print-directory style types floors rules
 	@echo "check: style, types, floors and house rules are kept"
 
 style: .venv/ready-dev
@@ -65,8 +66,11 @@ types: .venv/ready-dev
 floors: .venv/ready-dev
 	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 
-house: .venv/ready-dev
+rules: .venv/ready-dev
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/house
+
+house: .venv/python ## the numbers of the house, today and to reach: LIST=circles shows what was counted
+	@$(BIN)/python -m tests.house.measures --list "$(LIST)"
 
 fmt: .venv/ready-dev ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)
