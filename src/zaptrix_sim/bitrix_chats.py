@@ -11,9 +11,8 @@ from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_files import file_item
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import FileArrived, FileSent, Noticed, OperatorWrote, PutInChat, ToldDelivered
-from zaptrix_sim.phonebook import digits_of, phone_of
-from zaptrix_sim.phones import known_text
-from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session, StoredFile
+from zaptrix_sim.files import known_text
+from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session, StoredFile, digits_of
 
 TEXT_MAX: Final = 20_000
 CODE_MAX: Final = 255
@@ -70,7 +69,7 @@ class Chats:
         name = (
             " ".join(part for part in (user.get("name"), user.get("last_name")) if part) or user.get("title") or "Guest"
         )
-        phone = phone_of(digits_of(str(user.get("phone") or "")))
+        phone = book.phone_of(digits_of(str(user.get("phone") or "")))
         if guest is None:
             guest = Guest(id=portal.guest_ids.take(), connector=connector, external_id=key[1], name=str(name))
             portal.guests[key] = guest

@@ -1,10 +1,10 @@
 """A portal's contacts and leads, with an index by phone. Pure data: no call, no clock."""
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from zaptrix_sim.phonebook import digits_of
-from zaptrix_sim.world import Portal
+from zaptrix_sim.world import Portal, digits_of
 
 CONTACT: Final = "CONTACT"
 LEAD: Final = "LEAD"
@@ -12,6 +12,8 @@ COMPANY: Final = "COMPANY"
 DEAL: Final = "DEAL"
 TYPE_OF: Final = {1: LEAD, 2: DEAL, 3: CONTACT, 4: COMPANY}
 FOUND_MAX: Final = 20
+
+_BRAZIL_WITHOUT_NINE = re.compile(r"(55[1-9][0-9])([6-9][0-9]{7})")
 
 Card = dict[str, Any]
 
@@ -49,3 +51,9 @@ def find_by_phone(portal: Portal, values: Iterable[str], kind: str = "") -> dict
                 mine = found.setdefault(one, [])
                 mine += [number for number in numbers if number not in mine][: FOUND_MAX - len(mine)]
     return found
+
+
+def phone_of(digits: str) -> str:
+    """The number as dialled: Bitrix24 puts the ninth digit back into Brazilian mobiles that lack it."""
+    found = _BRAZIL_WITHOUT_NINE.fullmatch(digits)
+    return f"{found[1]}9{found[2]}" if found else digits

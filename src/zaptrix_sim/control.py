@@ -23,10 +23,10 @@ from zaptrix_sim.meta_templates import MetaTemplates
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.numbers import number_record
 from zaptrix_sim.orders import Mistake, Wanted, read_order
-from zaptrix_sim.phonebook import digits_of, wa_id_of
+from zaptrix_sim.phonebook import wa_id_of
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.state_view import state
-from zaptrix_sim.world import Chat, Number, Phone, Portal, Waba
+from zaptrix_sim.world import Chat, Number, Phone, Portal, Waba, digits_of
 
 DEMO_NUMBER: Final = "210987654321098"
 DEMO_DISPLAY: Final = "551140041234"

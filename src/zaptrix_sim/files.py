@@ -68,6 +68,11 @@ def told(file: StoredFile) -> dict[str, Any]:
     }
 
 
+def known_text(text: str, file: StoredFile | None) -> str:
+    """By which words the ledger knows a message: a file without any by its name, which outlives what is made of it."""
+    return text or (file.name.rpartition(".")[0] if file else "")
+
+
 async def give(engine: Engine, request: web.Request, file: StoredFile, *, side: str, facts: dict[str, str]) -> Any:
     """The bytes, as slowly as the options say, and as the fault in force wants it."""
     fault = engine.faults.pick(side, "api", facts, frozenset({"status", "delay", "reset"}))

@@ -5,6 +5,8 @@ import re
 
 import phonenumbers
 
+from zaptrix_sim.world import digits_of
+
 # Meta: "the prefix of Brazilian and Mexican numbers may be altered by the API"
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 FIRST_DDD_WITHOUT_NINTH_DIGIT = 31
@@ -12,12 +14,7 @@ DIGITS_MIN = 7
 DIGITS_MAX = 15
 
 _BRAZIL_WITH_NINE = re.compile(r"55([1-9][0-9])9([6-9][0-9]{7})")
-_BRAZIL_WITHOUT_NINE = re.compile(r"(55[1-9][0-9])([6-9][0-9]{7})")
 _DIALLED = re.compile(r"\+?[0-9 ().-]+")
-
-
-def digits_of(text: str) -> str:
-    return re.sub(r"[^0-9]", "", text)
 
 
 def wa_id_of(digits: str) -> str:
@@ -26,12 +23,6 @@ def wa_id_of(digits: str) -> str:
     if found and int(found[1]) >= FIRST_DDD_WITHOUT_NINTH_DIGIT:
         return f"55{found[1]}{found[2]}"
     return digits
-
-
-def phone_of(digits: str) -> str:
-    """The number as dialled: Bitrix24 puts the ninth digit back into Brazilian mobiles that lack it."""
-    found = _BRAZIL_WITHOUT_NINE.fullmatch(digits)
-    return f"{found[1]}9{found[2]}" if found else digits
 
 
 def country_code_of(display_phone_number: str) -> str:

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from zaptrix_sim.engine import Engine
 from zaptrix_sim.facts import CustomerWrote, FileArrived, FileSent, Rank, ReachedPhone, Refused, StateMoved
+from zaptrix_sim.files import known_text
 from zaptrix_sim.kinds import marks_of
 from zaptrix_sim.limits import Bucket
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.meta_wire import Update, contact, content_of, message_item, moved_item, status_item
-from zaptrix_sim.phonebook import bsuid_of, country_code_of, digits_of, wa_id_of
-from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba
+from zaptrix_sim.phonebook import bsuid_of, country_code_of, wa_id_of
+from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba, digits_of
 
 DAY_S: Final = 86_400.0
 TYPING_S: Final = 25.0
@@ -331,11 +332,6 @@ class Phones:
 def _is_reaction(message: PhoneMessage) -> bool:
     """Of these Meta tells that they were sent, and no more."""
     return message.item.get("type") == "reaction"
-
-
-def known_text(text: str, file: StoredFile | None) -> str:
-    """By which words the ledger knows a message: a file without any by its name, which outlives what is made of it."""
-    return text or (file.name.rpartition(".")[0] if file else "")
 
 
 def refused(phone: Phone, said: Said | PhoneMessage, code: int, mark: str) -> Refused:

@@ -1,5 +1,6 @@
 """The state of both worlds: numbers, phones, portals, chats. Plain data with an index for each way it is asked for."""
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -276,6 +277,11 @@ class World:
         for portal in self.portals.values():
             for chat in portal.chats.values():
                 chat.calls = 0
+
+
+def digits_of(text: str) -> str:
+    """Those of a phone number, however it is written."""
+    return re.sub(r"[^0-9]", "", text)
 
 
 def opaque(length: int = 32) -> str:

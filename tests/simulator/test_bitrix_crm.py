@@ -7,6 +7,7 @@ import pytest
 
 from tests.simulator.stage import Json, Stage
 from zaptrix_sim import bitrix_crm_query as query
+from zaptrix_sim.bitrix_crm_book import phone_of
 
 NAMES = ["Ana", "Bia", "Caio", "Davi", "Eva"]
 
@@ -128,3 +129,8 @@ async def test_all_of_many_are_found_by_ids_above_the_last_and_by_pages(stage: S
             break
     assert len(set(above)) == len(above) == 121
     assert paged == above
+
+
+def test_bitrix24_puts_the_ninth_digit_back_but_not_into_landlines() -> None:
+    assert phone_of("554188887777") == "5541988887777"
+    assert phone_of("554132221100") == "554132221100"

@@ -1,6 +1,6 @@
 import pytest
 
-from zaptrix_sim.phonebook import bsuid_of, country_code_of, dialled, phone_of, wa_id_of
+from zaptrix_sim.phonebook import bsuid_of, country_code_of, dialled, wa_id_of
 
 
 @pytest.mark.parametrize(
@@ -16,11 +16,6 @@ from zaptrix_sim.phonebook import bsuid_of, country_code_of, dialled, phone_of, 
 )
 def test_brazilian_mobiles_of_ddd_31_and_above_lose_their_ninth_digit(digits: str, wa_id: str) -> None:
     assert wa_id_of(digits) == wa_id
-
-
-def test_bitrix24_puts_the_ninth_digit_back_but_not_into_landlines() -> None:
-    assert phone_of("554188887777") == "5541988887777"
-    assert phone_of("554132221100") == "554132221100"
 
 
 @pytest.mark.parametrize(
