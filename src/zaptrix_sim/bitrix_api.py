@@ -18,8 +18,8 @@ from zaptrix_sim.bitrix_errors import RestError, refusal
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_time import timing
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import LimitExceeded
 from zaptrix_sim.faults import Fault
+from zaptrix_sim.judge.facts import LimitExceeded
 from zaptrix_sim.limits import OperatingTime
 from zaptrix_sim.world import Portal, Token
 

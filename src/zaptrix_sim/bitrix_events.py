@@ -14,8 +14,8 @@ import aiohttp
 
 from zaptrix_sim import phpform
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import EventDue, EventEnded, EventPosted, Note
 from zaptrix_sim.faults import Fault
+from zaptrix_sim.judge.facts import EventDue, EventEnded, EventPosted, Note
 from zaptrix_sim.world import Binding, Portal, Token, opaque
 
 PARALLEL_MAX: Final = 64

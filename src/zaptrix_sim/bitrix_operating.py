@@ -12,7 +12,7 @@ from typing import Any, Final
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import OperatorChanged
+from zaptrix_sim.judge.facts import OperatorChanged
 from zaptrix_sim.world import Chat, ChatMessage, Portal
 
 DASHES: Final = "-" * 54

@@ -15,8 +15,8 @@ from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_operating import Operating
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import CallerAnswered, CallerAsked
 from zaptrix_sim.files import from_wanted, told
+from zaptrix_sim.judge.facts import CallerAnswered, CallerAsked
 from zaptrix_sim.kinds import item_of
 from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta_templates import MetaTemplates

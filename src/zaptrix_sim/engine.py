@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from zaptrix_sim.facts import Fact
 from zaptrix_sim.faults import Faults
+from zaptrix_sim.judge.facts import Fact
 from zaptrix_sim.settings import Options, Settings
 from zaptrix_sim.stream import Stream
 from zaptrix_sim.world import Chat, Phone, World

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from zaptrix_sim.answers import Answer
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import LimitExceeded, MarkedRead, Rank
 from zaptrix_sim.faults import Fault
 from zaptrix_sim.interactive_send import header_media
+from zaptrix_sim.judge.facts import LimitExceeded, MarkedRead, Rank
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
 from zaptrix_sim.meta_kinds import KINDS, line_of
 from zaptrix_sim.meta_links import NOT_FETCHED, with_files

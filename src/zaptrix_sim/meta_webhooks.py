@@ -11,8 +11,8 @@ from typing import Any, Final
 import aiohttp
 
 from zaptrix_sim.engine import Engine
-from zaptrix_sim.facts import WebhookAcknowledged, WebhookPosted
 from zaptrix_sim.faults import Fault
+from zaptrix_sim.judge.facts import WebhookAcknowledged, WebhookPosted
 from zaptrix_sim.meta_wire import Json, Update, account_body_of, body_of, signature
 from zaptrix_sim.world import Phone, Waba
 

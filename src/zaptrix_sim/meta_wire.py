@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from zaptrix_sim.facts import Rank
+from zaptrix_sim.judge.facts import Rank
 from zaptrix_sim.world import Customer, Phone, PhoneMessage, StoredFile
 
 Json = dict[str, Any]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zaptrix_sim.contents import Content
-from zaptrix_sim.facts import Rank
-from zaptrix_sim.ledger import Ledger
+from zaptrix_sim.judge.facts import Rank
+from zaptrix_sim.judge.ledger import Ledger
 from zaptrix_sim.limits import Bucket, OperatingTime
 
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput : one message in six seconds to

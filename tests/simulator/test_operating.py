@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.simulator.judge.test_ledger import inbound, reached, wrote
 from tests.simulator.stage import ANA, ANA_WA_ID, CONNECTOR, Json, Stage
-from tests.simulator.test_ledger import inbound, reached, wrote
-from zaptrix_sim.facts import Fact, OperatorChanged, OperatorWrote
-from zaptrix_sim.ledger import judge
+from zaptrix_sim.judge.facts import Fact, OperatorChanged, OperatorWrote
+from zaptrix_sim.judge.ledger import judge
 
 UPDATE, DELETE = "ONIMCONNECTORMESSAGEUPDATE", "ONIMCONNECTORMESSAGEDELETE"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.test_ledger import ANA, BETO, OTHER_ROOM, ROOM, came, inbound, put, reached, wrote
-from zaptrix_sim.facts import (
+from tests.simulator.judge.test_ledger import ANA, BETO, OTHER_ROOM, ROOM, came, inbound, put, reached, wrote
+from zaptrix_sim.judge.facts import (
     CallerAnswered,
     CallerAsked,
     EventDue,
@@ -20,7 +20,7 @@ from zaptrix_sim.facts import (
     ReachedPhone,
     Refused,
 )
-from zaptrix_sim.ledger import judge
+from zaptrix_sim.judge.ledger import judge
 
 LINE = "📷 Foto a caminho…"
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from zaptrix_sim.facts import Note, Room
-from zaptrix_sim.ledger_parts import Passage
+from zaptrix_sim.judge.facts import Note, Room
+from zaptrix_sim.judge.parts import Passage
 
 
 @dataclass(slots=True)

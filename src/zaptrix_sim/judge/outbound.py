@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim.facts import (
+from zaptrix_sim.judge.answers import Answer, Line, Moment, complaint_of
+from zaptrix_sim.judge.facts import (
     EventDue,
     EventEnded,
     EventPosted,
@@ -21,8 +22,7 @@ from zaptrix_sim.facts import (
     Room,
     Thread,
 )
-from zaptrix_sim.ledger_answers import Answer, Line, Moment, complaint_of
-from zaptrix_sim.ledger_parts import Books, undressed, words
+from zaptrix_sim.judge.parts import Books, undressed, words
 
 SEARCHED_MAX: Final = 50
 # A shorter text fits into one message of either platform, so nobody cuts it.

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from zaptrix_sim.facts import CustomerWrote, Fact, FileArrived, FileSent, PutInChat, Room, Thread
-from zaptrix_sim.ledger import Ledger
+from zaptrix_sim.judge.facts import CustomerWrote, Fact, FileArrived, FileSent, PutInChat, Room, Thread
+from zaptrix_sim.judge.ledger import Ledger
 
 ANA: Thread = ("2109", "5541")
 BEA: Thread = ("2109", "5542")

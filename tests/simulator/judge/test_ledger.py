@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from zaptrix_sim.facts import (
+from zaptrix_sim.judge.facts import (
     CustomerWrote,
     EventDue,
     EventEnded,
@@ -23,7 +23,7 @@ from zaptrix_sim.facts import (
     WebhookAcknowledged,
     WebhookPosted,
 )
-from zaptrix_sim.ledger import judge
+from zaptrix_sim.judge.ledger import judge
 
 ANA = ("n1", "ana")
 BETO = ("n1", "beto")

@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from zaptrix_sim.facts import FileArrived, FileSent, Noticed, Refused, Thread
-from zaptrix_sim.ledger_parts import Books
+from zaptrix_sim.judge.facts import FileArrived, FileSent, Noticed, Refused, Thread
+from zaptrix_sim.judge.parts import Books
 
 Passage: TypeAlias = tuple[bool, Thread, str]
 """By a customer or not, the conversation, the hash of the bytes."""

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from zaptrix_sim.facts import Noticed, Refused, Thread
-from zaptrix_sim.ledger_parts import Books, words
+from zaptrix_sim.judge.facts import Noticed, Refused, Thread
+from zaptrix_sim.judge.parts import Books, words
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ A caller's text is known by a word of its own, its key; so a template is known, 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from zaptrix_sim.facts import CallerAnswered, CallerAsked, ReachedPhone, Refused, Thread
-from zaptrix_sim.ledger_parts import Books, Passage, words
+from zaptrix_sim.judge.facts import CallerAnswered, CallerAsked, ReachedPhone, Refused, Thread
+from zaptrix_sim.judge.parts import Books, Passage, words
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim.facts import Room, Thread
+from zaptrix_sim.judge.facts import Room, Thread
 
 VIOLATIONS_SHOWN_MAX: Final = 500
 

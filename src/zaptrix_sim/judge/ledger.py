@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim.facts import (
+from zaptrix_sim.judge.callers import Callers
+from zaptrix_sim.judge.facts import (
     CallerAnswered,
     CallerAsked,
     CustomerWrote,
@@ -29,11 +30,10 @@ from zaptrix_sim.facts import (
     WebhookAcknowledged,
     WebhookPosted,
 )
-from zaptrix_sim.ledger_callers import Callers
-from zaptrix_sim.ledger_files import Files
-from zaptrix_sim.ledger_outbound import Outbound
-from zaptrix_sim.ledger_parts import Books, Passage
-from zaptrix_sim.ledger_refusals import Refusals
+from zaptrix_sim.judge.files import Files
+from zaptrix_sim.judge.outbound import Outbound
+from zaptrix_sim.judge.parts import Books, Passage
+from zaptrix_sim.judge.refusals import Refusals
 
 OPEN_SHOWN_MAX: Final = 200
 
