@@ -11,17 +11,17 @@ import msgspec
 from aiohttp import web
 
 from zaptrix_sim import bitrix_app, bitrix_connector, bitrix_crm, bitrix_disk, bitrix_lines, bitrix_offline, phpform
-from zaptrix_sim.answers import Answer, under_faults
 from zaptrix_sim.bitrix_call import Call, Method, Params, is_yes
 from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_errors import RestError, refusal
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_time import timing
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.faults import Fault
 from zaptrix_sim.judge.facts import LimitExceeded
-from zaptrix_sim.limits import OperatingTime
-from zaptrix_sim.world import Portal, Token
+from zaptrix_sim.world.answers import Answer, under_faults
+from zaptrix_sim.world.bitrix24_errors import RestError, refusal
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.faults import Fault
+from zaptrix_sim.world.limits import OperatingTime
+from zaptrix_sim.world.world import Portal, Token
 
 BATCH_MAX: Final = 50
 METHODS: Final[dict[str, Method]] = {

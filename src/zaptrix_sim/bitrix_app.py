@@ -7,10 +7,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.bitrix_errors import RestError, missing, refusal
 from zaptrix_sim.bitrix_offline import need_admin
 from zaptrix_sim.bitrix_time import iso
-from zaptrix_sim.world import Binding
+from zaptrix_sim.world.bitrix24_errors import RestError, missing, refusal
+from zaptrix_sim.world.world import Binding
 
 SCOPE: Final = ("crm", "im", "imopenlines", "imconnector", "user", "placement")
 EVENTS: Final = frozenset({

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_errors import missing
 from zaptrix_sim.bitrix_events import BitrixEvents
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.world import Portal, Token
+from zaptrix_sim.world.bitrix24_errors import missing
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Portal, Token
 
 Params = dict[str, Any]
 

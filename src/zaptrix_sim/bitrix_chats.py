@@ -9,10 +9,10 @@ from typing import Any, Final
 from zaptrix_sim import bitrix_crm_book as book
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_files import file_item
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.files import known_text
 from zaptrix_sim.judge.facts import FileArrived, FileSent, Noticed, OperatorWrote, PutInChat, ToldDelivered
-from zaptrix_sim.world import Chat, ChatMessage, Guest, Portal, Session, StoredFile, digits_of
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.files import known_text
+from zaptrix_sim.world.world import Chat, ChatMessage, Guest, Portal, Session, StoredFile, digits_of
 
 TEXT_MAX: Final = 20_000
 CODE_MAX: Final = 255

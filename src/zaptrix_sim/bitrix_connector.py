@@ -8,10 +8,10 @@ import re
 from typing import Any, Final
 
 from zaptrix_sim.bitrix_call import Call, Method, is_yes
-from zaptrix_sim.bitrix_errors import RestError, missing, refusal
-from zaptrix_sim.files import fetched
 from zaptrix_sim.phpform import listed
-from zaptrix_sim.world import Chat, Connector
+from zaptrix_sim.world.bitrix24_errors import RestError, missing, refusal
+from zaptrix_sim.world.files import fetched
+from zaptrix_sim.world.world import Chat, Connector
 
 _ID = re.compile(r"[a-z0-9_]{1,255}")
 REQUIRED: Final = (

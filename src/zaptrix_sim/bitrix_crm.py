@@ -10,8 +10,8 @@ from typing import Any, Final
 from zaptrix_sim import bitrix_crm_book as book
 from zaptrix_sim import bitrix_crm_query as query
 from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.bitrix_errors import RestError, refusal
 from zaptrix_sim.phpform import listed
+from zaptrix_sim.world.bitrix24_errors import RestError, refusal
 
 VALUES_MAX: Final = 20
 # Fields with several values are told only when `select` names them.

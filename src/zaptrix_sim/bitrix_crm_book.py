@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
-from zaptrix_sim.world import Portal, digits_of
+from zaptrix_sim.world.world import Portal, digits_of
 
 CONTACT: Final = "CONTACT"
 LEAD: Final = "LEAD"

@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.bitrix_errors import RestError, refusal
 from zaptrix_sim.bitrix_time import iso
+from zaptrix_sim.world.bitrix24_errors import RestError, refusal
 
 NO_DISK: Final = "no_disk"
 """A portal's feature: its application was installed without the right to the disk."""

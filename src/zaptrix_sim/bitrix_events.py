@@ -13,10 +13,10 @@ from typing import Any, Final
 import aiohttp
 
 from zaptrix_sim import phpform
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.faults import Fault
 from zaptrix_sim.judge.facts import EventDue, EventEnded, EventPosted, Note
-from zaptrix_sim.world import Binding, Portal, Token, opaque
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.faults import Fault
+from zaptrix_sim.world.world import Binding, Portal, Token, opaque
 
 PARALLEL_MAX: Final = 64
 TOKEN_LIFE_S: Final = 3600

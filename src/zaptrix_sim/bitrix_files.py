@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from zaptrix_sim import files
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.world import Portal, StoredFile
+from zaptrix_sim.world import files
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Portal, StoredFile
 
 CODE_LENGTH: Final = 8
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from zaptrix_sim.bitrix_call import Call, Method, is_yes
 from zaptrix_sim.bitrix_chats import TEXT_MAX
-from zaptrix_sim.bitrix_errors import refusal
 from zaptrix_sim.bitrix_time import iso
-from zaptrix_sim.world import Chat, ChatMessage, Line, Portal, Session, StoredFile
+from zaptrix_sim.world.bitrix24_errors import refusal
+from zaptrix_sim.world.world import Chat, ChatMessage, Line, Portal, Session, StoredFile
 
 LIST_MAX: Final = 200
 LIST_DEFAULT: Final = 50

@@ -9,12 +9,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from zaptrix_sim import phpform
-from zaptrix_sim.answers import Answer, under_faults
-from zaptrix_sim.bitrix_errors import OAUTH
 from zaptrix_sim.bitrix_time import iso, timing
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.faults import Fault
-from zaptrix_sim.world import Portal, Token, opaque
+from zaptrix_sim.world.answers import Answer, under_faults
+from zaptrix_sim.world.bitrix24_errors import OAUTH
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.faults import Fault
+from zaptrix_sim.world.world import Portal, Token, opaque
 
 REFRESH_LIFE_S: Final = 180 * 86_400
 CODE_LIFE_S: Final = 30

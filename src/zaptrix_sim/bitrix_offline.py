@@ -6,9 +6,9 @@ https://apidocs.bitrix24.com/api-reference/events/offline-events.html
 from typing import Any, Final
 
 from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.bitrix_errors import refusal
 from zaptrix_sim.phpform import listed
-from zaptrix_sim.world import opaque
+from zaptrix_sim.world.bitrix24_errors import refusal
+from zaptrix_sim.world.world import opaque
 
 LIMIT: Final = 50
 EXTENDED: Final = "rest_offline_extended"

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
-from zaptrix_sim.engine import Engine
 from zaptrix_sim.judge.facts import OperatorChanged
-from zaptrix_sim.world import Chat, ChatMessage, Portal
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Chat, ChatMessage, Portal
 
 DASHES: Final = "-" * 54
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from zaptrix_sim.limits import OperatingTime
+from zaptrix_sim.world.limits import OperatingTime
 
 
 def timing(started: float, finish: float, operating: OperatingTime | None = None) -> dict[str, Any]:

@@ -8,14 +8,11 @@ from aiohttp import web
 
 from zaptrix_sim import portals
 from zaptrix_sim.answering import answer_to
-from zaptrix_sim.answers import Answer
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_operating import Operating
 from zaptrix_sim.bitrix_time import iso
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.files import from_wanted, told
 from zaptrix_sim.judge.facts import CallerAnswered, CallerAsked
 from zaptrix_sim.kinds import item_of
 from zaptrix_sim.limits_view import limits
@@ -26,7 +23,10 @@ from zaptrix_sim.orders import Mistake, Wanted, read_order
 from zaptrix_sim.phonebook import wa_id_of
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.state_view import state
-from zaptrix_sim.world import Chat, Number, Phone, Portal, Waba, digits_of
+from zaptrix_sim.world.answers import Answer
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.files import from_wanted, told
+from zaptrix_sim.world.world import Chat, Number, Phone, Portal, Waba, digits_of
 
 DEMO_NUMBER: Final = "210987654321098"
 DEMO_DISPLAY: Final = "551140041234"

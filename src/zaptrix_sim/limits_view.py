@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from zaptrix_sim.limits import Bucket
-from zaptrix_sim.world import World
+from zaptrix_sim.world.limits import Bucket
+from zaptrix_sim.world.world import World
 
 
 def limits(world: World, query: Mapping[str, str], now: float) -> dict[str, Any]:

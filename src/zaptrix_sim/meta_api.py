@@ -12,9 +12,6 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from zaptrix_sim.answers import Answer, under_faults
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.faults import Fault
 from zaptrix_sim.meta_errors import (
     GraphError,
     bad_parameter,
@@ -28,7 +25,10 @@ from zaptrix_sim.meta_errors import (
 from zaptrix_sim.meta_media import MetaMedia
 from zaptrix_sim.meta_send import MetaSend
 from zaptrix_sim.meta_templates import MetaTemplates
-from zaptrix_sim.world import Number, Waba
+from zaptrix_sim.world.answers import Answer, under_faults
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.faults import Fault
+from zaptrix_sim.world.world import Number, Waba
 
 APP_ID: Final = "990011223344556"
 CHALLENGE_S: Final = 10.0

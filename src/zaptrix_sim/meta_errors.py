@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final
 
-from zaptrix_sim.meta_catalogue import DETAILS, DOCUMENTED
+from zaptrix_sim.world.meta_error_codes import DETAILS, DOCUMENTED
 
 
 @dataclass(slots=True)

@@ -13,12 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from zaptrix_sim import files
-from zaptrix_sim.contents import PART, Content
-from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_errors import bad_parameter
 from zaptrix_sim.meta_media import CLASSES
-from zaptrix_sim.world import Number
+from zaptrix_sim.world import files
+from zaptrix_sim.world.contents import PART, Content
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Number
 
 FETCH_S: Final = 10.0
 NOT_FETCHED: Final = "131053"

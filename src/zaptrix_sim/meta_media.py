@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from aiohttp import BodyPartReader, web
 
-from zaptrix_sim import files
-from zaptrix_sim.answers import Answer
-from zaptrix_sim.contents import PART, Content
-from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal, unknown_object
-from zaptrix_sim.world import Number, StoredFile
+from zaptrix_sim.world import files
+from zaptrix_sim.world.answers import Answer
+from zaptrix_sim.world.contents import PART, Content
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Number, StoredFile
 
 MIB: Final = 1024 * 1024
 FIELD_MAX: Final = 1024

@@ -7,9 +7,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim.answers import Answer
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.faults import Fault
 from zaptrix_sim.interactive_send import header_media
 from zaptrix_sim.judge.facts import LimitExceeded, MarkedRead, Rank
 from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
@@ -20,7 +17,10 @@ from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.phonebook import dialled, wa_id_of
 from zaptrix_sim.phones import Phones, Said, refused
 from zaptrix_sim.template_send import chosen, shown
-from zaptrix_sim.world import Number, Phone, PhoneMessage, StoredFile
+from zaptrix_sim.world.answers import Answer
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.faults import Fault
+from zaptrix_sim.world.world import Number, Phone, PhoneMessage, StoredFile
 
 TEXT_MAX: Final = 4096
 MARK_MAX: Final = 512

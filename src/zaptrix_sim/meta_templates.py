@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zaptrix_sim import meta_template_list as listing
-from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_errors import GraphError, bad_parameter
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.template_send import COMPONENT_FIELDS
-from zaptrix_sim.world import Waba
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Waba
 
 Json = dict[str, Any]
 CATEGORIES: Final = ("MARKETING", "UTILITY", "AUTHENTICATION")

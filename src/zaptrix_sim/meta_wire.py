@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zaptrix_sim.judge.facts import Rank
-from zaptrix_sim.world import Customer, Phone, PhoneMessage, StoredFile
+from zaptrix_sim.world.world import Customer, Phone, PhoneMessage, StoredFile
 
 Json = dict[str, Any]
 

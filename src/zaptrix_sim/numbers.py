@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.world import Number
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import Number
 
 
 def number_record(engine: Engine, number: Number) -> dict[str, Any]:

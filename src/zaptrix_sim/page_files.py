@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from zaptrix_sim import files
-from zaptrix_sim.contents import PART, Content
-from zaptrix_sim.engine import Engine
 from zaptrix_sim.voice_notes import NoSound, voice_note
-from zaptrix_sim.world import StoredFile
+from zaptrix_sim.world import files
+from zaptrix_sim.world.contents import PART, Content
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import StoredFile
 
 UPLOAD_MAX: Final = 256 * 1024 * 1024
 VOICE_MIME: Final = "audio/ogg; codecs=opus"

@@ -5,7 +5,7 @@ import re
 
 import phonenumbers
 
-from zaptrix_sim.world import digits_of
+from zaptrix_sim.world.world import digits_of
 
 # Meta: "the prefix of Brazilian and Mexican numbers may be altered by the API"
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages

@@ -6,15 +6,15 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.files import known_text
 from zaptrix_sim.judge.facts import CustomerWrote, FileArrived, FileSent, Rank, ReachedPhone, Refused, StateMoved
 from zaptrix_sim.kinds import marks_of
-from zaptrix_sim.limits import Bucket
 from zaptrix_sim.meta_webhooks import MetaWebhooks
 from zaptrix_sim.meta_wire import Update, contact, content_of, message_item, moved_item, status_item
 from zaptrix_sim.phonebook import bsuid_of, country_code_of, wa_id_of
-from zaptrix_sim.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba, digits_of
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.files import known_text
+from zaptrix_sim.world.limits import Bucket
+from zaptrix_sim.world.world import Customer, Number, Phone, PhoneMessage, StoredFile, Waba, digits_of
 
 DAY_S: Final = 86_400.0
 TYPING_S: Final = 25.0

@@ -4,9 +4,9 @@ import hashlib
 from typing import Any, Final
 
 from zaptrix_sim.bitrix_oauth import OAuth
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.limits import Bucket
-from zaptrix_sim.world import Line, Portal, opaque
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.limits import Bucket
+from zaptrix_sim.world.world import Line, Portal, opaque
 
 # https://apidocs.bitrix24.com/limits.html : requests a second that run out, and how many the bucket holds.
 PLANS: Final = {"standard": (2.0, 50.0), "enterprise": (5.0, 250.0)}

@@ -8,14 +8,12 @@ from typing import Final
 
 from aiohttp import web
 
-from zaptrix_sim import persistence
 from zaptrix_sim.bitrix_api import PortalFace
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_files import PortalFiles
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.control import Control
-from zaptrix_sim.engine import Engine
 from zaptrix_sim.meta_api import MetaFace
 from zaptrix_sim.meta_media import MetaMedia
 from zaptrix_sim.meta_send import MetaSend
@@ -25,7 +23,9 @@ from zaptrix_sim.orders import orders_from_here
 from zaptrix_sim.page_files import PageFiles
 from zaptrix_sim.phones import Phones
 from zaptrix_sim.settings import Options, Settings
-from zaptrix_sim.world import World
+from zaptrix_sim.world import persistence
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import World
 
 BODY_MAX: Final = 16 * 1024 * 1024
 PAGE: Final = Path(__file__).parent / "page"

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from zaptrix_sim import bitrix_crm_book as book
-from zaptrix_sim.files import told
 from zaptrix_sim.judge.facts import Rank
-from zaptrix_sim.world import Chat, ChatMessage, Phone, PhoneMessage, Portal, World
+from zaptrix_sim.world.files import told
+from zaptrix_sim.world.world import Chat, ChatMessage, Phone, PhoneMessage, Portal, World
 
 MESSAGES_DEFAULT: Final = 1000
 THREADS_DEFAULT: Final = 500

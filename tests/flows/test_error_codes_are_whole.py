@@ -3,7 +3,7 @@
 from tests.flows.error_codes import BITRIX24, META, OAUTH
 from zaptrix.bitrix24 import code_table
 from zaptrix.whatsapp import codes
-from zaptrix_sim import bitrix_errors, meta_catalogue
+from zaptrix_sim.world import bitrix24_errors, meta_error_codes
 
 _FAMILIES = ("200", "132000")  # ranges that Meta keeps for one kind of error: only documented members are driven
 
@@ -17,9 +17,9 @@ def test_every_row_of_the_tables_is_driven_and_nothing_else() -> None:
 
 
 def test_the_simulators_answer_every_code_that_is_driven() -> None:
-    assert set(META) == set(meta_catalogue.DOCUMENTED)
-    assert set(BITRIX24) <= set(bitrix_errors.KNOWN)
-    assert set(OAUTH) <= set(bitrix_errors.OAUTH)
+    assert set(META) == set(meta_error_codes.DOCUMENTED)
+    assert set(BITRIX24) <= set(bitrix24_errors.KNOWN)
+    assert set(OAUTH) <= set(bitrix24_errors.OAUTH)
 
 
 def _names(code: int | range | str) -> set[str]:

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from zaptrix_sim.contents import MEMORY_MAX, PART, Content, drawn
+from zaptrix_sim.world.contents import MEMORY_MAX, PART, Content, drawn
 
 SIZES = [0, 5, PART, MEMORY_MAX, MEMORY_MAX + 1]
 

@@ -5,10 +5,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from zaptrix_sim.contents import Content
 from zaptrix_sim.judge.facts import Rank
 from zaptrix_sim.judge.ledger import Ledger
-from zaptrix_sim.limits import Bucket, OperatingTime
+from zaptrix_sim.world.contents import Content
+from zaptrix_sim.world.limits import Bucket, OperatingTime
 
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/throughput : one message in six seconds to
 # one user, and up to 45 at once, borrowed from the time to come.

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from zaptrix_sim.faults import Faults
 from zaptrix_sim.judge.facts import Fact
 from zaptrix_sim.settings import Options, Settings
-from zaptrix_sim.stream import Stream
-from zaptrix_sim.world import Chat, Phone, World
+from zaptrix_sim.world.faults import Faults
+from zaptrix_sim.world.stream import Stream
+from zaptrix_sim.world.world import Chat, Phone, World
 
 REFRESH_S = 0.3  # so long a pair of tokens may be on its way to where it is kept
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix_sim.limits import Bucket, OperatingTime
+from zaptrix_sim.world.limits import Bucket, OperatingTime
 
 NOW = 1_793_000_000.0
 

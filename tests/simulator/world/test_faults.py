@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.media.hosts import hosting
 from tests.simulator.stage import ANA, ANA_WA_ID, CONNECTOR, NUMBER, WAIT_S, Json, Stage, an_element
-from zaptrix_sim.faults import KINDS, Faults
+from zaptrix_sim.world.faults import KINDS, Faults
 
 
 def at(side: str, kind: str, where: str = "api", **more: Any) -> Json:

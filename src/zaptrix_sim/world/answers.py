@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.faults import KINDS, Fault
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.faults import KINDS, Fault
 
 HANG_MAX_S: Final = 300.0
 HANG_LOOK_S: Final = 0.05

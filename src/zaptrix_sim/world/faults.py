@@ -4,7 +4,7 @@ import random
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim import bitrix_errors, meta_catalogue
+from zaptrix_sim.world import bitrix24_errors, meta_error_codes
 
 SIDES: Final = frozenset({"meta", "bitrix24", "oauth"})
 KINDS: Final = {
@@ -13,9 +13,9 @@ KINDS: Final = {
     "webhook": frozenset({"drop", "double", "delay", "reorder", "status_first", "fail"}),
 }  # fmt: skip
 DOCUMENTED: Final[dict[str, frozenset[str]]] = {
-    "meta": frozenset(meta_catalogue.DOCUMENTED),
-    "bitrix24": frozenset(bitrix_errors.KNOWN),
-    "oauth": frozenset(bitrix_errors.OAUTH),
+    "meta": frozenset(meta_error_codes.DOCUMENTED),
+    "bitrix24": frozenset(bitrix24_errors.KNOWN),
+    "oauth": frozenset(bitrix24_errors.OAUTH),
 }
 MATCHED_BY: Final = frozenset({"portal", "phone_number_id", "method", "customer"})
 

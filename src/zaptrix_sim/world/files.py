@@ -9,9 +9,9 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from zaptrix_sim.contents import PART, Content, drawn
-from zaptrix_sim.engine import Engine
-from zaptrix_sim.world import StoredFile
+from zaptrix_sim.world.contents import PART, Content, drawn
+from zaptrix_sim.world.engine import Engine
+from zaptrix_sim.world.world import StoredFile
 
 UPLOADED: Final = ""  # the owner of what the page uploaded and nobody sent yet
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
-from zaptrix_sim.world import SHAPE, World
+from zaptrix_sim.world.world import SHAPE, World
 
 EVERY_S: Final = 2.0
 PATIENCE: Final = 10.0
