@@ -7,21 +7,21 @@ from typing import Any, Final
 from aiohttp import web
 
 from zaptrix_sim import portals
-from zaptrix_sim.answering import answer_to
 from zaptrix_sim.bitrix_chats import Chats
 from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.bitrix_operating import Operating
 from zaptrix_sim.bitrix_time import iso
 from zaptrix_sim.judge.facts import CallerAnswered, CallerAsked
-from zaptrix_sim.kinds import item_of
 from zaptrix_sim.limits_view import limits
-from zaptrix_sim.meta_templates import MetaTemplates
-from zaptrix_sim.meta_webhooks import MetaWebhooks
-from zaptrix_sim.numbers import number_record
+from zaptrix_sim.meta.customer_answers import answer_to
+from zaptrix_sim.meta.customer_kinds import item_of
+from zaptrix_sim.meta.numbers import number_record
+from zaptrix_sim.meta.phonebook import wa_id_of
+from zaptrix_sim.meta.phones import Phones
+from zaptrix_sim.meta.templates import MetaTemplates
+from zaptrix_sim.meta.webhooks import MetaWebhooks
 from zaptrix_sim.orders import Mistake, Wanted, read_order
-from zaptrix_sim.phonebook import wa_id_of
-from zaptrix_sim.phones import Phones
 from zaptrix_sim.state_view import state
 from zaptrix_sim.world.answers import Answer
 from zaptrix_sim.world.engine import Engine

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from zaptrix_sim.voice_notes import NoSound, voice_note
+from zaptrix_sim.meta.voice_notes import NoSound, voice_note
 from zaptrix_sim.world import files
 from zaptrix_sim.world.contents import PART, Content
 from zaptrix_sim.world.engine import Engine

@@ -14,14 +14,14 @@ from zaptrix_sim.bitrix_events import BitrixEvents
 from zaptrix_sim.bitrix_files import PortalFiles
 from zaptrix_sim.bitrix_oauth import OAuth
 from zaptrix_sim.control import Control
-from zaptrix_sim.meta_api import MetaFace
-from zaptrix_sim.meta_media import MetaMedia
-from zaptrix_sim.meta_send import MetaSend
-from zaptrix_sim.meta_templates import MetaTemplates
-from zaptrix_sim.meta_webhooks import MetaWebhooks
+from zaptrix_sim.meta.api import MetaFace
+from zaptrix_sim.meta.media import MetaMedia
+from zaptrix_sim.meta.phones import Phones
+from zaptrix_sim.meta.send import MetaSend
+from zaptrix_sim.meta.templates import MetaTemplates
+from zaptrix_sim.meta.webhooks import MetaWebhooks
 from zaptrix_sim.orders import orders_from_here
 from zaptrix_sim.page_files import PageFiles
-from zaptrix_sim.phones import Phones
 from zaptrix_sim.settings import Options, Settings
 from zaptrix_sim.world import persistence
 from zaptrix_sim.world.engine import Engine

@@ -26,7 +26,7 @@ from tests.page.looking import (
 )
 from tests.processes import POLL_S
 from tests.running_up import House, asked, in_chats, started
-from zaptrix_sim.voice_notes import voice_note
+from zaptrix_sim.meta.voice_notes import voice_note
 
 # One house and one browser serve the whole file; each test has a customer of its own.
 pytestmark = pytest.mark.asyncio(loop_scope="module")

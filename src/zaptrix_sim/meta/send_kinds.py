@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim.interactive_send import interactive
-from zaptrix_sim.meta_errors import bad_parameter, refusal
+from zaptrix_sim.meta.errors import bad_parameter, refusal
+from zaptrix_sim.meta.send_interactive import interactive
 
 Json = dict[str, Any]
 CONTACTS_MAX: Final = 257

@@ -7,16 +7,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim.interactive_send import header_media
 from zaptrix_sim.judge.facts import LimitExceeded, MarkedRead, Rank
-from zaptrix_sim.meta_errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
-from zaptrix_sim.meta_kinds import KINDS, line_of
-from zaptrix_sim.meta_links import NOT_FETCHED, with_files
-from zaptrix_sim.meta_media import CLASSES, MetaMedia
-from zaptrix_sim.meta_webhooks import MetaWebhooks
-from zaptrix_sim.phonebook import dialled, wa_id_of
-from zaptrix_sim.phones import Phones, Said, refused
-from zaptrix_sim.template_send import chosen, shown
+from zaptrix_sim.meta.errors import UNDELIVERABLE, GraphError, bad_parameter, refusal, told_later
+from zaptrix_sim.meta.linked_media import NOT_FETCHED, with_files
+from zaptrix_sim.meta.media import CLASSES, MetaMedia
+from zaptrix_sim.meta.phonebook import dialled, wa_id_of
+from zaptrix_sim.meta.phones import Phones, Said, refused
+from zaptrix_sim.meta.send_interactive import header_media
+from zaptrix_sim.meta.send_kinds import KINDS, line_of
+from zaptrix_sim.meta.send_template import chosen, shown
+from zaptrix_sim.meta.webhooks import MetaWebhooks
 from zaptrix_sim.world.answers import Answer
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault

@@ -1,6 +1,6 @@
 import pytest
 
-from zaptrix_sim.phonebook import bsuid_of, country_code_of, dialled, wa_id_of
+from zaptrix_sim.meta.phonebook import bsuid_of, country_code_of, dialled, wa_id_of
 
 
 @pytest.mark.parametrize(

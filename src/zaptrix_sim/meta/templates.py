@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
-from zaptrix_sim import meta_template_list as listing
-from zaptrix_sim.meta_errors import GraphError, bad_parameter
-from zaptrix_sim.meta_webhooks import MetaWebhooks
-from zaptrix_sim.template_send import COMPONENT_FIELDS
+from zaptrix_sim.meta import template_list as listing
+from zaptrix_sim.meta.errors import GraphError, bad_parameter
+from zaptrix_sim.meta.send_template import COMPONENT_FIELDS
+from zaptrix_sim.meta.webhooks import MetaWebhooks
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.world import Waba
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 
 from zaptrix_sim.judge.facts import WebhookAcknowledged, WebhookPosted
-from zaptrix_sim.meta_wire import Json, Update, account_body_of, body_of, signature
+from zaptrix_sim.meta.wire import Json, Update, account_body_of, body_of, signature
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault
 from zaptrix_sim.world.world import Phone, Waba

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from zaptrix_sim.judge.facts import CustomerWrote, FileArrived, FileSent, Rank, ReachedPhone, Refused, StateMoved
-from zaptrix_sim.kinds import marks_of
-from zaptrix_sim.meta_webhooks import MetaWebhooks
-from zaptrix_sim.meta_wire import Update, contact, content_of, message_item, moved_item, status_item
-from zaptrix_sim.phonebook import bsuid_of, country_code_of, wa_id_of
+from zaptrix_sim.meta.customer_kinds import marks_of
+from zaptrix_sim.meta.phonebook import bsuid_of, country_code_of, wa_id_of
+from zaptrix_sim.meta.webhooks import MetaWebhooks
+from zaptrix_sim.meta.wire import Update, contact, content_of, message_item, moved_item, status_item
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.files import known_text
 from zaptrix_sim.world.limits import Bucket

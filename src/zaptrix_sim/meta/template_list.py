@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from zaptrix_sim.meta_errors import bad_parameter
+from zaptrix_sim.meta.errors import bad_parameter
 
 PAGE_DEFAULT: Final = 25
 PAGE_MAX: Final = 100

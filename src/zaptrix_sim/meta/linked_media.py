@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
-from zaptrix_sim.meta_errors import bad_parameter
-from zaptrix_sim.meta_media import CLASSES
+from zaptrix_sim.meta.errors import bad_parameter
+from zaptrix_sim.meta.media import CLASSES
 from zaptrix_sim.world import files
 from zaptrix_sim.world.contents import PART, Content
 from zaptrix_sim.world.engine import Engine

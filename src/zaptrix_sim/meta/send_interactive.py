@@ -7,7 +7,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/messag
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim.meta_errors import bad_parameter, refusal
+from zaptrix_sim.meta.errors import bad_parameter, refusal
 
 Json = dict[str, Any]
 BODY_MAX: Final = 1024

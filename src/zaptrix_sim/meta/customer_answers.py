@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim.kinds import item_of
+from zaptrix_sim.meta.customer_kinds import item_of
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from zaptrix_sim.meta_errors import (
+from zaptrix_sim.meta.errors import (
     GraphError,
     bad_parameter,
     bad_token,
@@ -22,9 +22,9 @@ from zaptrix_sim.meta_errors import (
     refusal,
     unknown_object,
 )
-from zaptrix_sim.meta_media import MetaMedia
-from zaptrix_sim.meta_send import MetaSend
-from zaptrix_sim.meta_templates import MetaTemplates
+from zaptrix_sim.meta.media import MetaMedia
+from zaptrix_sim.meta.send import MetaSend
+from zaptrix_sim.meta.templates import MetaTemplates
 from zaptrix_sim.world.answers import Answer, under_faults
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal
+from zaptrix_sim.meta.errors import GraphError, bad_parameter, refusal
 
 Json = dict[str, Any]
 COMPONENT_FIELDS: Final = frozenset({

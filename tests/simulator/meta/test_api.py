@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from proof.ports import free_port
+from tests.simulator.meta.test_templates import WABA, put
 from tests.simulator.stage import ANA, NUMBER, Json, Stage
-from tests.simulator.test_meta_templates import WABA, put
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 

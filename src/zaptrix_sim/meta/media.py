@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import BodyPartReader, web
 
-from zaptrix_sim.meta_errors import GraphError, bad_parameter, refusal, unknown_object
+from zaptrix_sim.meta.errors import GraphError, bad_parameter, refusal, unknown_object
 from zaptrix_sim.world import files
 from zaptrix_sim.world.answers import Answer
 from zaptrix_sim.world.contents import PART, Content
