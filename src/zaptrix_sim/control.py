@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from zaptrix_sim import portals
-from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_events import BitrixEvents
-from zaptrix_sim.bitrix_oauth import OAuth
-from zaptrix_sim.bitrix_operating import Operating
-from zaptrix_sim.bitrix_time import iso
+from zaptrix_sim.bitrix24 import portals
+from zaptrix_sim.bitrix24.chats import Chats
+from zaptrix_sim.bitrix24.events import BitrixEvents
+from zaptrix_sim.bitrix24.oauth import OAuth
+from zaptrix_sim.bitrix24.operators import Operating
+from zaptrix_sim.bitrix24.time_block import iso
 from zaptrix_sim.judge.facts import CallerAnswered, CallerAsked
 from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta.customer_answers import answer_to

@@ -8,11 +8,11 @@ from typing import Final
 
 from aiohttp import web
 
-from zaptrix_sim.bitrix_api import PortalFace
-from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_events import BitrixEvents
-from zaptrix_sim.bitrix_files import PortalFiles
-from zaptrix_sim.bitrix_oauth import OAuth
+from zaptrix_sim.bitrix24.api import PortalFace
+from zaptrix_sim.bitrix24.chats import Chats
+from zaptrix_sim.bitrix24.events import BitrixEvents
+from zaptrix_sim.bitrix24.files import PortalFiles
+from zaptrix_sim.bitrix24.oauth import OAuth
 from zaptrix_sim.control import Control
 from zaptrix_sim.meta.api import MetaFace
 from zaptrix_sim.meta.media import MetaMedia

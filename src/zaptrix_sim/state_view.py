@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from zaptrix_sim import bitrix_crm_book as book
+from zaptrix_sim.bitrix24 import crm_book as book
 from zaptrix_sim.judge.facts import Rank
 from zaptrix_sim.world.files import told
 from zaptrix_sim.world.world import Chat, ChatMessage, Phone, PhoneMessage, Portal, World

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from proof.ports import free_port
-from zaptrix_sim.phpform import decode
+from zaptrix_sim.bitrix24.php_form import decode
 from zaptrix_sim.server import application
 from zaptrix_sim.settings import Options, Settings
 

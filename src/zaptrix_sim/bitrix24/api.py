@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from zaptrix_sim import bitrix_app, bitrix_connector, bitrix_crm, bitrix_disk, bitrix_lines, bitrix_offline, phpform
-from zaptrix_sim.bitrix_call import Call, Method, Params, is_yes
-from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_events import BitrixEvents
-from zaptrix_sim.bitrix_time import timing
+from zaptrix_sim.bitrix24 import app, connector, crm, disk, lines, offline_queue, php_form
+from zaptrix_sim.bitrix24.call import Call, Method, Params, is_yes
+from zaptrix_sim.bitrix24.chats import Chats
+from zaptrix_sim.bitrix24.events import BitrixEvents
+from zaptrix_sim.bitrix24.time_block import timing
 from zaptrix_sim.judge.facts import LimitExceeded
 from zaptrix_sim.world.answers import Answer, under_faults
 from zaptrix_sim.world.bitrix24_errors import RestError, refusal
@@ -25,12 +25,12 @@ from zaptrix_sim.world.world import Portal, Token
 
 BATCH_MAX: Final = 50
 METHODS: Final[dict[str, Method]] = {
-    **bitrix_app.METHODS,
-    **bitrix_offline.METHODS,
-    **bitrix_connector.METHODS,
-    **bitrix_lines.METHODS,
-    **bitrix_crm.METHODS,
-    **bitrix_disk.METHODS,
+    **app.METHODS,
+    **offline_queue.METHODS,
+    **connector.METHODS,
+    **lines.METHODS,
+    **crm.METHODS,
+    **disk.METHODS,
 }
 # An inbound webhook: a user's id, a secret (here, a token) and the method.
 # https://apidocs.bitrix24.com/local-integrations/local-webhooks.html
@@ -144,7 +144,7 @@ class PortalFace:
             chats=call.chats,
             portal=call.portal,
             token=call.token,
-            params=_expanded(phpform.decode(query), results),
+            params=_expanded(php_form.decode(query), results),
         )
         return method.removesuffix(".json").lower(), inner
 
@@ -178,7 +178,7 @@ _OWN: Final[dict[str, Method]] = {"methods": _method_names}
 
 async def _params(request: web.Request) -> Params:
     """Query and body together; the body wins. JSON or PHP's form nesting."""
-    params: Params = phpform.decode(request.query_string) if request.query_string else {}
+    params: Params = php_form.decode(request.query_string) if request.query_string else {}
     raw = await request.read()
     if not raw:
         return params
@@ -188,7 +188,7 @@ async def _params(request: web.Request) -> Params:
         except msgspec.DecodeError:
             return params
         return params | body if isinstance(body, dict) else params
-    return params | phpform.decode(raw.decode("utf-8", "replace"))
+    return params | php_form.decode(raw.decode("utf-8", "replace"))
 
 
 def _bearer(request: web.Request, params: Params) -> str:

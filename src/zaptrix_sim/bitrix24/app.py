@@ -6,9 +6,9 @@ https://apidocs.bitrix24.com/api-reference/common/index.html, https://apidocs.bi
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.bitrix_offline import need_admin
-from zaptrix_sim.bitrix_time import iso
+from zaptrix_sim.bitrix24.call import Call, Method
+from zaptrix_sim.bitrix24.offline_queue import need_admin
+from zaptrix_sim.bitrix24.time_block import iso
 from zaptrix_sim.world.bitrix24_errors import RestError, missing, refusal
 from zaptrix_sim.world.world import Binding
 

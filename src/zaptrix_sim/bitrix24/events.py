@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from zaptrix_sim import phpform
+from zaptrix_sim.bitrix24 import php_form
 from zaptrix_sim.judge.facts import EventDue, EventEnded, EventPosted, Note
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault
@@ -87,7 +87,7 @@ class BitrixEvents:
             self._enqueue(post)
 
     def _form(self, portal: Portal, binding: Binding, data: Any, user_id: int) -> bytes:
-        return phpform.encode({
+        return php_form.encode({
             "event": binding.event,
             "event_handler_id": binding.id,
             "data": data,

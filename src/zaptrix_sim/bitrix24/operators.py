@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix24.chats import Chats
+from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.judge.facts import OperatorChanged
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.world import Chat, ChatMessage, Portal

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any, Final
 
-from zaptrix_sim.bitrix_oauth import OAuth
+from zaptrix_sim.bitrix24.oauth import OAuth
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.limits import Bucket
 from zaptrix_sim.world.world import Line, Portal, opaque

@@ -6,8 +6,8 @@ https://apidocs.bitrix24.com/api-reference/disk/file/disk-file-get.html
 from typing import Any, Final
 from urllib.parse import quote
 
-from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.bitrix_time import iso
+from zaptrix_sim.bitrix24.call import Call, Method
+from zaptrix_sim.bitrix24.time_block import iso
 from zaptrix_sim.world.bitrix24_errors import RestError, refusal
 
 NO_DISK: Final = "no_disk"

@@ -6,9 +6,9 @@ https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/index.html
 import json
 from typing import Any, Final
 
-from zaptrix_sim.bitrix_call import Call, Method, is_yes
-from zaptrix_sim.bitrix_chats import TEXT_MAX
-from zaptrix_sim.bitrix_time import iso
+from zaptrix_sim.bitrix24.call import Call, Method, is_yes
+from zaptrix_sim.bitrix24.chats import TEXT_MAX
+from zaptrix_sim.bitrix24.time_block import iso
 from zaptrix_sim.world.bitrix24_errors import refusal
 from zaptrix_sim.world.world import Chat, ChatMessage, Line, Portal, Session, StoredFile
 

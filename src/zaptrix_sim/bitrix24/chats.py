@@ -6,9 +6,9 @@ https://apidocs.bitrix24.com/api-reference/imopenlines/index.html
 from collections.abc import Iterable
 from typing import Any, Final
 
-from zaptrix_sim import bitrix_crm_book as book
-from zaptrix_sim.bitrix_events import BitrixEvents
-from zaptrix_sim.bitrix_files import file_item
+from zaptrix_sim.bitrix24 import crm_book as book
+from zaptrix_sim.bitrix24.events import BitrixEvents
+from zaptrix_sim.bitrix24.files import file_item
 from zaptrix_sim.judge.facts import FileArrived, FileSent, Noticed, OperatorWrote, PutInChat, ToldDelivered
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.files import known_text

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zaptrix_sim.bitrix_chats import Chats
-from zaptrix_sim.bitrix_events import BitrixEvents
+from zaptrix_sim.bitrix24.chats import Chats
+from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.world.bitrix24_errors import missing
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.world import Portal, Token

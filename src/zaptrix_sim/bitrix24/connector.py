@@ -7,8 +7,8 @@ import asyncio
 import re
 from typing import Any, Final
 
-from zaptrix_sim.bitrix_call import Call, Method, is_yes
-from zaptrix_sim.phpform import listed
+from zaptrix_sim.bitrix24.call import Call, Method, is_yes
+from zaptrix_sim.bitrix24.php_form import listed
 from zaptrix_sim.world.bitrix24_errors import RestError, missing, refusal
 from zaptrix_sim.world.files import fetched
 from zaptrix_sim.world.world import Chat, Connector

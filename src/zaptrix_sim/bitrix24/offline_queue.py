@@ -5,8 +5,8 @@ https://apidocs.bitrix24.com/api-reference/events/offline-events.html
 
 from typing import Any, Final
 
-from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.phpform import listed
+from zaptrix_sim.bitrix24.call import Call, Method
+from zaptrix_sim.bitrix24.php_form import listed
 from zaptrix_sim.world.bitrix24_errors import refusal
 from zaptrix_sim.world.world import opaque
 

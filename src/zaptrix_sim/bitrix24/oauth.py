@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from zaptrix_sim import phpform
-from zaptrix_sim.bitrix_time import iso, timing
+from zaptrix_sim.bitrix24 import php_form
+from zaptrix_sim.bitrix24.time_block import iso, timing
 from zaptrix_sim.world.answers import Answer, under_faults
 from zaptrix_sim.world.bitrix24_errors import OAUTH
 from zaptrix_sim.world.engine import Engine
@@ -63,7 +63,7 @@ class OAuth:
     async def token(self, request: web.Request) -> web.StreamResponse:
         asked = dict(request.query)
         if request.method == "POST":
-            asked |= {key: str(value) for key, value in phpform.decode((await request.read()).decode()).items()}
+            asked |= {key: str(value) for key, value in php_form.decode((await request.read()).decode()).items()}
         portal = self._portal_of(asked)
         facts = {"portal": portal.key if portal else "", "method": "token"}
 
@@ -123,7 +123,7 @@ class OAuth:
 
     async def app_info(self, request: web.Request) -> web.StreamResponse:
         """Whose token this is: the proof to ask for when an unknown portal turns up."""
-        asked = dict(request.query) | phpform.decode((await request.read()).decode())
+        asked = dict(request.query) | php_form.decode((await request.read()).decode())
         header = request.headers.get("Authorization", "")
         value = str(asked.get("auth") or asked.get("access_token") or header.removeprefix("Bearer ").strip())
         token = self._engine.world.access_tokens.get(value)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from zaptrix_sim import bitrix_crm_book as book
-from zaptrix_sim import bitrix_crm_query as query
-from zaptrix_sim.bitrix_call import Call, Method
-from zaptrix_sim.phpform import listed
+from zaptrix_sim.bitrix24 import crm_book as book
+from zaptrix_sim.bitrix24 import crm_query as query
+from zaptrix_sim.bitrix24.call import Call, Method
+from zaptrix_sim.bitrix24.php_form import listed
 from zaptrix_sim.world.bitrix24_errors import RestError, refusal
 
 VALUES_MAX: Final = 20

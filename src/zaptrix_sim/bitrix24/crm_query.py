@@ -8,7 +8,7 @@ https://apidocs.bitrix24.com/settings/performance/huge-data.html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from zaptrix_sim.phpform import listed
+from zaptrix_sim.bitrix24.php_form import listed
 
 PAGE: Final = 50
 

@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix_sim.phpform import decode, encode, listed
+from zaptrix_sim.bitrix24.php_form import decode, encode, listed
 
 names = st.text("abcXYZ_", min_size=1, max_size=8)
 documents = st.recursive(

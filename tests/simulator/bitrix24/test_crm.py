@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.simulator.stage import Json, Stage
-from zaptrix_sim import bitrix_crm_query as query
-from zaptrix_sim.bitrix_crm_book import phone_of
+from zaptrix_sim.bitrix24 import crm_query as query
+from zaptrix_sim.bitrix24.crm_book import phone_of
 
 NAMES = ["Ana", "Bia", "Caio", "Davi", "Eva"]
 
