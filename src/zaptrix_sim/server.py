@@ -13,15 +13,15 @@ from zaptrix_sim.bitrix24.chats import Chats
 from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.bitrix24.files import PortalFiles
 from zaptrix_sim.bitrix24.oauth import OAuth
-from zaptrix_sim.control import Control
+from zaptrix_sim.control.control import Control
+from zaptrix_sim.control.orders import orders_from_here
+from zaptrix_sim.control.page_files import PageFiles
 from zaptrix_sim.meta.api import MetaFace
 from zaptrix_sim.meta.media import MetaMedia
 from zaptrix_sim.meta.phones import Phones
 from zaptrix_sim.meta.send import MetaSend
 from zaptrix_sim.meta.templates import MetaTemplates
 from zaptrix_sim.meta.webhooks import MetaWebhooks
-from zaptrix_sim.orders import orders_from_here
-from zaptrix_sim.page_files import PageFiles
 from zaptrix_sim.settings import Options, Settings
 from zaptrix_sim.world import persistence
 from zaptrix_sim.world.engine import Engine

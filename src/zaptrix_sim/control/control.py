@@ -12,8 +12,10 @@ from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.bitrix24.oauth import OAuth
 from zaptrix_sim.bitrix24.operators import Operating
 from zaptrix_sim.bitrix24.time_block import iso
+from zaptrix_sim.control.limits_view import limits
+from zaptrix_sim.control.orders import Mistake, Wanted, read_order
+from zaptrix_sim.control.state_view import state
 from zaptrix_sim.judge.facts import CallerAnswered, CallerAsked
-from zaptrix_sim.limits_view import limits
 from zaptrix_sim.meta.customer_answers import answer_to
 from zaptrix_sim.meta.customer_kinds import item_of
 from zaptrix_sim.meta.numbers import number_record
@@ -21,8 +23,6 @@ from zaptrix_sim.meta.phonebook import wa_id_of
 from zaptrix_sim.meta.phones import Phones
 from zaptrix_sim.meta.templates import MetaTemplates
 from zaptrix_sim.meta.webhooks import MetaWebhooks
-from zaptrix_sim.orders import Mistake, Wanted, read_order
-from zaptrix_sim.state_view import state
 from zaptrix_sim.world.answers import Answer
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.files import from_wanted, told

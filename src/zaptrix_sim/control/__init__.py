@@ -1,0 +1,1 @@
+"""/control: what a test or the page may order and see."""
