@@ -172,8 +172,13 @@ async def test_the_world_is_written_while_the_simulator_runs(tmp_path: Path) -> 
         await stage.until((tmp_path / "world.pickle").exists)
 
 
-async def test_a_world_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
-    (tmp_path / "world.pickle").write_bytes(b"not a pickle")
+@pytest.mark.parametrize(
+    "written",
+    [b"not a pickle", b"czaptrix_sim.world\nWorld\n.", b"czaptrix_sim.ledger\nLedger\n."],
+    ids=["no world", "class moved", "file moved"],
+)
+async def test_a_world_that_cannot_be_read_is_set_aside(written: bytes, tmp_path: Path) -> None:
+    (tmp_path / "world.pickle").write_bytes(written)
 
     async with Stage(Options(), tmp_path) as stage:
         assert (await stage.control("GET", "state"))["numbers"] == []
