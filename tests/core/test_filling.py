@@ -4,8 +4,7 @@ import pytest
 
 from tests.core.templates import AUTHENTICATION, BUTTONS, CAROUSEL, NAMED, OFFER, a_definition
 from zaptrix.core.filling import fill
-from zaptrix.core.misfit import WORDS, DoesNotFit
-from zaptrix.core.portal import Locale
+from zaptrix.core.misfit import DoesNotFit
 from zaptrix.core.template import (
     Button,
     ButtonFill,
@@ -21,6 +20,7 @@ from zaptrix.core.template import (
     sketch,
     variables,
 )
+from zaptrix.core.wording.catalog import Locale, section
 
 DOCUMENT = HeaderFill(document=Media(id="1037543291543636", filename="boleto.pdf"))
 GOOD_BUTTONS = [ButtonFill(index=1, text="991"), ButtonFill(index=4, coupon_code="OFF10")]
@@ -165,7 +165,7 @@ def test_a_catalogue_of_several_products_needs_its_sections() -> None:
 
 
 def test_every_fault_is_told_in_both_languages() -> None:
-    for code, words in WORDS.items():
+    for code, words in section("fields").items():
         assert set(words) == set(Locale), code
     with pytest.raises(DoesNotFit) as caught:
         fill(a_definition(), Filling(body=["x" * 1025]))

@@ -80,7 +80,8 @@ def _section(title: str, rules: Iterable[Rule], page: str) -> Iterator[str]:
         if rule.wait_s is not None:
             verdict += f" {rule.wait_s:g} s"
         cited = f" ([page]({rule.page}))" if rule.page else ""
-        yield f"| {_codes(rule)}{cited} | {verdict} | {notice_of(rule)} | {rule.fix.pt} | {rule.fix.en} |"
+        fixes = " | ".join(rule.fix.of(locale) for locale in (Locale.PT_BR, Locale.EN))
+        yield f"| {_codes(rule)}{cited} | {verdict} | {notice_of(rule)} | {fixes} |"
 
 
 def _codes(rule: Rule) -> str:

@@ -41,7 +41,7 @@ def test_a_code_without_a_row_is_unexpected_and_says_what_to_do() -> None:
     assert meta.rule_of("777777") is None
     assert notice_of(None) == "unexpected"
     assert notice_of(None, late=True) == "refused"
-    assert UNKNOWN_FIX.pt != UNKNOWN_FIX.en
+    assert UNKNOWN_FIX.of(Locale.PT_BR) != UNKNOWN_FIX.of(Locale.EN)
 
 
 def test_a_subcode_without_a_row_is_its_codes() -> None:

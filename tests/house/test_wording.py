@@ -12,10 +12,10 @@ from zaptrix.core.wording import catalog
 from zaptrix.core.wording.catalog import Locale, Sentence
 
 SOURCES = sorted((Path(__file__).parents[2] / "src" / "zaptrix").rglob("*.py"))
-# Keys that no source names: what platforms call things, and tables that are read whole.
+# Keys that no source names: what platforms and libraries call things, and tables that are read whole.
 UNNAMED = re.compile(
     r"phrases\.(pay_\w+|last_four_digits|credential_id|poll_creation|poll_update|group_invite|media_placeholder|pin"
-    r"|keep_in_chat|link_preview|hsm)|doctor\.headings\.\w+"
+    r"|keep_in_chat|link_preview|hsm)|doctor\.headings\.\w+|api\.types\.\w+"
 )
 ENGLISH = {key: catalog.text_of(key, Locale.EN) for key in catalog.all_keys()}
 
@@ -49,6 +49,12 @@ def constants() -> set[str]:
     }
 
 
+def filled_in(pattern: str, key: str) -> list[str]:
+    """What stands where the pattern has a star."""
+    found = re.fullmatch(re.escape(pattern).replace(r"\*", "([^.]+)"), key)
+    return list(found.groups()) if found else []
+
+
 def is_like(pattern: str, key: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]+"), key) is not None
 
@@ -80,12 +86,23 @@ def test_no_text_is_there_that_no_source_asks_for() -> None:
     named = constants()
 
     def is_asked(key: str) -> bool:
-        if any(is_like(each, key) for each in exact):
+        if any(is_like(each, key) and set(filled_in(each, key)[:1]) <= named for each in exact):
             return True
         rests = [key.removeprefix(f"{each}.") for each in sections if key.startswith(f"{each}.")]
         return any(rest in named or rest.partition(".")[0] in named for rest in rests) or bool(UNNAMED.fullmatch(key))
 
     assert [key for key in ENGLISH if not is_asked(key)] == []
+
+
+def test_a_sentence_is_given_the_values_that_its_text_names() -> None:
+    wrong = [
+        key
+        for key, call in asked("Sentence")
+        if len(call.args) > 1
+        and isinstance(call.args[1], ast.Dict)
+        and {name.value for name in call.args[1].keys if isinstance(name, ast.Constant)} != fields(ENGLISH[key])
+    ]
+    assert wrong == []
 
 
 def test_a_sentence_is_told_with_its_values_in_any_language() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
+from zaptrix.core.wording.catalog import Locale
 from zaptrix.web.validation import wrong_field
 
 
@@ -66,8 +67,8 @@ def test_a_fault_is_told_with_its_place(fault: str) -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(f'{{"needed": "x", {fault}}}', type=Outer)
     wrong = wrong_field(str(refused.value), Outer)
-    assert (wrong.field, wrong.message.en) == FAULTS[fault]
-    assert wrong.message.pt != wrong.message.en
+    assert (wrong.field, wrong.message.of(Locale.EN)) == FAULTS[fault]
+    assert wrong.message.of(Locale.PT_BR) != wrong.message.of(Locale.EN)
 
 
 def test_what_is_missing_is_named_and_a_whole_value_has_no_field() -> None:
@@ -75,4 +76,4 @@ def test_what_is_missing_is_named_and_a_whole_value_has_no_field() -> None:
         with pytest.raises(msgspec.ValidationError) as refused:
             msgspec.json.decode(body, type=Outer)
         wrong = wrong_field(str(refused.value), Outer)
-        assert (wrong.field, wrong.message.en) == expected
+        assert (wrong.field, wrong.message.of(Locale.EN)) == expected

@@ -12,7 +12,6 @@ import structlog
 
 from zaptrix.bridge.quotes import told_of
 from zaptrix.core import limits
-from zaptrix.core.codes import Both
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.identity import choose
@@ -26,6 +25,7 @@ from zaptrix.core.ports import TextLimits
 from zaptrix.core.recipient import parse_recipient
 from zaptrix.core.template import Template
 from zaptrix.core.text import Text
+from zaptrix.core.wording.catalog import Locale, Sentence
 from zaptrix.queues.bells import Bells
 from zaptrix.store import channels, conversations, files, idempotency, messages, views
 from zaptrix.store.api_keys import ApiKey
@@ -91,8 +91,8 @@ class NoSuchTarget(Exception):
 class BadTarget(Exception):
     """What was asked for cannot be sent to. `field` names it, `why` says why."""
 
-    def __init__(self, field: str, why: Both) -> None:
-        super().__init__(why.en)
+    def __init__(self, field: str, why: Sentence) -> None:
+        super().__init__(why.of(Locale.EN))
         self.field = field
         self.why = why
 
@@ -200,16 +200,12 @@ class Sender:
             return draft.content
         found = await messages.spoken(connection, answered.message_id)
         if found is None or found.quotable.conversation_id != talk.id:
-            raise BadTarget(
-                answered.field, Both("não é uma mensagem desta conversa", "is no message of this conversation")
-            )
+            raise BadTarget(answered.field, Sentence("api.send.not_of_conversation"))
         if found.whatsapp_id is None:
-            raise BadTarget(
-                answered.field, Both("não está no WhatsApp, ou ainda não", "is not on WhatsApp, or not yet")
-            )
+            raise BadTarget(answered.field, Sentence("api.send.not_on_whatsapp"))
         if answered.days_max and self._now() - found.written_at > timedelta(days=answered.days_max):
             days = answered.days_max
-            raise BadTarget(answered.field, Both(f"tem mais de {days} dias", f"is older than {days} days"))
+            raise BadTarget(answered.field, Sentence("api.send.too_old", {"days": days}))
         return with_quote(draft.content, told_of(Quote(whatsapp_id=found.whatsapp_id), found.quotable))
 
     async def _before(self, connection: Connection, caller: ApiKey, once: Once) -> Queued | None:
@@ -238,7 +234,7 @@ class Sender:
             if target.channel_id not in {None, talk.channel_id}:
                 raise BadTarget(
                     "conversation_id",
-                    Both("é de outro canal que channel_id", "belongs to another channel than channel_id"),
+                    Sentence("api.send.other_channel"),
                 )
             return talk
         assert target.channel_id is not None
@@ -266,7 +262,7 @@ async def _with_customer(connection: Connection, channel: Channel, to: str) -> C
     if asked is None:
         raise BadTarget(
             "to",
-            Both("não é um número de telefone nem o id de um cliente", "is neither a phone number nor a customer's id"),
+            Sentence("api.send.nobody"),
         )
     return await conversations.add(connection, channel, asked)
 

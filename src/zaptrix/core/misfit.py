@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from zaptrix.core.wording.catalog import Locale, section
-
-WORDS = section("fields")
+from zaptrix.core.wording.catalog import Locale, Sentence
 
 
 class Misfit(msgspec.Struct, frozen=True):
@@ -19,8 +17,12 @@ class Misfit(msgspec.Struct, frozen=True):
     code: str
     params: dict[str, str] = {}
 
+    @property
+    def sentence(self) -> Sentence:
+        return Sentence(f"fields.{self.code}", dict(self.params))
+
     def told(self, locale: Locale) -> str:
-        return WORDS[self.code][locale].format_map(self.params)
+        return self.sentence.of(locale)
 
 
 class DoesNotFit(Exception):

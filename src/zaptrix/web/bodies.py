@@ -12,20 +12,20 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from zaptrix.core import limits
-from zaptrix.core.codes import Both
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.answers import linger, parts_of
 from zaptrix.web.problems import MALFORMED, TIMEOUT, TOO_LARGE, Problem, unavailable
 from zaptrix.web.talk import Client, HungUp, Scope, Talk
 
 _CLOSE = {"Connection": "close"}  # what was not read would be taken for the next request of the connection
-_HUNG_UP = Both("A conexão terminou antes do corpo", "The connection ended before the body was whole")
-_FULL = Both("Requisições demais ao mesmo tempo; tente de novo", "Too many requests at once; try again")
+_HUNG_UP = Sentence("api.body.hung_up")
+_FULL = Sentence("api.body.too_many")
 _LENGTH_DIGITS_MAX = 12
 
 
 def too_slow() -> Problem:
     """The body did not come in time."""
-    told = Both("O corpo da requisição não chegou a tempo", "The body of the request did not arrive in time")
+    told = Sentence("api.body.too_slow")
     return Problem(TIMEOUT, told, headers=_CLOSE)
 
 
@@ -111,7 +111,7 @@ class Bodies:
             self._grow(coming, len(part))
             if coming.size > limit:
                 await linger(arriving)
-                told = Both(f"O corpo passa de {limit} bytes", f"The body is larger than {limit} bytes")
+                told = Sentence("api.body.too_large", {"limit": limit})
                 raise Problem(TOO_LARGE, told, headers=_CLOSE)
             parts.append(part)
         return b"".join(parts)

@@ -11,9 +11,9 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from zaptrix.app import App
-from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.scopes import KeyScope
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import api_keys
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.web.address import client_address
@@ -22,19 +22,10 @@ from zaptrix.web.problems import FORBIDDEN, INSUFFICIENT_SCOPE, Problem, too_man
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
-_NO_KEY = Both(
-    "Envie uma chave da API: Authorization: Bearer zx_..., ou X-API-Key",
-    "Send an API key: Authorization: Bearer zx_..., or X-API-Key",
-)
-_ADMINS_ONLY = Both(
-    "É preciso a chave de um administrador; esta é de um portal",
-    "This takes an admin's key; this key is for one portal",
-)
+_NO_KEY = Sentence("api.keys.none")
+_ADMINS_ONLY = Sentence("api.keys.admins_only")
 # One text for a key that never was, one that ended and one that was revoked: which it is, is nobody's business.
-_BAD_KEY = Both(
-    "A chave da API (zx_...) não vale: está errada, expirou ou foi revogada",
-    "The API key (zx_...) is not valid: it is wrong, expired or revoked",
-)
+_BAD_KEY = Sentence("api.keys.bad")
 
 
 SCOPE = "scope"
@@ -97,7 +88,7 @@ def scope_of(method: str, opt: Mapping[str, Any]) -> KeyScope:
 
 def _lacking(scope: KeyScope) -> Problem:
     """https://www.rfc-editor.org/rfc/rfc6750#section-3.1"""
-    told = Both(f"Falta a esta chave o escopo {scope}", f"This key lacks the scope {scope}")
+    told = Sentence("api.keys.lacks_scope", {"scope": scope})
     challenge = f'Bearer realm="zaptrix", error="insufficient_scope", scope="{scope}"'
     return Problem(INSUFFICIENT_SCOPE, told, headers={"WWW-Authenticate": challenge})
 

@@ -12,9 +12,9 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm, claimed_in
-from zaptrix.core.codes import Both
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message import Side
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.queues.quiet import QuietLog
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
@@ -43,14 +43,12 @@ BITRIX24_PATH = "/webhooks/bitrix24/outbound"
 log = structlog.get_logger(__name__)
 _quiet = QuietLog(__name__)
 
-_NO_SIGNATURE = Both("A assinatura falta ou não é da Meta", "The signature is missing or is not Meta's")
-_NOT_ADMITTED = Both("Portal desconhecido ou application_token errado", "Unknown portal or wrong application token")
+_NO_SIGNATURE = Sentence("webhooks.no_signature")
+_NOT_ADMITTED = Sentence("webhooks.not_admitted")
 _BAD_FORM_PT = "O formulário não pode ser lido"
-_NOT_KEPT = Both(
-    "O PostgreSQL está fora; nada foi guardado, envie de novo", "PostgreSQL is away; nothing was kept, send it again"
-)
-_NOWHERE = Both("Nem o PostgreSQL nem o disco local podem guardar", "Neither PostgreSQL nor the local disk can take it")
-_NOT_OUR_TOKEN = Both("O verify_token é outro", "The verify token is another one")
+_NOT_KEPT = Sentence("webhooks.not_kept")
+_NOWHERE = Sentence("webhooks.nowhere")
+_NOT_OUR_TOKEN = Sentence("webhooks.verify_token")
 
 
 class Doors:
@@ -122,7 +120,7 @@ class Doors:
                 await self._app.receiver.accept(events)
         except BadForm as exc:
             raise await self._stranger(
-                scope, Problem(MALFORMED, Both(_BAD_FORM_PT, f"The form cannot be read: {exc}"))
+                scope, Problem(MALFORMED, Sentence("webhooks.bad_form", {"why": str(exc)}))
             ) from None
         except NotAdmitted:
             raise await self._stranger(scope, unauthorized(_NOT_ADMITTED)) from None
@@ -199,4 +197,4 @@ class Doors:
 
 def _only(scope: Scope, method: str, *, allow: str) -> None:
     if scope.method != method:
-        raise Problem(METHOD_NOT_ALLOWED, Both(f"Só {allow}", f"Only {allow}"), headers={"Allow": allow})
+        raise Problem(METHOD_NOT_ALLOWED, Sentence("webhooks.only", {"allowed": allow}), headers={"Allow": allow})

@@ -15,8 +15,8 @@ import msgspec
 import structlog
 
 from zaptrix.app import App
-from zaptrix.core.codes import Both
 from zaptrix.core.media import UNKNOWN_TYPE, type_of_name
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob
 from zaptrix.media.links import PREFIX, Link
 from zaptrix.web.answers import REQUEST_ID
@@ -25,7 +25,7 @@ from zaptrix.web.talk import Headers, Scope, Talk
 
 log = structlog.get_logger(__name__)
 
-_NOT_SIGNED = Both("O endereço não é válido, ou expirou", "The address is not valid, or has expired")
+_NOT_SIGNED = Sentence("media.not_signed")
 
 PATH_LABEL = f"{PREFIX}{{file}}"
 
@@ -87,7 +87,7 @@ class Files:
             raise no_such("file") from None
         except BlobsAway as exc:
             log.warning("a file could not be given", reason=str(exc))
-            raise unavailable(Both("Arquivos não podem ser lidos agora", "Files cannot be read now")) from exc
+            raise unavailable(Sentence("media.unreadable")) from exc
 
 
 async def _give(talk: Talk, status: int, headers: Headers, file: Path, span: Span) -> None:

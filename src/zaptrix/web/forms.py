@@ -12,26 +12,18 @@ from litestar import Request
 from litestar.exceptions import ClientException
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
-from zaptrix.core.codes import Both
 from zaptrix.core.limits import API_BODY_BYTES_MAX, FORM_FIELDS_MAX
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.problems import MALFORMED, TOO_LARGE, Problem, WrongField, invalid
 
 T = TypeVar("T")
 FILE = "file"
 
-_BODY_TOO_LARGE = Both(
-    f"Sem arquivo, o corpo pode ter {API_BODY_BYTES_MAX} bytes",
-    f"Without a file a body may have {API_BODY_BYTES_MAX} bytes",
-)
-_FIELD_TOO_LARGE = Both(
-    f"Um campo do formulário pode ter {API_BODY_BYTES_MAX} bytes",
-    f"A field of a form may have {API_BODY_BYTES_MAX} bytes",
-)
-_NO_FORM = Both(
-    "O corpo não é um formulário multipart, ou termina no meio", "The body is no multipart form, or breaks off"
-)
-_NO_BOUNDARY = Both("O formulário não informa o seu boundary", "The form does not tell its boundary")
-_NO_TEXT = Both("Um campo do formulário não é UTF-8", "A field of the form is not UTF-8")
+_BODY_TOO_LARGE = Sentence("api.form.body_too_large", {"limit": API_BODY_BYTES_MAX})
+_FIELD_TOO_LARGE = Sentence("api.form.field_too_large", {"limit": API_BODY_BYTES_MAX})
+_NO_FORM = Sentence("api.form.none")
+_NO_BOUNDARY = Sentence("api.form.no_boundary")
+_NO_TEXT = Sentence("api.form.no_text")
 
 KeepFile = Callable[[AsyncIterator[bytes], str | None, str | None], Awaitable[T]]
 """What is done with the file: its bytes, its name and its type as the caller tells them."""
@@ -75,9 +67,7 @@ async def read_form(request: AnyRequest, keep: KeepFile[T]) -> dict[str, str]:
             if event.name != FILE:
                 fields[event.name] = await _text(events)
             elif file is not None:
-                raise invalid(
-                    WrongField(f"/{FILE}", Both("aparece mais de uma vez", "is given more than once"), "twice")
-                )
+                raise invalid(WrongField(f"/{FILE}", Sentence("api.form.twice"), "twice"))
             else:
                 file = await keep(_until_end(events), event.filename, event.content_type)
     except MultipartError as exc:

@@ -18,6 +18,7 @@ from litestar.routes import BaseRoute, HTTPRoute
 
 import zaptrix
 from zaptrix.core.scopes import KeyScope
+from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings
 from zaptrix.web import problems
 from zaptrix.web.api.carried import BODY, WHOLE
@@ -273,7 +274,7 @@ def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
 
 def _problem(kind: Kind) -> Schema:
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    answer: Schema = {"description": kind.title.en, "content": content}
+    answer: Schema = {"description": kind.title.of(Locale.EN), "content": content}
     if kind in {problems.TOO_MANY, problems.UNAVAILABLE}:
         answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return answer

@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 from litestar.params import Parameter
 
-from zaptrix.core.codes import Both
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.limits import PAGE_MAX
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.problems import WrongField, invalid
 
 Item = TypeVar("Item")
@@ -21,7 +21,7 @@ Place = TypeVar("Place")
 
 INT64_MAX = 2**63 - 1  # the largest id that PostgreSQL can hold
 _CURSOR_CHARACTERS_MAX = 400
-_NOT_OURS = Both("não é um next_cursor desta lista", "is no next_cursor of this list")
+_NOT_OURS = Sentence("api.parameters.cursor")
 
 Limit = Annotated[int, Parameter(ge=1, le=PAGE_MAX, description="How many items at most.")]
 Cursor = Annotated[

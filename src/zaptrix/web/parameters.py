@@ -15,14 +15,14 @@ from litestar.constants import RESERVED_KWARGS
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 
-from zaptrix.core.codes import Both
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.problems import UNKNOWN_PARAMETER, Problem, Source, WrongField, invalid
 from zaptrix.web.validation import MISSING, UNKNOWN, listed, pointer, wrong_field
 
 _NAME_MAX = 64
 _TOLD_MAX = 10
-_NONE = Both("não existe aqui: esta operação não tem parâmetros", "does not exist here: this operation has none")
-_TWICE = Both("aparece mais de uma vez", "is given more than once")
+_NONE = Sentence("api.parameters.none")
+_TWICE = Sentence("api.parameters.twice")
 
 
 class OwnParameter(NamedTuple):
@@ -55,7 +55,7 @@ def check_query(request: Request[Any, Any, Any]) -> None:
     wanted = {each.name: each for each in parameters_of(handler).values() if each.source == "query"}
     given = Counter(name for name, _ in request.query_params.multi_items())
     if unknown := [name for name in given if name not in wanted]:
-        words = Both(*(each.format(known=listed(wanted)) for each in UNKNOWN)) if wanted else _NONE
+        words = UNKNOWN.filled(known=listed(wanted)) if wanted else _NONE
         raise Problem(UNKNOWN_PARAMETER, errors=_each(unknown, words, "unknown"), source="query")
     if repeated := [name for name, count in given.items() if count > 1]:
         raise invalid(*_each(repeated, _TWICE, "twice"), source="query")
@@ -82,5 +82,5 @@ def _in_path(path: str) -> set[str]:
     return {part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")}
 
 
-def _each(names: Iterable[str], words: Both, code: str) -> list[WrongField]:
+def _each(names: Iterable[str], words: Sentence, code: str) -> list[WrongField]:
     return [WrongField(pointer([name[:_NAME_MAX]]), words, code) for name in list(names)[:_TOLD_MAX]]

@@ -12,9 +12,9 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from zaptrix.core.codes import Both
 from zaptrix.core.misfit import Misfit
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.catalog import Sentence
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_S = 5  # how soon to come back to a store that is away
@@ -57,40 +57,37 @@ class Kind(NamedTuple):
 
     name: str
     status: int
-    title: Both
+
+    @property
+    def title(self) -> Sentence:
+        return Sentence(f"problems.{self.name}")
 
     @property
     def type(self) -> str:
         return f"urn:zaptrix:problem:{self.name}"
 
 
-def _kind(name: str, status: int, pt: str, en: str) -> Kind:
-    return Kind(name, status, Both(pt, en))
-
-
-MALFORMED = _kind("malformed", 400, "Requisição malformada", "Malformed request")
-UNKNOWN_PARAMETER = _kind("unknown-parameter", 400, "Parâmetro desconhecido", "Unknown parameter")
-UNAUTHORIZED = _kind("unauthorized", 401, "Autenticação necessária", "Authentication required")
-FORBIDDEN = _kind("forbidden", 403, "Acesso não permitido", "Access denied")
-INSUFFICIENT_SCOPE = _kind("insufficient-scope", 403, "A chave não tem o escopo", "The key lacks the scope")
-NOT_FOUND = _kind("not-found", 404, "Não encontrado", "Not found")
-METHOD_NOT_ALLOWED = _kind("method-not-allowed", 405, "Método não permitido", "Method not allowed")
-TIMEOUT = _kind("request-timeout", 408, "A requisição demorou demais", "The request took too long")
-CONFLICT = _kind("conflict", 409, "Já existe", "Already exists")
-CHANNEL_NOT_FIT = _kind("channel-not-fit", 409, "O canal não pode ser usado", "The channel cannot be used")
-TOO_LARGE = _kind("too-large", 413, "Requisição grande demais", "Request too large")
-UNSUPPORTED = _kind("unsupported-media-type", 415, "Tipo de conteúdo não aceito", "Unsupported content type")
-INVALID = _kind("invalid", 422, "Requisição inválida", "Invalid request")
-KEY_REUSED = _kind("idempotency-key-reused", 422, "Idempotency-Key já usada", "Idempotency-Key already used")
-TOO_MANY = _kind("too-many-requests", 429, "Requisições demais", "Too many requests")
-DOES_NOT_FIT = _kind(
-    "template-does-not-fit", 422, "O envio não corresponde ao modelo", "The message does not match the template"
-)
-NOT_OWNED = _kind("not-owned", 422, "A plataforma não confirma", "The platform does not confirm it")
-LIMIT_REACHED = _kind("limit-reached", 409, "Limite atingido", "Limit reached")
-REFUSED_BY_META = _kind("refused-by-whatsapp", 422, "Recusado pelo WhatsApp", "Refused by WhatsApp")
-INTERNAL = _kind("internal", 500, "Erro interno", "Internal error")
-UNAVAILABLE = _kind("unavailable", 503, "Indisponível no momento", "Temporarily unavailable")
+MALFORMED = Kind("malformed", 400)
+UNKNOWN_PARAMETER = Kind("unknown-parameter", 400)
+UNAUTHORIZED = Kind("unauthorized", 401)
+FORBIDDEN = Kind("forbidden", 403)
+INSUFFICIENT_SCOPE = Kind("insufficient-scope", 403)
+NOT_FOUND = Kind("not-found", 404)
+METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405)
+TIMEOUT = Kind("request-timeout", 408)
+CONFLICT = Kind("conflict", 409)
+CHANNEL_NOT_FIT = Kind("channel-not-fit", 409)
+TOO_LARGE = Kind("too-large", 413)
+UNSUPPORTED = Kind("unsupported-media-type", 415)
+INVALID = Kind("invalid", 422)
+KEY_REUSED = Kind("idempotency-key-reused", 422)
+TOO_MANY = Kind("too-many-requests", 429)
+DOES_NOT_FIT = Kind("template-does-not-fit", 422)
+NOT_OWNED = Kind("not-owned", 422)
+LIMIT_REACHED = Kind("limit-reached", 409)
+REFUSED_BY_META = Kind("refused-by-whatsapp", 422)
+INTERNAL = Kind("internal", 500)
+UNAVAILABLE = Kind("unavailable", 503)
 
 # For errors that a framework raises by their status alone.
 BY_STATUS = {
@@ -106,12 +103,12 @@ class WrongField(NamedTuple):
     """What is wrong with one field, in both languages. `field` is a JSON pointer."""
 
     field: str
-    message: Both
+    message: Sentence
     code: str | None = None
 
     @classmethod
     def of(cls, misfit: Misfit) -> WrongField:
-        return cls(misfit.place, Both(misfit.told(Locale.PT_BR), misfit.told(Locale.EN)), misfit.code)
+        return cls(misfit.place, misfit.sentence, misfit.code)
 
     def told(self, locale: Locale) -> str:
         """A sentence with the field's name in it."""
@@ -124,7 +121,7 @@ class Problem(Exception):
     def __init__(
         self,
         kind: Kind,
-        detail: Both | None = None,
+        detail: Sentence | None = None,
         *,
         errors: Sequence[WrongField] = (),
         source: Source = "body",
@@ -159,7 +156,7 @@ class Problem(Exception):
         )
 
 
-def unauthorized(detail: Both, *, error: str | None = None) -> Problem:
+def unauthorized(detail: Sentence, *, error: str | None = None) -> Problem:
     """`error` as RFC 6750 names it, when credentials came that are not good."""
     challenge = 'Bearer realm="zaptrix"'
     return Problem(
@@ -169,36 +166,25 @@ def unauthorized(detail: Both, *, error: str | None = None) -> Problem:
 
 def too_many(wait_s: float) -> Problem:
     seconds = max(1, math.ceil(wait_s))
-    told = Both(f"Tente de novo em {seconds} s", f"Try again in {seconds} s")
+    told = Sentence("api.too_many", {"seconds": seconds})
     return Problem(TOO_MANY, told, headers={"Retry-After": str(seconds)})
 
 
-def unavailable(detail: Both) -> Problem:
+def unavailable(detail: Sentence) -> Problem:
     return Problem(UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_S)})
 
 
 def broken() -> Problem:
     """Something that nobody thought of; the log has it."""
-    return Problem(INTERNAL, Both("Está no log, sob este request_id", "It is in the log under this request_id"))
+    return Problem(INTERNAL, Sentence("api.broken"))
 
 
 Thing: TypeAlias = Literal["portal", "channel", "conversation", "message", "dead letter", "event", "address", "file"]
 
-_NO_SUCH: dict[Thing, Both] = {
-    "portal": Both("Este portal não existe", "There is no such portal"),
-    "channel": Both("Este canal não existe", "There is no such channel"),
-    "conversation": Both("Esta conversa não existe", "There is no such conversation"),
-    "message": Both("Esta mensagem não existe", "There is no such message"),
-    "dead letter": Both("Esta mensagem não entregue não existe", "There is no such dead letter"),
-    "event": Both("Não há tal evento a reprocessar", "There is no such event to replay"),
-    "address": Both("Não há nada neste endereço", "There is nothing at this address"),
-    "file": Both("O arquivo não está mais guardado", "The file is not kept any more"),
-}
-
 
 def no_such(thing: Thing) -> Problem:
     """Also for what belongs to somebody else: whether it exists is not told."""
-    return Problem(NOT_FOUND, _NO_SUCH[thing])
+    return Problem(NOT_FOUND, Sentence(f"api.not_found.{thing}"))
 
 
 def invalid(*errors: WrongField, source: Source = "body") -> Problem:

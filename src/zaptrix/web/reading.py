@@ -9,18 +9,16 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar import Request
 
-from zaptrix.core.codes import Both
 from zaptrix.core.foreign_json import BROKEN, NESTING_MAX, is_too_deep
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.parameters import check_query
 from zaptrix.web.problems import INVALID, MALFORMED, UNSUPPORTED, Problem, WrongField, invalid
 from zaptrix.web.validation import pointer, wrong_field
 
 T = TypeVar("T")
 
-_NOT_JSON = Both("O corpo não é JSON", "The body is not JSON")
-_TOO_DEEP = Both(
-    f"O JSON tem mais de {NESTING_MAX} níveis, um dentro do outro", f"The JSON is nested over {NESTING_MAX} levels deep"
-)
+_NOT_JSON = Sentence("api.body.not_json")
+_TOO_DEEP = Sentence("api.body.too_deep", {"limit": NESTING_MAX})
 
 
 async def strict_request(request: Request[Any, Any, Any]) -> None:
@@ -34,7 +32,7 @@ async def strict_request(request: Request[Any, Any, Any]) -> None:
     if wanted is None:
         return
     if not says_json(request.headers.get("content-type", "")):
-        raise Problem(UNSUPPORTED, Both("O corpo tem de ser application/json", "The body has to be application/json"))
+        raise Problem(UNSUPPORTED, Sentence("api.body.json_only"))
     decoded(await request.body(), wanted.annotation)
 
 
@@ -42,7 +40,7 @@ def says_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
-def decoded(raw: bytes, shape: type[T], broken: Both = _NOT_JSON) -> T:
+def decoded(raw: bytes, shape: type[T], broken: Sentence = _NOT_JSON) -> T:
     """JSON that a caller wrote, as `shape`. Raises a Problem; `broken` is what it tells when this is no JSON."""
     try:
         body = msgspec.json.decode(raw, type=shape)
@@ -70,23 +68,21 @@ def invalid_body(told: str, shape: Any) -> Problem:
     wrong = wrong_field(told, shape)
     if wrong.field:
         return invalid(wrong)
-    return Problem(INVALID, Both(f"O corpo {wrong.message.pt}", f"The body {wrong.message.en}"))
+    return Problem(INVALID, Sentence("api.body.whole", {"what": wrong.message}))
 
 
 # --- what a type cannot say ------------------------------------------------------------------------------------------
 
-Check = Callable[[Any], Both | None]
+Check = Callable[[Any], Sentence | None]
 """What is wrong with a value, or None."""
 
-_CONTROL = Both("tem um caractere que não pode ser mostrado", "holds a character that cannot be shown")
-_EMPTY = Both("está vazio", "is empty")
-_SPACES = Both("está vazio, ou tem espaços nas pontas", "is empty, or has spaces at its ends")
-_TOKEN = Both("tem um espaço ou um caractere que nenhum token tem", "holds a space or a character that no token has")
-_ADDRESS = Both(
-    "não é um endereço como https://company.bitrix24.com.br", "is not an address like https://company.bitrix24.com.br"
-)
-_MORE = Both("tem usuário, consulta ou fragmento", "holds a user, a query or a fragment")
-_NUL = Both("tem um caractere NUL", "holds a NUL character")
+_CONTROL = Sentence("api.value.control")
+_EMPTY = Sentence("api.value.empty")
+_SPACES = Sentence("api.value.spaces")
+_TOKEN = Sentence("api.value.token")
+_ADDRESS = Sentence("api.value.address")
+_MORE = Sentence("api.value.address_more")
+_NUL = Sentence("api.value.nul")
 
 
 def check(body: msgspec.Struct, rules: Iterable[tuple[str, Check]]) -> None:
@@ -100,19 +96,19 @@ def check(body: msgspec.Struct, rules: Iterable[tuple[str, Check]]) -> None:
         raise invalid(*errors)
 
 
-def one_line(text: str) -> Both | None:
+def one_line(text: str) -> Sentence | None:
     if any(not character.isprintable() for character in text):
         return _CONTROL
     return None if text.strip() == text and text else _SPACES
 
 
-def token(text: str) -> Both | None:
+def token(text: str) -> Sentence | None:
     if not text.isascii() or any(character.isspace() or not character.isprintable() for character in text):
         return _TOKEN
     return None
 
 
-def http_address(text: str) -> Both | None:
+def http_address(text: str) -> Sentence | None:
     if one_line(text):
         return one_line(text)
     try:
@@ -127,7 +123,7 @@ def http_address(text: str) -> Both | None:
     return None
 
 
-def message_text(text: str) -> Both | None:
+def message_text(text: str) -> Sentence | None:
     if not text.strip():
         return _EMPTY
     return _NUL if "\0" in text else None

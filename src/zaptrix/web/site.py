@@ -9,8 +9,8 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
-from zaptrix.core.codes import Both
 from zaptrix.core.limits import API_BODY_BYTES_MAX
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.telemetry import metrics
@@ -53,10 +53,8 @@ log = structlog.get_logger(__name__)
 AnyRequest = Request[Any, Any, Any]
 
 _DETAILS = {
-    TOO_LARGE: Both(
-        f"O corpo pode ter {API_BODY_BYTES_MAX} bytes", f"The body may have {API_BODY_BYTES_MAX} bytes at most"
-    ),
-    METHOD_NOT_ALLOWED: Both("Este endereço não aceita este método", "This address does not take this method"),
+    TOO_LARGE: Sentence("api.body.limit", {"limit": API_BODY_BYTES_MAX}),
+    METHOD_NOT_ALLOWED: Sentence("api.no_method"),
 }
 
 
@@ -120,13 +118,13 @@ def _of_framework(request: AnyRequest, exc: HTTPException) -> Response[bytes]:
 
 
 def _away(request: AnyRequest, _exc: StoreUnavailable) -> Response[bytes]:
-    return _answer(request, unavailable(Both("O PostgreSQL está fora; tente de novo", "PostgreSQL is away; try again")))
+    return _answer(request, unavailable(Sentence("api.database_away")))
 
 
 def _refused(request: AnyRequest, exc: StoreRefused) -> Response[bytes]:
     """What slipped through the checks and that the database could not take: the transaction has kept nothing."""
     log.warning("refused by the store", reason=str(exc))
-    told = Both("Um dos valores não pode ser guardado", "One of the values cannot be stored")
+    told = Sentence("api.not_stored")
     return _answer(request, Problem(INVALID, told))
 
 

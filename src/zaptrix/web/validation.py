@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
-from zaptrix.core.codes import Both
+from zaptrix.core.wording.catalog import Sentence, section
 from zaptrix.web.problems import WrongField
 
 _PLACE: Final = re.compile(r"^(?P<what>.*?) - at `\$(?P<place>.*)`$", re.DOTALL)
@@ -23,22 +23,12 @@ _STEP: Final = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<number>\d+)\]|\[(?P<any>\.
 _QUOTED_MAX: Final = 64
 _LISTED_MAX: Final = 40
 
-MISSING: Final = Both("falta", "is missing")
-UNKNOWN: Final = Both("não existe aqui; há: {known}", "does not exist here; there are: {known}")
-_ONE_OF: Final = Both("tem de ser um destes: {values}", "has to be one of: {values}")
-_UNUSABLE: Final = Both("não pode ser usado", "cannot be used")
+MISSING: Final = Sentence("api.value.missing")
+UNKNOWN: Final = Sentence("api.value.unknown")
+_ONE_OF: Final = Sentence("api.value.one_of")
+_UNUSABLE: Final = Sentence("api.value.unusable")
 
-_TYPES: Final = {
-    "str": Both("um texto", "a text"),
-    "int": Both("um número inteiro", "a whole number"),
-    "float": Both("um número", "a number"),
-    "bool": Both("true ou false", "true or false"),
-    "object": Both("um objeto", "an object"),
-    "array": Both("uma lista", "a list"),
-    "uuid": Both("um UUID", "a UUID"),
-    "datetime": Both("uma data com hora", "a date with a time"),
-    "null": Both("null", "null"),
-}
+_TYPES: Final = {name: Sentence(f"api.types.{name}") for name in section("api.types")}
 
 
 def wrong_field(told: str, wanted: Any) -> WrongField:
@@ -105,22 +95,18 @@ def _below(types: Iterable[inspect.Type], name: str | None) -> Iterator[inspect.
 
 # --- the words -------------------------------------------------------------------------------------------------------
 
-_Words = Callable[[re.Match[str], list[inspect.Type]], Both]
+_Words = Callable[[re.Match[str], list[inspect.Type]], Sentence]
 
 
-def _filled(words: Both, **values: str) -> Both:
-    return Both(words.pt.format_map(values), words.en.format_map(values))
+def _fixed(words: Sentence) -> _Words:
+    return lambda _match, _types: words
 
 
-def _fixed(pt: str, en: str) -> _Words:
-    return lambda _match, _types: Both(pt, en)
+def _with_limit(words: Sentence) -> _Words:
+    return lambda match, _types: words.filled(limit=match["limit"].removesuffix(".0"))
 
 
-def _with_limit(pt: str, en: str) -> _Words:
-    return lambda match, _types: _filled(Both(pt, en), limit=match["limit"].removesuffix(".0"))
-
-
-def _allowed(_match: re.Match[str], types: list[inspect.Type]) -> Both:
+def _allowed(_match: re.Match[str], types: list[inspect.Type]) -> Sentence:
     values: list[str] = []
     for each in types:
         if isinstance(each, inspect.EnumType):
@@ -131,24 +117,24 @@ def _allowed(_match: re.Match[str], types: list[inspect.Type]) -> Both:
             ]
         elif isinstance(each, inspect.StructType) and each.tag is not None:
             values.append(str(each.tag))
-    return _filled(_ONE_OF, values=listed(values)) if values else _UNUSABLE
+    return _ONE_OF.filled(values=listed(values)) if values else _UNUSABLE
 
 
-def _fields(_match: re.Match[str], types: list[inspect.Type]) -> Both:
+def _fields(_match: re.Match[str], types: list[inspect.Type]) -> Sentence:
     known = [field.encode_name for each in types if isinstance(each, inspect.StructType) for field in each.fields]
-    return _filled(UNKNOWN, known=listed(dict.fromkeys(known)))
+    return UNKNOWN.filled(known=listed(dict.fromkeys(known)))
 
 
-def _typed(match: re.Match[str], types: list[inspect.Type]) -> Both:
+def _typed(match: re.Match[str], types: list[inspect.Type]) -> Sentence:
     if any(isinstance(each, inspect.EnumType | inspect.LiteralType) for each in types):
         return _allowed(match, types)
     wanted = [_type_words(name) for name in match["wanted"].split(" | ")]
-    both = Both(" ou ".join(each.pt for each in wanted), " or ".join(each.en for each in wanted))
-    return _filled(Both("tem de ser {pt}", "has to be {en}"), pt=both.pt, en=both.en)
+    either = reduce(lambda one, other: Sentence("api.value.or", {"one": one, "other": other}), wanted)
+    return Sentence("api.value.type", {"type": either})
 
 
 @cache
-def _type_words(name: str) -> Both:
+def _type_words(name: str) -> Sentence:
     return _TYPES.get(name, _UNUSABLE)
 
 
@@ -158,26 +144,25 @@ _PATTERNS: Final[tuple[tuple[str, re.Pattern[str], _Words], ...]] = tuple(
         ("unknown", r"^Object contains unknown field `(?P<field>.*)`$", _fields),
         ("missing", r"^Object missing required field `(?P<field>.*)`$", lambda _match, _types: MISSING),
         ("one_of_values", r"^Invalid (enum )?value", _allowed),
-        ("too_short", r"^Expected `str` of length >= 1$", _fixed("está vazio", "is empty")),
-        ("too_short", r"^Expected `array` of length >= 1$", _fixed("está vazio", "is empty")),
+        ("too_short", r"^Expected `str` of length >= 1$", _fixed(Sentence("api.value.empty"))),
+        ("too_short", r"^Expected `array` of length >= 1$", _fixed(Sentence("api.value.empty"))),
         ("too_short", r"^Expected `str` of length >= (?P<limit>\d+)$",
-         _with_limit("tem menos de {limit} caracteres", "is shorter than {limit} characters")),
+         _with_limit(Sentence("api.value.too_short"))),
         ("too_long", r"^Expected `str` of length <= (?P<limit>\d+)$",
-         _with_limit("passa de {limit} caracteres", "is longer than {limit} characters")),
+         _with_limit(Sentence("api.value.too_long"))),
         ("too_many", r"^Expected `(array|object)` of length <= (?P<limit>\d+)$",
-         _with_limit("tem mais de {limit}", "has more than {limit}")),
+         _with_limit(Sentence("api.value.too_many"))),
         ("too_small", r"^Expected `\w+` >= (?P<limit>\S+)$",
-         _with_limit("é menor que {limit}", "is less than {limit}")),
+         _with_limit(Sentence("api.value.too_small"))),
         ("too_large", r"^Expected `\w+` <= (?P<limit>\S+)$",
-         _with_limit("é maior que {limit}", "is more than {limit}")),
+         _with_limit(Sentence("api.value.too_large"))),
         ("pattern", r"^Expected `str` matching regex '(?P<limit>.*)'$",
-         _with_limit("não tem a forma {limit}", "does not have the form {limit}")),
-        ("time_zone", r"^Expected `datetime` with a timezone", _fixed("não tem fuso horário", "has no time zone")),
+         _with_limit(Sentence("api.value.pattern"))),
+        ("time_zone", r"^Expected `datetime` with a timezone", _fixed(Sentence("api.value.time_zone"))),
         ("type", r"^Expected `(?P<wanted>[^`]+)`, got ", _typed),
-        ("uuid", r"^Invalid UUID$", _fixed("não é um UUID", "is not a UUID")),
+        ("uuid", r"^Invalid UUID$", _fixed(Sentence("api.value.uuid"))),
         ("datetime", r"^Invalid RFC3339 encoded datetime$|^Timestamp is out of range",
-         _fixed("não é uma data com hora como 2026-01-31T12:00:00Z",
-                "is not a date with a time like 2026-01-31T12:00:00Z")),
-        ("out_of_range", r".*out of range", _fixed("é um número grande demais", "is too large a number")),
+         _fixed(Sentence("api.value.datetime"))),
+        ("out_of_range", r".*out of range", _fixed(Sentence("api.value.out_of_range"))),
     )
 )  # fmt: skip

@@ -46,6 +46,9 @@ class Sentence(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         _TEXTS[Locale.EN][self.key]
 
+    def filled(self, **values: object) -> Sentence:
+        return Sentence(self.key, {**self.values, **values})
+
     def of(self, locale: Locale) -> str:
         values = {
             name: value.of(locale) if isinstance(value, Sentence) else value for name, value in self.values.items()

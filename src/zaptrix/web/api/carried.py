@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.send import Held
 from zaptrix.bridge.uploads import Kept
-from zaptrix.core.codes import Both
 from zaptrix.core.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX
@@ -21,6 +20,7 @@ from zaptrix.core.media import Blob, fitting_name, judge_file, plain_type
 from zaptrix.core.message import Content, Media, MediaKind
 from zaptrix.core.misfit import DoesNotFit, Misfits
 from zaptrix.core.portal import Channel
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, TooLarge
 from zaptrix.store.budgets import Budget
 from zaptrix.web.api.sending import (
@@ -50,10 +50,7 @@ from zaptrix.web.problems import (
 )
 from zaptrix.web.reading import converted, decoded, says_json
 
-_OVER_BUDGET = Both(
-    "Os arquivos de hoje deste portal passaram de PORTAL_FILES_MB_PER_DAY; envie mais depois da meia-noite (UTC)",
-    "The portal's files of today are over PORTAL_FILES_MB_PER_DAY; send more after midnight (UTC)",
-)
+_OVER_BUDGET = Sentence("api.files.over_budget")
 
 AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=Struct)
@@ -63,26 +60,23 @@ BODY = "body"
 
 WHOLE = "message"  # a form's field with all others in it, as JSON
 
-_WHOLE_NOT_JSON = Both(f"O campo {WHOLE} não é JSON", f"The field {WHOLE} is not JSON")
-_WHOLE_NO_OBJECT = Both(f"O campo {WHOLE} não é um objeto", f"The field {WHOLE} is no object")
-_NEITHER = Both(
-    "O corpo tem de ser application/json ou multipart/form-data",
-    "The body has to be application/json or multipart/form-data",
-)
-_NOT_KEPT = Both("Arquivos não podem ser guardados agora; tente de novo", "Files cannot be kept now; try again")
+_WHOLE_NOT_JSON = Sentence("api.files.form_not_json", {"field": WHOLE})
+_WHOLE_NO_OBJECT = Sentence("api.files.form_no_object", {"field": WHOLE})
+_NEITHER = Sentence("api.files.neither")
+_NOT_KEPT = Sentence("api.files.not_kept")
 
 
-_SLOW = Both("o servidor é lento demais", "the server is too slow")
+_SLOW = Sentence("api.files.why.slow")
 # Why a link gave no file, by the code of `zaptrix.media.fetch`.
 _WHY = {
-    "forbidden_address": Both("não é um endereço https público", "it is no public https address"),
-    "too_many_redirects": Both("o endereço leva a outros demais", "the address leads on to too many others"),
-    "gone": Both("o servidor diz que não o tem", "the server says that it does not have it"),
+    "forbidden_address": Sentence("api.files.why.forbidden_address"),
+    "too_many_redirects": Sentence("api.files.why.too_many_redirects"),
+    "gone": Sentence("api.files.why.gone"),
     "file_timeout": _SLOW,
     "file_slow": _SLOW,
     "file_too_slow": _SLOW,
-    "file_connection_lost": Both("não houve conexão com o servidor", "there was no connection to the server"),
-    "http_429": Both("o servidor pede que se espere", "the server asks to wait"),
+    "file_connection_lost": Sentence("api.files.why.no_connection"),
+    "http_429": Sentence("api.files.why.busy"),
 }
 
 FileLink = Annotated[str, Meta(min_length=1, max_length=2048, examples=["https://example.com/boleto.pdf"])]
@@ -252,11 +246,9 @@ async def _parts(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def _not_fetched(at: str, code: str, why: Both | None = None) -> WrongField:
-    why = why or _WHY.get(code) or Both("o servidor não o entregou", "the server did not give it")
-    told = Both(
-        f"o arquivo não pôde ser buscado: {why.pt} ({code})", f"the file could not be fetched: {why.en} ({code})"
-    )
+def _not_fetched(at: str, code: str, why: Sentence | None = None) -> WrongField:
+    why = why or _WHY.get(code) or Sentence("api.files.why.not_given")
+    told = Sentence("api.files.not_fetched", {"why": why, "code": code})
     return WrongField(at, told, "fetch")
 
 
@@ -267,7 +259,7 @@ async def _judge_at_meta(request: AnyRequest, channel: Channel, asked: FileAsked
         try:
             info = await app_of(request).graph.media_info(channel, media_id)
         except Refused as exc:
-            raise invalid(_not_fetched(at, exc.code, Both("a Meta não o tem", "Meta does not have it"))) from None
+            raise invalid(_not_fetched(at, exc.code, Sentence("api.files.why.not_at_meta"))) from None
         except PlatformError:
             return
         else:
@@ -305,5 +297,5 @@ def _told_store(at: str) -> Iterator[None]:
 
 
 def _too_large(at: str) -> Problem:
-    told = Both(f"passa de {MEDIA_BYTES_MAX} bytes", f"is larger than {MEDIA_BYTES_MAX} bytes")
+    told = Sentence("api.files.too_large", {"limit": MEDIA_BYTES_MAX})
     return Problem(TOO_LARGE, errors=[WrongField(at, told, "file_size")])

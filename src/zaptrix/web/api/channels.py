@@ -13,10 +13,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from zaptrix.bridge.tenants import Joined, TooManyChannels
-from zaptrix.core.codes import Both
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.portal import Channel, CrmMode
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import channels
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.channels import ChannelFields
@@ -268,8 +268,8 @@ def _told(caller: ApiKey) -> Iterator[None]:
         with told_ownership("WhatsApp"):
             yield
     except Taken:
-        told = Both("já é de outro canal", "belongs to another channel already")
+        told = Sentence("api.channels.taken")
         raise taken(caller, "/phone_number_id", told) from None
     except TooManyChannels as exc:
-        full = Both(f"tem {exc.most} canais, e não pode ter mais", f"has {exc.most} channels, and may not have more")
+        full = Sentence("api.channels.too_many", {"limit": exc.most})
         raise Problem(LIMIT_REACHED, errors=[WrongField("/portal_id", full, "channels_max")]) from None

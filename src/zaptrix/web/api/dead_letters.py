@@ -11,10 +11,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zaptrix.bridge.explain import Explanation, explain
 from zaptrix.bridge.letters import Fate
-from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
 from zaptrix.core.message import Notice
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import views
 from zaptrix.store.database import Connection
 from zaptrix.store.views import MessageView
@@ -59,7 +59,7 @@ class MovedOne(Struct, frozen=True, kw_only=True):
     state: Annotated[str, Meta(description="`pending` after a revival, `dismissed` after a dismissal.")]
 
 
-_IDS_OR_ALL = Both("ou all: dê um dos dois, e só um", "or all: give one of the two, and only one")
+_IDS_OR_ALL = Sentence("api.dead_letters.ids_or_all")
 _STATES = {Fate.REVIVE: "pending", Fate.DISMISS: "dismissed"}
 
 

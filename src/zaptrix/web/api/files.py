@@ -122,8 +122,8 @@ async def _send(request: AnyRequest, shape: type[T], kind: MediaKind, key: str |
         check(body, (("to", one_line),))
         caption = plain_text(_text(body, "caption"))
         with judging() as noted:
-            if caption and (wrong := message_text(caption.plain)):
-                noted.note("/caption", "empty" if "empty" in wrong else "control")
+            if caption and message_text(caption.plain):
+                noted.note("/caption", "control")
             if app_of(request).sender.length_of(caption) > MEDIA_CAPTION_MAX:
                 noted.note("/caption", "too_long", limit=MEDIA_CAPTION_MAX)
         asked = FileAsked(

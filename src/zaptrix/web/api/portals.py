@@ -15,10 +15,10 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from zaptrix.core.codes import Both
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import PAGE_DEFAULT, PORTAL_RATE_PER_S_MAX
 from zaptrix.core.portal import Locale, Portal
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.settings import Settings
 from zaptrix.store import portals
 from zaptrix.store.api_keys import ApiKey
@@ -72,12 +72,9 @@ OAuthHost = Annotated[
 ExpiresAt = Annotated[datetime, Meta(tz=True, description="When the access token ends.")]
 ExpiresIn = Annotated[int, Meta(ge=0, le=100_000_000, description="Or: in how many seconds it ends.", examples=[3600])]
 _YEARS = range(2000, 2200)
-_NO_YEAR = Both("não é uma data entre 2000 e 2199", "is not a date between 2000 and 2199")
-_BOTH_ENDS = Both("não pode vir junto com expires_at", "cannot come together with expires_at")
-_OTHER_HOST = Both(
-    "está em outro host, ou em outro esquema, que portal_url",
-    "is on another host, or by another scheme, than portal_url",
-)
+_NO_YEAR = Sentence("api.portals.no_year")
+_BOTH_ENDS = Sentence("api.portals.both_ends")
+_OTHER_HOST = Sentence("api.portals.other_host")
 Language = Annotated[Locale, Meta(description="Of what the gateway tells operators.")]
 Enterprise = Annotated[bool, Meta(description="On the Enterprise plan the portal takes 5 calls a second, else 2.")]
 RatePerS = Annotated[
@@ -109,10 +106,7 @@ Confirm = Annotated[
         " host of it).",
     ),
 ]
-_NOT_CONFIRMED = Both(
-    "precisa ser o member_id do portal, ou o seu endereço: nada foi excluído",
-    "has to be the portal's member_id, or its address: nothing was deleted",
-)
+_NOT_CONFIRMED = Sentence("api.portals.not_confirmed")
 
 
 class PortalChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -280,7 +274,7 @@ def _may_move(caller: ApiKey, change: PortalChange) -> None:
     moved = [name for name in _ADMINS if getattr(change, name) is not UNSET]
     if caller.portal_id is not None and moved:
         names = ", ".join(moved)
-        told = Both(f"Mudar {names} pede a chave de um administrador", f"Changing {names} takes an admin's key")
+        told = Sentence("api.portals.admins_only", {"names": names})
         raise Problem(FORBIDDEN, told)
 
 
@@ -337,8 +331,8 @@ def _same_host(portal_url: str, client_endpoint: str) -> None:
         raise invalid(WrongField("/client_endpoint", _OTHER_HOST, "other_host"))
 
 
-_IS_TAKEN = Both("já é de outro portal", "belongs to another portal already")
-_NOT_SEALED = Both("precisa ser https: os tokens vão para lá", "has to be https: tokens are sent there")
+_IS_TAKEN = Sentence("api.portals.taken")
+_NOT_SEALED = Sentence("api.portals.not_https")
 
 
 def _sealed_way(settings: Settings, fields: PortalFields) -> None:

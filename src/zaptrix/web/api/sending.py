@@ -13,10 +13,10 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zaptrix.bridge.send import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
-from zaptrix.core.codes import Both
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
 from zaptrix.core.message import Content
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import KEY_REUSED, Problem, Thing, WrongField, invalid, no_such
@@ -81,15 +81,9 @@ class QueuedView(Struct, frozen=True, kw_only=True):
     status: Annotated[str, Meta(description="Always `queued`.")] = "queued"
 
 
-_TARGET = Both(
-    "não serve: dê conversation_id, ou channel_id e to",
-    "does not fit: give either conversation_id, or channel_id and to",
-)
-_KEY = Both(
-    "tem espaços nas pontas ou um caractere que não pode ser mostrado",
-    "has spaces at its ends or a character that cannot be shown",
-)
-_KEY_REUSED = Both("Esta Idempotency-Key já veio com outro corpo", "This Idempotency-Key came with another body before")
+_TARGET = Sentence("api.send.target")
+_KEY = Sentence("api.send.key")
+_KEY_REUSED = Sentence("api.send.key_reused")
 _THINGS: dict[str, Thing] = {"channel_id": "channel", "conversation_id": "conversation", "message_id": "message"}
 
 

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
-from zaptrix.core.codes import UNKNOWN_FIX, Both, own_rule
+from zaptrix.core.codes import UNKNOWN_FIX, own_rule
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized
 from zaptrix.core.filling import fill
 from zaptrix.core.ids import ChannelId
@@ -36,6 +36,7 @@ from zaptrix.core.template import (
     Template,
     variables,
 )
+from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import channels
 from zaptrix.store import templates as stored
 from zaptrix.store.secrets import UnreadableSecret
@@ -272,41 +273,26 @@ async def _template(request: AnyRequest, channel: Channel, data: TemplateMessage
         return fill(definition, filling)
 
 
-_NO_ACCOUNT = Both(
-    "A Meta não diz a que conta do WhatsApp Business o número pertence. Grave waba_id no canal.",
-    "Meta does not tell which WhatsApp Business account the number belongs to. Set waba_id on the channel.",
-)
-_BAD_KEY = Both("A Meta recusa o token do canal ({code}).", "Meta refuses the channel's access token ({code}).")
-_UNREADABLE = Both(
-    "O token do canal não pode ser decifrado. Reponha a chave em ENCRYPTION_KEYS ou grave um token novo no canal.",
-    "The channel's token cannot be decrypted. Put its key back into ENCRYPTION_KEYS, or set another token on it.",
-)
+_NO_ACCOUNT = Sentence("api.templates.no_account")
+_BAD_KEY = Sentence("api.templates.bad_key")
+_UNREADABLE = Sentence("api.templates.unreadable")
 
 
-_NO_TEMPLATE = Both(
-    "não é um modelo desta conta{there}",
-    "names no template of this account{there}",
-)
-_LANGUAGES = Both("; com este nome há {languages}", "; under this name there is {languages}")
-_REFUSED = Both("A Meta respondeu {code}: “{detail}”", "Meta answered {code}: “{detail}”")
-_UNCLEAR = Both("O WhatsApp não deu uma resposta clara ({code})", "WhatsApp did not answer clearly ({code})")
+_NO_TEMPLATE = Sentence("api.templates.none")
+_LANGUAGES = Sentence("api.templates.languages")
+_REFUSED = Sentence("api.templates.refused")
+_UNCLEAR = Sentence("api.templates.unclear")
 
 
-def _filled(words: Both, **values: str) -> Both:
-    return Both(words.pt.format_map(values), words.en.format_map(values))
-
-
-def _bad_key(request: AnyRequest, code: str) -> Both:
+def _bad_key(request: AnyRequest, code: str) -> Sentence:
     """What is wrong, and what an admin does about it."""
     rule = app_of(request).codes[Side.WHATSAPP].rule_of(code) or own_rule(code)
     fix = rule.fix if rule else UNKNOWN_FIX
-    told = _filled(_BAD_KEY, code=code)
-    return Both(f"{told.pt} {fix.pt}", f"{told.en} {fix.en}")
+    return _BAD_KEY.filled(code=code, fix=fix)
 
 
 def _no_template(languages: Sequence[str]) -> Problem:
-    there = _filled(_LANGUAGES, languages=", ".join(languages)) if languages else Both("", "")
-    words = Both(_NO_TEMPLATE.pt.format(there=there.pt), _NO_TEMPLATE.en.format(there=there.en))
+    words = _NO_TEMPLATE.filled(there=_LANGUAGES.filled(languages=", ".join(languages)) if languages else "")
     return invalid(WrongField("/language" if languages else "/name", words, "no_such_template"))
 
 
@@ -320,7 +306,7 @@ def told_platform(request: AnyRequest) -> Iterator[None]:
     except NoAccount:
         raise Problem(CHANNEL_NOT_FIT, _NO_ACCOUNT) from None
     except Refused as exc:
-        raise Problem(REFUSED_BY_META, _filled(_REFUSED, code=exc.code, detail=exc.detail)) from None
+        raise Problem(REFUSED_BY_META, _REFUSED.filled(code=exc.code, detail=exc.detail)) from None
     except UnreadableSecret:
         raise Problem(CHANNEL_NOT_FIT, _UNREADABLE) from None
     except Unauthorized as exc:
@@ -328,4 +314,4 @@ def told_platform(request: AnyRequest) -> Iterator[None]:
     except TooFast as exc:
         raise too_many(exc.wait_s or 60) from None
     except PlatformError as exc:
-        raise unavailable(_filled(_UNCLEAR, code=exc.code)) from None
+        raise unavailable(_UNCLEAR.filled(code=exc.code)) from None
