@@ -31,7 +31,8 @@ from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.dispatcher import Dispatcher
 from zaptrix.bridge.erasure import Erasure
-from zaptrix.bridge.files import FileRules, Files
+from zaptrix.bridge.file_preparer import FilePreparer
+from zaptrix.bridge.file_sources import FileSources, SourceRules
 from zaptrix.bridge.inbound import inbound_steps
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.naming import Naming
@@ -50,6 +51,7 @@ from zaptrix.bridge.subscription import Subscriptions
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants import Credentials, Tenants
+from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
@@ -132,7 +134,7 @@ class App:
     graph: GraphClient
     portal_client: PortalClient
     media: MediaRoom
-    files: Files
+    files: FilePreparer
     codes: Mapping[Side, CodeTable] = field(default_factory=lambda: _CODES)
     uploads: Uploads
 
@@ -320,14 +322,7 @@ def _drains(  # noqa: PLR0917  # this is where everything meets
     dispatchers = dispatcher(to_bitrix24, *confirmers), dispatcher(to_whatsapp, *reversed(confirmers))
     wait_s, timing = settings.media_ready_s, (settings.slice_s, now, stopping)
     to_ledger = inbound_steps(directory, cache, seen, wait_s, whatsapp_codes.TABLE, dispatchers[0])
-    back = OutboundSteps(
-        directory=directory,
-        cache=cache,
-        handover=dispatchers[1],
-        texts=to_whatsapp,
-        view=to_bitrix24,
-        file_wait_s=wait_s,
-    )
+    back = OutboundSteps(directory, cache, wait_s, dispatchers[1], to_whatsapp, to_bitrix24)
     drains: dict[Queue, Drain] = {
         Queue.INCOMING: Route(database, bells, budgets, whatsapp_translate.translate, to_ledger, *timing).drain,
         Queue.BITRIX24: dispatchers[0].answer,
@@ -367,14 +362,15 @@ def _files(  # noqa: PLR0917  # as above
     bells: Bells,
     budgets: Budgets,
     clock: Clock,
-) -> Files:
-    rules = FileRules(
-        graph_url=settings.meta_graph_url,
-        media_domains=MEDIA_DOMAINS,
-        timeout_s=settings.media_timeout_s,
-        patience=Patience(base_s=settings.retry_base_s),
+) -> FilePreparer:
+    rules = SourceRules(
+        graph_url=settings.meta_graph_url, media_domains=MEDIA_DOMAINS, timeout_s=settings.media_timeout_s
     )
-    return Files(database, directory, graph, disk, media, bells, budgets, rules, clock.now)
+    parts = (database, directory, media, budgets)
+    sources = FileSources(*parts, account=graph, portal_files=disk, rules=rules, now=clock.now)
+    typing, patience = Typing(database, directory, graph), Patience(base_s=settings.retry_base_s)
+    hands = (database, directory, bells)
+    return FilePreparer(*hands, sources=sources, typing=typing, patience=patience, now=clock.now)
 
 
 def _offline(  # noqa: PLR0917  # as below

@@ -273,14 +273,7 @@ class House:
 
     def outbound_steps(self, handover: Handover) -> OutboundSteps:
         """What a route back makes its steps with: texts end, and are shown, as on the real platforms."""
-        return OutboundSteps(
-            directory=self.directory,
-            cache=self.cache,
-            handover=handover,
-            texts=WhatsApp,
-            view=Bitrix24,
-            file_wait_s=1.0,
-        )
+        return OutboundSteps(self.directory, self.cache, 1.0, handover, WhatsApp, Bitrix24)
 
     def _confirmer(self, platform: ScriptedPlatform) -> Confirmer:
         """One for each side, which a test may use beside its delivery."""

@@ -9,12 +9,24 @@ from types import ModuleType
 import pytest
 
 from zaptrix.bitrix24 import disk
-from zaptrix.bridge import files
+from zaptrix.bridge import file_preparer, file_sources
 from zaptrix.core.codes import Kind, notice_of, own_rule
 from zaptrix.media import blobs, fetch, links, reach, recode, sniff, voice
 from zaptrix.worker import fetching
 
-MODULES: tuple[ModuleType, ...] = (blobs, fetch, links, reach, recode, sniff, voice, files, fetching, disk)
+MODULES: tuple[ModuleType, ...] = (
+    blobs,
+    fetch,
+    links,
+    reach,
+    recode,
+    sniff,
+    voice,
+    file_sources,
+    file_preparer,
+    fetching,
+    disk,
+)
 KINDS = {
     "Refused": Kind.REFUSED,
     "Unavailable": Kind.UNAVAILABLE,

@@ -40,15 +40,15 @@ _TEXT_CUT = Notice("text_cut", {"limit": str(limits.OPERATOR_TEXT_MAX)})
 InChat = OperatorMessage | OperatorChange | Untold | DialogStarted
 
 
-class OutboundSteps(msgspec.Struct, frozen=True, kw_only=True):
+class OutboundSteps(msgspec.Struct, frozen=True):
     """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
 
     directory: Directory
     cache: ConversationCache
+    file_wait_s: float
     handover: Handover
     texts: TextLimits
     view: OperatorView
-    file_wait_s: float
 
     def __call__(self, items: Sequence[Item]) -> OutboundStep:
         return OutboundStep(items, self)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from zaptrix.bridge.files import BROWSER, fallback_name
+from zaptrix.bridge.file_sources import BROWSER, fallback_name
 from zaptrix.core import limits
 from zaptrix.core.media import Blob, fitting_name
 from zaptrix.core.message import MediaKind
