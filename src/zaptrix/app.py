@@ -34,11 +34,10 @@ from zaptrix.bridge.erasure import Erasure
 from zaptrix.bridge.file_preparer import FilePreparer
 from zaptrix.bridge.file_sources import FileSources, SourceRules
 from zaptrix.bridge.inbound import inbound_steps
+from zaptrix.bridge.late_fields import Naming, Quoting
 from zaptrix.bridge.letters import Letters
-from zaptrix.bridge.naming import Naming
 from zaptrix.bridge.offline import Offline, OfflineRules
 from zaptrix.bridge.outbound import OutboundSteps
-from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.registration import Registrar

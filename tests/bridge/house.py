@@ -26,9 +26,8 @@ from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.dispatcher import Dispatcher
 from zaptrix.bridge.inbound import InboundStep, inbound_steps
-from zaptrix.bridge.naming import Naming
+from zaptrix.bridge.late_fields import Naming, Quoting
 from zaptrix.bridge.outbound import OutboundSteps
-from zaptrix.bridge.quoting import Quoting
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.routing import Item, Route
 from zaptrix.bridge.settle import Settler

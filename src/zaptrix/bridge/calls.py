@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from zaptrix.bridge.attachments import Attachments
-from zaptrix.bridge.finish import Finish
+from zaptrix.bridge.late_fields import LateField
 from zaptrix.bridge.settle import Judged
 from zaptrix.core.errors import (
     OutOfTime,
@@ -71,7 +71,7 @@ class Calls:
         self,
         platform: Platform,
         attachments: Attachments,
-        late_fields: Sequence[Finish],
+        late_fields: Sequence[LateField],
         *,
         now: Callable[[], datetime],
         stopping: Stopping,

@@ -12,10 +12,9 @@ from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.bridge.handover import HandingOver
 from zaptrix.bridge.moves import join, relink
 from zaptrix.bridge.quotes import quoted
-from zaptrix.bridge.receipts import Applied, apply_receipts, tell_ended
+from zaptrix.bridge.receipts import Applied, apply_receipts, apply_template_changes, tell_ended
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.spoken import UNKNOWN, Spoken, Who, customers_of, in_order, is_owner, is_unknown, more_of
-from zaptrix.bridge.template_changes import apply_changes
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.conversation import Conversation
@@ -104,7 +103,7 @@ class InboundStep:
         if self._learned:
             await messages.learn(connection, [(said.wamid, said.message.content) for said in self._learned])
         if changes := [item.routed for item in self._items if isinstance(item.routed, TemplateChange)]:
-            self._accounts = await apply_changes(connection, changes)
+            self._accounts = await apply_template_changes(connection, changes)
         return [self._mark(item) for item in self._items]
 
     def _receipts(self) -> list[Told]:

@@ -1,4 +1,7 @@
-"""Receipts onto the ledger: forward only; early ones are parked; a failure is buried and the operator told."""
+"""Receipts onto the ledger: forward only; early ones are parked; a failure is buried and the operator told.
+
+And what Meta changed about templates: recorded, told to the admin, and the lists that hold them are fetched anew.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from zaptrix.bridge.holding import held_back, pause_channel
 from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.core.codes import OF_FILES, CodeTable, Kind, Rule, notice_of
 from zaptrix.core.errors import Scope
-from zaptrix.core.event import Pricing, Receipt
+from zaptrix.core.event import Pricing, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.limits import SKETCH_MAX
@@ -31,15 +34,22 @@ from zaptrix.core.message import (
 from zaptrix.core.retry import Pause
 from zaptrix.core.states import advance
 from zaptrix.core.text import Text, in_a_line
-from zaptrix.store import awaited, changes, conversations, messages
+from zaptrix.store import awaited, changes, conversations, messages, templates
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.receipts import Advance, Standing, Told
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import Result
+from zaptrix.telemetry.metrics import AlarmKind, Result
 
 log = structlog.get_logger(__name__)
+
+# After these a template works no worse than before.
+_GOOD_NEWS = {
+    "status": ("APPROVED", "PENDING", "REINSTATED", "UNARCHIVED"),
+    "quality": ("GREEN", "UNKNOWN"),
+    "components": ("",),
+}
 
 
 class Applied(NamedTuple):
@@ -231,3 +241,35 @@ async def _pause(
 
 def _is_bad_key(rule: Rule | None) -> bool:
     return rule is not None and rule.kind in {Kind.CHANNEL, Kind.PORTAL}
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+
+async def apply_template_changes(connection: Connection, told: Sequence[TemplateChange]) -> set[str]:
+    """Record changes inside the caller's transaction; the accounts that a channel belongs to."""
+    accounts = await templates.known_accounts(connection, list({each.waba_id for each in told}))
+    ours = [each for each in told if each.waba_id in accounts]
+    for each in ours:
+        old = await templates.change(connection, each)
+        _tell_change(each, old)
+    await templates.outdate(connection, list(accounts))
+    return accounts
+
+
+def _tell_change(change: TemplateChange, old: str | None) -> None:
+    is_bad = change.new not in _GOOD_NEWS.get(change.what, ())
+    if is_bad:
+        metrics.alarmed(AlarmKind.TEMPLATE)
+    tell = log.warning if is_bad else log.info
+    tell(
+        "template changed",
+        waba_id=change.waba_id,
+        template=change.name,
+        language=change.language,
+        what=change.what,
+        old=old,
+        new=change.new,
+        reason=change.reason,
+        alarm=is_bad,
+    )
