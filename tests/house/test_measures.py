@@ -24,10 +24,10 @@ from tests.house.measures import (
 AT_MOST = {
     "arrows upwards": 0,
     "circles": 0,
-    "excused imports": 7,
+    "excused imports": 0,
     "files over 400 lines": 0,
     "functions over 60 lines": 0,
-    "waivers for too many arguments": 13,
+    "waivers for too many arguments": 12,
 }
 # Names that two public classes have. None is added: a new class is named for the one thing that it is. Who ends one of
 # these takes it out.
@@ -44,7 +44,6 @@ SHARED_BY = {
             "Facts",
             "Failure",
             "Fault",
-            "Files",
             "Form",
             "Health",
             "Held",
@@ -65,7 +64,6 @@ SHARED_BY = {
             "PortalCredentials",
             "Product",
             "Queue",
-            "Ready",
             "Reply",
             "Scope",
             "Sender",

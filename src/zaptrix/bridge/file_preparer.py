@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.file_sources import NOT_THERE, FileSources, Ready
+from zaptrix.bridge.file_sources import NOT_THERE, FileSources, PreparedFile
 from zaptrix.bridge.follow import Late, follow
 from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say
@@ -93,7 +93,7 @@ class FilePreparer:
         """Fetch one file, and write what came of it. Raises StoreUnavailable."""
         try:
             async with self._typing.during(wanted):
-                ready = await self._sources.ready(wanted)
+                ready = await self._sources.prepared(wanted)
         except PlatformError as error:
             await self.fail(wanted, error)
         except TooLarge:
@@ -153,7 +153,7 @@ class FilePreparer:
             await files.again(connection, wanted, at, error.code, error.detail, free=free, not_there=gone)
         log.info("file later", message_id=wanted.message_id, code=error.code, attempts=wanted.attempts)
 
-    async def _finish(self, wanted: Wanted, ready: Ready) -> None:
+    async def _finish(self, wanted: Wanted, ready: PreparedFile) -> None:
         async with self._database.transaction() as connection:
             ended = await files.ready(connection, wanted, ready.blob, ready.sent_as, ready.media_id)
             if ended and ended.promised and wanted.alone:

@@ -48,7 +48,7 @@ class SourceRules(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
+class PreparedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that its message can go with."""
 
     blob: Blob
@@ -82,7 +82,7 @@ class FileSources:
         self._recoding = Recoding(room.blobs, budgets)
         self._meta = Allowed(origins=(Server.of(rules.graph_url),), domains=rules.media_domains)
 
-    async def ready(self, wanted: Wanted) -> Ready:
+    async def prepared(self, wanted: Wanted) -> PreparedFile:
         """The file, as its message can go with it.
 
         Raises PlatformError, TooLarge, NoSuchBlob, BlobsAway, StoreUnavailable.
@@ -95,7 +95,7 @@ class FileSources:
         if wanted.blob is None:
             self._budgets.guard(wanted.portal_id, Budget.FILES)
         if wanted.direction is Direction.INBOUND:
-            return Ready(blob=await self._from_meta(tenant, wanted.media))
+            return PreparedFile(blob=await self._from_meta(tenant, wanted.media))
         if wanted.origin is Origin.API:
             return await self._of_api(tenant, wanted)
         blob = await self._kept(wanted.blob) or await self._from_portal(tenant, wanted.media)
@@ -111,17 +111,17 @@ class FileSources:
             return None
         return blob
 
-    async def _of_api(self, tenant: Tenant, wanted: Wanted) -> Ready:
+    async def _of_api(self, tenant: Tenant, wanted: Wanted) -> PreparedFile:
         """As the caller asked for it: its kind and its size were judged when it came."""
         media = wanted.media
         if wanted.media_id is not None:
             # It goes by its id; its bytes are for the operator, who is to see what the customer got.
             blob = await self._from_meta(tenant, media)
-            return Ready(blob=replace(blob, voice=media.voice), sent_as=media.kind, media_id=wanted.media_id)
+            return PreparedFile(blob=replace(blob, voice=media.voice), sent_as=media.kind, media_id=wanted.media_id)
         assert wanted.blob is not None
         blob = await self._as_voice(tenant, media, wanted.blob) if media.voice else wanted.blob
         if not wanted.alone or media.kind is not MediaKind.DOCUMENT:
-            return Ready(blob=blob, sent_as=media.kind, media_id=await self._uploaded(tenant, blob))
+            return PreparedFile(blob=blob, sent_as=media.kind, media_id=await self._uploaded(tenant, blob))
         return await self._for_whatsapp(tenant, media, blob, send_as=media.kind)
 
     async def _as_voice(self, tenant: Tenant, media: Media, blob: Blob) -> Blob:
@@ -176,20 +176,22 @@ class FileSources:
         self._budgets.spend(tenant.portal.id, Budget.FILES, written.size)
         return written
 
-    async def _for_whatsapp(self, tenant: Tenant, media: Media, blob: Blob, send_as: MediaKind | None = None) -> Ready:
+    async def _for_whatsapp(
+        self, tenant: Tenant, media: Media, blob: Blob, send_as: MediaKind | None = None
+    ) -> PreparedFile:
         way = AS_DOCUMENT if send_as else way_of(blob, sticker=media.kind is MediaKind.STICKER)
         if way is None or not blob.size:
             raise Refused("file_too_large" if blob.size else "file_empty", notice="file_too_large")
         # A sound has no caption, and no word may be lost: with one it goes as a document.
         sent_as = way.send_as if way.send_as in CAPTIONED or not media.caption else MediaKind.DOCUMENT
         try:
-            return Ready(blob=blob, sent_as=sent_as, media_id=await self._uploaded(tenant, blob))
+            return PreparedFile(blob=blob, sent_as=sent_as, media_id=await self._uploaded(tenant, blob))
         except Unauthorized:
             raise
         except Refused as error:
             # Meta's list of types is short, and what passes beside it is told nowhere: the customer gets an address.
             log.info("file not taken", code=error.code, type=blob.type)
-            return Ready(blob=blob)
+            return PreparedFile(blob=blob)
 
     async def _uploaded(self, tenant: Tenant, blob: Blob) -> str:
         number = tenant.channel.phone_number_id
