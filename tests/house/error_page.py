@@ -25,10 +25,10 @@ HEAD = """# Error codes
 
 Each code that a platform documents, what the gateway does about it, which line the operator gets in the chat when the
 message is given up, and what an admin does. The rows stand in `src/zaptrix/whatsapp/*_codes.py` and
-`src/zaptrix/bitrix24/code_table.py`; this page is written from them by `python -m tests.house.error_page`, and a test
-holds the two together. The lines for the operator are at the end, in both languages. The API gives all of this with
-each failed message, in the language that `?lang=` or `Accept-Language` asks for: `GET /api/messages/{id}` and
-`GET /api/dead-letters`, under `explanation`.
+`src/zaptrix/bitrix24/code_table.py`, the texts in `src/zaptrix/core/wording/`; this page is written from them by
+`python -m tests.house.error_page`, and a test holds them together. The lines for the operator are at the end. The API
+gives all of this with each failed message, in the language that `?lang=` or `Accept-Language` asks for:
+`GET /api/messages/{id}` and `GET /api/dead-letters`, under `explanation`.
 
 `100/33` is code 100 with subcode 33. A code that stands in no table is judged by its HTTP status: 429 is a limit, 401,
 402 and 403 pause what stands behind the key, 5xx may have acted; any other is tried twice more, then buried with an

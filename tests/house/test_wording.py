@@ -1,17 +1,27 @@
 """The texts for people: whole in every language, and what the code asks for, no less and no more."""
 
 import ast
+import json
 import re
+import shutil
+import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from zaptrix.core.notices import notice_text
 from zaptrix.core.wording import catalog
 from zaptrix.core.wording.catalog import Locale, Sentence
+from zaptrix.settings import Settings
+from zaptrix.web import problems
 
-SOURCES = sorted((Path(__file__).parents[2] / "src" / "zaptrix").rglob("*.py"))
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src" / "zaptrix").rglob("*.py"))
+WORDING = Path(catalog.__file__).parent
+OTHER = dict(zip(Locale, [*list(Locale)[1:], Locale.PT_BR], strict=True))
 # Keys that no source names: what platforms and libraries call things, and tables that are read whole.
 UNNAMED = re.compile(
     r"phrases\.(pay_\w+|last_four_digits|credential_id|poll_creation|poll_update|group_invite|media_placeholder|pin"
@@ -92,6 +102,33 @@ def test_no_text_is_there_that_no_source_asks_for() -> None:
         return any(rest in named or rest.partition(".")[0] in named for rest in rests) or bool(UNNAMED.fullmatch(key))
 
     assert [key for key in ENGLISH if not is_asked(key)] == []
+
+
+def test_a_file_is_all_that_a_language_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(WORDING, tmp_path / "wording_of_a_test")
+    (tmp_path / "wording_of_a_test" / "pt-PT.toml").write_bytes((WORDING / "pt-BR.toml").read_bytes())
+    monkeypatch.syspath_prepend(tmp_path)
+    found = import_module("wording_of_a_test.catalog")
+    assert {locale.value for locale in found.Locale} == {*Locale, "pt-PT"}
+    assert found.Sentence("fields.missing").of(found.Locale("pt-PT")) == "falta"
+
+
+@pytest.mark.parametrize("locale", Locale)
+def test_a_language_is_offered_wherever_one_is_chosen(locale: Locale) -> None:
+    assert Settings.from_env({"DEFAULT_LOCALE": locale.lower()}).default_locale == locale
+    document = problems.no_such("portal").document(path="/", request_id="1", locale=locale)
+    assert json.loads(document)["title"] == catalog.text_of("problems.not-found", locale)
+    assert notice_text("own_number", {"code": "131021"}, locale) != notice_text(
+        "own_number", {"code": "131021"}, OTHER[locale]
+    )
+
+
+def test_the_files_of_all_languages_are_installed_with_the_code() -> None:
+    """Setuptools leaves out of a wheel what no pattern names."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"][
+        "zaptrix"
+    ]
+    assert f"**/*{catalog.SUFFIX}" in patterns
 
 
 def test_a_sentence_is_given_the_values_that_its_text_names() -> None:

@@ -1,4 +1,4 @@
-"""Why a server that the gateway stands on cannot be used as it is, each with its remedy, in both languages.
+"""Why a server that the gateway stands on cannot be used as it is, each with its remedy.
 
 The commands refuse to start with these sentences, the doctor lists them, and `/health` tells them.
 """

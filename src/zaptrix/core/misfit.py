@@ -1,4 +1,4 @@
-"""What is wrong with one field of a send, in both languages. Pure.
+"""What is wrong with one field of a send. Pure.
 
 Places are JSON pointers into what came (https://www.rfc-editor.org/rfc/rfc6901).
 """

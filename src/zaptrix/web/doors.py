@@ -45,7 +45,6 @@ _quiet = QuietLog(__name__)
 
 _NO_SIGNATURE = Sentence("webhooks.no_signature")
 _NOT_ADMITTED = Sentence("webhooks.not_admitted")
-_BAD_FORM_PT = "O formulário não pode ser lido"
 _NOT_KEPT = Sentence("webhooks.not_kept")
 _NOWHERE = Sentence("webhooks.nowhere")
 _NOT_OUR_TOKEN = Sentence("webhooks.verify_token")

@@ -1,6 +1,6 @@
 """Problem documents: every error that leaves by the web door looks like this. https://www.rfc-editor.org/rfc/rfc9457
 
-All that is said for people is said in both languages; `document` writes the one that the caller asked for.
+`document` writes what is said for people in the language that the caller asked for.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ BY_STATUS = {
 
 
 class WrongField(NamedTuple):
-    """What is wrong with one field, in both languages. `field` is a JSON pointer."""
+    """What is wrong with one field. `field` is a JSON pointer."""
 
     field: str
     message: Sentence

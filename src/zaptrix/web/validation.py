@@ -1,4 +1,4 @@
-"""What msgspec finds wrong with a value, as the field's JSON pointer and words in both languages.
+"""What msgspec finds wrong with a value, as the field's JSON pointer and a sentence for people.
 
 msgspec tells it in one English sentence that ends in a path (https://jcristharif.com/msgspec/usage.html#error-messages).
 What the sentence leaves out, the values that an enumeration allows and the fields that an object has, is looked up in

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-_SUFFIX = ".toml"
+SUFFIX = ".toml"
 
 
 def _tags() -> list[str]:
     files = resources.files(__package__ or "").iterdir()
-    return sorted(file.name.removesuffix(_SUFFIX) for file in files if file.name.endswith(_SUFFIX))
+    return sorted(file.name.removesuffix(SUFFIX) for file in files if file.name.endswith(SUFFIX))
 
 
 class Locale(StrEnum):
@@ -74,7 +74,7 @@ def section(name: str) -> dict[str, dict[Locale, str]]:
 
 
 def _read(locale: Locale) -> dict[str, str]:
-    raw = resources.files(__package__ or "").joinpath(f"{locale}{_SUFFIX}").read_bytes()
+    raw = resources.files(__package__ or "").joinpath(f"{locale}{SUFFIX}").read_bytes()
     return dict(_flat(tomllib.loads(raw.decode()), ""))
 
 
