@@ -19,17 +19,18 @@ from tests.store.ledger import Ledger
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.budgets import Budgets
-from zaptrix.bridge.call_limit import CallLimit
+from zaptrix.bridge.call_limit import CallBounds, CallLimit
 from zaptrix.bridge.calls import Calls
 from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.inbound import InboundStep, inbound_steps
+from zaptrix.bridge.ground import Ground
+from zaptrix.bridge.inbound import InboundSteps
 from zaptrix.bridge.late_fields import Naming, Quoting
 from zaptrix.bridge.outbound import OutboundSteps
 from zaptrix.bridge.receive import Receiver
-from zaptrix.bridge.routing import Item, Route
+from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
@@ -219,11 +220,11 @@ class House:
 
     def __post_init__(self) -> None:
         database = self.ledger.database
-        self.limit = CallLimit()
-        self.settlers = {
-            direction: Settler(direction, database, self.bells, self.directory.clear, now) for direction in Direction
-        }
         self.budgets = Budgets(database, self.most, now)
+        self.ground = Ground(database, self.bells, self.directory, self.budgets, now, self.stopping)
+        self.limit = CallLimit()
+        self.bounds = CallBounds(self.limit, self.lease_s)
+        self.settlers = {direction: Settler(direction, self.ground) for direction in Direction}
         self.receiver = Receiver(database, self.bells, self.budgets)
         templates = Templates(database, self.directory, self.account, now)
         self.late_fields = (
@@ -238,8 +239,7 @@ class House:
         }
         self.routes = self._routes()
         self.sweep = Sweep(
-            database,
-            self.bells,
+            self.ground,
             SweepPatience(
                 late_s=-1.0,
                 lease_s=-1.0,
@@ -250,8 +250,6 @@ class House:
                 audit_retention_days=730,
             ),
             TABLE,
-            self.directory.clear,
-            now,
         )
 
     def _routes(self) -> dict[Queue, Route]:
@@ -259,16 +257,21 @@ class House:
         outbound: Handover = Ringing(self.bells, Direction.OUTBOUND)
         if self.hands_over:
             inbound, outbound = self.dispatchers[Queue.BITRIX24], self.dispatchers[Queue.META]
-        parts = (self.ledger.database, self.bells, self.budgets, self.translate)
         return {
-            Queue.INCOMING: Route(*parts, self.inbound_steps(inbound), self.slice_s, now),
-            Queue.OUTBOUND: Route(*parts, self.outbound_steps(outbound), self.slice_s, now),
+            Queue.INCOMING: Route(self.ground, self.translate, self.inbound_steps(inbound), self.slice_s),
+            Queue.OUTBOUND: Route(self.ground, self.translate, self.outbound_steps(outbound), self.slice_s),
         }
 
-    def inbound_steps(self, handover: Handover) -> Callable[[Sequence[Item]], InboundStep]:
+    def inbound_steps(self, handover: Handover) -> InboundSteps:
         """What a route makes its steps with."""
-        seen = SeenCache(self.redis, Hits(self.redis))
-        return inbound_steps(self.directory, self.cache, seen, 1.0, TABLE, handover)
+        return InboundSteps(
+            directory=self.directory,
+            cache=self.cache,
+            seen=SeenCache(self.redis, Hits(self.redis)),
+            codes=TABLE,
+            handover=handover,
+            file_wait_s=1.0,
+        )
 
     def outbound_steps(self, handover: Handover) -> OutboundSteps:
         """What a route back makes its steps with: texts end, and are shown, as on the real platforms."""
@@ -276,42 +279,30 @@ class House:
 
     def _confirmer(self, platform: ScriptedPlatform) -> Confirmer:
         """One for each side, which a test may use beside its delivery."""
-        confirmer = Confirmer(
-            platform,
-            self.ledger.database,
-            self.directory,
-            self.limit,
-            now=now,
-            lease_s=self.lease_s,
-            stopping=self.stopping,
-        )
+        confirmer = Confirmer(platform, self.ground, self.bounds)
         self.confirmers[platform.side] = confirmer
         return confirmer
 
     def _dispatcher(self, platform: ScriptedPlatform) -> Dispatcher:
-        database = self.ledger.database
-        attempt, lease_s = self.stopping.worker.attempt, self.lease_s
         back = self.confirmers[Side.WHATSAPP if platform.side is Side.BITRIX24 else Side.BITRIX24]
         calls = Calls(
             platform,
-            Attachments(database, Links("https://gateway.example.com", ["secret"]), now, 60.0),
-            self.late_fields,
-            now=now,
-            stopping=self.stopping,
-            lease_s=lease_s,
+            self.ground,
+            self.bounds,
+            attachments=Attachments(
+                self.ledger.database, Links("https://gateway.example.com", ["secret"]), now, good_s=60.0
+            ),
+            late_fields=self.late_fields,
             witness=self.witness if platform is self.whatsapp else None,
         )
         return Dispatcher(
-            Claimer(calls.direction, database, self.directory, attempt, lease_s),
-            calls,
-            self.settlers[calls.direction],
-            self.confirmers[platform.side],
-            back if self.ticks else _ByRows(back),
-            bells=self.bells,
-            limit=self.limit,
-            stopping=self.stopping,
-            now=now,
-            lease_s=lease_s,
+            self.ground,
+            self.bounds,
+            claimer=Claimer(calls.direction, self.ground, self.lease_s),
+            calls=calls,
+            settler=self.settlers[calls.direction],
+            confirmer=self.confirmers[platform.side],
+            back=back if self.ticks else _ByRows(back),
         )
 
     def translate(self, event: Event) -> Routed:

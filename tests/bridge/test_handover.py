@@ -64,12 +64,11 @@ def taking() -> Taking:
 @pytest.fixture
 def handing(house: House, taking: Taking) -> House:
     """A house whose routing hands over, both ways."""
-    for queue, steps in (
-        (Queue.INCOMING, house.inbound_steps(taking)),
-        (Queue.OUTBOUND, house.outbound_steps(taking)),
-    ):
-        database = house.ledger.database
-        house.routes[queue] = Route(database, house.bells, house.budgets, house.translate, steps, house.slice_s, now)
+    inbound, outbound = house.inbound_steps(taking), house.outbound_steps(taking)
+    house.routes = {
+        Queue.INCOMING: Route(house.ground, house.translate, inbound, house.slice_s),
+        Queue.OUTBOUND: Route(house.ground, house.translate, outbound, house.slice_s),
+    }
     return house
 
 

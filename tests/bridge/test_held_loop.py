@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bridge.house import House, answered, now
+from tests.bridge.house import House, answered
 from tests.bridge.ringing import Ringing
 from zaptrix.bitrix24 import translate
 from zaptrix.bitrix24.webhook import Name
@@ -54,8 +54,7 @@ async def test_one_event_of_two_megabytes_holds_nobody_up(
     lane = await house.portal_tells(talk.portal_id, answered(talk, "x"))
     await house.ledger.run("UPDATE event SET name = $1, body = $2 WHERE state = 'new'", name.value, body)
     step = house.outbound_steps(Ringing(house.bells, Direction.OUTBOUND))
-    parts = (house.ledger.database, house.bells, house.budgets, translate.translate, step, house.slice_s)
-    route = Route(*parts, now=now)
+    route = Route(house.ground, translate.translate, step, house.slice_s)
     assert await longest_held_s(asyncio.create_task(route.drain(lane))) < HELD_S_MAX
     kinds = {row["kind"] for row in await house.ledger.rows("SELECT kind FROM message WHERE state = 'pending'")}
     assert kinds == {"text", "notice"}, "the head went, and it was told"

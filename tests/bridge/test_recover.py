@@ -10,7 +10,9 @@ import pytest
 
 from tests.bridge.house import now
 from tests.store.ledger import Ledger
+from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.core import limits
@@ -19,6 +21,7 @@ from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Look, Reply
+from zaptrix.deadlines import Stopping
 from zaptrix.queues.bells import Bells
 from zaptrix.store.database import StoreUnavailable
 
@@ -53,7 +56,8 @@ def recovering(ledger: Ledger, bells: Bells, histories: ScriptedHistories, monke
     monkeypatch.setattr(limits, "RECOVERY_LOOK_S", 0.02)
     directory, rules = Directory(ledger.database, ledger.box), RecoveryRules(hours=48, round_s=900)
     offline: Offline = None  # type: ignore[assignment]  # no portal here keeps a queue of its own
-    return Recovery(ledger.database, directory, histories, offline, bells, rules, now)
+    ground = Ground(ledger.database, bells, directory, Budgets(ledger.database, {}, now), now, Stopping())
+    return Recovery(ground, histories, offline, rules)
 
 
 async def _a_portal(ledger: Ledger) -> PortalId:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.bridge.house import House, a_customer, asked, now
+from tests.bridge.house import House, a_customer, asked
 from tests.bridge.test_route_inbound import texts
 from zaptrix.bridge.routing import Elsewhere, Item, Overtaken, Route
 from zaptrix.core.lanes import Lane, Queue, incoming_lane
@@ -152,8 +152,7 @@ async def test_a_round_that_another_process_routes_holds_up_no_other(
 async def test_two_processes_that_were_given_the_same_rounds_route_each_event_once(
     house: House, counting: Counting, numbers: list[Channel]
 ) -> None:
-    parts = (house.ledger.database, house.bells, house.budgets, house.translate)
-    other = Route(*parts, counting._made, house.slice_s, now)
+    other = Route(house.ground, house.translate, counting._made, house.slice_s)
     lanes: list[Lane] = []
     for n in range(5):
         lanes = await say(house, numbers, str(n))

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 _LEAST, _FIRST, _MOST = 12, 64, 2_000
 _YOUNG_S = 0.25
@@ -99,3 +100,10 @@ class CallLimit:
         if self._places or self._waiting:
             self._watch(now)
         self._tell()
+
+
+class CallBounds(NamedTuple):
+    """What every call keeps to: how many are under way in this process, and how many seconds a claim lasts."""
+
+    limit: CallLimit
+    lease_s: float

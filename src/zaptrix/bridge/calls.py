@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from zaptrix.bridge.attachments import Attachments
+from zaptrix.bridge.call_limit import CallBounds
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.late_fields import LateField
 from zaptrix.bridge.settle import Judged
 from zaptrix.core.errors import (
@@ -26,7 +28,7 @@ from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform, Witness
 from zaptrix.core.retry import Case, Snooze, Verdict, decide, decide_proof
-from zaptrix.deadlines import Deadline, Stopping
+from zaptrix.deadlines import Deadline
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.causes import CallFailure
 
@@ -70,12 +72,11 @@ class Calls:
     def __init__(
         self,
         platform: Platform,
+        ground: Ground,
+        bounds: CallBounds,
+        *,
         attachments: Attachments,
         late_fields: Sequence[LateField],
-        *,
-        now: Callable[[], datetime],
-        stopping: Stopping,
-        lease_s: float,
         witness: Witness | None = None,
     ) -> None:
         self.platform = platform
@@ -83,9 +84,9 @@ class Calls:
         self._witness = witness  # for a platform that cannot be asked itself
         self._attachments = attachments
         self._late_fields = late_fields
-        self._now = now
-        self._stopping = stopping
-        self._lease_s = lease_s
+        self._now = ground.now
+        self._stopping = ground.stopping
+        self._lease_s = bounds.lease_s
 
     async def ready(self, parcels: Sequence[Parcel]) -> Ready:
         """With their files and what is only known now. Raises StoreUnavailable: then nothing was sent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
-from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.directory import Tenant
+from zaptrix.bridge.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.lanes import Lane
@@ -21,7 +22,7 @@ from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import backoffs, claims, lanes, messages
 from zaptrix.store.claims import Ask, ClaimedRow, Way
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.lanes import Due
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -40,18 +41,11 @@ class Claimed(NamedTuple):
 class Claimer:
     """Claims for one direction. Every method raises StoreUnavailable."""
 
-    def __init__(
-        self,
-        direction: Direction,
-        database: Database,
-        directory: Directory,
-        new_attempt: Callable[[], AttemptId],
-        lease_s: float,
-    ) -> None:
+    def __init__(self, direction: Direction, ground: Ground, lease_s: float) -> None:
         self.direction = direction
-        self._database = database
-        self._directory = directory
-        self._new_attempt = new_attempt
+        self._database = ground.database
+        self._directory = ground.directory
+        self._new_attempt = ground.stopping.worker.attempt
         self._lease_s = lease_s
 
     def owner_of(self, parcel: Parcel) -> UUID:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,8 +22,8 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from zaptrix.bridge.call_limit import CallLimit
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.call_limit import CallBounds
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable
@@ -33,12 +33,12 @@ from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel, is_awaited
 from zaptrix.core.ports import Platform
 from zaptrix.core.retry import backoff_s
-from zaptrix.deadlines import Deadline, Stopping
+from zaptrix.deadlines import Deadline
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import confirmations
 from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.confirmations import ConfirmEnd
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.group import GroupCommit
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -69,25 +69,15 @@ class _Waiting:
 class Confirmer:
     """Confirms to one side."""
 
-    def __init__(
-        self,
-        platform: Platform,
-        database: Database,
-        directory: Directory,
-        limit: CallLimit,
-        *,
-        now: Callable[[], datetime],
-        lease_s: float,
-        stopping: Stopping | None = None,
-    ) -> None:
+    def __init__(self, platform: Platform, ground: Ground, bounds: CallBounds) -> None:
         self._platform = platform
         self._told_of = _TOLD_OF[platform.side]
-        self._database = database
-        self._directory = directory
-        self._limit = limit
-        self._now = now
-        self._lease_s = lease_s
-        self._stopping = stopping or Stopping()
+        self._database = ground.database
+        self._directory = ground.directory
+        self._limit = bounds.limit
+        self._now = ground.now
+        self._lease_s = bounds.lease_s
+        self._stopping = ground.stopping
         self._group: GroupCommit[ConfirmEnd, None] = GroupCommit(
             self._record, items_max=limits.CONFIRM_BATCH, groups_at_once=1, gather_s=_RECORD_S
         )

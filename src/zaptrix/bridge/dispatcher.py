@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from msgspec.structs import replace
 
-from zaptrix.bridge.call_limit import CallLimit
+from zaptrix.bridge.call_limit import CallBounds
 from zaptrix.bridge.calls import Calls, Ended
 from zaptrix.bridge.claiming import Claimed, Claimer
 from zaptrix.bridge.confirmer import Confirmer
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.offer import BatchOffer
 from zaptrix.bridge.owner import Owner
@@ -35,9 +36,7 @@ from zaptrix.core.ids import ConversationId
 from zaptrix.core.lanes import Lane, delivery_lane
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.retry import Sent
-from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s
-from zaptrix.queues.bells import Bells
 from zaptrix.store.claims import Ask
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.telemetry import metrics
@@ -53,17 +52,14 @@ class Dispatcher:
 
     def __init__(
         self,
+        ground: Ground,
+        bounds: CallBounds,
+        *,
         claimer: Claimer,
         calls: Calls,
         settler: Settler,
         confirmer: Confirmer,
         back: Confirmer,
-        *,
-        bells: Bells,
-        limit: CallLimit,
-        stopping: Stopping,
-        now: Callable[[], datetime],
-        lease_s: float,
     ) -> None:
         self._claimer = claimer
         self._calls = calls
@@ -71,13 +67,13 @@ class Dispatcher:
         self._settler = settler
         self._confirmer = confirmer  # of this side, for what is due in the ledger
         self._back = back  # of the side that the messages come from
-        self._bells = bells
-        self._limit = limit
-        self._stopping = stopping
-        self._now = now
-        self._lease_s = lease_s
+        self._bells = ground.bells
+        self._limit = bounds.limit
+        self._stopping = ground.stopping
+        self._now = ground.now
+        self._lease_s = bounds.lease_s
         self._owners: dict[UUID, Owner] = {}
-        self._alone = LeftAlone(now)
+        self._alone = LeftAlone(ground.now)
         self._talks: dict[ConversationId, bool] = {}  # with a call under way; True: more was written behind it
         self._wanting: dict[UUID, None] = {}  # whom to claim for, in order
         self._claiming = False

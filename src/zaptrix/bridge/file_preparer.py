@@ -6,14 +6,14 @@ One that does not come is tried again, waits for a key, or is given up, and what
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
-from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.file_sources import NOT_THERE, FileSources, PreparedFile
 from zaptrix.bridge.follow import Late, follow
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.typing import Typing
@@ -24,9 +24,8 @@ from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message import Direction, Notice, Origin, Side
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge
-from zaptrix.queues.bells import Bells
 from zaptrix.store import conversations, files
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.database import Connection
 from zaptrix.store.files import Wanted
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import FileFailure
@@ -59,24 +58,14 @@ _END = {
 class FilePreparer:
     """One process's hands for files. What they hold is theirs while they renew it."""
 
-    def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        bells: Bells,
-        *,
-        sources: FileSources,
-        typing: Typing,
-        patience: Patience,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
-        self._bells = bells
+    def __init__(self, ground: Ground, sources: FileSources, typing: Typing, patience: Patience) -> None:
+        self._database = ground.database
+        self._directory = ground.directory
+        self._bells = ground.bells
         self._sources = sources
         self._typing = typing
         self._patience = patience
-        self._now = now
+        self._now = ground.now
 
     async def claim(self, attempt_id: AttemptId, limit: int, busy: Sequence[PortalId]) -> list[Wanted]:
         """Files that are due. Raises StoreUnavailable."""

@@ -6,16 +6,15 @@ here the ledger has Meta's ids of uploads alone, which are used again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
 from zaptrix import __version__
-from zaptrix.bridge.budgets import Budgets
-from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.directory import Tenant
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.recoding import Recoding
 from zaptrix.core import limits
 from zaptrix.core.errors import Refused, Unauthorized, Unavailable
@@ -30,7 +29,6 @@ from zaptrix.media.sniff import type_of
 from zaptrix.media.voice import can_become_voice, is_voice
 from zaptrix.store import files
 from zaptrix.store.budgets import Budget
-from zaptrix.store.database import Database
 from zaptrix.store.files import Wanted
 
 log = structlog.get_logger(__name__)
@@ -61,25 +59,21 @@ class FileSources:
 
     def __init__(
         self,
-        database: Database,
-        directory: Directory,
+        ground: Ground,
         room: MediaRoom,
-        budgets: Budgets,
-        *,
         account: MediaAccount,
         portal_files: PortalFiles,
         rules: SourceRules,
-        now: Callable[[], datetime],
     ) -> None:
-        self._database = database
-        self._directory = directory
+        self._database = ground.database
+        self._directory = ground.directory
         self._room = room
-        self._budgets = budgets
+        self._budgets = ground.budgets
         self._at = account
         self._portal_files = portal_files
         self._rules = rules
-        self._now = now
-        self._recoding = Recoding(room.blobs, budgets)
+        self._now = ground.now
+        self._recoding = Recoding(room.blobs, ground.budgets)
         self._meta = Allowed(origins=(Server.of(rules.graph_url),), domains=rules.media_domains)
 
     async def prepared(self, wanted: Wanted) -> PreparedFile:

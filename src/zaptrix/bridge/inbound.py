@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from zaptrix.bridge.directory import Directory, Tenant
@@ -39,27 +40,32 @@ from zaptrix.store.receipts import Told
 _OF_A_NUMBER = (CustomerMessage, CustomerMoved, Receipt)
 
 
+class InboundSteps(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Route` makes its steps with: what they look things up in, and whom they hand over to."""
+
+    directory: Directory
+    cache: ConversationCache
+    seen: SeenCache
+    codes: CodeTable
+    handover: Handover
+    file_wait_s: float  # a message waits this long for its file at the most
+
+    def __call__(self, items: Sequence[Item]) -> InboundStep:
+        return InboundStep(items, self)
+
+
 class InboundStep:
     """One batch of events, of many numbers."""
 
-    def __init__(  # noqa: PLR0917  # `inbound_steps` hands everything over
-        self,
-        items: Sequence[Item],
-        directory: Directory,
-        cache: ConversationCache,
-        seen: SeenCache,
-        file_wait_s: float,
-        codes: CodeTable,
-        handover: Handover,
-    ) -> None:
-        self.handing = HandingOver(handover)
+    def __init__(self, items: Sequence[Item], given: InboundSteps) -> None:
+        self.handing = HandingOver(given.handover)
         self.numbers: dict[str, Channel] = {}
-        self._codes = codes
+        self._codes = given.codes
         self._items = items
-        self._file_wait_s = file_wait_s
-        self._directory = directory
-        self._cache = cache
-        self._seen = seen
+        self._file_wait_s = given.file_wait_s
+        self._directory = given.directory
+        self._cache = given.cache
+        self._seen = given.seen
         self._perhaps_seen: list[Wamid] = []
         self._twice: set[EventId] = set()
         self._tenants: dict[ChannelId, Tenant] = {}
@@ -330,18 +336,6 @@ class InboundStep:
             )
             for each in told
         ]
-
-
-def inbound_steps(  # noqa: PLR0917  # the composition root hands everything over, once
-    directory: Directory,
-    cache: ConversationCache,
-    seen: SeenCache,
-    file_wait_s: float,
-    codes: CodeTable,
-    handover: Handover,
-) -> Callable[[Sequence[Item]], InboundStep]:
-    """What `Route` makes its steps with. A message waits `file_wait_s` for its file at the most."""
-    return lambda items: InboundStep(items, directory, cache, seen, file_wait_s, codes, handover)
 
 
 def _is_news(talk: Conversation, cached: Conversation | None) -> bool:

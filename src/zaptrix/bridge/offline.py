@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
 from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unexpected
@@ -24,9 +24,9 @@ from zaptrix.core.lanes import bitrix24_lane
 from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Kept, NotKept, OfflineEvents, Told
-from zaptrix.queues.bells import Bells
+from zaptrix.settings import Settings
 from zaptrix.store import conversations, events, offline, recovery, restores
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.database import Connection
 from zaptrix.store.offline import Queue
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics
@@ -41,25 +41,21 @@ class OfflineRules(msgspec.Struct, frozen=True, kw_only=True):
     hours: int
     every_s: float
 
+    @classmethod
+    def of(cls, settings: Settings) -> OfflineRules:
+        return cls(hours=settings.recovery_hours, every_s=settings.recovery_offline_s)
+
 
 class Offline:
     """Who dies between asking and clearing leaves rows in the portal's keeping: the next one asks for those first."""
 
-    def __init__(  # noqa: PLR0917  # what it stands on
-        self,
-        database: Database,
-        directory: Directory,
-        queue: OfflineEvents,
-        bells: Bells,
-        rules: OfflineRules,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
+    def __init__(self, ground: Ground, queue: OfflineEvents, rules: OfflineRules) -> None:
+        self._database = ground.database
+        self._directory = ground.directory
         self._queue = queue
-        self._bells = bells
+        self._bells = ground.bells
         self._rules = rules
-        self._now = now
+        self._now = ground.now
 
     async def run(self) -> None:
         """See to the queues that are due. Raises StoreUnavailable."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.offline import Offline, recovered_notice
 from zaptrix.core import limits
@@ -23,9 +23,9 @@ from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
 from zaptrix.elapsed import elapsed_s
-from zaptrix.queues.bells import Bells
+from zaptrix.settings import Settings
 from zaptrix.store import events, recovery, restores
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.database import Connection
 from zaptrix.store.recovery import Outage
 from zaptrix.store.restores import Restore
 from zaptrix.store.secrets import UnreadableSecret
@@ -47,6 +47,10 @@ class RecoveryRules(msgspec.Struct, frozen=True, kw_only=True):
     hours: int
     round_s: float
 
+    @classmethod
+    def of(cls, settings: Settings) -> RecoveryRules:
+        return cls(hours=settings.recovery_hours, round_s=settings.recovery_round_s)
+
 
 class Missing(msgspec.Struct, frozen=True, kw_only=True):
     """A reply that nobody told of, and what is to be done with it."""
@@ -60,23 +64,14 @@ class Missing(msgspec.Struct, frozen=True, kw_only=True):
 class Recovery:
     """Every step is one transaction that marks what was looked at: who dies in the middle is gone on from there."""
 
-    def __init__(  # noqa: PLR0917  # what it stands on
-        self,
-        database: Database,
-        directory: Directory,
-        histories: Histories,
-        offline: Offline,
-        bells: Bells,
-        rules: RecoveryRules,
-        now: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._directory = directory
+    def __init__(self, ground: Ground, histories: Histories, offline: Offline, rules: RecoveryRules) -> None:
+        self._database = ground.database
+        self._directory = ground.directory
         self._histories = histories
         self._offline = offline
-        self._bells = bells
+        self._bells = ground.bells
         self._rules = rules
-        self._now = now
+        self._now = ground.now
         self._first_seen: dict[bytes, float] = {}  # young messages with files that no event has told of yet
 
     async def run(self) -> None:

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 import msgspec
 import structlog
 
-from zaptrix.bridge.budgets import KEPT_BY_DIGEST, Budgets
+from zaptrix.bridge.budgets import KEPT_BY_DIGEST
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.handover import HandingOver
 from zaptrix.core import limits
 from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
@@ -22,11 +23,9 @@ from zaptrix.core.gathering import pause_at, rate_after
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.lanes import Lane, delivery_lane
 from zaptrix.core.portal import Channel
-from zaptrix.deadlines import Stopping
-from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
 from zaptrix.store import messages
-from zaptrix.store.database import Connection, Database, StoreConflict, StoreRefused, StoreUnavailable
+from zaptrix.store.database import Connection, StoreConflict, StoreRefused, StoreUnavailable
 from zaptrix.store.events import Mark
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
@@ -90,25 +89,21 @@ class Route:
     not see has a bell of its own.
     """
 
-    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
+    def __init__(
         self,
-        database: Database,
-        bells: Bells,
-        budgets: Budgets,
+        ground: Ground,
         translate: Callable[[Event], Routed],
         step_of: Callable[[Sequence[Item]], Step],
         slice_s: float,
-        now: Callable[[], datetime],
-        stopping: Stopping | None = None,
     ) -> None:
-        self._database = database
-        self._bells = bells
-        self._budgets = budgets
+        self._database = ground.database
+        self._bells = ground.bells
+        self._budgets = ground.budgets
         self._translate = translate
         self._step_of = step_of
         self._slice_s = slice_s
-        self._now = now
-        self._stopping = stopping or Stopping()
+        self._now = ground.now
+        self._stopping = ground.stopping
         self._asked: dict[Lane, asyncio.Future[None]] = {}  # rounds that were rung, and who waits for them
         self._draining: asyncio.Task[None] | None = None
         self._came = asyncio.Event()  # another round was rung

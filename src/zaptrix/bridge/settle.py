@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.follow import Late, follow
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.bridge.tick import Tick
@@ -44,11 +45,10 @@ from zaptrix.core.retry import (
     Verdict,
     Verify,
 )
-from zaptrix.queues.bells import Bells
 from zaptrix.store import backoffs, changes, conversations, files, settlements
 from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Connection, Database, StoreConflict, StoreRefused
+from zaptrix.store.database import Connection, StoreConflict, StoreRefused
 from zaptrix.store.group import GroupCommit
 from zaptrix.store.settlements import Failure, Settlement
 from zaptrix.telemetry import metrics
@@ -86,19 +86,12 @@ class _Beside(NamedTuple):
 class Settler:
     """Writes verdicts on messages of one direction: one transaction for all that are waiting."""
 
-    def __init__(
-        self,
-        direction: Direction,
-        database: Database,
-        bells: Bells,
-        changed: Callable[[], None],
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, direction: Direction, ground: Ground) -> None:
         self._direction = direction
-        self._now = now
-        self._database = database
-        self._bells = bells
-        self._changed = changed  # something was paused: the directory has to look again
+        self._now = ground.now
+        self._database = ground.database
+        self._bells = ground.bells
+        self._changed = ground.directory.clear  # something was paused: the directory has to look again
         self._group: GroupCommit[Judged, ClaimedRow | None] = GroupCommit(
             self._commit, items_max=_GROUP_MAX, groups_at_once=_GROUPS_AT_ONCE, gather_s=_GATHER_S
         )

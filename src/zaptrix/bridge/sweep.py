@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
 import structlog
 
+from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.receipts import apply_receipts, tell_ended
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import MessageId
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message import Direction
-from zaptrix.queues.bells import Bells
 from zaptrix.settings import Settings
 from zaptrix.store import (
     audit,
@@ -30,7 +30,6 @@ from zaptrix.store import (
     templates,
     workers,
 )
-from zaptrix.store.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -65,21 +64,13 @@ class SweepPatience(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep:
     """Every chore is safe to do twice, and by several processes."""
 
-    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
-        self,
-        database: Database,
-        bells: Bells,
-        patience: SweepPatience,
-        codes: CodeTable,
-        changed: Callable[[], None],
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, ground: Ground, patience: SweepPatience, codes: CodeTable) -> None:
         self._codes = codes
-        self._changed = changed  # something was paused: the directory has to look again
-        self._database = database
-        self._bells = bells
+        self._changed = ground.directory.clear  # something was paused: the directory has to look again
+        self._database = ground.database
+        self._bells = ground.bells
         self._patience = patience
-        self._now = now
+        self._now = ground.now
 
     async def run(self) -> None:
         """Often: what keeps messages moving. Raises StoreUnavailable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -65,33 +65,34 @@ class Credentials(msgspec.Struct, frozen=True):
     portals: PortalCredentials
 
 
-class Tenants:
-    """Writes first, tells the rest of the house after the commit."""
+class Concerned(NamedTuple):
+    """Who is told of a change after its commit."""
 
-    def __init__(  # noqa: PLR0917  # the composition root hands everything over, once
-        self,
-        database: Database,
-        box: SecretBox,
-        credentials: Credentials,
-        channels_max: int,
-        directory: Directory,
-        registrar: Registrar,
-        subscriptions: Subscriptions,
-        cache: ConversationCache,
-        tokens: TokenCache,
-        bells: Bells,
+    directory: Directory
+    registrar: Registrar
+    subscriptions: Subscriptions
+    cache: ConversationCache
+    tokens: TokenCache
+    bells: Bells
+
+
+class Tenants:
+    """Writes first, tells whom it concerns after the commit."""
+
+    def __init__(
+        self, database: Database, box: SecretBox, credentials: Credentials, concerned: Concerned, *, channels_max: int
     ) -> None:
         self._database = database
         self._box = box
         self._vault = StoredTokens(database, box)
         self._credentials = credentials
         self._channels_max = channels_max
-        self._directory = directory
-        self._registrar = registrar
-        self._subscriptions = subscriptions
-        self._cache = cache
-        self._tokens = tokens
-        self._bells = bells
+        self._directory = concerned.directory
+        self._registrar = concerned.registrar
+        self._subscriptions = concerned.subscriptions
+        self._cache = concerned.cache
+        self._tokens = concerned.tokens
+        self._bells = concerned.bells
 
     async def create_portal(self, actor: str, fields: PortalFields) -> Portal:
         """Make a portal whose own server and tokens have answered for it.

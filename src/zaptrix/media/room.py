@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.fetch import Fetcher
 from zaptrix.media.links import Links
+from zaptrix.media.object_store import S3Access
+from zaptrix.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -16,3 +18,11 @@ class MediaRoom:
     blobs: Blobs
     fetcher: Fetcher
     links: Links
+
+    @classmethod
+    def of(cls, settings: Settings) -> MediaRoom:
+        return cls(
+            Blobs(settings.media_url, settings.data_dir / "media", S3Access.of(settings)),
+            Fetcher(private=settings.media_private_networks, timeout_s=settings.media_timeout_s),
+            Links(settings.public_url, settings.encryption_keys),
+        )

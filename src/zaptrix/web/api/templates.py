@@ -167,9 +167,10 @@ class CreatedView(Struct, frozen=True, kw_only=True):
 
 
 @get("/templates", summary="List templates", operation_id="listTemplates")
-async def list_templates(  # noqa: PLR0917  # the filters
+async def list_templates(
     request: AnyRequest,
     channel_id: OfAccount,
+    *,
     status: OfStatus = "APPROVED",
     category: OfCategory = None,
     language: OfLanguage = None,

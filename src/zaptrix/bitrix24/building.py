@@ -1,0 +1,64 @@
+"""What speaks to portals, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+import aiohttp
+
+from zaptrix.bitrix24 import registration
+from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.credentials import PortalCredentials
+from zaptrix.bitrix24.oauth import OAuth
+from zaptrix.bitrix24.platform import Bitrix24
+from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.ports import PortalPace, TokenCache, TokenVault
+from zaptrix.core.retry import Patience
+from zaptrix.settings import Settings
+
+
+class PortalAccess(NamedTuple):
+    """How portals are spoken to: by REST, with credentials that are not kept yet, and by delivery."""
+
+    client: PortalClient
+    credentials: PortalCredentials
+    platform: Bitrix24
+    public_url: str
+
+    async def register(self, portal: Portal, channel: Channel) -> None:
+        """Put the connector on the channel's line. Raises PlatformError."""
+        await registration.register(self.client, portal, channel, self.public_url)
+
+    async def unregister(self, portal: Portal, channel: Channel) -> None:
+        """Take it off again. Raises PlatformError."""
+        await registration.unregister(self.client, portal, channel)
+
+
+class TokenStore(NamedTuple):
+    """Where the tokens of portals are kept, and where they are at hand."""
+
+    vault: TokenVault
+    cache: TokenCache
+
+
+def portal_access(
+    settings: Settings, session: aiohttp.ClientSession, store: TokenStore, pace: PortalPace, now: Callable[[], datetime]
+) -> PortalAccess:
+    oauth = OAuth(session, url=settings.bitrix_oauth_url, now=now)
+    client = PortalClient(
+        session,
+        tokens=Tokens(store.vault, store.cache, oauth, now),
+        vault=store.vault,
+        pace=pace,
+        now=now,
+        timeout_s=settings.bitrix_timeout_s,
+    )
+    platform = Bitrix24(
+        client,
+        patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.bitrix_verify_wait_s),
+        calls_at_once=settings.bitrix_parallel_calls,
+    )
+    return PortalAccess(client, PortalCredentials(session, oauth=oauth, now=now), platform, settings.public_url)
