@@ -32,6 +32,7 @@ from zaptrix.deadlines import Deadline, TimelyConnector
 from zaptrix.elapsed import elapsed_s
 from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange
 from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.outgoing import text_message
 
 TIME_S, CONNECT_S = 0.6, 0.3
 BYTES_MAX = 100_000
@@ -235,7 +236,7 @@ async def to_portal(session: aiohttp.ClientSession, url: str) -> object:
 
 async def to_meta(session: aiohttp.ClientSession, url: str) -> object:
     client = GraphClient(session, graph_url=url, version="v26.0", tokens=OneToken(), pace=FreePace(), timeout_s=TIME_S)
-    return await client.send_text(a_channel(), a_conversation(), "oi", "zx:1", "req-1")
+    return await client.send(a_channel(), a_conversation(), text_message("oi"), "zx:1", "req-1")
 
 
 WAYS = (short, by_session)

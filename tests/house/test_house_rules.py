@@ -2,7 +2,9 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +35,14 @@ CATCH_ALL_ALLOWED = {
     "src/zaptrix/web/spooled.py": "what is in the spool stands nowhere else, so its replay never ends",
 }
 READMES = ("README.md", "README.pt-BR.md")
+USED_FROM_OUTSIDE = {
+    "_unsupported_upgrade_warning": "uvicorn calls it",
+    "send_400_response": "uvicorn calls it",
+    "capture_signals": "uvicorn calls it",
+    "discover_master": "redis-py calls it",
+    "create_index": "migrations of later releases do",
+    "message_send_ttl_seconds": "goes to Meta as it came",
+}
 PRINT_ALLOWED = ("src/zaptrix/cli/", "src/zaptrix_sim/__main__.py", "proof/", "benchmarks/", "observe/")
 
 
@@ -51,10 +61,13 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def nodes() -> Iterator[tuple[str, ast.AST]]:
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
-            yield relative(path), node
+@cache
+def nodes() -> Sequence[tuple[str, ast.AST]]:
+    return [
+        (relative(path), node)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path)))
+    ]
 
 
 def told(places: list[Place]) -> str:
@@ -97,6 +110,38 @@ def test_only_the_worker_may_catch_every_exception() -> None:
         and not any(path == allowed or path.startswith(f"{allowed}/") for allowed in CATCH_ALL_ALLOWED)
     ]
     assert not broad, told(broad)
+
+
+def names_of(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """What a module or class defines for others: functions, classes, constants and fields; nothing that a decorator
+    hands to a framework, and no members of enumerations."""
+    if not isinstance(node, ast.Module | ast.ClassDef):
+        return
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not each.decorator_list:
+            yield each.lineno, each.name
+        elif isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
+            yield each.lineno, each.target.id
+        elif isinstance(each, ast.Assign) and isinstance(node, ast.Module):
+            yield from ((each.lineno, target.id) for target in each.targets if isinstance(target, ast.Name))
+
+
+def test_whatever_is_defined_is_used() -> None:
+    """By its name: one that stands nowhere but where it is defined is dead."""
+    words = Counter(
+        word
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "src/zaptrix")
+        for word in re.findall(r"\w+", path.read_text())
+    )
+    dead = [
+        Place(path, line, f"{name} is used nowhere")
+        for path, node in nodes()
+        if path.startswith("src/zaptrix/") and "/migrations/" not in path
+        for line, name in names_of(node)
+        if words[name] == 1 and not name.startswith("__") and name not in USED_FROM_OUTSIDE
+    ]
+    assert not dead, told(dead)
 
 
 def test_a_module_is_named_by_a_noun_of_the_domain() -> None:

@@ -53,7 +53,7 @@ async def test_a_file_comes_with_what_the_server_says_of_it(fetcher: Fetcher) ->
         hosting(giving(b"bytes", **{"Content-Type": "image/png"})) as host,
         fetcher.open(f"{host.url}/a#img.png", host.allowed, bytes_max=5, headers=SECRET) as arriving,
     ):
-        assert (arriving.type, arriving.size) == ("image/png", 5)
+        assert arriving.type == "image/png"
         assert b"".join([part async for part in arriving.parts]) == b"bytes"
         assert host.asked[0].headers["Authorization"] == SECRET["Authorization"]
 

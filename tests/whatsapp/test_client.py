@@ -27,6 +27,7 @@ from zaptrix.core.ids import ChannelId, further_id, meta_id
 from zaptrix.core.notices import NOTICES
 from zaptrix.core.pace import Bucket
 from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.outgoing import text_message
 from zaptrix.whatsapp.shapes import Wamid
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -89,7 +90,7 @@ def a_client(
 
 
 async def send(client: GraphClient, body: str = "oi", customer: Customer = ANA) -> Wamid:
-    return await client.send_text(a_channel(), a_conversation(customer), body, "zx:4711", "req-1")
+    return await client.send(a_channel(), a_conversation(customer), text_message(body), "zx:4711", "req-1")
 
 
 async def error_of(call: Awaitable[object]) -> PlatformError:
@@ -158,28 +159,28 @@ async def test_a_second_body_is_known_to_meta_by_the_id_that_both_came_under(gra
     assert meta_id(further_id("w" * 255, "0f6c3b7e9a1d")) == "w" * 240
 
 
-async def test_a_number_tells_how_it_is(graph: Graph, client: GraphClient) -> None:
+async def test_a_number_tells_its_account(graph: Graph, client: GraphClient) -> None:
+    entities = [{"entity_type": "PHONE_NUMBER", "id": NUMBER}, {"entity_type": "WABA", "id": "108866333444555"}]
     graph.answer = told(
         {
             "id": NUMBER,
             "display_phone_number": "+55 11 4004-1234",
-            "status": "CONNECTED",
-            "throughput": {"level": "STANDARD"},
-            "health_status": {"can_send_message": "LIMITED", "entities": []},
+            "health_status": {"can_send_message": "LIMITED", "entities": entities},
         }
     )
     found = await client.phone_number(a_channel())
-    assert (found.id, found.status, found.display_phone_number) == (NUMBER, "CONNECTED", "+55 11 4004-1234")
-    assert found.health_status is not None
-    assert found.health_status.can_send_message == "LIMITED"
+    assert (found.id, found.display_phone_number) == (NUMBER, "+55 11 4004-1234")
+    assert await client.waba_id(a_channel()) == "108866333444555"
     assert graph.heard[0][0].method == "GET"
-    assert "fields" in graph.heard[0][0].query
+    assert graph.heard[0][0].query["fields"] == "display_phone_number,health_status"
 
 
 async def test_the_apps_that_hear_an_account_are_listed(graph: Graph, client: GraphClient) -> None:
-    graph.answer = told({"data": [{"whatsapp_business_api_data": {"id": 990011223344556, "name": "Gateway"}}]})
-    (app,) = await client.subscribed_apps(a_channel(), "108866333444555")
-    assert (app.whatsapp_business_api_data.id, app.whatsapp_business_api_data.name) == ("990011223344556", "Gateway")
+    ours = "https://gateway.example.com/webhooks/meta"
+    app = {"whatsapp_business_api_data": {"id": 990011223344556, "name": "Gateway"}}
+    graph.answer = told({"data": [app, {**app, "override_callback_uri": ours}]})
+    listed = await client.subscribed_apps(a_channel(), "108866333444555")
+    assert [each.override_callback_uri for each in listed] == [None, ours]
     graph.answer = told({"success": True})
     await client.subscribe(a_channel(), "108866333444555")
     assert graph.heard[-1][0].path == "/v26.0/108866333444555/subscribed_apps"
@@ -187,7 +188,7 @@ async def test_the_apps_that_hear_an_account_are_listed(graph: Graph, client: Gr
 
 @pytest.mark.parametrize("request_id", ["", "a\r\nX-Evil: 1", "ação", "x" * 200])
 async def test_a_strange_request_id_is_not_passed_on(graph: Graph, client: GraphClient, request_id: str) -> None:
-    await client.send_text(a_channel(), a_conversation(), "oi", "zx:1", request_id)
+    await client.send(a_channel(), a_conversation(), text_message("oi"), "zx:1", request_id)
     assert "X-Request-Id" not in graph.heard[0][0].headers
 
 

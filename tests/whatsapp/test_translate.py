@@ -178,7 +178,6 @@ def test_a_status_is_a_receipt_that_names_our_message() -> None:
         message_id=MessageId(4711),
         status=State.DELIVERED,
         at=datetime(2026, 11, 10, 8, 43, 21, tzinfo=UTC),
-        wa_id="554188887777",
         pricing=Pricing(category="service", type="regular", model="PMP", billable=True),
     )
 

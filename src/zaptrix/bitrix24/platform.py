@@ -198,12 +198,10 @@ class Bitrix24:
             return Refused("no_chat", "the conversation has no chat yet")
         try:
             told = to_notice(parcel, notice, chat_id)
-            message_id = await self._client.ask(
-                parcel.portal, "im.message.add", told, wire.number, request_id=parcel.request_id
-            )
+            await self._client.ask(parcel.portal, "im.message.add", told, wire.number, request_id=parcel.request_id)
         except PlatformError as error:
             return error
-        return Accepted(bitrix_chat_id=chat_id, bitrix_message_id=message_id)
+        return Accepted(bitrix_chat_id=chat_id)
 
     async def _confirm_group(self, parcels: Sequence[Parcel]) -> Outcome:
         first = parcels[0]

@@ -154,7 +154,6 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     code: str | None = None  # of a failure
     detail: str | None = None
-    wa_id: str | None = None
     pricing: Pricing | None = None
 
 

@@ -15,7 +15,6 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bitrix_chat_id: int | None = None
     bitrix_session_id: int | None = None
     bitrix_contact_id: int | None = None
-    bitrix_message_id: int | None = None
     file_missing: bool = False  # the portal took the words and could not fetch the file
     file_lost: str | None = None  # the words went to WhatsApp without their file: the code of why it was not taken
 

@@ -63,7 +63,6 @@ class Arriving(msgspec.Struct, frozen=True):
 
     parts: AsyncIterator[bytes]
     type: str
-    size: int | None
 
 
 class Fetcher:
@@ -99,7 +98,7 @@ class Fetcher:
                     if size is not None and size > bytes_max:
                         raise _too_large(bytes_max)
                     kind = response.headers.get("content-type", "")
-                    yield Arriving(_parts(response, bytes_max), kind, size)
+                    yield Arriving(_parts(response, bytes_max), kind)
         except TimeoutError as error:
             if response is not None and response.content.total_bytes:
                 # There is somebody, and what took so long now will take as long again.

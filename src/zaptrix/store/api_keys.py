@@ -24,7 +24,6 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls the API. `portal_id` None: an admin of everything."""
 
     id: str
-    name: str
     portal_id: PortalId | None
     scopes: frozenset[KeyScope] = EVERY_SCOPE
 
@@ -32,7 +31,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 _KEY = re.compile(r"zx_(?P<id>[0-9a-f]{12})_(?P<secret>[\w-]{1,100})", re.ASCII)
 _ADD = "INSERT INTO api_key (id, hash, name, portal_id, scopes, expires_at) VALUES ($1, $2, $3, $4, $5, $6)"
 _GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
-_GET = f"SELECT id, hash, name, portal_id, scopes FROM api_key WHERE id = $1 AND {_GOOD}"  # noqa: S608
+_GET = f"SELECT id, hash, portal_id, scopes FROM api_key WHERE id = $1 AND {_GOOD}"  # noqa: S608
 # Once a minute is enough to tell which keys are in use, and spares a write a request.
 _USED = """
 UPDATE api_key SET last_used_at = now()
@@ -61,7 +60,7 @@ async def check(connection: Connection, key: str) -> ApiKey | None:
     if parts is None or row is None or not hmac.compare_digest(row["hash"], _hash(parts["secret"])):
         return None
     await connection.execute(_USED, row["id"])
-    return ApiKey(id=row["id"], name=row["name"], portal_id=row["portal_id"], scopes=_scopes(row["scopes"]))
+    return ApiKey(id=row["id"], portal_id=row["portal_id"], scopes=_scopes(row["scopes"]))
 
 
 _HASHES = f"SELECT id, hash FROM api_key WHERE {_GOOD}"  # noqa: S608

@@ -47,12 +47,6 @@ def create_index(name: str, table: str, columns: str, *, unique: bool = False) -
             op.execute(f"ALTER INDEX {name} ATTACH PARTITION {partition}_{name}")
 
 
-def drop_index(name: str, table: str) -> None:
-    """Harmless when it is not there. That of a partitioned table is dropped with all of its parts, in a moment."""
-    with op.get_context().autocommit_block():
-        op.execute(f"DROP INDEX {'' if table in PARTITIONED else 'CONCURRENTLY '}IF EXISTS {name}")
-
-
 def backfill(statement: str) -> None:
     """Run it until it changes nothing: it changes a batch, and finds no row that was changed before.
 

@@ -28,7 +28,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     costs_an_attempt: bool
     due_at: datetime | None = None
     whatsapp_id: str | None = None
-    bitrix_message_id: int | None = None
     error_code: str | None = None
     error_detail: str | None = None
     confirm_in_s: float | None = None  # the side it came from is to be told in so many seconds, if nobody has till then

@@ -28,7 +28,7 @@ from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
-from zaptrix.whatsapp.outgoing import Typed, text_message
+from zaptrix.whatsapp.outgoing import Typed
 from zaptrix.whatsapp.shapes import UploadForm, Wamid, wamid_of
 from zaptrix.whatsapp.templates import TemplatePage, definition_of
 
@@ -36,7 +36,7 @@ CONNECT_S = 5.0
 TIMEOUT_S = 30.0
 REQUEST_ID_MAX = 128
 
-_NUMBER_FIELDS = "display_phone_number,verified_name,quality_rating,status,platform_type,throughput,health_status"
+_NUMBER_FIELDS = "display_phone_number,health_status"
 
 _TEMPLATE_FIELDS = "id,name,language,status,category,components,parameter_format,quality_score,rejected_reason"
 
@@ -78,19 +78,6 @@ class GraphClient:
         self._tokens = tokens
         self._pace = pace
         self._timeout_s = timeout_s
-
-    async def send_text(
-        self,
-        channel: Channel,
-        conversation: Conversation,
-        body: str,
-        callback_data: str,
-        request_id: str,
-        *,
-        quotes: str | None = None,
-    ) -> Wamid:
-        """Send a text. `callback_data` comes back in every status of it."""
-        return await self.send(channel, conversation, text_message(body), callback_data, request_id, quotes=quotes)
 
     async def send(
         self,

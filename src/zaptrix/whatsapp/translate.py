@@ -18,7 +18,7 @@ from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message import Said, State, with_standby
 from zaptrix.core.states import STATUS_STATES
 from zaptrix.whatsapp import codes
-from zaptrix.whatsapp.ids import WA_ID_MAX, can_be, customer_of
+from zaptrix.whatsapp.ids import can_be, customer_of
 from zaptrix.whatsapp.items import Fault, Message
 from zaptrix.whatsapp.kinds import content_of
 from zaptrix.whatsapp.moves import moved
@@ -173,7 +173,6 @@ def _receipt(item: Status, state: State, phone_number_id: str, at: datetime) -> 
         at=at,
         code=codes.code_of(fault) if fault and fault.code is not None else None,
         detail=codes.detail_of(fault) if fault else None,
-        wa_id=item.recipient_id if item.recipient_id and len(item.recipient_id) <= WA_ID_MAX else None,
         pricing=_pricing(item.pricing) if item.pricing else None,
     )
 

@@ -47,7 +47,6 @@ _CONTACT = msgspec.json.Decoder(wire.ContactPeek)
 _MESSAGE = msgspec.json.Decoder(wire.MessagePeek)
 _STATUS = msgspec.json.Decoder(wire.StatusPeek)
 _LIST = msgspec.json.Decoder(list[Raw])
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ANYTHING = msgspec.json.Decoder()
 _RAW = msgspec.json.Decoder(Raw)
 

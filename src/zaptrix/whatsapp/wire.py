@@ -131,7 +131,6 @@ class Status(msgspec.Struct, frozen=True):
     status: str = ""
     type: str | None = None
     timestamp: str | None = None
-    recipient_id: str | None = None
     recipient_type: str | None = None
     biz_opaque_callback_data: str | None = None
     pricing: StatusPricing | None = None
@@ -172,19 +171,13 @@ class Sent(msgspec.Struct, frozen=True):
 class MediaInfo(msgspec.Struct, frozen=True):
     """https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media"""
 
-    id: str = ""
     url: str = ""
     mime_type: str | None = None
-    sha256: str | None = None
     file_size: Annotated[int, msgspec.Meta(ge=0, le=_WHOLE_MAX)] | None = None
 
 
 class Done(msgspec.Struct, frozen=True):
     success: bool | None = None
-
-
-class Throughput(msgspec.Struct, frozen=True):
-    level: str | None = None
 
 
 class HealthEntity(msgspec.Struct, frozen=True):
@@ -193,7 +186,6 @@ class HealthEntity(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    can_send_message: str | None = None
     entities: list[HealthEntity] = []
 
 
@@ -202,11 +194,6 @@ class PhoneNumber(msgspec.Struct, frozen=True):
 
     id: str = ""
     display_phone_number: str | None = None
-    verified_name: str | None = None
-    quality_rating: str | None = None
-    status: str | None = None
-    platform_type: str | None = None
-    throughput: Throughput | None = None
     health_status: Health | None = None
 
 
@@ -232,13 +219,7 @@ class PhoneNumbers(msgspec.Struct, frozen=True):
     paging: Paging | None = None
 
 
-class App(msgspec.Struct, frozen=True):
-    id: str = ""
-    name: str | None = None
-
-
 class SubscribedApp(msgspec.Struct, frozen=True):
-    whatsapp_business_api_data: App = App()
     override_callback_uri: str | None = None
 
 
