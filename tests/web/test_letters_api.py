@@ -68,6 +68,24 @@ async def test_a_dead_letter_is_explained_in_the_language_that_was_asked_for(
     assert told["page"].startswith("https://developers.facebook.com/")
 
 
+async def test_a_message_is_explained_in_its_portals_language_when_nobody_asks_for_another(gateway: Gateway) -> None:
+    """Also in a list over portals: each as its operators were told."""
+    letters: dict[int, str] = {}
+    for locale in ("en", "pt-BR"):
+        portal = await gateway.portal()
+        await gateway.call("PUT", f"/api/portals/{portal['id']}", {"locale": locale})
+        channel = await gateway.channel(portal["id"])
+        letters[await a_letter(gateway, channel, await a_conversation(gateway, channel))] = locale
+    listed = (await gateway.call("GET", "/api/dead-letters?limit=50")).json["items"]
+    assert {one["id"]: one["explanation"]["language"] for one in listed if one["id"] in letters} == letters
+    for letter, locale in letters.items():
+        assert (await gateway.call("GET", f"/api/messages/{letter}")).json["explanation"]["language"] == locale
+    listed = (await gateway.call("GET", "/api/dead-letters?limit=50", headers={"Accept-Language": "en-GB"})).json[
+        "items"
+    ]
+    assert {one["explanation"]["language"] for one in listed} == {"en"}
+
+
 async def test_where_nobody_was_told_nothing_is_said_to_have_been_told(
     gateway: Gateway, channel: Json, conversation: str
 ) -> None:

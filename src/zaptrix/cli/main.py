@@ -122,7 +122,7 @@ def doctor(
         from zaptrix.cli.doctor import WRONG, Doctor, as_text
 
         settings = with_local_servers(settings_of(beside(os.environ)))
-        examination = Doctor(settings, locale({"LANG": lang}) if lang else locale())
+        examination = Doctor(settings, locale(asked=lang))
         findings = asyncio.run(examination.examine())
     if as_json:
         print(as_text(findings))

@@ -1,66 +1,52 @@
-"""In which language an answer's texts for people are: `?lang=`, else `Accept-Language`, else a default.
+"""The language of an answer's texts for people, by the rule of `core/language.py`.
 
-The default is English for errors, which developers read, and Portuguese for what operators and admins are told. An
-answer has one language: errors never come beside other texts. https://www.rfc-editor.org/rfc/rfc9110#section-12.5.4
+An answer has one language: errors never come beside other texts. Only where nobody says which, a list over several
+portals explains each message in the language in which its operator was told.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from urllib.parse import parse_qs
+from uuid import UUID
 
-from babel import Locale as Tongue
-from babel import UnknownLocaleError
 from litestar import Request
 from litestar.params import Parameter
 
+from zaptrix.core.ids import PortalId
+from zaptrix.core.language import accepted, choose
 from zaptrix.core.portal import Locale
+from zaptrix.web.callers import app_of
 
 Lang = Annotated[
     Locale | None,
     Parameter(
         query="lang",
         required=False,
-        description="The language of texts for people; without it `Accept-Language` decides, and else it is pt-BR.",
+        description="The language of texts for people; without it `Accept-Language` decides, else the portal's "
+        "language, else it is English.",
     ),
 ]
 
-_BY_TONGUE = {locale.partition("-")[0]: locale for locale in Locale}
-_LOCALES = {locale.value: locale for locale in Locale}
-_HEADER_MAX = 200
 _QUERY_MAX = 2000
 
 
 def language_of(request: Request[Any, Any, Any], lang: Locale | None) -> Locale:
-    """Of a result: the first language that the caller asked for and that the gateway speaks."""
-    return lang or _accepted(request.headers.get("accept-language", "")) or Locale.PT_BR
+    """Of a result."""
+    return choose(*_wished(request, lang))
+
+
+async def language_about(request: Request[Any, Any, Any], lang: Locale | None, portal_id: UUID) -> Locale:
+    """Of what a result tells of one portal."""
+    portal = await app_of(request).directory.portal(PortalId(portal_id))
+    return choose(*_wished(request, lang), otherwise=portal.locale if portal else None)
 
 
 def problem_language(accept_language: str | None, query: str) -> Locale:
     """Of an error, by the header and the query string as they came."""
-    if "lang=" in query and (lang := _LOCALES.get(parse_qs(query[:_QUERY_MAX]).get("lang", [""])[0])):
-        return lang
-    return _accepted(accept_language or "") or Locale.EN
+    asked = parse_qs(query[:_QUERY_MAX]).get("lang", [""])[0] if "lang=" in query else ""
+    return choose(asked, *accepted(accept_language or ""))
 
 
-def _accepted(header: str) -> Locale | None:
-    wanted = [_weighed(part) for part in header[:_HEADER_MAX].split(",")]
-    for _, tag in sorted((each for each in wanted if each[0] > 0), key=lambda each: -each[0]):
-        if found := _BY_TONGUE.get(_tongue(tag)):
-            return found
-    return None
-
-
-def _weighed(part: str) -> tuple[float, str]:
-    tag, _, weight = part.partition(";")
-    try:
-        return float(weight.strip().removeprefix("q=") or 1), tag.strip()
-    except ValueError:
-        return 0.0, tag
-
-
-def _tongue(tag: str) -> str:
-    try:
-        return Tongue.parse(tag, sep="-").language
-    except (ValueError, UnknownLocaleError):
-        return ""
+def _wished(request: Request[Any, Any, Any], lang: Locale | None) -> list[str]:
+    return [lang or "", *accepted(request.headers.get("accept-language", ""))]

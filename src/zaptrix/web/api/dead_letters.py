@@ -19,7 +19,7 @@ from zaptrix.store import views
 from zaptrix.store.database import Connection
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
-from zaptrix.web.languages import Lang, language_of
+from zaptrix.web.languages import Lang, language_about
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, OfPortal, Page, page_of, place_of
 from zaptrix.web.problems import WrongField, invalid, no_such
 
@@ -79,10 +79,11 @@ async def list_dead_letters(
         return found, await views.notices(connection, found)
 
     found, told = await app_of(request).reads.ask(look)
-    locale = language_of(request, lang)
+    spoken = {each: await language_about(request, lang, each) for each in {one.portal_id for one in found}}
     letters = [
         DeadLetter(
-            **msgspec.structs.asdict(each), explanation=explain(each, told.get(each.id), locale, app_of(request).codes)
+            **msgspec.structs.asdict(each),
+            explanation=explain(each, told.get(each.id), spoken[each.portal_id], app_of(request).codes),
         )
         for each in found[:limit]
     ]

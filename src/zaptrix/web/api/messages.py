@@ -28,7 +28,7 @@ from zaptrix.web.api.sending import (
     queue,
 )
 from zaptrix.web.callers import SCOPE, app_of, caller_of
-from zaptrix.web.languages import Lang, language_of
+from zaptrix.web.languages import Lang, language_about
 from zaptrix.web.paging import INT64_MAX
 from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
@@ -101,7 +101,7 @@ async def get_message(request: Request[Any, Any, Any], message_id: int, lang: La
         found = await views.get(connection, MessageId(message_id), caller_of(request).portal_id)
     if found is None:
         raise no_such("message")
-    return _story(found, language_of(request, lang), app_of(request).codes)
+    return _story(found, await language_about(request, lang, found.message.portal_id), app_of(request).codes)
 
 
 messages_router = Router(
