@@ -36,7 +36,6 @@ SHARED_BY = {
         {
             "Answer",
             "Answering",
-            "App",
             "Card",
             "Change",
             "Due",
