@@ -54,6 +54,29 @@ def test_each_screenshot_is_shown_by_a_document_and_they_stay_small() -> None:
     assert sum(picture.stat().st_size for picture in pictures) < SCREENSHOT_BYTES_MAX
 
 
+GLOSSARY_WORDS_MAX = 40
+# A word of the glossary as code and documents write it, where that is not the word itself.
+WRITTEN = {"open line": "open line|line_id", "back-off": "back-?off", "dead letter": "dead[ _-]letter"}
+
+
+def glossary() -> list[str]:
+    rows = re.findall(r"^\| ([^|]+?) \|", (ROOT / "docs" / "GLOSSARY.md").read_text(), re.MULTILINE)
+    return [row for row in rows if row != "word" and not re.fullmatch(r"-+", row)]
+
+
+def test_the_glossary_has_at_most_forty_words_each_once() -> None:
+    words = glossary()
+    assert 20 < len(words) <= GLOSSARY_WORDS_MAX
+    assert len(words) == len({word.lower() for word in words})
+
+
+def test_each_word_of_the_glossary_is_used_in_code_and_documents() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "src" / "zaptrix").rglob("*.py")).lower()
+    pages = "\n".join(page.read_text() for page in DOCS if page.name != "GLOSSARY.md").lower()
+    patterns = {word: re.compile(rf"\b(?:{WRITTEN.get(word, re.escape(word))})") for word in glossary()}
+    assert [word for word, pattern in patterns.items() if not (pattern.search(code) and pattern.search(pages))] == []
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.pt-BR.md"])
 def test_the_defaults_that_a_readme_tells_are_those_of_the_settings(page: str) -> None:
     """Those that are numbers or words; the others are told in sentences."""

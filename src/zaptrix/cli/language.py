@@ -1,10 +1,10 @@
-"""The language of whoever types a command, by the rule of `core/language.py`."""
+"""The language of whoever types a command, by the rule of `core/wording/language.py`."""
 
 import os
 from collections.abc import Mapping
 
-from zaptrix.core.language import choose, of_environment
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.language import choose, of_environment
 
 
 def locale(environ: Mapping[str, str] | None = None, *, asked: str = "") -> Locale:

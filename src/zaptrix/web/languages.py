@@ -1,4 +1,4 @@
-"""The language of an answer's texts for people, by the rule of `core/language.py`.
+"""The language of an answer's texts for people, by the rule of `core/wording/language.py`.
 
 An answer has one language: errors never come beside other texts. Only where nobody says which, a list over several
 portals explains each message in the language in which its operator was told.
@@ -14,8 +14,8 @@ from litestar import Request
 from litestar.params import Parameter
 
 from zaptrix.core.ids import PortalId
-from zaptrix.core.language import accepted, choose
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.language import accepted, choose
 from zaptrix.web.callers import app_of
 
 Lang = Annotated[

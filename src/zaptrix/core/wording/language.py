@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from babel import Locale as Tongue
 from babel import UnknownLocaleError
 
-from zaptrix.core.portal import Locale
+from zaptrix.core.wording.catalog import Locale
 
 DEFAULT = Locale.EN
 
