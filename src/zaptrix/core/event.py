@@ -196,7 +196,7 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 class Unroutable(msgspec.Struct, frozen=True):
-    """Not understood, or for nobody we know: kept for an admin."""
+    """Not understood, or for a number, portal or conversation that is not there: kept for an admin."""
 
     reason: str
 

@@ -147,7 +147,7 @@ async def _health(app: App) -> Health:
     )
 
 
-@get("/health/live", summary="Alive", operation_id="getLiveness", opt={"open": True})
+@get("/health/live", summary="Liveness", operation_id="getLiveness", opt={"open": True})
 async def live() -> Probe:
     """Open to all. 200 from a process that answers at all: one that does not has to be started anew.
 
@@ -156,7 +156,7 @@ async def live() -> Probe:
     return Probe(status="live", version=zaptrix.__version__)
 
 
-@get("/health/ready", summary="Ready", operation_id="getReadiness", opt={"open": True})
+@get("/health/ready", summary="Readiness", operation_id="getReadiness", opt={"open": True})
 async def ready(request: Request[Any, Any, Any]) -> Response[Probe]:
     """Open to all; for balancers and orchestrators. 503 from a gateway that was told to stop, as long as it still
     takes requests: send them elsewhere.
@@ -176,14 +176,14 @@ def _told(fault: Fault | None, works: tuple[str, ...]) -> list[str]:
     return [f"{words[0].upper()}{words[1:]}{'' if words.endswith('?') else '.'}", *works]
 
 
-@get("/cache/stats", summary="Cache", operation_id="getCacheStats", guards=[watcher])
+@get("/cache/stats", summary="Cache statistics", operation_id="getCacheStats", guards=[watcher])
 async def cache(request: Request[Any, Any, Any]) -> CacheStats:
     """Memory, clients and keys of Redis, and how often the caches had the answer."""
     app = app_of(request)
     return await cache_stats(app.redis, app.hits)
 
 
-@get("/queues/stats", summary="Queues", operation_id="getQueueStats", guards=[watcher])
+@get("/queues/stats", summary="Queue statistics", operation_id="getQueueStats", guards=[watcher])
 async def queues(request: Request[Any, Any, Any]) -> dict[str, QueueStats]:
     """For each of the four queues: its messages by the ledger, and its jobs by BullMQ."""
     app = app_of(request)

@@ -78,13 +78,13 @@ class StickerMessage(FileMessage, frozen=True, kw_only=True, forbid_unknown_fiel
     """A sticker: WebP of 512 x 512, 100 KB, or 500 KB when it moves."""
 
 
-@post("/image", summary="Send a picture", operation_id="sendImage", status_code=202, opt={BODY: ImageMessage})
+@post("/image", summary="Send an image", operation_id="sendImage", status_code=202, opt={BODY: ImageMessage})
 async def send_image(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues a picture. What WhatsApp would not take is refused with every field at fault."""
     return await _send(request, ImageMessage, MediaKind.IMAGE, idempotency_key)
 
 
-@post("/video", summary="Send a film", operation_id="sendVideo", status_code=202, opt={BODY: VideoMessage})
+@post("/video", summary="Send a video", operation_id="sendVideo", status_code=202, opt={BODY: VideoMessage})
 async def send_video(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues a film. What WhatsApp would not take is refused with every field at fault."""
     return await _send(request, VideoMessage, MediaKind.VIDEO, idempotency_key)
@@ -96,7 +96,9 @@ async def send_document(request: AnyRequest, idempotency_key: IdempotencyKey = N
     return await _send(request, DocumentMessage, MediaKind.DOCUMENT, idempotency_key)
 
 
-@post("/audio", summary="Send a sound", operation_id="sendAudio", status_code=202, opt={BODY: AudioMessage})
+@post(
+    "/audio", summary="Send audio or a voice note", operation_id="sendAudio", status_code=202, opt={BODY: AudioMessage}
+)
 async def send_audio(request: AnyRequest, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues a sound, or a voice note."""
     return await _send(request, AudioMessage, MediaKind.AUDIO, idempotency_key)

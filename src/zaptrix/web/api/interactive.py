@@ -112,7 +112,7 @@ class InteractiveMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fi
 
 @post(
     "/interactive",
-    summary="Send buttons, a list, a link, a request for a place or a form",
+    summary="Send buttons, a list, a link, a location request or a Flow",
     operation_id="sendInteractive",
     status_code=202,
     opt={BODY: InteractiveMessage},

@@ -36,7 +36,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=limits.PLACE_TEXT_MAX)]
 
 
 class LocationMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A place on earth."""
+    """A location, by its coordinates."""
 
     latitude: Annotated[float, Meta(ge=-90, le=90, description="Degrees.", examples=[-25.4296])]
     longitude: Annotated[float, Meta(ge=-180, le=180, description="Degrees.", examples=[-49.2719])]
@@ -78,7 +78,7 @@ class ReactionMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     emoji: Annotated[str, Meta(max_length=limits.EMOJI_CHARACTERS_MAX, examples=["👍"])]
 
 
-@post("/location", summary="Send a place", operation_id="sendLocation", status_code=202)
+@post("/location", summary="Send a location", operation_id="sendLocation", status_code=202)
 async def send_location(request: AnyRequest, data: LocationMessage, idempotency_key: IdempotencyKey = None) -> Sent:
     """Queues a place, which the phone shows on a map."""
     with judging() as noted:
