@@ -104,3 +104,35 @@ def test_both_readmes_have_the_same_commands_and_settings() -> None:
     english, portuguese = ((ROOT / name).read_text() for name in ("README.md", "README.pt-BR.md"))
     for pattern in (r"`([A-Z][A-Z_]{3,})`", r"`(zaptrix [a-z-]+)", r"^(make \w+)"):
         assert set(re.findall(pattern, english, re.MULTILINE)) == set(re.findall(pattern, portuguese, re.MULTILINE))
+
+
+ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("record", ADRS, ids=lambda record: record.name[:4])
+def test_a_decision_is_listed_and_says_in_its_first_line_when_it_is_overtaken(record: Path) -> None:
+    number, lines = record.name[:4], record.read_text().splitlines()
+    assert re.fullmatch(rf"# {number}\. [^a-z].*[^.]", lines[0])
+    (listed,) = re.findall(rf"^\| \[{number}\]\({re.escape(record.name)}\) \| (.+) \|$", ADRS_LISTED, re.MULTILINE)
+    note = lines[2] if lines[2].startswith("*Overtaken ") else ""
+    assert bool(note) == ("overtaken by" in listed)
+    assert ("overtaken" in "\n".join(lines).lower()) == bool(note)
+    if note:
+        (first,) = re.findall(r"^\*Overtaken (?:in part )?by \[(\d{4})\]", note)
+        assert number < first
+
+
+ADRS_LISTED = (ROOT / "docs" / "adr" / "README.md").read_text()
+LOCKED_IN_ORDER = re.compile(
+    r"ORDER BY [\w.]+ FOR (?:NO KEY )?UPDATE(?! SKIP)(?! OF)|LATERAL \([^)]*FOR NO KEY UPDATE\)"
+)
+
+
+def test_whoever_locks_several_rows_refers_to_the_lock_order() -> None:
+    """In the lines above, so that whoever changes the statement reads the record."""
+    silent = []
+    for path in sorted((ROOT / "src" / "zaptrix" / "store").rglob("*.py")):
+        text = path.read_text()
+        if LOCKED_IN_ORDER.search(text) and "docs/adr/0034" not in text:
+            silent.append(path.name)
+    assert silent == []

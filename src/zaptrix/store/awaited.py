@@ -4,7 +4,7 @@ Written by whoever learns that a message has arrived: by the statement that sett
 before. `confirmations.py` claims and ends them. A row has no foreign key, which would lock its message: one whose
 message is gone, or has failed since, is dropped when it is claimed.
 
-Whoever changes messages and these rows takes the messages first, each by their ids, so that nobody waits in a circle.
+Whoever changes messages and these rows takes the messages first, each by their ids (lock order: docs/adr/0034).
 """
 
 from __future__ import annotations

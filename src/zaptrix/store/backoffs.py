@@ -12,7 +12,7 @@ from zaptrix.store.database import Connection
 # By its key, whatever the statistics say of a table that is mostly empty.
 BACKED_OFF = "((SELECT 1 FROM backoff b WHERE b.lane_id = {lane} AND b.until > now() LIMIT 1) IS NOT NULL)"
 
-# In one order, as whoever locks several rows takes them. The newest word counts, be it for longer or for less.
+# In the order of their lanes (lock order: docs/adr/0034). The newest word counts, be it for longer or for less.
 _PUT = """
 INSERT INTO backoff (lane_id, until)
 SELECT lane_id, until FROM unnest($1::uuid[], $2::timestamptz[]) AS t(lane_id, until) ORDER BY lane_id

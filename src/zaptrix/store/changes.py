@@ -31,7 +31,8 @@ _IDS = """
 SELECT m.id FROM unnest($1::uuid[], $2::bigint[]) AS a(portal_id, bitrix_message_id)
 JOIN message m ON m.portal_id = a.portal_id AND m.bitrix_message_id = a.bitrix_message_id AND m.direction = 'outbound'
 """
-# Files before messages, and each in the order of its key: as those do who fetch and who deliver.
+# Files before messages, each in the order of its key, as those take them who fetch and who deliver (lock order:
+# docs/adr/0034).
 _HOLD_FILES = "SELECT FROM file WHERE message_id = ANY($1) ORDER BY message_id FOR UPDATE"
 _HOLD = """
 SELECT id, portal_id, bitrix_message_id, part, state, content FROM message WHERE id = ANY($1)

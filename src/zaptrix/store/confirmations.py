@@ -61,6 +61,7 @@ _TO_CONFIRM = {
     )
     for direction, back in BACK.items()
 }
+# Rows of messages whose locks are held, or alone (lock order: docs/adr/0034).
 _END = """
 WITH mine AS MATERIALIZED (
     SELECT message_id, attempts FROM confirmation WHERE message_id = ANY($1::bigint[]) ORDER BY message_id FOR UPDATE

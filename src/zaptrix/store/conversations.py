@@ -115,8 +115,7 @@ async def add(connection: Connection, channel: Channel, customer: Customer) -> C
     return conversation_of(row)
 
 
-# Whoever changes several conversations takes them in one and the same order, so that two batches never wait for each
-# other in a circle.
+# In the order of their ids (lock order: docs/adr/0034).
 _IN_ORDER = "mine AS (SELECT id FROM conversation_mapping WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)"
 # The same with what is told of each, one after another by the primary key: a join of two lists compares each with each.
 EACH_IN_ORDER = """mine AS MATERIALIZED (

@@ -304,6 +304,7 @@ WHERE message.id = again.message_id AND message.state = 'pending'
 
 
 _ONCE_MORE = "UPDATE file SET reuploaded = false WHERE message_id = ANY($1) AND reuploaded"
+# By a verdict, so after its messages: one of the exceptions to the lock order (docs/adr/0034).
 # Only the upload that was refused is forgotten: another message may have made a newer one of the same bytes meanwhile.
 _REUPLOAD = """
 WITH stale AS MATERIALIZED (

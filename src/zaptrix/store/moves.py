@@ -8,8 +8,7 @@ from zaptrix.core.customer import Customer
 from zaptrix.core.ids import ConversationId
 from zaptrix.store.database import Connection
 
-# Messages first: whoever settles takes messages and then conversations, and two who take them in turns would wait for
-# each other in a circle.
+# Messages before conversations, as whoever settles takes them (lock order: docs/adr/0034).
 _TAKE_MESSAGES = """
 WITH mine AS (SELECT id FROM message WHERE conversation_id = ANY($2) ORDER BY id FOR NO KEY UPDATE)
 UPDATE message m SET conversation_id = $1 FROM mine WHERE m.id = mine.id

@@ -45,6 +45,7 @@ STANDS = """CASE WHEN played_at IS NOT NULL AND state IN ('sent', 'delivered', '
     WHEN delivered_at IS NOT NULL AND state = 'sent' THEN 'delivered' ELSE state END"""
 
 # By our own callback data, which every send carries; by the WhatsApp id for whatever else.
+# Messages in the order of their ids, before conversations and confirmations (lock order: docs/adr/0034).
 _STANDINGS = f"""
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS t(channel_id, message_id, whatsapp_id)

@@ -20,7 +20,7 @@ _READ = "SELECT queue, completed FROM queue_total"
 
 async def add(connection: Connection, completed: Mapping[Queue, int]) -> None:
     """Add what one process has delivered since it added last."""
-    ordered = sorted(completed.items())  # two processes that lock the same rows lock them in the same order
+    ordered = sorted(completed.items())  # in one order, as all that is locked (docs/adr/0034)
     await connection.execute(_ADD, [queue.value for queue, _ in ordered], [count for _, count in ordered])
 
 
