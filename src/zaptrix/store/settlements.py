@@ -42,8 +42,8 @@ class Settled(NamedTuple):
 
 
 # In the order of their ids (lock order: docs/adr/0034). One after another by the primary key: a join of two lists
-# compares each with each, which is why the last one, which cannot go by a key, is a full join: that is hashed or merged,
-# never nested.
+# compares each with each, which is why the last one, which cannot go by a key, is a full join: that is hashed or
+# merged, never nested.
 _SETTLE = """
 WITH told AS MATERIALIZED (
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::smallint[], $5::timestamptz[], $6::text[],
