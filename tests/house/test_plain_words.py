@@ -17,7 +17,7 @@ SRC = Path(__file__).resolve().parents[2] / "src" / "zaptrix"
 FORBIDDEN = re.compile(
     r"\bno such thing\b|\bnobody (?:we|that we) knows?\b|\bwho(?:m)? nobody knows\b|\bis it well\b|\bplace on earth\b"
     r"|\btaken already\b|\bnobody hears\b|\bbells? that\b|\bn[ãa]o conhecemos\b|\bningu[ée]m ouve\b"
-    r"|\best[áa] bem\?|\btal coisa\b",
+    r"|\best[áa] bem\?|\btal (?:coisa|evento)\b|\blugar (?:na|de la) tierra\b|\bnadie oye\b",
     re.IGNORECASE,
 )
 TITLES = {
