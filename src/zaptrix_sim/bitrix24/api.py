@@ -16,7 +16,7 @@ from zaptrix_sim.bitrix24.chats import Chats
 from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.bitrix24.time_block import timing
 from zaptrix_sim.judge.facts import LimitExceeded
-from zaptrix_sim.world.answers import Answer, under_faults
+from zaptrix_sim.world.answers import ApiResponse, under_faults
 from zaptrix_sim.world.bitrix24_errors import RestError, refusal
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault
@@ -55,18 +55,18 @@ class PortalFace:
             return web.Response(status=404, text="<html><body>404 Not Found</body></html>", content_type="text/html")
         params = await _params(request)
 
-        async def act(fault: Fault | None) -> Answer:
+        async def act(fault: Fault | None) -> ApiResponse:
             started = self._engine.now()
             try:
                 bearer = webhook["code"] if webhook else _bearer(request, params)
                 return await self._call(portal, method, params, bearer, fault)
             except RestError as error:
                 time = self._time(portal, method, started)
-                return Answer(error.as_dict() | {"time": time}, error.status)
+                return ApiResponse(error.as_dict() | {"time": time}, error.status)
 
         return await under_faults(self._engine, request, side="bitrix24", facts=facts, refuse=_refuse, act=act)
 
-    async def _call(self, portal: Portal, name: str, params: Params, bearer: str, fault: Fault | None) -> Answer:
+    async def _call(self, portal: Portal, name: str, params: Params, bearer: str, fault: Fault | None) -> ApiResponse:
         started = self._engine.now()
         if not portal.bucket.take(started):
             self._engine.record(LimitExceeded("bitrix24", "QUERY_LIMIT_EXCEEDED", portal.key))
@@ -90,7 +90,7 @@ class PortalFace:
             answer["next"] = call.upcoming
         if call.total is not None:
             answer["total"] = call.total
-        return Answer(answer | {"time": self._time(portal, name, started)})
+        return ApiResponse(answer | {"time": self._time(portal, name, started)})
 
     async def _run(self, call: Call, name: str) -> Any:
         method = METHODS.get(name) or _OWN.get(name)
@@ -198,13 +198,13 @@ def _bearer(request: web.Request, params: Params) -> str:
     return str(params.get("auth") or params.get("access_token") or "")
 
 
-def _refuse(fault: Fault) -> Answer:
+def _refuse(fault: Fault) -> ApiResponse:
     codes = {"throttle": fault.code or "QUERY_LIMIT_EXCEEDED", "expired_token": "expired_token"}
     code = codes.get(fault.kind, fault.code)
     if not code:
-        return Answer(f"<html><body>{fault.status}</body></html>", fault.status)
+        return ApiResponse(f"<html><body>{fault.status}</body></html>", fault.status)
     error = refusal(code, fault.status if fault.kind == "status" else None)
-    return Answer(error.as_dict(), error.status)
+    return ApiResponse(error.as_dict(), error.status)
 
 
 def _expanded(value: Any, results: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from zaptrix_sim.bitrix24 import php_form
 from zaptrix_sim.bitrix24.time_block import iso, timing
-from zaptrix_sim.world.answers import Answer, under_faults
+from zaptrix_sim.world.answers import ApiResponse, under_faults
 from zaptrix_sim.world.bitrix24_errors import OAUTH
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault
@@ -67,7 +67,7 @@ class OAuth:
         portal = self._portal_of(asked)
         facts = {"portal": portal.key if portal else "", "method": "token"}
 
-        async def act(_fault: Fault | None) -> Answer:
+        async def act(_fault: Fault | None) -> ApiResponse:
             return self._grant(asked)
 
         return await under_faults(self._engine, request, side="oauth", facts=facts, refuse=_refuse, act=act)
@@ -77,7 +77,7 @@ class OAuth:
         token = world.refresh_tokens.get(asked.get("refresh_token", "")) or world.codes.get(asked.get("code", ""))
         return world.portals.get(token.portal) if token else None
 
-    def _grant(self, asked: dict[str, str]) -> Answer:
+    def _grant(self, asked: dict[str, str]) -> ApiResponse:
         """wrong_client comes with HTTP 200; a refresh token that was used once is dead."""
         names = {"refresh_token": "refresh_token", "authorization_code": "code"}
         name = names.get(asked.get("grant_type", ""))
@@ -97,7 +97,7 @@ class OAuth:
         self._retire(token, portal)
         self.new_pair(portal)
         self._engine.refreshed_at = time.monotonic()
-        return Answer(self._pair(portal))
+        return ApiResponse(self._pair(portal))
 
     def _retire(self, used: Token, portal: Portal) -> None:
         """The used token dies at once, and so does the access token that it came with."""
@@ -130,13 +130,13 @@ class OAuth:
         portal = self._engine.world.portals.get(token.portal) if token else None
         facts = {"portal": portal.key if portal else "", "method": "app.info"}
 
-        async def act(_fault: Fault | None) -> Answer:
+        async def act(_fault: Fault | None) -> ApiResponse:
             if token is None or portal is None or token.revoked:
                 return _error("invalid_token", 401)
             if token.expires <= self._engine.now():
                 return _error("expired_token", 401)
             now = self._engine.now()
-            return Answer({"result": self._owner(portal, token), "time": timing(now, now)})
+            return ApiResponse({"result": self._owner(portal, token), "time": timing(now, now)})
 
         return await under_faults(self._engine, request, side="oauth", facts=facts, refuse=_refuse, act=act)
 
@@ -161,11 +161,11 @@ class OAuth:
         }
 
 
-def _error(code: str, status: int) -> Answer:
-    return Answer({"error": code, "error_description": code.replace("_", " ")}, status)
+def _error(code: str, status: int) -> ApiResponse:
+    return ApiResponse({"error": code, "error_description": code.replace("_", " ")}, status)
 
 
-def _refuse(fault: Fault) -> Answer:
+def _refuse(fault: Fault) -> ApiResponse:
     if fault.kind == "refuse":
         return _error(fault.code, OAUTH[fault.code])
     codes = {"expired_token": ("invalid_grant", 400), "throttle": ("QUERY_LIMIT_EXCEEDED", 503)}

@@ -23,7 +23,7 @@ from zaptrix_sim.meta.phonebook import wa_id_of
 from zaptrix_sim.meta.phones import Phones
 from zaptrix_sim.meta.templates import MetaTemplates
 from zaptrix_sim.meta.webhooks import MetaWebhooks
-from zaptrix_sim.world.answers import Answer
+from zaptrix_sim.world.answers import ApiResponse
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.files import from_wanted, told
 from zaptrix_sim.world.world import Chat, Number, Phone, Portal, Waba, digits_of
@@ -60,12 +60,12 @@ class Control:
         try:
             act = _ACTS.get(name)
             if act is not None:
-                return Answer(await act(self, await read_order(request), dict(request.query))).response()
-            return Answer(await self._on_one(request)).response()
+                return ApiResponse(await act(self, await read_order(request), dict(request.query))).response()
+            return ApiResponse(await self._on_one(request)).response()
         except Mistake as mistake:
-            return Answer({"error": str(mistake)}, mistake.status).response()
+            return ApiResponse({"error": str(mistake)}, mistake.status).response()
         except (ValueError, KeyError, TypeError) as exc:
-            return Answer({"error": f"{type(exc).__name__}: {exc}"}, 400).response()
+            return ApiResponse({"error": f"{type(exc).__name__}: {exc}"}, 400).response()
 
     async def _on_one(self, request: web.Request) -> Any:
         """Paths that name one portal or number: /control/portals/{portal}/expire."""

@@ -7,7 +7,7 @@ from zaptrix_sim.judge.parts import Passage
 
 
 @dataclass(slots=True)
-class Answer(Passage):
+class OperatorAnswer(Passage):
     """An operator's text on its way to a phone. `left` is what of it has not arrived yet."""
 
     note: Note = ("", 0)
@@ -18,7 +18,9 @@ class Answer(Passage):
     whole: set[str] = field(default_factory=set)  # each of them is all of it
     files: tuple[str, ...] = ()
     taken: dict[int, int] = field(default_factory=dict)  # the place of each file that has come, and when
-    lines: "dict[int, Line]" = field(default_factory=dict)  # what holds the places of late ones, as far as is known
+    lines: "dict[int, Placeholder]" = field(
+        default_factory=dict
+    )  # what holds the places of late ones, as far as is known
     begun: bool = False
     settled: bool = False
     in_flight: int = 0
@@ -41,22 +43,22 @@ class Moment:
     """What is on a phone at some time."""
 
     clock: int
-    latest_post: Answer | None
+    latest_post: OperatorAnswer | None
     latest_lost: dict[Room, Note]
 
 
 @dataclass(slots=True)
-class Line:
+class Placeholder:
     """A line in the place of a file that is late. Its words name no file: it counts for the first message that may
     stand there, until a file comes that must have stood there."""
 
     moment: Moment
-    owner: Answer | None
+    owner: OperatorAnswer | None
     place: int
     settles: bool  # it is all that is here of its owner
 
 
-def complaint_of(answer: Answer, place: int, moment: Moment) -> tuple[str, Note | None] | None:
+def complaint_of(answer: OperatorAnswer, place: int, moment: Moment) -> tuple[str, Note | None] | None:
     """Why this file of an answer, or its words, should not stand at that moment; which other answer came too early."""
     if any(other > place and since < moment.clock for other, since in answer.held.items()):
         return "the files of one message have changed places", None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from zaptrix_sim.judge.answers import Answer, Line, Moment, complaint_of
+from zaptrix_sim.judge.answers import Moment, OperatorAnswer, Placeholder, complaint_of
 from zaptrix_sim.judge.facts import (
     EventDue,
     EventEnded,
@@ -31,15 +31,15 @@ CUT_FROM: Final = 1000
 
 @dataclass(slots=True)
 class Outbound:
-    open: dict[Note, Answer] = field(default_factory=dict)
-    expected: dict[str, deque[Answer]] = field(default_factory=dict)
-    waiting_in: dict[Room, dict[Note, Answer]] = field(default_factory=dict)
-    with_files: dict[Room, dict[Note, Answer]] = field(default_factory=dict)
+    open: dict[Note, OperatorAnswer] = field(default_factory=dict)
+    expected: dict[str, deque[OperatorAnswer]] = field(default_factory=dict)
+    waiting_in: dict[Room, dict[Note, OperatorAnswer]] = field(default_factory=dict)
+    with_files: dict[Room, dict[Note, OperatorAnswer]] = field(default_factory=dict)
     landed: set[tuple[Thread, str]] = field(default_factory=set)
     refused: set[tuple[Thread, str]] = field(default_factory=set)
     foreign: set[tuple[Thread, str, str]] = field(default_factory=set)
-    lines: dict[Thread, list[Line]] = field(default_factory=dict)
-    latest_post: dict[Thread, Answer] = field(default_factory=dict)
+    lines: dict[Thread, list[Placeholder]] = field(default_factory=dict)
+    latest_post: dict[Thread, OperatorAnswer] = field(default_factory=dict)
     latest_lost: dict[Room, Note] = field(default_factory=dict)
 
     def record(self, fact: Any, books: Books) -> None:
@@ -78,7 +78,9 @@ class Outbound:
 
     def _wrote(self, fact: OperatorWrote, books: Books) -> None:
         key, name = undressed(fact.text), undressed(fact.operator)
-        answer = Answer(note=fact.note, room=fact.room, text=fact.text, name=name, left=key, written=books.clock)
+        answer = OperatorAnswer(
+            note=fact.note, room=fact.room, text=fact.text, name=name, left=key, written=books.clock
+        )
         answer.files = fact.files
         if fact.files:
             self.with_files.setdefault(fact.room, {})[fact.note] = answer
@@ -89,7 +91,7 @@ class Outbound:
         self.waiting_in.setdefault(fact.room, {})[fact.note] = answer
         books.counts["operators_wrote"] += 1
 
-    def _expect(self, answer: Answer, key: str) -> None:
+    def _expect(self, answer: OperatorAnswer, key: str) -> None:
         answer.whole.add(key)
         for known_as in (key, answer.name + key) if answer.name else (key,):
             self.expected.setdefault(known_as, deque()).append(answer)
@@ -163,21 +165,21 @@ class Outbound:
         if fact.sha256 or not in_order:
             self._take(answer, place, books)
         else:
-            self._hold(answer, Line(moment, answer, place, settles=not answer.settled), fact.thread)
+            self._hold(answer, Placeholder(moment, answer, place, settles=not answer.settled), fact.thread)
         answer.begun = True
         if not answer.settled:
             self._settle(answer)
             books.counts["on_phones"] += 1
         return True
 
-    def _by_bytes(self, fact: ReachedPhone, books: Books) -> tuple[Answer, int] | None:
+    def _by_bytes(self, fact: ReachedPhone, books: Books) -> tuple[OperatorAnswer, int] | None:
         for answer in self._answers_with_files(fact.thread, books):
             for place, sha256 in enumerate(answer.files):
                 if sha256 == fact.sha256 and place not in answer.taken:
                     return answer, place
         return None
 
-    def _awaited(self, thread: Thread, moment: Moment, books: Books) -> tuple[Answer, int] | None:
+    def _awaited(self, thread: Thread, moment: Moment, books: Books) -> tuple[OperatorAnswer, int] | None:
         """Whose line a text is that nobody wrote: the oldest one's that may stand here, or else the oldest one's."""
         awaiting = [
             (answer, min(free))
@@ -187,20 +189,20 @@ class Outbound:
         fitting = [one for one in awaiting if complaint_of(*one, moment) is None]
         return next(iter(fitting or awaiting), None)
 
-    def _answers_with_files(self, thread: Thread, books: Books) -> Iterator[Answer]:
+    def _answers_with_files(self, thread: Thread, books: Books) -> Iterator[OperatorAnswer]:
         for room in books.rooms_of_thread.get(thread, ()):
             yield from list(self.with_files.get(room, {}).values())
 
-    def _take(self, answer: Answer, place: int, books: Books) -> None:
+    def _take(self, answer: OperatorAnswer, place: int, books: Books) -> None:
         answer.taken[place] = books.clock
         if len(answer.taken) >= len(answer.files):
             self.with_files.get(answer.room, {}).pop(answer.note, None)
 
-    def _hold(self, answer: Answer, line: Line, thread: Thread) -> None:
+    def _hold(self, answer: OperatorAnswer, line: Placeholder, thread: Thread) -> None:
         answer.lines[line.place] = line
         self.lines.setdefault(thread, []).append(line)
 
-    def _had_a_line(self, answer: Answer, place: int, thread: Thread, books: Books) -> bool:
+    def _had_a_line(self, answer: OperatorAnswer, place: int, thread: Thread, books: Books) -> bool:
         """Whether a line that is here already may be this late file's; then it is, and no other's.
 
         Its own first, then one that nobody has, then the latest: an older file may need an earlier one.
@@ -213,7 +215,7 @@ class Outbound:
                 return True
         return False
 
-    def _disown(self, line: Line, books: Books) -> None:
+    def _disown(self, line: Placeholder, books: Books) -> None:
         """Its owner is waited for again."""
         owner, line.owner = line.owner, None
         if owner is None:
@@ -237,7 +239,7 @@ class Outbound:
             self.foreign.add(mark)
             books.counts["foreign_on_phones"] += 1
 
-    def _known(self, text: str, thread: Thread, books: Books) -> Answer | None:
+    def _known(self, text: str, thread: Thread, books: Books) -> OperatorAnswer | None:
         key = undressed(text)
         candidates = list(self._candidates(key))
         for answer in candidates:
@@ -245,7 +247,7 @@ class Outbound:
                 return answer
         return candidates[0] if candidates else self._resembling(text, thread, books)
 
-    def _candidates(self, key: str) -> Iterator[Answer]:
+    def _candidates(self, key: str) -> Iterator[OperatorAnswer]:
         queue = self.expected.get(key)
         if queue is None:
             return
@@ -256,7 +258,7 @@ class Outbound:
             return
         yield from (answer for answer in list(queue)[:SEARCHED_MAX] if not answer.settled)
 
-    def _resembling(self, text: str, thread: Thread, books: Books) -> Answer | None:
+    def _resembling(self, text: str, thread: Thread, books: Books) -> OperatorAnswer | None:
         """A part of a long text, or a text whose links were written anew. Only this phone's chats are searched."""
         key = undressed(text)
         if (thread, key) in self.landed or (thread, key) in self.refused:
@@ -268,7 +270,7 @@ class Outbound:
                     return answer
         return None
 
-    def _shorten(self, answer: Answer, key: str) -> None:
+    def _shorten(self, answer: OperatorAnswer, key: str) -> None:
         begun, answer.begun = answer.begun, True
         bare = key.removeprefix(answer.name) if answer.name else key
         if not begun and answer.whole & {key, bare}:
@@ -281,12 +283,12 @@ class Outbound:
                 return
         answer.settled = True
 
-    def _settle(self, answer: Answer) -> None:
+    def _settle(self, answer: OperatorAnswer) -> None:
         answer.settled = True
         self.open.pop(answer.note, None)
         self.waiting_in.get(answer.room, {}).pop(answer.note, None)
 
-    def _judge_order(self, answer: Answer, place: int, fact: ReachedPhone, books: Books) -> bool:
+    def _judge_order(self, answer: OperatorAnswer, place: int, fact: ReachedPhone, books: Books) -> bool:
         complaint = complaint_of(answer, place, self._now(fact.thread, books))
         if complaint and fact.sha256 and self._had_a_line(answer, place, fact.thread, books):
             complaint = None
@@ -296,7 +298,7 @@ class Outbound:
         self._stands(answer, fact.thread)
         return complaint is None
 
-    def _stands(self, answer: Answer, thread: Thread) -> None:
+    def _stands(self, answer: OperatorAnswer, thread: Thread) -> None:
         if answer.is_late:
             if not answer.unclear:
                 self.latest_lost[answer.room] = max(answer.note, self.latest_lost.get(answer.room, ("", 0)))
@@ -316,13 +318,13 @@ class Outbound:
             self._settle(answer)
 
 
-def _is_part(key: str, answer: Answer) -> bool:
+def _is_part(key: str, answer: OperatorAnswer) -> bool:
     if len(answer.text) < CUT_FROM:
         return False
     bare = key.removeprefix(answer.name) if answer.name and not answer.begun else key
     return bool(bare) and answer.left.startswith(bare)
 
 
-def _is_rewritten(key_words: frozenset[str], answer: Answer) -> bool:
+def _is_rewritten(key_words: frozenset[str], answer: OperatorAnswer) -> bool:
     mine = words(answer.text)
     return bool(mine) and mine <= key_words

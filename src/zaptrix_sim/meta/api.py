@@ -25,7 +25,7 @@ from zaptrix_sim.meta.errors import (
 from zaptrix_sim.meta.media import MetaMedia
 from zaptrix_sim.meta.send import MetaSend
 from zaptrix_sim.meta.templates import MetaTemplates
-from zaptrix_sim.world.answers import Answer, under_faults
+from zaptrix_sim.world.answers import ApiResponse, under_faults
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault
 from zaptrix_sim.world.world import Number, Waba
@@ -35,7 +35,7 @@ CHALLENGE_S: Final = 10.0
 DEFAULT_FIELDS: Final = ("verified_name", "display_phone_number", "quality_rating", "id")
 _VERSION = re.compile(r"v[0-9]+\.[0-9]+")
 
-Edge = Callable[["MetaFace", web.Request, str, str], Awaitable[Answer]]
+Edge = Callable[["MetaFace", web.Request, str, str], Awaitable[ApiResponse]]
 
 
 class MetaFace:
@@ -56,7 +56,7 @@ class MetaFace:
                 return await self._media.give(request, self._token(request))
             return await self._edge(request, parts)
         except GraphError as error:
-            return Answer(error.as_dict(), error.status).response()
+            return ApiResponse(error.as_dict(), error.status).response()
 
     # --- sending and marking as read -----------------------------------------------------------------------------
 
@@ -69,13 +69,13 @@ class MetaFace:
         if self._engine.faults and not marks:
             facts["customer"] = self._send.addressed(number, body)
 
-        async def act(fault: Fault | None) -> Answer:
+        async def act(fault: Fault | None) -> ApiResponse:
             try:
                 if marks:
                     return await self._send.mark_read(number, body)
                 return await self._send.message(number, body, fault)
             except GraphError as error:
-                return Answer(error.as_dict(), error.status)
+                return ApiResponse(error.as_dict(), error.status)
 
         return await under_faults(self._engine, request, side="meta", facts=facts, refuse=_refuse, act=act)
 
@@ -90,25 +90,25 @@ class MetaFace:
         object_id = parts[0]
         facts = {"phone_number_id": object_id, "method": parts[-1] if len(parts) > 1 else "get"}
 
-        async def act(_fault: Fault | None) -> Answer:
+        async def act(_fault: Fault | None) -> ApiResponse:
             try:
                 return await edge(self, request, object_id, self._token(request))
             except GraphError as error:
-                return Answer(error.as_dict(), error.status)
+                return ApiResponse(error.as_dict(), error.status)
 
         return await under_faults(self._engine, request, side="meta", facts=facts, refuse=_refuse, act=act)
 
-    async def upload(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def upload(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
         return await self._media.upload(request, self._owned(object_id, token))
 
-    async def delete_media(self, _request: web.Request, object_id: str, token: str) -> Answer:
+    async def delete_media(self, _request: web.Request, object_id: str, token: str) -> ApiResponse:
         return self._media.delete(object_id, token)
 
-    async def number_fields(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def number_fields(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
         if waba := self._waba_of_template(object_id, token):
-            return Answer(self._templates.one(waba, object_id, request.query))
+            return ApiResponse(self._templates.one(waba, object_id, request.query))
         if object_id in self._engine.world.wabas:
-            return Answer(_account_card(self._waba(object_id, token), request.query))
+            return ApiResponse(_account_card(self._waba(object_id, token), request.query))
         if object_id not in self._engine.world.numbers:
             return self._media.info(object_id, request.query.get("phone_number_id", ""), token)
         number = self._owned(object_id, token)
@@ -116,22 +116,22 @@ class MetaFace:
         names = [name.strip() for name in wanted.split(",") if name.strip()] or list(DEFAULT_FIELDS)
         known = _number_card(number)
         card = {name: known[name] for name in names if name in known}
-        return Answer(card | {"id": number.id})
+        return ApiResponse(card | {"id": number.id})
 
-    async def phone_numbers(self, _request: web.Request, object_id: str, token: str) -> Answer:
+    async def phone_numbers(self, _request: web.Request, object_id: str, token: str) -> ApiResponse:
         waba = self._waba(object_id, token)
         cards = [_number_card(self._engine.world.numbers[one]) for one in waba.numbers]
-        return Answer({"data": [{name: card[name] for name in DEFAULT_FIELDS} for card in cards]})
+        return ApiResponse({"data": [{name: card[name] for name in DEFAULT_FIELDS} for card in cards]})
 
-    async def subscriptions(self, _request: web.Request, object_id: str, token: str) -> Answer:
+    async def subscriptions(self, _request: web.Request, object_id: str, token: str) -> ApiResponse:
         waba = self._waba(object_id, token)
         if not waba.subscribed:
-            return Answer({"data": []})
+            return ApiResponse({"data": []})
         app = {"id": APP_ID, "link": "https://apps.example.com/", "name": "Simulated app"}
         override = {"override_callback_uri": waba.override_url} if waba.override_url else {}
-        return Answer({"data": [{"whatsapp_business_api_data": app, **override}]})
+        return ApiResponse({"data": [{"whatsapp_business_api_data": app, **override}]})
 
-    async def subscribe(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def subscribe(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
         waba = self._waba(object_id, token)
         body = _parsed(await request.read() or b"{}")
         url = str(body.get("override_callback_uri") or "")
@@ -139,18 +139,18 @@ class MetaFace:
             raise bad_parameter("Callback verification failed: the challenge was not answered.")
         waba.subscribed, waba.override_url = True, url
         self._engine.world.changes += 1
-        return Answer({"success": True})
+        return ApiResponse({"success": True})
 
-    async def unsubscribe(self, _request: web.Request, object_id: str, token: str) -> Answer:
+    async def unsubscribe(self, _request: web.Request, object_id: str, token: str) -> ApiResponse:
         self._waba(object_id, token).subscribed = False
         self._engine.world.changes += 1
-        return Answer({"success": True})
+        return ApiResponse({"success": True})
 
-    async def debug_token(self, request: web.Request, _object_id: str, _token: str) -> Answer:
+    async def debug_token(self, request: web.Request, _object_id: str, _token: str) -> ApiResponse:
         number_id = self._engine.world.number_of_token.get(request.query.get("input_token", ""))
         if number_id is None:
             error = {"code": 190, "message": "Invalid OAuth access token.", "subcode": 467}
-            return Answer({"data": {"is_valid": False, "scopes": [], "error": error}})
+            return ApiResponse({"data": {"is_valid": False, "scopes": [], "error": error}})
         waba = self._engine.world.numbers[number_id].waba_id
         scopes = ["whatsapp_business_management", "whatsapp_business_messaging"]
         data = {
@@ -161,27 +161,27 @@ class MetaFace:
             "scopes": scopes,
             "granular_scopes": [{"scope": scope, "target_ids": [waba]} for scope in scopes],
         }
-        return Answer({"data": data})
+        return ApiResponse({"data": data})
 
-    async def message_history(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def message_history(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
         number = self._owned(object_id, token)
-        return Answer({"data": self._send.history(number, request.query.get("message_id", ""))})
+        return ApiResponse({"data": self._send.history(number, request.query.get("message_id", ""))})
 
-    async def templates(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def templates(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
         waba = self._waba(object_id, token)
-        return Answer(self._templates.page(waba, _asked(request, token), f"{request.url.origin()}{request.path}"))
+        return ApiResponse(self._templates.page(waba, _asked(request, token), f"{request.url.origin()}{request.path}"))
 
-    async def create_template(self, request: web.Request, object_id: str, token: str) -> Answer:
-        return Answer(self._templates.create(self._waba(object_id, token), _parsed(await request.read())))
+    async def create_template(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
+        return ApiResponse(self._templates.create(self._waba(object_id, token), _parsed(await request.read())))
 
-    async def delete_template(self, request: web.Request, object_id: str, token: str) -> Answer:
-        return Answer(self._templates.delete(self._waba(object_id, token), request.query))
+    async def delete_template(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
+        return ApiResponse(self._templates.delete(self._waba(object_id, token), request.query))
 
-    async def edit_template(self, request: web.Request, object_id: str, token: str) -> Answer:
+    async def edit_template(self, request: web.Request, object_id: str, token: str) -> ApiResponse:
         waba = self._waba_of_template(object_id, token)
         if waba is None:
             raise unknown_object(object_id)
-        return Answer(self._templates.edit(waba, object_id, _parsed(await request.read())))
+        return ApiResponse(self._templates.edit(waba, object_id, _parsed(await request.read())))
 
     # --- who may -------------------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ _EDGES: Final[dict[tuple[str, str], Edge]] = {
 }
 
 
-def _refuse(fault: Fault) -> Answer:
+def _refuse(fault: Fault) -> ApiResponse:
     if fault.kind == "expired_token":
         error = expired_token()
     elif fault.kind == "refuse":
@@ -254,10 +254,10 @@ def _refuse(fault: Fault) -> Answer:
     elif fault.kind == "throttle":
         error = refusal(int(fault.code or 130429))
     elif not fault.code:
-        return Answer(f"<html><body>{fault.status}</body></html>", fault.status)
+        return ApiResponse(f"<html><body>{fault.status}</body></html>", fault.status)
     else:
         error = refusal(int(fault.code), status=fault.status)
-    return Answer(error.as_dict(), error.status)
+    return ApiResponse(error.as_dict(), error.status)
 
 
 def _asked(request: web.Request, token: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from aiohttp import BodyPartReader, web
 
 from zaptrix_sim.meta.errors import GraphError, bad_parameter, refusal, unknown_object
 from zaptrix_sim.world import files
-from zaptrix_sim.world.answers import Answer
+from zaptrix_sim.world.answers import ApiResponse
 from zaptrix_sim.world.contents import PART, Content
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.world import Number, StoredFile
@@ -55,7 +55,7 @@ class MetaMedia:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def upload(self, request: web.Request, number: Number) -> Answer:
+    async def upload(self, request: web.Request, number: Number) -> ApiResponse:
         """`file` in a multipart form; `messaging_product` and `type` there or in the query."""
         fields: dict[str, str] = dict(request.query)
         content, name, mime = Content(), "", ""
@@ -81,7 +81,7 @@ class MetaMedia:
         told = (fields.get("type") or mime).partition(";")[0]
         file = files.keep(self._engine, number.id, content, mime=told, name=name)
         self._engine.world.ledger.books.counts["uploads"] += 1
-        return Answer({"id": file.id})
+        return ApiResponse({"id": file.id})
 
     def _judge(self, told: str, size: int) -> None:
         mime = told.partition(";")[0].strip()
@@ -91,18 +91,18 @@ class MetaMedia:
         if not size:
             raise bad_parameter("The file is empty.")
 
-    def info(self, media_id: str, number_id: str, token: str) -> Answer:
+    def info(self, media_id: str, number_id: str, token: str) -> ApiResponse:
         file = self._file(media_id, token)
         if number_id and number_id != file.owner:
             raise unknown_object(media_id)
         ends = int(self._engine.now() + self._engine.options.media_url_s)
         url = f"{self._engine.url}/meta/attachments/?mid={file.id}&source=getMedia&ext={ends}&hash={_hash(file, ends)}"
         told = {"url": url, "mime_type": file.mime, "sha256": file.sha256, "file_size": str(len(file.content))}
-        return Answer({"messaging_product": "whatsapp", "id": file.id, **told})
+        return ApiResponse({"messaging_product": "whatsapp", "id": file.id, **told})
 
-    def delete(self, media_id: str, token: str) -> Answer:
+    def delete(self, media_id: str, token: str) -> ApiResponse:
         del self._engine.world.files[self._file(media_id, token).id]
-        return Answer({"success": True})
+        return ApiResponse({"success": True})
 
     async def give(self, request: web.Request, token: str) -> web.StreamResponse:
         """With the token of the account that it belongs to, and while the address lives."""

@@ -17,7 +17,7 @@ from zaptrix_sim.meta.send_interactive import header_media
 from zaptrix_sim.meta.send_kinds import KINDS, line_of
 from zaptrix_sim.meta.send_template import chosen, shown
 from zaptrix_sim.meta.webhooks import MetaWebhooks
-from zaptrix_sim.world.answers import Answer
+from zaptrix_sim.world.answers import ApiResponse
 from zaptrix_sim.world.engine import Engine
 from zaptrix_sim.world.faults import Fault
 from zaptrix_sim.world.world import Number, Phone, PhoneMessage, StoredFile
@@ -41,7 +41,7 @@ class MetaSend:
         self._phones = phones
         self._webhooks = webhooks
 
-    async def message(self, number: Number, body: dict[str, Any], fault: Fault | None) -> Answer:
+    async def message(self, number: Number, body: dict[str, Any], fault: Fault | None) -> ApiResponse:
         """Accept a message, or raise the refusal. The answer means accepted, nothing more."""
         body, all_came = await with_files(self._engine, number, body)
         said = self._said(number, body)
@@ -57,9 +57,9 @@ class MetaSend:
         if self._engine.options.meta_latency_s:
             await asyncio.sleep(self._engine.options.meta_latency_s)
         told = {"id": message.id} | ({} if said.category == "service" else {"message_status": "accepted"})
-        return Answer({"messaging_product": "whatsapp", "contacts": [contact], "messages": [told]})
+        return ApiResponse({"messaging_product": "whatsapp", "contacts": [contact], "messages": [told]})
 
-    async def mark_read(self, number: Number, body: dict[str, Any]) -> Answer:
+    async def mark_read(self, number: Number, body: dict[str, Any]) -> ApiResponse:
         if body.get("messaging_product") != "whatsapp":
             raise bad_parameter("The parameter messaging_product is required.")
         found = self._engine.world.wamids.get(str(body.get("message_id") or ""))
@@ -76,7 +76,7 @@ class MetaSend:
         self._phones.mark_read(phone, message)
         if typing:
             self._phones.show_typing(phone)
-        return Answer({"success": True})
+        return ApiResponse({"success": True})
 
     def history(self, number: Number, wamid: str) -> list[dict[str, Any]]:
         found = self._engine.world.wamids.get(wamid)

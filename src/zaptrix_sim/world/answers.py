@@ -17,7 +17,7 @@ _API_KINDS: Final = KINDS["api"]
 
 
 @dataclass(slots=True, frozen=True)
-class Answer:
+class ApiResponse:
     """What a platform says; a text instead of a document stands for an HTML page."""
 
     payload: Any
@@ -38,8 +38,8 @@ async def under_faults(
     *,
     side: str,
     facts: dict[str, str],
-    refuse: Callable[[Fault], Answer],
-    act: Callable[[Fault | None], Awaitable[Answer]],
+    refuse: Callable[[Fault], ApiResponse],
+    act: Callable[[Fault | None], Awaitable[ApiResponse]],
 ) -> web.StreamResponse:
     """Do the call as the fault in force wants it, if there is one: before the work, instead of it, or after it.
     `refuse` gives the side's own refusal; `act` does the work and is told of a fault that it has to play itself."""
