@@ -1,4 +1,7 @@
-"""The simulator as one web application: the platform faces, /control, and the page."""
+"""The simulator as one web application: both platforms, /control, and the page.
+
+The composition root: everything is built and routed here.
+"""
 
 import asyncio
 import contextlib

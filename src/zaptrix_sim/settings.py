@@ -1,4 +1,4 @@
-"""What is fixed at start (Settings, from the environment) and what a test may turn while it runs (Options)."""
+"""What is fixed at start (Settings, from the environment) and what a test may change while it runs (Options)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

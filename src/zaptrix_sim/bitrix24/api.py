@@ -1,5 +1,7 @@
-"""A portal's REST: who calls, how much he may still call, which method, and the envelope around its result.
+"""The REST endpoint of a portal: it authenticates a call, counts it against the limits and runs its method.
 
+A gateway meets here what it meets at Bitrix24: 503 over the request limit, 429 over a method's operating time,
+batches of 50, and the envelope with its `time` block.
 https://apidocs.bitrix24.com/limits.html, https://apidocs.bitrix24.com/settings/how-to-call-rest-api/index.html
 """
 

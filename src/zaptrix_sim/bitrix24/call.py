@@ -1,4 +1,7 @@
-"""One call of a REST method: whose it is, its parameters, and what it cost."""
+"""One call of a REST method: its portal, its token, its parameters and what it cost.
+
+Every method takes one and returns what stands under `result`; a refusal is raised as RestError.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

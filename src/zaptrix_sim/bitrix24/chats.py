@@ -1,5 +1,6 @@
 """A portal's chats: guests, sessions, messages of clients, operators and the system, and the CRM tracker.
 
+Whatever is put into a chat is told to the judge here, whether it came by REST or from the page.
 https://apidocs.bitrix24.com/api-reference/imopenlines/index.html
 """
 

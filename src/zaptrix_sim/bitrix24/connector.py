@@ -1,4 +1,4 @@
-"""imconnector.*: the connector's registration, its lines, and the texts of clients.
+"""The methods imconnector.*: registration of a connector, its lines, and messages of clients.
 
 https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/index.html
 """

@@ -1,4 +1,4 @@
-"""crm.*: find by phone, contacts and leads in the old and the universal spelling.
+"""The methods crm.*: find by phone, contacts and leads in the old and the universal spelling.
 
 https://apidocs.bitrix24.com/api-reference/crm/index.html
 """

@@ -1,4 +1,7 @@
-"""A portal's contacts and leads, with an index by phone. Pure data: no call, no clock."""
+"""A portal's contacts and leads, with an index by phone.
+
+Apart from the methods, because the tracker of an open line and the page read them as well. Pure: no call, no clock.
+"""
 
 import re
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""What the lists of crm.* are asked: `filter`, `order`, `select` and `start`. Pure.
+"""The parameters of crm.* lists: `filter`, `order`, `select` and `start`.
 
-Prefixes of a filter's field, and what stands for a page without a total (`start` = -1):
+Pure. Prefixes of a filter's field, and what stands for a page without a total (`start` = -1):
 https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html
 https://apidocs.bitrix24.com/settings/performance/huge-data.html
 """

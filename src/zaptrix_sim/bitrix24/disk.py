@@ -1,4 +1,4 @@
-"""disk.file.get: a chat's file by its id, with an address for the application alone.
+"""The method disk.file.get: a chat's file by its id, with an address for the application alone.
 
 https://apidocs.bitrix24.com/api-reference/disk/file/disk-file-get.html
 """

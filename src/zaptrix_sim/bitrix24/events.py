@@ -1,5 +1,7 @@
-"""A portal's way out: events as PHP forms, once to each handler and never again.
+"""Outgoing events of a portal: PHP forms, posted once to each handler and never retried.
 
+A gateway that misses one has to find it by itself, which is what recovery is tested with. The events of one chat are
+posted one after the other; chats do not wait for each other.
 https://apidocs.bitrix24.com/api-reference/events/index.html
 """
 

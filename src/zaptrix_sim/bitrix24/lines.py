@@ -1,4 +1,4 @@
-"""imopenlines.* and im.*: lines, dialogs, sessions with their history, CRM chats, messages of the application.
+"""The methods imopenlines.* and im.*: lines, dialogs, sessions with their history, messages of the application.
 
 https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/index.html
 """

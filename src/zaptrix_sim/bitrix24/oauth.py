@@ -1,5 +1,6 @@
-"""The OAuth server: token pairs that rotate, and whose a token is.
+"""The OAuth server: pairs of tokens that rotate, and the portal that a token belongs to.
 
+A refresh token is good once: whoever uses it again gets `invalid_grant`, as at Bitrix24.
 https://apidocs.bitrix24.com/settings/oauth/index.html
 """
 

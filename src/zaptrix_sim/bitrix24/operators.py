@@ -1,4 +1,4 @@
-"""What operators do with messages that are there: quote them in an answer, edit them, delete them.
+"""Operators' changes of messages: quoting in an answer, editing, deleting.
 
 A connector says whether its operators may edit and delete (EDIT_INTERNAL_MESSAGES, DEL_INTERNAL_MESSAGES), and a portal
 tells of it when the message was confirmed with the messenger's ids.

@@ -1,4 +1,4 @@
-"""Bitrix24 accounts as /control makes them, and their record with everything that a gateway has to be told."""
+"""Portals as /control creates them, and the record of one with every secret that a gateway has to be told."""
 
 import hashlib
 from typing import Any, Final

@@ -1,4 +1,7 @@
-"""The `time` block of an answer. https://apidocs.bitrix24.com/settings/how-to-call-rest-api/data-encoding.html"""
+"""The `time` block of a REST response.
+
+https://apidocs.bitrix24.com/settings/how-to-call-rest-api/data-encoding.html
+"""
 
 from datetime import UTC, datetime
 from typing import Any

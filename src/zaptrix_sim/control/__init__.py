@@ -1,1 +1,1 @@
-"""/control: what a test or the page may order and see."""
+"""The API of tests and of the page: what they may order, and what they may see."""

@@ -1,4 +1,8 @@
-"""/control: the hands of a test or of the page. JSON in, JSON out; a mistake is answered 4xx with {"error": "..."}."""
+"""The routes of /control: JSON in, JSON out; a mistake is answered 4xx with {"error": "..."}.
+
+They do what a customer, an operator or an admin does by hand, and what nobody can ask of the real platforms: to fail,
+to forget, and to let time pass.
+"""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime

@@ -1,4 +1,7 @@
-"""What both platforms' limits hold, and how often each has let a call through. Reads only."""
+"""The state of both platforms' rate limits, and how many calls each has let through.
+
+Reads only.
+"""
 
 from collections.abc import Mapping
 from typing import Any

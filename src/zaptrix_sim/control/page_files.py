@@ -1,4 +1,7 @@
-"""The files that the page shows and uploads. Whoever sees the page may see them all, as with everything of /control."""
+"""Files that the page uploads and shows.
+
+Whoever sees the page may see them all, as with everything of /control; no script in one ever runs as the page.
+"""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,7 @@
-"""What can be seen on the phones and in the chats, for the page and for tests. Reads only."""
+"""What the phones and the chats show, as JSON for the page and for tests.
+
+Reads only.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final

@@ -1,1 +1,4 @@
-"""The judge: what truly happened, as facts in their order, and what of it should not have happened. Pure."""
+"""The judge: what happened, as facts in their order, and which of it should not have happened.
+
+Pure, and imports no other room.
+"""

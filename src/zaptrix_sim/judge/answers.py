@@ -1,4 +1,7 @@
-"""What the judge keeps of an operator's message, and whether it may stand on a phone at a given moment. Pure."""
+"""What the judge keeps of an operator's message, and whether it may stand on a phone at a given moment.
+
+Pure.
+"""
 
 from dataclasses import dataclass, field
 

@@ -1,6 +1,6 @@
-"""The judge's part for callers of the gateway's own API: what it promised arrives once, in the order of promises. Pure.
+"""The judge of the gateway's own API: what it promised a caller arrives once, in the order of promises.
 
-A caller's text is known by a word of its own, its key; so a template is known, whatever stands around the word.
+A caller's text is known by a word of its own, its key; so a template is known, whatever stands around the word. Pure.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""What can happen in the two worlds, told to the ledger in the order in which it happened. Values only."""
+"""The facts of both platforms, told to the judge in the order in which they happened.
+
+Values only: whoever records one knows nothing of who judges it.
+"""
 
 from dataclasses import dataclass
 from enum import IntEnum

@@ -1,7 +1,7 @@
-"""The judge's third for files: each arrives once, in its own conversation, byte by byte as it was sent. Pure.
+"""The judge of files: each arrives once, in its own conversation, byte by byte as it was sent.
 
 A file may come later than its message, so it is judged apart from it. One that a gateway has to make fit (a recording
-becomes a voice note) is not known again: it stays open, and what arrives counts as foreign.
+becomes a voice note) is not known again: it stays open, and what arrives counts as foreign. Pure.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""The judge: folds facts, in the order in which they happened, into counts and violations. Pure.
+"""The ledger: folds facts, in the order in which they happened, into counts and violations.
 
 What it holds both sides to: every text that was acknowledged arrives once, in its own conversation, in an order that
-its senders could expect; nobody is told of a state that is not so; no limit is run into.
+its senders could expect; nobody is told of a state that is not so; no limit is run into. Pure.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
-"""The judge's half for operators: which text on a phone is which operator's message. Pure.
+"""The judge of operators' messages: which text on a phone is which message.
 
-A gateway may dress a text anew (markup, the operator's name in front) and cut a long one, so a message is known again
-by its undressed text, among those that are expected on that phone; tests therefore use texts that differ.
+A gateway may change a text's markup, put the operator's name in front and cut a long one, so a message is known again
+by its text without markup, among those that are expected on that phone; tests therefore use texts that differ. Pure.
 """
 
 from collections import deque

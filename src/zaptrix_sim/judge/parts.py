@@ -1,4 +1,7 @@
-"""The small parts of the judge: one message's passage, the list of violations, and a text without its dress. Pure."""
+"""What all parts of the judge share: one message's passage, the violations, and a text without its markup.
+
+Pure.
+"""
 
 import re
 from collections import Counter

@@ -1,4 +1,7 @@
-"""The judge's part for what the platform refuses for good: which, why, and whether the operator was told. Pure."""
+"""The judge of refusals: which messages the platform refused for good, why, and whether the operator was told.
+
+Pure.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field

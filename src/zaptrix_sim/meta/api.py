@@ -1,4 +1,4 @@
-"""The Graph API's face: who may call, which edge is meant, and the small edges.
+"""The Graph API: it authenticates a request, finds the edge that is meant and serves the small ones itself.
 
 https://developers.facebook.com/documentation/business-messaging/whatsapp
 """

@@ -1,5 +1,6 @@
-"""A customer answers an interactive message that she has: its button, its row, its place, its form. Pure.
+"""A customer's answer to an interactive message that she has: a button, a row, a location, a form.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/interactive
 """
 

@@ -1,5 +1,6 @@
-"""What a customer can send beside text: its webhook item, and the words by which a phone shows it. Pure.
+"""What a customer can send beside text: its webhook item, and the words by which a phone shows it.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 

@@ -1,4 +1,4 @@
-"""The Graph API's refusals, in its own envelope.
+"""Errors of the Graph API, in its own envelope.
 
 https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
 """

@@ -1,4 +1,4 @@
-"""A number as a test gets to know it: with what an admin would copy from Meta's pages."""
+"""The record of a number: what an admin would copy from Meta's pages."""
 
 from typing import Any
 

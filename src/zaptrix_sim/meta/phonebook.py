@@ -1,4 +1,7 @@
-"""How WhatsApp names people: the id of a number (Brazil's ninth digit), BSUIDs, country codes. Pure."""
+"""WhatsApp's names for people: the id of a number (Brazil's ninth digit), BSUIDs, country codes.
+
+They differ from what a portal writes, as on the real platforms: a gateway cannot compare the two as text. Pure.
+"""
 
 import hashlib
 import re

@@ -1,4 +1,7 @@
-"""What customers do on their phones, and what becomes of a business message there."""
+"""Customers' phones: what customers do on them, and what becomes there of a business's message.
+
+Whatever is written or arrives is told to the judge here; statuses and messages go out as webhooks.
+"""
 
 import asyncio
 import base64

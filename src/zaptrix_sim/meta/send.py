@@ -1,4 +1,4 @@
-"""Sending on a number: what Meta checks, in which order, and what it then lets happen.
+"""The edge /messages: what Meta checks of a send, in which order, and what follows when it is taken.
 
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 """

@@ -1,5 +1,6 @@
-"""An interactive message: buttons, a list, a link, a request for a place, a form. What Meta refuses of it. Pure.
+"""An interactive message: what Meta refuses of buttons, a list, a link, a location request, a form.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-reply-buttons-messages
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages
 """

@@ -1,6 +1,6 @@
-"""A send that is neither text, file nor template: what Meta refuses, and the words on the phone. Pure.
+"""A send that is neither text, file nor template: what Meta refuses, and the words on the phone.
 
-What is missing is 131008, a value outside its limits 131009, and what is not built as documented 100.
+What is missing is 131008, a value outside its limits 131009, and what is not built as documented 100. Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 """
 

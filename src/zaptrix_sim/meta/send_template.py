@@ -1,5 +1,6 @@
-"""A send of a template, held against the template: what Meta refuses, and what the phone shows. Pure.
+"""A send of a template, compared with the template: what Meta refuses, and what the phone shows.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/template-messages
 """
 

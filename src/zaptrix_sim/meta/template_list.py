@@ -1,5 +1,6 @@
-"""A list of templates as the Graph API gives it: filters, fields, pages and a summary. Pure.
+"""A list of templates as the Graph API gives it: filters, fields, pages and a summary.
 
+Pure.
 https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates
 https://developers.facebook.com/docs/graph-api/results
 """

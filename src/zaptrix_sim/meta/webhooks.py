@@ -1,5 +1,7 @@
-"""Meta's way out: updates wait in one lane a thread, go out signed and in batches, and are tried again until 200.
+"""Outgoing webhooks of Meta: signed, in batches, and retried until they are answered 200.
 
+Updates wait in one queue a thread, and the next one leaves when the first try of the one before has ended: so the order
+of a thread's first posts is that of its events, and what failed may come late.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 """
 

@@ -1,5 +1,6 @@
-"""What Meta's webhooks look like: one update's value, and the post that carries several. Pure.
+"""The shapes of Meta's webhooks: one update's value, and the post that carries several.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 

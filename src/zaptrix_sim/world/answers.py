@@ -1,4 +1,4 @@
-"""An answer to a platform call, and what an ordered fault makes of it."""
+"""A response to an API call, and what an ordered fault makes of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,8 @@
-"""Bitrix24's refusals. https://apidocs.bitrix24.com/api-reference/errors.html"""
+"""Bitrix24's error codes, and a refusal with one of them.
+
+Here and not with the portals, because a fault that a test orders may name any of them.
+https://apidocs.bitrix24.com/api-reference/errors.html
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final

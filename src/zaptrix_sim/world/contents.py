@@ -1,4 +1,7 @@
-"""The bytes of one file: few of them in memory, many on the disk; written in parts, read in slices."""
+"""The bytes of one file: small ones in memory, large ones on disk; written in parts, read in slices.
+
+The largest files, several at a time, must not fill the memory.
+"""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""What every part of the simulator is handed: the world, the knobs, the faults, the time, the ledger."""
+"""What every part of the simulator is handed: the world, the options, the faults, the time, the ledger."""
 
 import math
 import time

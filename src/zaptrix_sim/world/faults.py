@@ -1,4 +1,7 @@
-"""Faults that a test orders: which calls they touch, how often, by a seeded dice."""
+"""Faults that a test orders: which calls they touch, and how often, drawn by a seed.
+
+A seeded draw, so that a run that found a mistake can be repeated.
+"""
 
 import random
 from dataclasses import asdict, dataclass, field

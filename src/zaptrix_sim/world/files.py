@@ -1,4 +1,4 @@
-"""Files in both worlds: what a customer or an operator attaches, what is uploaded, and how each is given away."""
+"""Files of both platforms: what a customer or an operator attaches, what is uploaded, and how each is served."""
 
 import asyncio
 import base64

@@ -1,4 +1,7 @@
-"""The platforms' pace limits, as values that are asked with the time in hand."""
+"""The platforms' rate limits: a leaky bucket, and the operating time of a method.
+
+Values that are asked with the time in hand, so that they survive a restart and need no timer.
+"""
 
 from dataclasses import dataclass, field
 

@@ -1,8 +1,8 @@
-"""Every error code that Meta documents, with the HTTP status and the title that it documents; data only.
+"""Every error code that Meta documents, with the HTTP status and the title that it documents.
 
+Data only. "190/463" is code 190 with error_subcode 463. Where no status is documented it is 400.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes,
-https://developers.facebook.com/docs/graph-api/guides/error-handling. "190/463" is code 190 with error_subcode 463.
-Where no status is documented it is 400.
+https://developers.facebook.com/docs/graph-api/guides/error-handling
 """
 
 from typing import Final

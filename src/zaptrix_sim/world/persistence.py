@@ -1,4 +1,8 @@
-"""The world on disk: a snapshot every few seconds, written by a forked child so that nobody waits for it."""
+"""The world on disk: a snapshot every few seconds, written by a forked child.
+
+A child, because the simulator goes on answering while it is written. A snapshot that cannot be read, as another
+release's, is set aside.
+"""
 
 import asyncio
 import logging

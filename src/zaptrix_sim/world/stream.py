@@ -1,4 +1,7 @@
-"""Server-sent events: "something changed there". A burst of changes of one place is one event."""
+"""Server-sent events of /control: "something changed there".
+
+What changes several times in a moment is told once; the page then asks for the state anew.
+"""
 
 import asyncio
 import json

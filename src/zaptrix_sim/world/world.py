@@ -1,4 +1,7 @@
-"""The state of both worlds: numbers, phones, portals, chats. Plain data with an index for each way it is asked for."""
+"""The state of both platforms: numbers, phones, portals, chats.
+
+Plain data, with an index for each way it is asked for; all of it survives a restart.
+"""
 
 import re
 import secrets
