@@ -207,7 +207,7 @@ class Chats:
             hashes = tuple(file.sha256 for file in message.files)
             self._engine.record(OperatorWrote(note, room, operator, known, quote, hashes))
         for file in message.files:
-            self._engine.record(FileSent(note, file.sha256, by_customer=False, room=room))
+            self._engine.record(FileSent(file.sha256, by_customer=False, room=room))
         # Without words only the name is left of the text, and without a line end behind it.
         shown = f"[b]{operator}:[/b] " + (f"[br]{text}" if text else "") if signed else text
         told = {"files": [file_item(self._engine, portal, file) for file in message.files]} if message.files else {}

@@ -137,7 +137,6 @@ class CallerAnswered:
 class FileSent:
     """Somebody attached a file; either `thread` (a customer on her phone) or `room` (an operator) says where."""
 
-    message: str | Note
     sha256: str
     by_customer: bool
     thread: Thread | None = None

@@ -148,7 +148,7 @@ class Phones:
         self._engine.world.wamids[message.id] = (phone, message)
         self._engine.record(CustomerWrote(message.id, phone.thread))
         if file is not None:
-            self._engine.record(FileSent(message.id, file.sha256, by_customer=True, thread=phone.thread))
+            self._engine.record(FileSent(file.sha256, by_customer=True, thread=phone.thread))
         if self._engine.options.count_inbound:
             phone.number.pace.pour(self._engine.now())
         update = self._webhooks.push(phone, "messages", message_item(phone, message), contact(phone.customer))

@@ -16,9 +16,9 @@ OPENED: tuple[Fact, ...] = (
     CustomerWrote("w2", BEA),
     PutInChat("w2", OTHER, "zx|1"),
 )
-FROM_ANA = FileSent("w1", "aa", by_customer=True, thread=ANA)
+FROM_ANA = FileSent("aa", by_customer=True, thread=ANA)
 IN_CHAT = FileArrived("w1", "aa", by_customer=True, room=CHAT)
-FROM_CHAT = FileSent(("demo", 9), "bb", by_customer=False, room=CHAT)
+FROM_CHAT = FileSent("bb", by_customer=False, room=CHAT)
 ON_PHONE = FileArrived("w3", "bb", by_customer=False, thread=ANA)
 
 

@@ -28,7 +28,7 @@ LINE = "📷 Foto a caminho…"
 def picture(wamid: str, sha256: str, thread: tuple[str, str] = ANA) -> list[Fact]:
     """A customer's picture whose webhook was acknowledged."""
     wrote_it, *rest = came(wamid, thread)
-    return [wrote_it, FileSent(wamid, sha256, by_customer=True, thread=thread), *rest]
+    return [wrote_it, FileSent(sha256, by_customer=True, thread=thread), *rest]
 
 
 def in_chat(wamid: str, sha256: str, room: tuple[str, int] = ROOM) -> list[Fact]:
@@ -38,7 +38,7 @@ def in_chat(wamid: str, sha256: str, room: tuple[str, int] = ROOM) -> list[Fact]
 def attached(note: int, text: str, *hashes: str, room: tuple[str, int] = ROOM) -> list[Fact]:
     """An operator's files; without words the message is known by its first file's name."""
     name = (room[0], note)
-    sent: list[Fact] = [FileSent(name, sha256, by_customer=False, room=room) for sha256 in hashes]
+    sent: list[Fact] = [FileSent(sha256, by_customer=False, room=room) for sha256 in hashes]
     told: list[Fact] = [EventDue(name), EventPosted(name), EventEnded(name, delivered=True)]
     return [OperatorWrote(name, room, "Bia", text, files=hashes), *sent, *told]
 
