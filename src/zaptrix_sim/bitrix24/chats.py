@@ -72,7 +72,7 @@ class Chats:
         )
         phone = book.phone_of(digits_of(str(user.get("phone") or "")))
         if guest is None:
-            guest = Guest(id=portal.guest_ids.take(), connector=connector, external_id=key[1], name=str(name))
+            guest = Guest(id=portal.guest_ids.take(), external_id=key[1], name=str(name))
             portal.guests[key] = guest
         guest.name, guest.phone = str(name), phone or guest.phone
         return guest

@@ -18,7 +18,7 @@ from zaptrix_sim.world.limits import Bucket, OperatingTime
 PAIR_RATE = 1 / 6
 PAIR_BURST = 45
 
-SHAPE = 8
+SHAPE = 9
 """Of the classes below. A world that was kept under another one is set aside: it lacks what they have now."""
 
 
@@ -143,7 +143,6 @@ class Guest:
     """A connector's user: an invisible user of the portal, one for each (connector, external user id)."""
 
     id: int
-    connector: str
     external_id: str
     name: str
     phone: str = ""
