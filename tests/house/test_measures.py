@@ -82,12 +82,7 @@ SHARED_BY = {
             "Written",
         }
     ),
-    SIMULATORS: frozenset(
-        {
-            "Answer",
-            "Line",
-        }
-    ),
+    SIMULATORS: frozenset(),
 }
 
 
