@@ -11,7 +11,7 @@ from zaptrix.core.errors import Unauthorized
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message import Side, State
-from zaptrix.core.portal import Channel, Portal
+from zaptrix.core.portal import Channel, Locale, Portal
 from zaptrix.store import api_keys, channels, idempotency, portals, receipts, settlements
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.portals import PortalFields, StoredTokens, Taken
@@ -55,6 +55,13 @@ async def test_two_portals_never_share_what_tells_them_apart(ledger: Ledger, fie
     with pytest.raises(Taken) as raised:
         await ledger.portal(**{field: "same"})
     assert raised.value.field == field
+
+
+async def test_a_portal_is_read_whose_language_another_release_knows(ledger: Ledger) -> None:
+    portal = await ledger.portal(locale=Locale("es"))
+    assert (await portal_now(ledger, portal)).locale == "es"
+    await ledger.run("UPDATE portal_config SET locale = 'xx'")
+    assert (await portal_now(ledger, portal)).locale is Locale.EN
 
 
 async def test_a_number_belongs_to_one_channel_in_all_portals(ledger: Ledger) -> None:

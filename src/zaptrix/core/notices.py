@@ -19,14 +19,16 @@ def notice_text(code: str, params: Mapping[str, str], locale: Locale) -> str:
 # Characters. A line of ours is not that long, and each of its beginnings is followed to the end of what is looked at.
 _LOOKED_AT = 2_000
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
-_LINES = re.compile(
-    "|".join(_PARAMETER.sub(".*", re.escape(text)) for texts in NOTICES.values() for text in texts.values()), re.DOTALL
-)
+# One a language: a search for all of them at once takes several times as long.
+_LINES = [
+    re.compile("|".join(_PARAMETER.sub(".*", re.escape(texts[locale])) for texts in NOTICES.values()), re.DOTALL)
+    for locale in Locale
+]
 
 
 def is_notice(plain: str) -> bool:
     """Whether a text in a chat is a line of ours: a portal may show one under an employee's name."""
-    return bool(_LINES.search(plain[:_LOOKED_AT]))
+    return any(lines.search(plain[:_LOOKED_AT]) for lines in _LINES)
 
 
 class _Blank(dict[str, str]):

@@ -14,6 +14,7 @@ from zaptrix.core.errors import Scope, Unauthorized
 from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.core.ports import TokenPair
+from zaptrix.core.wording.catalog import kept
 from zaptrix.store.database import Connection, Database, Record
 from zaptrix.store.leases import awaited_lease
 from zaptrix.store.secrets import SecretBox
@@ -60,7 +61,7 @@ def portal_of(row: Record) -> Portal:
         member_id=row["member_id"],
         client_endpoint=row["client_endpoint"],
         connector_id=connector_id(portal_id),
-        locale=Locale(row["locale"]),
+        locale=kept(row["locale"]),
         enterprise=row["enterprise"],
         rate_per_s=row["rate_per_s"],
         offline_events=row["offline_events"],

@@ -3,9 +3,9 @@
 import pytest
 
 from zaptrix.core.portal import Locale
-from zaptrix.core.wording.language import accepted, choose, of_environment
+from zaptrix.core.wording.language import accepted, by_tag, choose, of_environment
 
-EN, PT = Locale.EN, Locale.PT_BR
+EN, PT, ES = Locale.EN, Locale.PT_BR, Locale("es")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,9 @@ EN, PT = Locale.EN, Locale.PT_BR
         (("PT_br.UTF-8",), PT),
         (("pt_BR@euro",), PT),
         (("en-GB",), EN),
+        (("es-419",), ES),
+        (("es_MX.UTF-8",), ES),
+        (("gl", "es-AR", "pt"), ES),
         (("tlh", "fi-FI", "pt", "en"), PT),
         (("C.UTF-8",), EN),
         (("POSIX",), EN),
@@ -27,6 +30,12 @@ EN, PT = Locale.EN, Locale.PT_BR
 )
 def test_the_first_language_that_is_spoken_is_chosen_and_else_english(wished: tuple[str, ...], chosen: Locale) -> None:
     assert choose(*wished) is chosen
+
+
+def test_a_second_file_of_a_tongue_is_for_whoever_names_it() -> None:
+    found = by_tag(["pt-BR", "en", "es-AR", "es", "pt-PT"])
+    assert (found["pt"], found["pt-br"], found["pt-pt"]) == ("pt-BR", "pt-BR", "pt-PT")
+    assert (found["es"], found["es-ar"]) == ("es", "es-AR")
 
 
 def test_a_portals_language_counts_when_nobody_asks_for_another() -> None:

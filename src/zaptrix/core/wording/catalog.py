@@ -37,6 +37,11 @@ class Locale(StrEnum):
             members[tag.upper().replace("-", "_")] = tag
 
 
+def kept(tag: str) -> Locale:
+    """The language of a stored tag: English where another release stored one that has no file here."""
+    return Locale(tag) if tag in set(Locale) else Locale.EN
+
+
 class Sentence(msgspec.Struct, frozen=True):
     """A text that is told in the language of whoever reads it. A value may be a sentence, too. Raises KeyError."""
 

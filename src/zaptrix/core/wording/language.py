@@ -11,7 +11,8 @@ the portal is given another one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from babel import Locale as Tongue
 from babel import UnknownLocaleError
@@ -20,14 +21,23 @@ from zaptrix.core.wording.catalog import Locale
 
 DEFAULT = Locale.EN
 
-_BY_TONGUE = {locale.partition("-")[0]: locale for locale in Locale}
+L = TypeVar("L", bound=str)
+
+
+def by_tag(locales: Sequence[L]) -> dict[str, L]:
+    """Each by its whole tag; and the first one of a tongue for all of it: who asks for `pt-AO` gets `pt-BR`."""
+    tongues = {locale.partition("-")[0].lower(): locale for locale in reversed(locales)}
+    return tongues | {locale.lower(): locale for locale in locales}
+
+
+_BY_TAG = by_tag(list(Locale))
 _HEADER_MAX = 200
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def choose(*wished: str, otherwise: Locale | None = None) -> Locale:
     """The first of those language tags (`pt`, `en-GB`, `pt_BR.UTF-8`) that Zaptrix speaks; else rules 3 and 4."""
-    return next((found for tag in wished if (found := _BY_TONGUE.get(_tongue(tag)))), otherwise or DEFAULT)
+    return next((found for tag in wished if (found := _spoken(tag))), otherwise or DEFAULT)
 
 
 def accepted(header: str) -> list[str]:
@@ -52,8 +62,9 @@ def _weighed(part: str) -> tuple[float, str]:
         return 0.0, tag
 
 
-def _tongue(tag: str) -> str:
+def _spoken(tag: str) -> Locale | None:
     try:
-        return Tongue.parse(tag.strip().replace("_", "-"), sep="-").language
+        asked = Tongue.parse(tag.strip().replace("_", "-"), sep="-")
     except (ValueError, UnknownLocaleError):
-        return ""
+        return None
+    return _BY_TAG.get(f"{asked.language}-{asked.territory}".lower()) or _BY_TAG.get(asked.language)
