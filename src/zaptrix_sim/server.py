@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from zaptrix_sim.bitrix24.api import PortalFace
+from zaptrix_sim.bitrix24.api import RestApi
 from zaptrix_sim.bitrix24.chats import Chats
 from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.bitrix24.files import PortalFiles
@@ -19,7 +19,7 @@ from zaptrix_sim.bitrix24.oauth import OAuth
 from zaptrix_sim.control.control import Control
 from zaptrix_sim.control.orders import orders_from_here
 from zaptrix_sim.control.page_files import PageFiles
-from zaptrix_sim.meta.api import MetaFace
+from zaptrix_sim.meta.api import GraphApi
 from zaptrix_sim.meta.media import MetaMedia
 from zaptrix_sim.meta.phones import Phones
 from zaptrix_sim.meta.send import MetaSend
@@ -49,8 +49,8 @@ def application(settings: Settings, options: Options) -> web.Application:
     webhooks, events, oauth = MetaWebhooks(engine), BitrixEvents(engine), OAuth(engine)
     phones, chats = Phones(engine, webhooks), Chats(engine, events)
     templates, media = MetaTemplates(engine, webhooks), MetaMedia(engine)
-    meta = MetaFace(engine, MetaSend(engine, phones, webhooks, media), media, templates)
-    portal, portal_files, page_files = PortalFace(engine, events, chats), PortalFiles(engine), PageFiles(engine)
+    meta = GraphApi(engine, MetaSend(engine, phones, webhooks, media), media, templates)
+    portal, portal_files, page_files = RestApi(engine, events, chats), PortalFiles(engine), PageFiles(engine)
     control = Control(
         engine, phones=phones, webhooks=webhooks, templates=templates, chats=chats, events=events, oauth=oauth
     )

@@ -41,7 +41,7 @@ _REFERENCE = re.compile(r"\$result((?:\[[^\[\]]*\])+)")
 _REFERENCE_KEY = re.compile(r"\[([^\[\]]*)\]")
 
 
-class PortalFace:
+class RestApi:
     def __init__(self, engine: Engine, events: BitrixEvents, chats: Chats) -> None:
         self._engine = engine
         self._events = events

@@ -22,7 +22,7 @@ class NotAllowed(ValueError):
     """The connector lets its operators not do that, or there is no such message of an operator's."""
 
 
-class Operating:
+class OperatorActions:
     def __init__(self, engine: Engine, events: BitrixEvents, chats: Chats) -> None:
         self._engine = engine
         self._events = events

@@ -14,7 +14,7 @@ from zaptrix_sim.bitrix24 import portals
 from zaptrix_sim.bitrix24.chats import Chats
 from zaptrix_sim.bitrix24.events import BitrixEvents
 from zaptrix_sim.bitrix24.oauth import OAuth
-from zaptrix_sim.bitrix24.operators import Operating
+from zaptrix_sim.bitrix24.operators import OperatorActions
 from zaptrix_sim.bitrix24.time_block import iso
 from zaptrix_sim.control.limits_view import limits
 from zaptrix_sim.control.orders import Mistake, Wanted, read_order
@@ -56,7 +56,7 @@ class Control:
         self._templates = templates
         self._chats = chats
         self._events = events
-        self._operating = Operating(engine, events, chats)
+        self._operating = OperatorActions(engine, events, chats)
         self._oauth = oauth
 
     async def serve(self, request: web.Request) -> web.StreamResponse:

@@ -22,7 +22,7 @@ from zaptrix_sim.judge.facts import (
     Room,
     Thread,
 )
-from zaptrix_sim.judge.parts import Books, undressed, words
+from zaptrix_sim.judge.parts import Books, normalized, words
 
 SEARCHED_MAX: Final = 50
 # A shorter text fits into one message of either platform, so nobody cuts it.
@@ -77,7 +77,7 @@ class Outbound:
     # --- an operator writes --------------------------------------------------------------------------------------
 
     def _wrote(self, fact: OperatorWrote, books: Books) -> None:
-        key, name = undressed(fact.text), undressed(fact.operator)
+        key, name = normalized(fact.text), normalized(fact.operator)
         answer = OperatorAnswer(
             note=fact.note, room=fact.room, text=fact.text, name=name, left=key, written=books.clock
         )
@@ -87,7 +87,7 @@ class Outbound:
         self.open[fact.note] = answer
         self._expect(answer, key)
         if fact.quote:
-            self._expect(answer, undressed(fact.quote + fact.text))
+            self._expect(answer, normalized(fact.quote + fact.text))
         self.waiting_in.setdefault(fact.room, {})[fact.note] = answer
         books.counts["operators_wrote"] += 1
 
@@ -104,9 +104,9 @@ class Outbound:
         if fact.text is None:
             self._settle(answer)
             return
-        self._expect(answer, undressed(fact.text))
+        self._expect(answer, normalized(fact.text))
         if not answer.begun:
-            answer.text, answer.left = fact.text, undressed(fact.text)
+            answer.text, answer.left = fact.text, normalized(fact.text)
 
     def _due(self, fact: EventDue) -> None:
         if answer := self.open.get(fact.note):
@@ -129,7 +129,7 @@ class Outbound:
     # --- a text arrives ------------------------------------------------------------------------------------------
 
     def _reached(self, fact: ReachedPhone, books: Books) -> None:
-        key = undressed(fact.text)
+        key = normalized(fact.text)
         answer = self._known(fact.text, fact.thread, books)
         if answer is None:
             if not self._takes_place(fact, key, books):
@@ -240,7 +240,7 @@ class Outbound:
             books.counts["foreign_on_phones"] += 1
 
     def _known(self, text: str, thread: Thread, books: Books) -> OperatorAnswer | None:
-        key = undressed(text)
+        key = normalized(text)
         candidates = list(self._candidates(key))
         for answer in candidates:
             if books.thread_of_room.get(answer.room, thread) == thread:
@@ -260,7 +260,7 @@ class Outbound:
 
     def _resembling(self, text: str, thread: Thread, books: Books) -> OperatorAnswer | None:
         """A part of a long text, or a text whose links were written anew. Only this phone's chats are searched."""
-        key = undressed(text)
+        key = normalized(text)
         if (thread, key) in self.landed or (thread, key) in self.refused:
             return None
         key_words = words(text)
@@ -313,7 +313,7 @@ class Outbound:
     def _refused(self, fact: Refused, books: Books) -> None:
         books.counts["refused"] += 1
         answer = self._known(fact.text, fact.thread, books)
-        self.refused.add((fact.thread, undressed(fact.text)))
+        self.refused.add((fact.thread, normalized(fact.text)))
         if answer is not None and books.thread_of_room.get(answer.room, fact.thread) == fact.thread:
             self._settle(answer)
 

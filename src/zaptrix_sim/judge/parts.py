@@ -15,7 +15,7 @@ VIOLATIONS_SHOWN_MAX: Final = 500
 _BBCODE = re.compile(r"\[/?[a-zA-Z*]+(?:=([^\]\[]*))?\]")
 _WORD = re.compile(r"\w+")
 # Marks of either platform, blanks and zero-width characters: a translation may add or drop any of them.
-_DRESS: Final = {ord(sign): None for sign in "*_~`>-•\u200b\u200c\u200d\u2060\ufeff \t\r\n\u00a0:"}
+_MARKS: Final = {ord(sign): None for sign in "*_~`>-•\u200b\u200c\u200d\u2060\ufeff \t\r\n\u00a0:"}
 
 
 @dataclass(slots=True)
@@ -73,9 +73,9 @@ class Books:
         return thread
 
 
-def undressed(text: str) -> str:
+def normalized(text: str) -> str:
     """A text without markup, blanks and case, so that its two translations compare equal."""
-    plain = _BBCODE.sub("", text).translate(_DRESS).lower()
+    plain = _BBCODE.sub("", text).translate(_MARKS).lower()
     return plain or text.strip()
 
 

@@ -35,10 +35,10 @@ CHALLENGE_S: Final = 10.0
 DEFAULT_FIELDS: Final = ("verified_name", "display_phone_number", "quality_rating", "id")
 _VERSION = re.compile(r"v[0-9]+\.[0-9]+")
 
-Edge = Callable[["MetaFace", web.Request, str, str], Awaitable[ApiResponse]]
+Edge = Callable[["GraphApi", web.Request, str, str], Awaitable[ApiResponse]]
 
 
-class MetaFace:
+class GraphApi:
     def __init__(self, engine: Engine, send: MetaSend, media: MetaMedia, templates: MetaTemplates) -> None:
         self._engine = engine
         self._media = media
@@ -230,19 +230,19 @@ class MetaFace:
 
 
 _EDGES: Final[dict[tuple[str, str], Edge]] = {
-    ("GET", "*"): MetaFace.number_fields,
-    ("POST", "*"): MetaFace.edit_template,
-    ("DELETE", "*"): MetaFace.delete_media,
-    ("POST", "*/media"): MetaFace.upload,
-    ("GET", "*/phone_numbers"): MetaFace.phone_numbers,
-    ("GET", "*/subscribed_apps"): MetaFace.subscriptions,
-    ("POST", "*/subscribed_apps"): MetaFace.subscribe,
-    ("DELETE", "*/subscribed_apps"): MetaFace.unsubscribe,
-    ("GET", "*/message_history"): MetaFace.message_history,
-    ("GET", "*/message_templates"): MetaFace.templates,
-    ("POST", "*/message_templates"): MetaFace.create_template,
-    ("DELETE", "*/message_templates"): MetaFace.delete_template,
-    ("GET", "debug_token"): MetaFace.debug_token,
+    ("GET", "*"): GraphApi.number_fields,
+    ("POST", "*"): GraphApi.edit_template,
+    ("DELETE", "*"): GraphApi.delete_media,
+    ("POST", "*/media"): GraphApi.upload,
+    ("GET", "*/phone_numbers"): GraphApi.phone_numbers,
+    ("GET", "*/subscribed_apps"): GraphApi.subscriptions,
+    ("POST", "*/subscribed_apps"): GraphApi.subscribe,
+    ("DELETE", "*/subscribed_apps"): GraphApi.unsubscribe,
+    ("GET", "*/message_history"): GraphApi.message_history,
+    ("GET", "*/message_templates"): GraphApi.templates,
+    ("POST", "*/message_templates"): GraphApi.create_template,
+    ("DELETE", "*/message_templates"): GraphApi.delete_template,
+    ("GET", "debug_token"): GraphApi.debug_token,
 }
 
 

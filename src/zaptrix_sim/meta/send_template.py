@@ -43,7 +43,7 @@ def chosen(templates: Iterable[Json], sent: Any) -> Json:
 
 
 @dataclass(slots=True)
-class Face:
+class RenderedTemplate:
     """What the phone shows of a template: each part by Meta's name, the buttons, and the media of its header."""
 
     parts: list[Json] = field(default_factory=list)
@@ -55,38 +55,38 @@ class Face:
         return "\n".join(part["text"] for part in self.parts if part["text"])
 
 
-def shown(template: Json, sent: Json) -> Face:
+def shown(template: Json, sent: Json) -> RenderedTemplate:
     """Raises the refusal of what does not match."""
     given = sent.get("components") or []
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise bad_parameter("Param template['components'] must be an array.")
-    return _surface(template, template["components"], given)
+    return _rendered(template, template["components"], given)
 
 
-def _surface(template: Json, parts: list[Json], given: list[Json]) -> Face:
+def _rendered(template: Json, parts: list[Json], given: list[Json]) -> RenderedTemplate:
     by_type = {str(one.get("type", "")).lower(): one for one in given if str(one.get("type")).lower() != "button"}
     presses = [one for one in given if str(one.get("type", "")).lower() == "button"]
     strange = set(by_type) - {"header", "body", "carousel", "limited_time_offer"}
     if strange:
         raise bad_parameter(f"Unknown template component {min(strange)}")
-    face = Face()
+    rendered = RenderedTemplate()
     for part in parts:
         kind = str(part["type"]).upper()
         if kind == "HEADER":
-            _header(template, part, by_type.get("header"), face)
+            _header(template, part, by_type.get("header"), rendered)
         elif kind == "BODY":
-            face.parts.append({"type": kind, "text": _body(template, part, by_type.get("body"))})
+            rendered.parts.append({"type": kind, "text": _body(template, part, by_type.get("body"))})
         elif kind == "FOOTER":
-            face.parts.append({"type": kind, "text": str(part.get("text") or "")})
+            rendered.parts.append({"type": kind, "text": str(part.get("text") or "")})
         elif kind == "BUTTONS":
-            face.buttons = _buttons(part["buttons"], presses)
+            rendered.buttons = _buttons(part["buttons"], presses)
         elif kind == "CAROUSEL":
-            face.parts += _cards(template, part["cards"], by_type.get("carousel"))
+            rendered.parts += _cards(template, part["cards"], by_type.get("carousel"))
         elif kind == "LIMITED_TIME_OFFER":
             _offer(part, by_type.get("limited_time_offer"))
     if presses and not any(str(part["type"]).upper() == "BUTTONS" for part in parts):
         raise refusal(132018, "The template has no buttons.")
-    return face
+    return rendered
 
 
 def _parameters(component: Json | None) -> list[Json]:
@@ -123,12 +123,12 @@ def _judge_words(words: Any) -> None:
         raise refusal(132018, "Param text cannot have new-line/tab characters or more than 4 consecutive spaces")
 
 
-def _header(template: Json, part: Json, given: Json | None, face: Face) -> None:
+def _header(template: Json, part: Json, given: Json | None, rendered: RenderedTemplate) -> None:
     kind = str(part.get("format") or "TEXT").upper()
     parameters = _parameters(given)
     if kind == "TEXT":
         text = _filled(template, str(part.get("text") or ""), parameters, "header")
-        face.parts.append({"type": "HEADER", "format": kind, "text": text})
+        rendered.parts.append({"type": "HEADER", "format": kind, "text": text})
         return
     wanted = _MEDIA.get(kind, kind.lower())
     if len(parameters) != 1:
@@ -143,9 +143,9 @@ def _header(template: Json, part: Json, given: Json | None, face: Face) -> None:
         raise refusal(131008, f"header: {wanted} takes an id or a link.")
     if wanted == "location" and not {"latitude", "longitude"} <= set(thing):
         raise refusal(131008, "header: location takes latitude and longitude.")
-    face.parts.append({"type": "HEADER", "format": kind, "text": _LABELS.get(wanted, f"[{wanted}]"), wanted: thing})
+    rendered.parts.append({"type": "HEADER", "format": kind, "text": _LABELS.get(wanted, f"[{wanted}]"), wanted: thing})
     if wanted != "location" and "id" in thing:
-        face.media = (wanted, thing)
+        rendered.media = (wanted, thing)
 
 
 def _body(template: Json, part: Json, given: Json | None) -> str:
@@ -167,7 +167,7 @@ def _buttons(buttons: list[Json], presses: list[Json]) -> list[Json]:
 
 def _button(index: int, button: Json, press: Json | None) -> Json:
     kind = str(button["type"]).upper()
-    face: Json = {"type": kind.lower(), "text": button.get("text", "")}
+    rendered: Json = {"type": kind.lower(), "text": button.get("text", "")}
     if press is not None and press.get("sub_type") != _SUB_TYPES.get(kind):
         raise refusal(132018, f"Button at index {index} is of type {kind}")
     parameters = _parameters(press)
@@ -180,18 +180,18 @@ def _button(index: int, button: Json, press: Json | None) -> Json:
         words = str(parameters[0].get("text") or "") if parameters else ""
         if needs and not words:
             raise refusal(131008, f"buttons: Button at index {index} of type {kind} requires a parameter")
-        face["url"] = _SLOT.sub(lambda _: words, str(button.get("url") or ""))
+        rendered["url"] = _SLOT.sub(lambda _: words, str(button.get("url") or ""))
     elif kind == "COPY_CODE":
-        face["code"] = parameters[0].get("coupon_code")
-        if not face["code"]:
+        rendered["code"] = parameters[0].get("coupon_code")
+        if not rendered["code"]:
             raise refusal(131008, f"buttons: Button at index {index} requires a coupon_code")
     elif kind == "FLOW" and press is None:
         raise refusal(131009, "Components sub_type invalid at index: 0 and type: FLOW")
     elif kind == "QUICK_REPLY":
-        face["payload"] = parameters[0].get("payload") if parameters else button.get("text", "")
+        rendered["payload"] = parameters[0].get("payload") if parameters else button.get("text", "")
     elif kind == "PHONE_NUMBER":
-        face["phone_number"] = button.get("phone_number", "")
-    return face
+        rendered["phone_number"] = button.get("phone_number", "")
+    return rendered
 
 
 def _cards(template: Json, cards: list[Json], given: Json | None) -> list[Json]:
@@ -202,9 +202,11 @@ def _cards(template: Json, cards: list[Json], given: Json | None) -> list[Json]:
         raise refusal(132012, "carousel: card_index has to count from 0")
     lines: list[Json] = []
     for card, one in zip(cards, sent, strict=True):
-        face = _surface(template, card["components"], one.get("components") or [])
-        words = " ".join(["-", face.text.replace("\n", " "), *(f"[{button['text']}]" for button in face.buttons)])
-        lines.append({"type": "CARD", "text": words, "parts": face.parts, "buttons": face.buttons})
+        rendered = _rendered(template, card["components"], one.get("components") or [])
+        words = " ".join(
+            ["-", rendered.text.replace("\n", " "), *(f"[{button['text']}]" for button in rendered.buttons)]
+        )
+        lines.append({"type": "CARD", "text": words, "parts": rendered.parts, "buttons": rendered.buttons})
     return lines
 
 
