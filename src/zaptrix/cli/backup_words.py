@@ -3,42 +3,61 @@
 from collections.abc import Iterator
 
 from zaptrix.cli.backup import Made
+from zaptrix.cli.language import locale
 from zaptrix.cli.restore import Restored
 from zaptrix.core.backup import Manifest
+from zaptrix.core.wording.catalog import Sentence
 
 
 def made(backup: Made) -> Iterator[str]:
-    manifest = backup.manifest
-    yield f"backup: {backup.where}"
-    yield _what(manifest)
-    if manifest.media_missing:
-        yield f"{manifest.media_missing} files were forgotten by their age meanwhile, and are not in it"
-    if manifest.keys:
-        yield f"to restore it, ENCRYPTION_KEYS must hold the key(s) with the fingerprint {', '.join(manifest.keys)}"
-    for old in backup.removed:
-        yield f"removed: {old}"
+    return _told(_made(backup))
 
 
 def restored(done: Restored) -> Iterator[str]:
-    manifest, marked = done.manifest, done.marked
+    return _told(_restored(done))
+
+
+def _told(sentences: Iterator[Sentence]) -> Iterator[str]:
+    language = locale()
+    return (sentence.of(language) for sentence in sentences)
+
+
+def _made(backup: Made) -> Iterator[Sentence]:
+    manifest = backup.manifest
+    yield Sentence("commands.backup.made", {"where": backup.where})
     yield _what(manifest)
+    if manifest.media_missing:
+        yield Sentence("commands.backup.media_missing", {"count": manifest.media_missing})
+    if manifest.keys:
+        yield Sentence("commands.backup.keys", {"keys": ", ".join(manifest.keys)})
+    for old in backup.removed:
+        yield Sentence("commands.backup.removed", {"where": old})
+
+
+def _restored(done: Restored) -> Iterator[Sentence]:
+    marked = done.marked
+    yield _what(done.manifest)
     if marked is None:
-        yield "it can be restored here; nothing was changed (--dry-run)"
+        yield Sentence("commands.restore.dry_run")
         return
-    yield (
-        f"open at the backup, and verified before anything of it is sent: {marked.inbound} messages to operators, "
-        f"{marked.outbound} to customers, {marked.events} webhooks"
-    )
+    counts: dict[str, object] = {"inbound": marked.inbound, "outbound": marked.outbound, "events": marked.events}
+    yield Sentence("commands.restore.open", counts)
     if done.spooled:
-        yield f"{done.spooled} events of its spool are put aside (spool/*.bad): the portals' histories tell of them"
-    yield "start gateways, then workers; what is missing is told in the chats, and by `zaptrix restore --report`"
-    yield "revoke API keys and delete portals again that were since the backup; portals whose tokens are old get paused"
+        yield Sentence("commands.restore.spooled", {"count": done.spooled})
+    yield Sentence("commands.restore.start")
+    yield Sentence("commands.restore.revoke")
 
 
-def _what(manifest: Manifest) -> str:
-    rows = sum(table.rows for table in manifest.tables)
-    size = (sum(table.part.bytes for table in manifest.tables)) / 1_000_000
-    return (
-        f"as of {manifest.dumped_at:%Y-%m-%d %H:%M:%S} UTC, by Zaptrix {manifest.release} (schema {manifest.revision}):"
-        f" {rows} rows ({size:.1f} MB), {manifest.file_count} files{'' if manifest.media else '; without media'}"
+def _what(manifest: Manifest) -> Sentence:
+    return Sentence(
+        "commands.backup.what",
+        {
+            "at": manifest.dumped_at,
+            "release": manifest.release,
+            "schema": manifest.revision,
+            "rows": sum(table.rows for table in manifest.tables),
+            "megabytes": sum(table.part.bytes for table in manifest.tables) / 1_000_000,
+            "files": manifest.file_count,
+            "media": "" if manifest.media else Sentence("commands.backup.without_media"),
+        },
     )
