@@ -133,12 +133,11 @@ class Dispatcher:
 
     def room(self, owner: UUID) -> int:
         """How many messages may be launched for a portal or channel now."""
-        if self._stopping.told or owner in self._alone:
+        # Where a call would have to wait for the pace, what comes until then shares it.
+        if self._stopping.told or owner in self._alone or self._platform.throttled_s(owner):
             return 0
         one = self._owners.get(owner) or Owner()
-        # Of a portal that is called as often as it takes, what comes now shares the next call.
-        calls = 1 if self._platform.throttled_s(owner) else self._platform.calls_at_once
-        return max(0, calls - one.begun) * self._platform.parcels_per_call
+        return (self._platform.calls_at_once - one.begun) * self._platform.parcels_per_call
 
     def _leave_alone(self, owner: UUID, until: datetime) -> None:
         self._alone.put(owner, until)
@@ -155,7 +154,6 @@ class Dispatcher:
             self._wanting[owner] = None
             self._claim_soon()
         elif not was_told and (wait_s := self._platform.throttled_s(owner)):
-            # Beside a call that has got its turn, and may hang.
             asyncio.get_running_loop().call_later(wait_s, self._want_still, owner)
 
     def _want_still(self, owner: UUID) -> None:
@@ -220,6 +218,8 @@ class Dispatcher:
                 self._owners[owner].more = False
                 asks.append(Ask(owner, self._stopping.worker.attempt(), room))
                 calls -= 1
+            else:
+                self._want_still(owner)  # something came meanwhile
         return asks
 
     async def _again(self, owners: Iterable[UUID], wait_s: float) -> None:
