@@ -68,7 +68,6 @@ SHARED_BY = {
             "Sender",
             "Sent",
             "Span",
-            "Spoken",
             "Standing",
             "SubscribedApp",
             "Taken",

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 
 import msgspec
-from msgspec.structs import replace
 
+from zaptrix.bridge.conversations import Conversations
 from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.bridge.handover import HandingOver
-from zaptrix.bridge.moves import join, relink
+from zaptrix.bridge.moves import relink
 from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import Applied, apply_receipts, apply_template_changes, tell_ended
 from zaptrix.bridge.routing import Item, plain_mark
-from zaptrix.bridge.spoken import UNKNOWN, Spoken, Who, customers_of, in_order, is_owner, is_unknown, more_of
+from zaptrix.bridge.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
-from zaptrix.core.identity import bereft, choose, merged, says_it_all, twins, without_former_ids
-from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId
+from zaptrix.core.ids import ChannelId, EventId, PortalId
 from zaptrix.core.kinds import Unknown
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Direction, Media, Origin, opens_window
+from zaptrix.core.message import Direction, Media, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
-from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import conversations, events, files, messages
-from zaptrix.store.conversations import Heard
+from zaptrix.store import events, files, messages
 from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage, Quotable, Wamid, Written
@@ -60,48 +54,42 @@ class InboundStep:
     def __init__(self, items: Sequence[Item], given: InboundSteps) -> None:
         self.handing = HandingOver(given.handover)
         self.numbers: dict[str, Channel] = {}
-        self._codes = given.codes
+        self._given = given
         self._items = items
-        self._file_wait_s = given.file_wait_s
-        self._directory = given.directory
-        self._cache = given.cache
-        self._seen = given.seen
+        self._talks = Conversations(given.cache)
+        self._tenants: dict[ChannelId, Tenant] = {}
         self._perhaps_seen: list[Wamid] = []
         self._twice: set[EventId] = set()
-        self._tenants: dict[ChannelId, Tenant] = {}
-        self._cached: dict[Who, Conversation] = {}
-        self._talks: dict[Who, Conversation] = {}
-        self._gone: list[ConversationId] = []  # what the cache knows of these is no longer so
-        self._learned: list[Spoken] = []
+        self._learned: list[Incoming] = []
         self._relinked: set[EventId] = set()
         self._again: set[Lane] = set()  # with moves that are to be looked at once more
         self._told = Applied(set())  # by receipts
         self._accounts: set[str] = set()  # of ours, whose templates were changed
-        self._spoken: list[Spoken] = []
+        self._spoken: list[Incoming] = []
         self._waiting_for_files: set[PortalId] = set()
 
     async def prepare(self) -> None:
         for number in {item.event.lane.tenant for item in self._items}:
-            if tenant := await self._directory.number(number):
+            if tenant := await self._given.directory.number(number):
                 self.numbers[number] = tenant.channel
                 self._tenants[tenant.channel.id] = tenant
         self._spoken = in_order((item, self._channel(item)) for item in self._items)
         if self._spoken:
             ids = [said.wamid for said in self._spoken]
-            self._cached, hints = await asyncio.gather(
-                self._cache.get_many_by_customer([said.who for said in self._spoken]),
-                self._seen.probably_seen([f"{channel_id}/{one}".encode() for channel_id, one in ids]),
+            _, hints = await asyncio.gather(
+                self._talks.recall(self._spoken),
+                self._given.seen.probably_seen([f"{channel_id}/{one}".encode() for channel_id, one in ids]),
             )
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
     async def write(self, connection: Connection) -> list[Mark]:
         # What is there already comes first: messages are locked before conversations (docs/adr/, "Lock order").
         if told := self._receipts():
-            self._told = await apply_receipts(connection, told, self._codes)
+            self._told = await apply_receipts(connection, told, self._given.codes)
         await self._drop_known(connection)
         await self._relink(connection)
         if self._spoken:
-            await self._resolve(connection)
+            await self._talks.resolve(connection, self._spoken)
             known = await self._quotable(connection)
             await self._into_ledger(connection, known)
             # Whoever wrote for the first time and moved, both in this batch, was not there to be moved before.
@@ -120,8 +108,7 @@ class InboundStep:
         ]
 
     async def _into_ledger(self, connection: Connection, known: Mapping[Wamid, Quotable]) -> None:
-        heard = await conversations.hear(connection, self._heard())
-        self._talks = {who: heard.get(talk.id, talk) for who, talk in self._talks.items()}
+        heard = await self._talks.hear(connection, self._spoken)
         rows = [self._ledger_row(said, known) for said in self._spoken]
         if self._is_plain:
             rows = self.handing.offered(rows, self._tenants)
@@ -130,7 +117,7 @@ class InboundStep:
             written += await self._insert_further(connection, known)
         self.handing.written(rows, written, heard, self._tenants)
         if files_of := [row.conversation.portal_id for row in rows if isinstance(row.content, Media)]:
-            await files.want(connection, [one.id for one in written], self._file_wait_s)
+            await files.want(connection, [one.id for one in written], self._given.file_wait_s)
             self._waiting_for_files = {*files_of}
 
     @property
@@ -140,21 +127,13 @@ class InboundStep:
 
     def forget(self) -> None:
         """Another process let a number go a moment ago: what came for it is not for whom we remember."""
-        self._directory.clear()
+        self._given.directory.clear()
 
     async def committed(self) -> Iterable[Lane]:
         tell_ended(self._told.ended)
         if self._told.paused:
-            self._directory.clear()
-        if self._gone:
-            await self._cache.invalidate(conversations=self._gone)
-        await self._cache.put_many(
-            [
-                talk
-                for who, talk in self._talks.items()
-                if talk.id not in self._gone and _is_news(talk, self._cached.get(who))
-            ]
-        )
+            self._given.directory.clear()
+        await self._talks.remember()
         later = set(map(bitrix24_lane, self._waiting_for_files))
         others = {bitrix24_lane(channel.portal_id) for channel in self.numbers.values()}
         return self._told.lanes | self._again | later | (others if self._learned or self._relinked else set())
@@ -164,7 +143,7 @@ class InboundStep:
         self._learned = [said for said in self._spoken if said.event.name in UNKNOWN and not is_unknown(said)]
         stored = await messages.quotable(connection, self._perhaps_seen) if self._perhaps_seen else {}
         known = {wamid: found.content for wamid, found in stored.items()}
-        kept: list[Spoken] = []
+        kept: list[Incoming] = []
         for said in self._spoken:
             if said.wamid in known:
                 more = more_of(said, known[said.wamid])
@@ -225,61 +204,11 @@ class InboundStep:
         changed = await relink(connection, channel, item.routed, item.event.request_id)
         if changed:
             self._relinked.add(item.event.id)
-            self._gone += changed
+            self._talks.changed(changed)
             # A later move of hers may have come before this one, and found nobody with her ids.
             mine = [each.event.id for each in self._items]
             self._again |= await events.moves_again(connection, item.event.lane, beside=mine, days=limits.MOVES_DAYS)
         return bool(changed)
-
-    async def _resolve(self, connection: Connection) -> None:
-        """Find or create the conversation of every customer who spoke."""
-        customers = customers_of(self._spoken)
-        channels = {said.channel.id: said.channel for said in self._spoken}
-        if self._gone:
-            self._cached = {who: talk for who, talk in self._cached.items() if talk.id not in self._gone}
-        asked = [(who[0], c) for who, c in customers.items() if not says_it_all(self._cached.get(who), c)]
-        known: dict[ChannelId, dict[ConversationId, Conversation]] = {channel_id: {} for channel_id in channels}
-        for talk in await conversations.known(connection, asked) if asked else []:
-            known[talk.channel_id][talk.id] = talk
-        for who, customer in customers.items():
-            here, cached = known[who[0]], self._cached.get(who)
-            if cached is None or not says_it_all(cached, customer):
-                cached = await self._find(connection, channels[who[0]], customer, here)
-            # What one webhook tells of a customer, the next one in this batch may leave out.
-            told = without_former_ids(customer, cached)
-            self._talks[who] = here[cached.id] = replace(cached, customer=merged(cached.customer, told))
-
-    async def _find(
-        self,
-        connection: Connection,
-        channel: Channel,
-        customer: Customer,
-        here: dict[ConversationId, Conversation],
-    ) -> Conversation:
-        """The customer's conversation: of several the one that goes on, of none a new one."""
-        found = choose(customer, here.values())
-        if found is not None and customer.bsuid in found.former_bsuids:
-            return found
-        await self._take_numbers(connection, bereft(customer, here.values()), here)
-        talks = twins(customer, here.values())
-        if not talks:
-            return await conversations.add(connection, channel, customer)
-        if len(talks) > 1:
-            self._gone += [talk.id for talk in talks]
-            for talk in talks[1:]:
-                del here[talk.id]
-        return await join(connection, talks, customer)
-
-    async def _take_numbers(
-        self, connection: Connection, losers: Sequence[Conversation], known: dict[ConversationId, Conversation]
-    ) -> None:
-        """The number was given to somebody else: its old conversations hold it no more."""
-        if not losers:
-            return
-        await conversations.detach_numbers(connection, [talk.id for talk in losers])
-        self._gone += [talk.id for talk in losers]
-        for talk in losers:
-            known[talk.id] = replace(talk, customer=replace(talk.customer, wa_id=None, phone=None))
 
     async def _quotable(self, connection: Connection) -> dict[Wamid, Quotable]:
         """What the messages of this batch speak of: of earlier ones, and of each other."""
@@ -288,15 +217,15 @@ class InboundStep:
             return {}
         here = {
             said.wamid: Quotable(
-                conversation_id=self._talks[said.who].id, direction=Direction.INBOUND, content=said.message.content
+                conversation_id=self._talks.of(said).id, direction=Direction.INBOUND, content=said.message.content
             )
             for said in self._spoken
             if said.wamid in asked
         }
         return here | await messages.quotable(connection, list(asked))
 
-    def _ledger_row(self, said: Spoken, known: Mapping[Wamid, Quotable]) -> NewMessage:
-        talk = self._talks[said.who]
+    def _ledger_row(self, said: Incoming, known: Mapping[Wamid, Quotable]) -> NewMessage:
+        talk = self._talks.of(said)
         return NewMessage(
             conversation=talk,
             direction=Direction.INBOUND,
@@ -307,37 +236,3 @@ class InboundStep:
             heard_at=said.event.received_at,
             whatsapp_id=said.message.whatsapp_id,
         )
-
-    def _heard(self) -> list[Heard]:
-        """What the webhooks told, and no more: what the cache remembers may be out of date."""
-        told: dict[ConversationId, Customer] = {}
-        last: dict[ConversationId, datetime] = {}
-        ends: dict[ConversationId, datetime] = {}
-        referrals: dict[ConversationId, Referral] = {}
-        for said in self._spoken:
-            talk = self._talks[said.who]
-            customer = without_former_ids(said.message.customer, talk)
-            told[talk.id] = merged(told[talk.id], customer) if talk.id in told else customer
-            last[talk.id] = said.message.written_at
-            if opens_window(said.message.content):
-                # The window is counted from Meta's clock: a webhook can be days late.
-                # Nor can it be of tomorrow, whatever it says.
-                spoken_at = min(said.message.written_at, said.event.received_at)
-                ends[talk.id] = max(ends.get(talk.id, spoken_at), spoken_at + timedelta(hours=limits.WINDOW_HOURS))
-            if referral := said.message.content.marks.referral:
-                referrals[talk.id] = referral
-        return [
-            Heard(
-                id=each,
-                customer=told[each],
-                last_written_at=last[each],
-                window_expires_at=ends.get(each),
-                referral=referrals.get(each),
-            )
-            for each in told
-        ]
-
-
-def _is_news(talk: Conversation, cached: Conversation | None) -> bool:
-    """Whether the cache has to learn of it. The window moves with every message, and is only asked of the ledger."""
-    return cached is None or replace(cached, window_expires_at=talk.window_expires_at) != talk

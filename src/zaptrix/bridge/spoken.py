@@ -22,7 +22,7 @@ UNKNOWN = ("messages.unknown", "standby.unknown")  # what the door calls a kind 
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
 
 
-class Spoken(msgspec.Struct, frozen=True):
+class Incoming(msgspec.Struct, frozen=True):
     """A customer's message, the channel that it came by and the request that brought it."""
 
     message: CustomerMessage
@@ -50,17 +50,17 @@ def is_owner(channel: Channel, item: Item) -> bool:
     return channel.owned_at(item.event.received_at)
 
 
-def in_order(items: Iterable[tuple[Item, Channel | None]]) -> list[Spoken]:
+def in_order(items: Iterable[tuple[Item, Channel | None]]) -> list[Incoming]:
     """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
     spoken = [
-        Spoken(item.routed, channel, item.event)
+        Incoming(item.routed, channel, item.event)
         for item, channel in items
         if channel and isinstance(item.routed, CustomerMessage)
     ]
     return sorted(spoken, key=lambda said: said.message.written_at)
 
 
-def customers_of(spoken: Sequence[Spoken]) -> dict[Who, Customer]:
+def customers_of(spoken: Sequence[Incoming]) -> dict[Who, Customer]:
     customers: dict[Who, Customer] = {}
     for said in spoken:
         customer = said.message.customer
@@ -69,7 +69,7 @@ def customers_of(spoken: Sequence[Spoken]) -> dict[Who, Customer]:
     return customers
 
 
-def more_of(said: Spoken, known: Content) -> Spoken | None:
+def more_of(said: Incoming, known: Content) -> Incoming | None:
     """`said` under an id of its own, when it says more than `known`, which has its id."""
     if isinstance(known, Unknown) and said.event.name in UNKNOWN:
         return None  # the same message, understood now: it is learned
@@ -77,5 +77,5 @@ def more_of(said: Spoken, known: Content) -> Spoken | None:
     return replace(said, message=more) if more else None
 
 
-def is_unknown(said: Spoken) -> bool:
+def is_unknown(said: Incoming) -> bool:
     return isinstance(said.message.content, Unknown)
