@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
 from zaptrix.queues.keys import Keys
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry import metrics
 
 DRAIN = "drain"
@@ -53,7 +53,7 @@ _RING = "local function add(KEYS, ARGV)\n{add}\nend\n{ring}".format(
     add=loadScript(SCRIPT_DEFINITIONS[_ADD]), ring=Path(__file__).with_name("ring.lua").read_text(encoding="utf-8")
 )
 
-_log = QuietLog(__name__)
+_log = RateLimitedLog(__name__)
 
 
 class Bells:

@@ -16,7 +16,7 @@ from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.keys import Keys, get_many
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry.metrics import CacheName
 
 SEEN_TTL_S = 600
@@ -32,7 +32,7 @@ ByCustomer = tuple[ChannelId, str]
 ByChat = tuple[PortalId, int]
 
 _Key = TypeVar("_Key")
-_log = QuietLog(__name__)
+_log = RateLimitedLog(__name__)
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):

@@ -11,13 +11,13 @@ from redis.asyncio import Redis
 
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.keys import Keys
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import CacheName
 
 WRITE_EVERY_S = 5.0  # between processes a hit rate may be that late
 
-_log = QuietLog(__name__)
+_log = RateLimitedLog(__name__)
 _every = structlog.get_logger(__name__)
 
 

@@ -21,7 +21,7 @@ from zaptrix.queues.cluster import script_name
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.keys import PACE, Keys
 from zaptrix.queues.pace_leases import COUNTED_S, Leases
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.causes import PaceRefusal
 from zaptrix.telemetry.metrics import PaceKind
@@ -50,7 +50,7 @@ _SHA, _SETTLE_SHA = script_name(_SCRIPT), script_name(_SETTLE)
 _COUNTED_US = round(COUNTED_S * US)
 _BIRTH = "zx:pace-birth"
 _UNSURE = "?"
-_log = QuietLog(__name__)
+_log = RateLimitedLog(__name__)
 
 
 class Answer(NamedTuple):

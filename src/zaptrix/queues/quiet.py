@@ -10,7 +10,7 @@ import structlog
 _EVERY_S = 1.0
 
 
-class QuietLog:
+class RateLimitedLog:
     """Warnings, at most one a kind and second; the next one tells how many were kept back."""
 
     def __init__(self, name: str) -> None:

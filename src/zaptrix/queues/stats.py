@@ -17,7 +17,7 @@ from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
 from zaptrix.queues.fitness import facts_told, fault_of, probe, trouble
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.keys import on_each
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry.metrics import CacheName, Waiting
 
 STATS_S_MAX = 2 * ANSWER_S_MAX
@@ -25,7 +25,7 @@ STATS_S_MAX = 2 * ANSWER_S_MAX
 _COUNTED_STATES = (Waiting.WAITING, Waiting.ACTIVE, Waiting.DELAYED)
 _ENDED_STATES = (Waiting.COMPLETED, Waiting.FAILED)
 
-_log = QuietLog(__name__)
+_log = RateLimitedLog(__name__)
 
 
 class CacheStats(msgspec.Struct, frozen=True, kw_only=True):

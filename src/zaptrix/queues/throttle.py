@@ -10,9 +10,9 @@ from redis.asyncio import Redis
 from zaptrix.core.pace import Bucket
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.pace import LOCAL_BUCKETS_MAX, Buckets
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 
-_log = QuietLog(__name__)
+_log = RateLimitedLog(__name__)
 
 
 class Throttle:

@@ -16,7 +16,7 @@ from zaptrix.core.lanes import Lane, Queue
 from zaptrix.queues.bells import LATER, Bells
 from zaptrix.queues.connection import connect_worker, quiet_look_s
 from zaptrix.queues.keys import Keys
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import BellStatus
@@ -33,7 +33,7 @@ POLL_S = 0.02
 KEPT_MINUTES = 60  # BullMQ's own series of completed and failed jobs, and with it their totals
 
 _log = structlog.get_logger(__name__)
-_quiet = QuietLog(__name__)
+_quiet = RateLimitedLog(__name__)
 
 
 class DrainFailed(Exception):

@@ -15,7 +15,7 @@ from zaptrix.bitrix24.webhook import BadForm, claimed_in
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message import Side
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.queues.quiet import QuietLog
+from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.spool import SpoolFull
@@ -41,7 +41,7 @@ META_PATH = "/webhooks/meta"
 BITRIX24_PATH = "/webhooks/bitrix24/outbound"
 
 log = structlog.get_logger(__name__)
-_quiet = QuietLog(__name__)
+_quiet = RateLimitedLog(__name__)
 
 _NO_SIGNATURE = Sentence("webhooks.no_signature")
 _NOT_ADMITTED = Sentence("webhooks.not_admitted")
