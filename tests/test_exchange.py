@@ -30,7 +30,7 @@ from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.core.errors import OutOfTime, PlatformError, Unavailable, Unclear
 from zaptrix.deadlines import Deadline, TimelyConnector
 from zaptrix.elapsed import elapsed_s
-from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange
+from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.outgoing import text_message
 
@@ -40,7 +40,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Way = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, Answer]]
+Way = Callable[[aiohttp.ClientSession, str], Coroutine[Any, Any, HttpResponse]]
 
 
 class Far:
@@ -204,12 +204,12 @@ NO_ANSWER: dict[str, tuple[Serve, str]] = {
 }
 
 
-async def short(session: aiohttp.ClientSession, url: str) -> Answer:
+async def short(session: aiohttp.ClientSession, url: str) -> HttpResponse:
     """As messages go."""
     return await exchange(session, a_post(url))
 
 
-async def by_session(session: aiohttp.ClientSession, url: str) -> Answer:
+async def by_session(session: aiohttp.ClientSession, url: str) -> HttpResponse:
     """As uploads go."""
 
     async def parts() -> AsyncIterator[bytes]:

@@ -49,7 +49,7 @@ _ADDRESSES_KEPT = 4_096
 _large_ones = ThreadPoolExecutor(1, "large answers")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpResponse(msgspec.Struct, frozen=True):
     """What came back, unread. `retry_after_s`: how long to wait, when its head says so."""
 
     status: int
@@ -80,7 +80,7 @@ class NoAnswer(Exception):
     """It may have been heard, and no answer came that could be read. Its text is a code."""
 
 
-async def exchange(session: ClientSession, request: Request) -> Answer:
+async def exchange(session: ClientSession, request: Request) -> HttpResponse:
     """The answer to `request`; redirects are not followed. Raises NotSent and NoAnswer."""
     # No cause is kept: a library's errors may quote the address, with what stands in it.
     try:
@@ -108,7 +108,7 @@ class _TooLarge(Exception):
     """More bytes than an answer may have."""
 
 
-async def _posted(session: ClientSession, request: Request, body: bytes) -> Answer:
+async def _posted(session: ClientSession, request: Request, body: bytes) -> HttpResponse:
     """Until the request is written, whatever fails is NotSent: there is one place where it is.
 
     Nothing is awaited between the look at the deadline and the write: a process that stands still there writes when it
@@ -188,7 +188,7 @@ def _patience(connect_s: float) -> ClientTimeout:
     return ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
 
 
-async def _answered(connection: Connection, written: bytes, bytes_max: int) -> Answer:
+async def _answered(connection: Connection, written: bytes, bytes_max: int) -> HttpResponse:
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None:
         raise NotSent("no_connection")
@@ -201,7 +201,7 @@ async def _answered(connection: Connection, written: bytes, bytes_max: int) -> A
     return _answer(message.code, message.headers, await _body(content, bytes_max))
 
 
-async def _asked(session: ClientSession, request: Request) -> Answer:
+async def _asked(session: ClientSession, request: Request) -> HttpResponse:
     _parsed(request.url)
     async with asyncio.timeout(request.time_s):
         response = await session.request(
@@ -221,8 +221,8 @@ async def _asked(session: ClientSession, request: Request) -> Answer:
             response.close()
 
 
-def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
-    return Answer(status, body, headers.get("Location", ""), _seconds(headers.get("Retry-After", "")))
+def _answer(status: int, headers: Mapping[str, str], body: bytes) -> HttpResponse:
+    return HttpResponse(status, body, headers.get("Location", ""), _seconds(headers.get("Retry-After", "")))
 
 
 async def _body(content: StreamReader, bytes_max: int) -> bytes:
@@ -242,7 +242,7 @@ def _seconds(text: str) -> float | None:
     return min(float(text), limits.RETRY_AFTER_S_MAX) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-async def read(call: str, answer: Answer, reader: Callable[[bytes], T]) -> T:
+async def read(call: str, answer: HttpResponse, reader: Callable[[bytes], T]) -> T:
     """What `reader` makes of the answer to `call`. Raises PlatformError and NoAnswer.
 
     A large answer is read in a thread, so that nobody else waits for it.

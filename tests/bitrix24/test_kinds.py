@@ -6,10 +6,10 @@ from zaptrix.bitrix24.contacts import source_fields
 from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.core.kinds import (
-    Answer,
     Card,
     Cards,
     Edited,
+    FormAnswer,
     Forwarded,
     InGroup,
     Location,
@@ -114,7 +114,7 @@ def read(content: Said, locale: Locale = PT) -> str:
         ),
         (Reply(way=ReplyWay.TEMPLATE, id="cancel"), "🔘 Escolheu: cancel"),
         (
-            Reply(way=ReplyWay.FLOW, answers=(Answer("nome", "Ana"), Answer("", "solto"))),
+            Reply(way=ReplyWay.FLOW, answers=(FormAnswer("nome", "Ana"), FormAnswer("", "solto"))),
             "📝 Formulário respondido\nnome: Ana\nsolto",
         ),
         (Reply(way=ReplyWay.CALL_PERMISSION, id="accept"), "📞 Permitiu receber ligações"),

@@ -16,7 +16,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import TooFast
 from zaptrix.core.pace import Bucket
 from zaptrix.queues.connection import AWAY, connect
-from zaptrix.queues.pace import LATE_S_MAX, LOCAL_BUCKETS_MAX, US, Answer, Buckets, RedisPace
+from zaptrix.queues.pace import LATE_S_MAX, LOCAL_BUCKETS_MAX, US, Buckets, PaceVerdict, RedisPace
 from zaptrix.queues.throttle import LocalBuckets, Throttle
 from zaptrix.telemetry import metrics
 
@@ -63,7 +63,7 @@ async def test_four_workers_use_all_of_a_bucket_and_never_more(redis: Redis, buc
     assert len(grants) >= 0.98 * (bucket.burst + bucket.rate_per_s * seconds)
 
 
-async def patiently(pace: Buckets, bucket: Bucket, now_us: int) -> Answer:
+async def patiently(pace: Buckets, bucket: Bucket, now_us: int) -> PaceVerdict:
     """On a crowded machine Redis may be later than the half second after which it counts as away."""
     for _ in range(20):
         with suppress(*AWAY):

@@ -13,7 +13,7 @@ from tests.queues.test_pace import ENTERPRISE, NUMBER, PORTAL, START_US, most_in
 from zaptrix.core import limits
 from zaptrix.core.ids import PortalId
 from zaptrix.core.pace import Bucket, Operating, Spending
-from zaptrix.queues.pace import US, Answer, Buckets, Call, forget_pace
+from zaptrix.queues.pace import US, Buckets, Call, PaceVerdict, forget_pace
 from zaptrix.queues.pace_leases import LEASE_S, LEASED_MAX
 
 METHOD = "imconnector.send.messages"
@@ -49,7 +49,7 @@ class Process:
 
         self.buckets._run = counted  # type: ignore[method-assign]
 
-    async def book(self, *buckets: Bucket, call: Call | None = None) -> Answer:
+    async def book(self, *buckets: Bucket, call: Call | None = None) -> PaceVerdict:
         return await self.buckets.book(buckets, self.time.us, call=call)
 
 
@@ -103,7 +103,7 @@ async def test_calls_far_from_the_limit_ask_once_for_several(redis: Redis, time:
     process = Process(redis, time)
     for _ in range(60):
         time.s += 0.3
-        assert await process.book(ENTERPRISE) == Answer(booked=True, wait_s=0, bucket=ENTERPRISE)
+        assert await process.book(ENTERPRISE) == PaceVerdict(booked=True, wait_s=0, bucket=ENTERPRISE)
     assert process.asked <= 60 / LEASED_MAX
 
 

@@ -14,10 +14,10 @@ from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Ignored, Routed, Unroutable
 from zaptrix.core.kinds import (
-    Answer,
     Card,
     Cards,
     Edited,
+    FormAnswer,
     Forwarded,
     InGroup,
     Location,
@@ -183,7 +183,7 @@ KINDS: list[tuple[str, dict[str, Any], Said]] = [
             way=ReplyWay.FLOW,
             id="flow",
             title="Sent",
-            answers=(Answer("nome", "Ana"), Answer("itens", '["a", "b"]'), Answer("idade", "31")),
+            answers=(FormAnswer("nome", "Ana"), FormAnswer("itens", '["a", "b"]'), FormAnswer("idade", "31")),
         ),
     ),
     (
@@ -271,7 +271,7 @@ KINDS: list[tuple[str, dict[str, Any], Said]] = [
     # Of tomorrow, and not as documented: seen by the operator, and kept for an admin.
     ("unknown", {"type": "hologram", "hologram": {"id": 1}}, Unknown(kind="hologram")),
     ("unknown", {"type": ""}, Unknown(kind="none")),
-    ("unknown", {"type": "image", "image": "broken"}, Unknown(kind="image", fields=(Answer("image", "broken"),))),
+    ("unknown", {"type": "image", "image": "broken"}, Unknown(kind="image", fields=(FormAnswer("image", "broken"),))),
     ("unknown", {"type": "location"}, Unknown(kind="location")),
     ("unknown", {"type": "contacts", "contacts": []}, Unknown(kind="contacts")),
     (
@@ -762,4 +762,4 @@ def test_a_number_of_a_form_is_shown_as_it_was_written() -> None:
     form = {"type": "nfm_reply", "nfm_reply": {"response_json": '{"valor": 1.10, "conta": 12345678901234567890.12}'}}
     found = said(type="interactive", interactive=form)
     assert isinstance(found, Reply)
-    assert found.answers == (Answer("valor", "1.10"), Answer("conta", "12345678901234567890.12"))
+    assert found.answers == (FormAnswer("valor", "1.10"), FormAnswer("conta", "12345678901234567890.12"))

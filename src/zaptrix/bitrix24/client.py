@@ -23,7 +23,7 @@ from zaptrix.core.ids import PortalId
 from zaptrix.core.pace import Operating, Spending, portal_bucket, portal_key
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import PortalAddresses, PortalPace, PortalTokens
-from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
+from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class PortalClient:
             raise error
         return cast("T", read.found)
 
-    async def _exchange(self, portal: Portal, asked: Asked, token: str) -> tuple[Answer, str]:
+    async def _exchange(self, portal: Portal, asked: Asked, token: str) -> tuple[HttpResponse, str]:
         """The answer, and what was reserved of the method's time until it is known what the call has used."""
         # A call without an answer leaves its reservation, which counts as used: nobody knows whether it has run.
         reserved = await self._pace.take(portal_bucket(portal), spending=asked.spending)
@@ -166,7 +166,7 @@ class PortalClient:
         except NoAnswer as exc:
             raise no_answer(asked.method, str(exc)) from None
 
-    async def _read(self, asked: Asked, answer: Answer, reserved: str, reader: Callable[[object], T]) -> _Read[T]:
+    async def _read(self, asked: Asked, answer: HttpResponse, reserved: str, reader: Callable[[object], T]) -> _Read[T]:
         try:
             told = await read(asked.method, answer, lambda body: self._digested(asked, answer, body, reader))
         except NoAnswer as exc:
@@ -175,7 +175,7 @@ class PortalClient:
         await self._pace.settle(asked.spending, reserved, told.operating, refused=refused)
         return told
 
-    def _digested(self, asked: Asked, answer: Answer, raw: bytes, reader: Callable[[object], T]) -> _Read[T]:
+    def _digested(self, asked: Asked, answer: HttpResponse, raw: bytes, reader: Callable[[object], T]) -> _Read[T]:
         try:
             body = msgspec.json.decode(raw)
         except BROKEN:
@@ -188,7 +188,7 @@ class PortalClient:
             raise no_answer(asked.method, f"http_{answer.status}", "an answer without a result")
         return _Read(operating=operating, failure=None, found=reader(dig(body, "result")))
 
-    def _failure(self, method: str, answer: Answer, body: object, operating: Operating | None) -> Failure | None:
+    def _failure(self, method: str, answer: HttpResponse, body: object, operating: Operating | None) -> Failure | None:
         # An error may stand on top, whatever the status, or inside of the result of a registration.
         for place in (body, dig(body, "result")):
             if not isinstance(place, dict) or place.get("error") is None:
@@ -200,7 +200,7 @@ class PortalClient:
         return None if answer.status < 400 else self._refusal(method, answer, operating, "", "")
 
     def _refusal(
-        self, method: str, answer: Answer, operating: Operating | None, code: object, description: object
+        self, method: str, answer: HttpResponse, operating: Operating | None, code: object, description: object
     ) -> Failure:
         return Failure(
             method=method,

@@ -15,10 +15,10 @@ from typing import Any
 from zaptrix.core.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
 from zaptrix.core.kinds import (
     NO_MARKS,
-    Answer,
     Card,
     Cards,
     Edited,
+    FormAnswer,
     Forwarded,
     InGroup,
     Location,
@@ -217,7 +217,7 @@ def _payment(content: Reply, locale: Locale) -> Lines:
     return [*lines, *(_label(phrase(answer.name, locale), answer.value) for answer in content.answers)]
 
 
-def _answer(answer: Answer) -> list[Span]:
+def _answer(answer: FormAnswer) -> list[Span]:
     return _line(answer.name, ": " if answer.name else "", answer.value)
 
 

@@ -23,7 +23,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ports import TokenPair
-from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
+from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
 
 # The only hosts that a client secret may ever go to. Which of them serves a portal, the portal says itself.
 OFFICIAL_HOSTS = ("oauth.bitrix.info", "oauth.bitrix24.tech")
@@ -116,7 +116,7 @@ class OAuth:
         first = pair.oauth_host if pair.oauth_host in OFFICIAL_HOSTS else OFFICIAL_HOSTS[0]
         return [f"https://{host}{_PATH}" for host in sorted(OFFICIAL_HOSTS, key=lambda host: host != first)]
 
-    def _grant(self, answer: Answer, body: bytes) -> Grant:
+    def _grant(self, answer: HttpResponse, body: bytes) -> Grant:
         try:
             told = msgspec.json.decode(body)
         except BROKEN:
@@ -162,7 +162,7 @@ def _is_token(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= limits.TOKEN_CHARACTERS_MAX and bool(_TOKEN.fullmatch(value))
 
 
-def _no_json(answer: Answer) -> PlatformError:
+def _no_json(answer: HttpResponse) -> PlatformError:
     """A page for people. No message is to blame for it: what goes on holds the portal, and buries nothing."""
     code, detail = f"oauth_http_{answer.status}", "the OAuth server's answer is not JSON"
     if answer.status == 429:
@@ -170,7 +170,7 @@ def _no_json(answer: Answer) -> PlatformError:
     return Unavailable(code, detail, hold=Scope.PORTAL if 300 <= answer.status < 500 else None)
 
 
-def _refusal(answer: Answer, told: object) -> PlatformError:
+def _refusal(answer: HttpResponse, told: object) -> PlatformError:
     """https://apidocs.bitrix24.com/settings/oauth/error-codes.html"""
     status, named = answer.status, words(dig(told, "error"))
     code = named if is_code(named) else f"oauth_http_{status}"

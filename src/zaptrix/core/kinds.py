@@ -100,7 +100,7 @@ class ReplyWay(StrEnum):
     PAYMENT = "payment"
 
 
-class Answer(msgspec.Struct, frozen=True):
+class FormAnswer(msgspec.Struct, frozen=True):
     """One field of a form that was filled in, or of a message of a kind that nobody here knows."""
 
     name: str
@@ -115,7 +115,7 @@ class Reply(msgspec.Struct, frozen=True, tag="reply", kw_only=True, omit_default
     id: str | None = None
     title: str | None = None
     description: str | None = None
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[FormAnswer, ...] = ()
     marks: Marks = NO_MARKS
 
 
@@ -175,7 +175,7 @@ class Unsupported(msgspec.Struct, frozen=True, tag="unsupported", kw_only=True, 
 
     kind: str | None = None
     code: int | None = None
-    fields: tuple[Answer, ...] = ()
+    fields: tuple[FormAnswer, ...] = ()
     marks: Marks = NO_MARKS
 
 
@@ -184,7 +184,7 @@ class Unknown(msgspec.Struct, frozen=True, tag="unknown", kw_only=True, omit_def
     be read of it."""
 
     kind: str
-    fields: tuple[Answer, ...] = ()
+    fields: tuple[FormAnswer, ...] = ()
     marks: Marks = NO_MARKS
 
 

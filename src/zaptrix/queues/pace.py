@@ -53,7 +53,7 @@ _UNSURE = "?"
 _log = RateLimitedLog(__name__)
 
 
-class Answer(NamedTuple):
+class PaceVerdict(NamedTuple):
     """What the buckets said. Booked: go after `wait_s`. Not booked: nothing was taken, ask again after `wait_s`."""
 
     booked: bool
@@ -79,14 +79,16 @@ class Buckets:
         self._wait_us_max = round(wait_s_max * US)
         self._times: OrderedDict[str, str] = OrderedDict()  # method time, of methods that are near their limit
 
-    async def book(self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None) -> Answer:
+    async def book(
+        self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None
+    ) -> PaceVerdict:
         """As `ask`, but Redis is asked only for what no lease covers, and for leases."""
         held = self._leases.spend(buckets, call.key if call else None)
         call = call if held.method else None
         if not held.spent:
             return await self._ask(buckets, now_us, call=call, leases=True)
         if not held.asked and call is None:
-            return Answer(booked=True, wait_s=0.0, bucket=buckets[0])
+            return PaceVerdict(booked=True, wait_s=0.0, bucket=buckets[0])
         try:
             # What is leased is for now: of a call that has to wait, all is booked together for the moment when it goes.
             answer = await self._ask(held.asked, now_us, call=call, leases=True, patience_us=0)
@@ -99,7 +101,9 @@ class Buckets:
         waits = answer.bucket is not None and answer.wait_s * US <= self._wait_us_max
         return await self.ask(buckets, now_us, call=call) if waits else answer
 
-    async def ask(self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None) -> Answer:
+    async def ask(
+        self, buckets: Sequence[Bucket], now_us: int | None = None, *, call: Call | None = None
+    ) -> PaceVerdict:
         """Book one token of each and the method time of a call, or nothing of all. Raises one of `AWAY`.
 
         `now_us` replaces Redis's clock.
@@ -146,7 +150,7 @@ class Buckets:
         full: bool = False,
         leases: bool = False,
         patience_us: int | None = None,
-    ) -> Answer:
+    ) -> PaceVerdict:
         question = _Question(
             buckets,
             call,
@@ -164,7 +168,7 @@ class Buckets:
             self._asking = asyncio.get_running_loop().create_task(self._ask_all())
         booked, wait_us, place, _, reserved, *_ = await question.answer
         asked = buckets[place - 1] if place and buckets else None
-        return Answer(bool(booked), int(wait_us) / US, asked, bool(reserved))
+        return PaceVerdict(bool(booked), int(wait_us) / US, asked, bool(reserved))
 
     def _learn(self, question: _Question, answer: list[Any], asked_at: float) -> None:
         """What an answer tells for later, whether or not anybody waits for it still."""
@@ -335,7 +339,7 @@ class RedisPace:
             answer, _ = await self._wait(buckets, call)
         return call.name if call is not None and answer.reserved else ""
 
-    async def _wait(self, buckets: Sequence[Bucket], call: Call | None) -> tuple[Answer, bool]:
+    async def _wait(self, buckets: Sequence[Bucket], call: Call | None) -> tuple[PaceVerdict, bool]:
         """Book, and wait for what was booked; whether that took too long."""
         try:
             async with answering():

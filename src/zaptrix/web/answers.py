@@ -19,7 +19,7 @@ _LENGTH = "content-length"
 _WITHOUT_LENGTH = frozenset({204, 304})
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A whole answer."""
 
     status: int
@@ -27,23 +27,23 @@ class Answer(NamedTuple):
     headers: Headers = ()
 
 
-EMPTY = Answer(200)
+EMPTY = Response(200)
 
 
-def plain(status: int, text: str) -> Answer:
+def plain(status: int, text: str) -> Response:
     """Text that nothing takes for a page."""
-    return Answer(status, text.encode(), (("content-type", "text/plain; charset=utf-8"), _NOSNIFF))
+    return Response(status, text.encode(), (("content-type", "text/plain; charset=utf-8"), _NOSNIFF))
 
 
-def of_problem(problem: Problem, *, path: str, request_id: str, locale: Locale) -> Answer:
+def of_problem(problem: Problem, *, path: str, request_id: str, locale: Locale) -> Response:
     headers = [("content-type", CONTENT_TYPE), ("content-language", locale.value), _NOSNIFF]
     headers += [(name.lower(), value) for name, value in problem.headers.items()]
-    return Answer(
+    return Response(
         problem.kind.status, problem.document(path=path, request_id=request_id, locale=locale), tuple(headers)
     )
 
 
-def last(answer: Answer) -> Answer:
+def last(answer: Response) -> Response:
     """The last one of its connection: who goes on asks another gateway."""
     return answer._replace(headers=(*answer.headers, ("connection", "close")))
 
@@ -68,7 +68,7 @@ async def linger(parts: AsyncIterator[bytes]) -> None:
                     return
 
 
-async def give(answer: Answer, talk: Talk, request_id: str) -> None:
+async def give(answer: Response, talk: Talk, request_id: str) -> None:
     headers = [(REQUEST_ID, request_id), *answer.headers]
     if answer.status not in _WITHOUT_LENGTH and not any(name == _LENGTH for name, _ in answer.headers):
         headers.append((_LENGTH, str(len(answer.body))))

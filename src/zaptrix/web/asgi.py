@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from zaptrix.web import answers
-from zaptrix.web.answers import Answer
+from zaptrix.web.answers import Response
 from zaptrix.web.bodies import UploadClock, too_slow
 from zaptrix.web.talk import HungUp, Message, Talk
 
@@ -51,8 +51,8 @@ class Exchange:
             await answers.linger(self._parts)
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> Response | None:
         """The whole answer; pages are small, so none is streamed. None: the framework gave none."""
         if self._status is None:
             return None
-        return Answer(self._status, b"".join(self._body), tuple(self._headers))
+        return Response(self._status, b"".join(self._body), tuple(self._headers))

@@ -22,7 +22,7 @@ from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address
-from zaptrix.web.answers import EMPTY, Answer, plain
+from zaptrix.web.answers import EMPTY, Response, plain
 from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
 from zaptrix.web.bodies import Bodies
 from zaptrix.web.problems import (
@@ -60,7 +60,7 @@ class Doors:
         self._secrets = app.settings.meta_app_secret
         self._verify_token = app.settings.meta_verify_token
 
-    async def meta(self, scope: Scope, talk: Talk, request_id: str) -> Answer:
+    async def meta(self, scope: Scope, talk: Talk, request_id: str) -> Response:
         """https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/create-webhook-endpoint"""
         if scope.method == "GET":
             return await self._challenge(scope)
@@ -79,7 +79,7 @@ class Doors:
         log.debug("webhook received", source="meta", bytes=len(body), request_id=request_id)
         return EMPTY
 
-    async def bitrix24(self, scope: Scope, talk: Talk, request_id: str) -> Answer:
+    async def bitrix24(self, scope: Scope, talk: Talk, request_id: str) -> Response:
         """https://apidocs.bitrix24.com/api-reference/events/index.html"""
         _only(scope, "POST", allow="POST")
         body = await self._bodies.read(scope, talk, BITRIX_BODY_BYTES_MAX)
@@ -133,7 +133,7 @@ class Doors:
             log.exception("event not admitted", request_id=request_id, alarm=True)
             await self._keep_unproven(scope, body, request_id, known=known)
 
-    async def _challenge(self, scope: Scope) -> Answer:
+    async def _challenge(self, scope: Scope) -> Response:
         query = dict(parse_qsl(scope.query_string, keep_blank_values=True))
         text = webhook.challenge(query, self._verify_token)
         if text is None:

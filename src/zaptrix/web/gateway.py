@@ -22,7 +22,7 @@ from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web import answers
-from zaptrix.web.answers import REQUEST_ID, Answer
+from zaptrix.web.answers import REQUEST_ID, Response
 from zaptrix.web.asgi import Exchange
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.bodies import Bodies
@@ -44,7 +44,7 @@ _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _UNMATCHED = "unmatched"  # a label never holds what a caller made up
 
 
-Door = Callable[[Scope, Talk, str], Awaitable[Answer]]
+Door = Callable[[Scope, Talk, str], Awaitable[Response]]
 
 
 class Gateway:
@@ -93,7 +93,7 @@ class Gateway:
         await answers.give(answer, talk, request_id)
         metrics.http_answered(scope.method, path, answer.status, time.perf_counter() - began)
 
-    async def _through_site(self, scope: Scope, talk: Talk, request_id: str) -> tuple[Answer, str]:
+    async def _through_site(self, scope: Scope, talk: Talk, request_id: str) -> tuple[Response, str]:
         """The framework's answer, and the pattern of its route."""
         told = {**scope.asgi, "request_id": request_id}
         exchange = Exchange(talk)
@@ -134,7 +134,7 @@ def _doors(app: App, bodies: Bodies) -> dict[str, Door]:
     return by_path
 
 
-async def _through_door(door: Door, scope: Scope, talk: Talk, request_id: str) -> Answer:
+async def _through_door(door: Door, scope: Scope, talk: Talk, request_id: str) -> Response:
     """Nothing is bound to the log's context here: the group commit that this request starts is everybody's."""
     try:
         return await door(scope, talk, request_id)
@@ -165,11 +165,11 @@ async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str
     return answer.status
 
 
-def _broken(scope: Scope, request_id: str) -> Answer:
+def _broken(scope: Scope, request_id: str) -> Response:
     return _of_problem(broken(), scope, request_id)
 
 
-def _of_problem(problem: Problem, scope: Scope, request_id: str, *, path: str | None = None) -> Answer:
+def _of_problem(problem: Problem, scope: Scope, request_id: str, *, path: str | None = None) -> Response:
     locale = problem_language(scope.headers.get("accept-language"), scope.query_string)
     return answers.of_problem(problem, path=path or scope.path, request_id=request_id, locale=locale)
 

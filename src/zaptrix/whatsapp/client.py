@@ -25,7 +25,7 @@ from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, NumberTokens, Pace
 from zaptrix.core.template import CreatedTemplate, Definition
-from zaptrix.exchange import Answer, NoAnswer, NotSent, Request, exchange, read
+from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault
 from zaptrix.whatsapp.outgoing import Typed
@@ -272,7 +272,7 @@ class GraphClient:
         *,
         repeatable: bool,
         time_s: float | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         request = Request(
             method=method,
             url=f"{self._root}/{path}",
@@ -289,7 +289,7 @@ class GraphClient:
         except NoAnswer as error:
             raise _unclear(str(error), repeatable=repeatable) from None
 
-    async def _read(self, call: str, answer: Answer, shape: type[T], *, repeatable: bool) -> T:
+    async def _read(self, call: str, answer: HttpResponse, shape: type[T], *, repeatable: bool) -> T:
         try:
             return await read(call, answer, lambda body: _read_as(shape, answer, body, repeatable=repeatable))
         except NoAnswer as error:
@@ -320,7 +320,7 @@ def _headers(token: str, request_id: str) -> dict[str, str]:
     return headers
 
 
-def _read_as(shape: type[T], answer: Answer, body: bytes, *, repeatable: bool) -> T:
+def _read_as(shape: type[T], answer: HttpResponse, body: bytes, *, repeatable: bool) -> T:
     fault = _fault(body)
     if fault is not None or answer.status != 200:
         raise codes.error_of_answer(fault, answer.status, retry_after_s=answer.retry_after_s, repeatable=repeatable)

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from zaptrix.core.kinds import Answer
+from zaptrix.core.kinds import FormAnswer
 from zaptrix.core.limits import UNKNOWN_FIELD_CHARACTERS_MAX, UNKNOWN_FIELDS_MAX
 
 _DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
@@ -73,7 +73,7 @@ def shown_value(value: object) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def fields_of(body: Raw | bytes) -> tuple[Answer, ...]:
+def fields_of(body: Raw | bytes) -> tuple[FormAnswer, ...]:
     """What people can read in the item of an event of an unknown kind, field by field.
 
     A kind of tomorrow still has its words, names and numbers; only how they are told is not known.
@@ -82,9 +82,9 @@ def fields_of(body: Raw | bytes) -> tuple[Answer, ...]:
         found = list(_leaves(_item(body)))
     except RecursionError:
         return ()
-    answers = [Answer(name, _bounded(value)) for name, value in found[:UNKNOWN_FIELDS_MAX]]
+    answers = [FormAnswer(name, _bounded(value)) for name, value in found[:UNKNOWN_FIELDS_MAX]]
     left_out = len(found) - len(answers)
-    return (*answers, Answer("", f"… (+{left_out})")) if left_out else tuple(answers)
+    return (*answers, FormAnswer("", f"… (+{left_out})")) if left_out else tuple(answers)
 
 
 def _item(body: Raw | bytes) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from zaptrix.core.kinds import (
     NO_MARKS,
-    Answer,
     Card,
     Cards,
     Edited,
+    FormAnswer,
     Forwarded,
     InGroup,
     Location,
@@ -228,15 +228,15 @@ def _form_reply(reply: Interactive, marks: Marks) -> Said | None:
     )
 
 
-def _answers(response_json: str | None) -> tuple[Answer, ...]:
+def _answers(response_json: str | None) -> tuple[FormAnswer, ...]:
     """The fields of a form. Its token is between programs, and no answer."""
     try:
         # A number with a point is shown as it was written: as a float it would be rounded.
         found = json.loads(response_json or "{}", parse_float=str)
     except (ValueError, RecursionError):
-        return (Answer("", response_json),) if response_json else ()
+        return (FormAnswer("", response_json),) if response_json else ()
     fields = found.items() if isinstance(found, dict) else [("", found)]
-    return tuple(Answer(shown_value(name), shown_value(value)) for name, value in fields if name != "flow_token")
+    return tuple(FormAnswer(shown_value(name), shown_value(value)) for name, value in fields if name != "flow_token")
 
 
 def _call_permission(reply: Interactive, marks: Marks) -> Said | None:
