@@ -44,7 +44,7 @@ from zaptrix.core.event import Recovered
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.recovery import Chat, ChatState, Kept
+from zaptrix.core.recovery import Chat, ChatState, OfflineRows
 from zaptrix.core.retry import Patience
 
 PORTAL_SECONDS = 4.0
@@ -215,7 +215,7 @@ async def ended(call: Awaitable[Any], name: str = "") -> Any:
 
 
 def _read(value: Any) -> Any:
-    return value.process_id if isinstance(value, Kept) else value  # its rows are read by `events`
+    return value.process_id if isinstance(value, OfflineRows) else value  # its rows are read by `events`
 
 
 def test_every_room_of_the_portal_is_met() -> None:

@@ -19,7 +19,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused
 from zaptrix.core.event import Recovered
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Kept, NotKept, Told
+from zaptrix.core.recovery import NotKept, OfflineRows, Told
 
 _EVENT = Name.MESSAGE_ADD
 _ALREADY_BOUND = "already bind"  # "binded", in the portal's words
@@ -58,11 +58,11 @@ class PortalQueue:
         except Refused:
             return False  # a portal too old to know the question
 
-    async def read(self, portal: Portal, *, keep: bool) -> Kept:
+    async def read(self, portal: Portal, *, keep: bool) -> OfflineRows:
         """https://apidocs.bitrix24.com/api-reference/events/event-offline-get.html"""
         return await self._get(portal, {"clear": 0 if keep else 1})
 
-    async def left(self, portal: Portal) -> list[Kept]:
+    async def left(self, portal: Portal) -> list[OfflineRows]:
         """https://apidocs.bitrix24.com/api-reference/events/event-offline-list.html"""
         asked: dict[str, object] = {"filter": {"!PROCESS_ID": ""}}
         processes = await self._client.ask(portal, "event.offline.list", asked, _processes)
@@ -78,7 +78,7 @@ class PortalQueue:
     ) -> list[Told]:
         return [told for row in rows for told in _told(portal, row, judge)]
 
-    async def _get(self, portal: Portal, params: dict[str, object]) -> Kept:
+    async def _get(self, portal: Portal, params: dict[str, object]) -> OfflineRows:
         # By id: their times are whole seconds, and operators write more than one message in a second.
         which: dict[str, object] = {"filter": {"=EVENT_NAME": _EVENT}, "order": {"ID": "ASC"}}
         asked = {"limit": limits.OFFLINE_ROWS, **which, **params}
@@ -98,9 +98,9 @@ def _processes(rows: object) -> list[str]:
     return list(dict.fromkeys(each for each in ids if _is_process_id(each)))[:_PROCESSES_MAX]
 
 
-def _kept(answer: object, *, whole: bool) -> Kept:
+def _kept(answer: object, *, whole: bool) -> OfflineRows:
     process_id = wire.dig(answer, "process_id")
-    return Kept(
+    return OfflineRows(
         rows=tuple(wire.listed(wire.dig(answer, "events"))),
         process_id=process_id if whole and _is_process_id(process_id) else "",
     )

@@ -23,7 +23,7 @@ from zaptrix.core.ids import PortalId, parse_external_chat_id
 from zaptrix.core.lanes import bitrix24_lane
 from zaptrix.core.message import Notice
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Kept, NotKept, OfflineEvents, Told
+from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
 from zaptrix.settings import Settings
 from zaptrix.store import conversations, events, offline, recovery, restores
 from zaptrix.store.database import Connection
@@ -119,7 +119,7 @@ class Offline:
         async with self._database.transaction() as connection:
             await offline.drained(connection, portal.id, keeps=keep)
 
-    async def _keep(self, portal: Portal, kept: Kept) -> None:
+    async def _keep(self, portal: Portal, kept: OfflineRows) -> None:
         """The rows into the journal, then out of the portal's keeping."""
         if kept.rows:
             async with self._database.connection() as connection:

@@ -22,7 +22,7 @@ from zaptrix.media.voice import can_become_voice, is_voice
 _ANY_SOUND = "audio/*"
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class StoredUpload(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was kept. `moves`: an animated picture; `recording`: it is a voice note, or can become one."""
 
     blob: Blob
@@ -39,7 +39,9 @@ class Uploads:
         self._allowed = Allowed(origins=tuple(Origin.of(url) for url in link_origins), anywhere=True)
         self._now = now
 
-    async def keep(self, parts: AsyncIterable[bytes], kind: MediaKind, *, name: str | None, told: str | None) -> Kept:
+    async def keep(
+        self, parts: AsyncIterable[bytes], kind: MediaKind, *, name: str | None, told: str | None
+    ) -> StoredUpload:
         """Keep what comes, in parts. `name` and `told`, its type, are what the caller says.
 
         Raises TooLarge, BlobsAway, and whatever `parts` raises.
@@ -47,7 +49,7 @@ class Uploads:
         written = await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)
         return _kept(written, kind, name, told)
 
-    async def fetch(self, link: str, kind: MediaKind, *, name: str | None) -> Kept:
+    async def fetch(self, link: str, kind: MediaKind, *, name: str | None) -> StoredUpload:
         """Fetch what a caller named, now: an address that Meta cannot fetch would be told hours later, or never.
 
         Raises PlatformError, TooLarge, BlobsAway.
@@ -57,7 +59,7 @@ class Uploads:
         ) as arriving:
             return await self.keep(arriving.parts, kind, name=name or _name_in(link), told=arriving.type)
 
-    async def drop(self, kept: Kept | None) -> None:
+    async def drop(self, kept: StoredUpload | None) -> None:
         """It is not needed. When the store is away its age will do it."""
         if kept is None:
             return
@@ -71,7 +73,7 @@ def _name_in(link: str) -> str | None:
     return unquote(PurePosixPath(urlsplit(link).path).name) or None
 
 
-def _kept(written: Written, kind: MediaKind, name: str | None, told: str | None) -> Kept:
+def _kept(written: Written, kind: MediaKind, name: str | None, told: str | None) -> StoredUpload:
     # What holds a film as well as sound alone is sound here: the caller says so by the way it is sent.
     type_ = type_of(written.head, told=_ANY_SOUND if kind is MediaKind.AUDIO else told, name=name)
     blob = Blob(
@@ -82,4 +84,4 @@ def _kept(written: Written, kind: MediaKind, name: str | None, told: str | None)
         name=fitting_name(name, type_, fallback=fallback_name(kind)),
     )
     recording = is_voice(type_, written.head) or can_become_voice(type_, written.head)
-    return Kept(blob=blob, moves=is_animated(written.head), recording=recording)
+    return StoredUpload(blob=blob, moves=is_animated(written.head), recording=recording)

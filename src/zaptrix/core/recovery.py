@@ -84,7 +84,7 @@ class Histories(Protocol):
         ...
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class OfflineRows(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a portal's offline queue as they came. `process_id`: it keeps them under it until they are cleared."""
 
     rows: tuple[object, ...]
@@ -111,14 +111,14 @@ class OfflineEvents(Protocol):
         """Whether the portal's plan lets rows stay until they are cleared."""
         ...
 
-    async def read(self, portal: Portal, *, keep: bool) -> Kept:
+    async def read(self, portal: Portal, *, keep: bool) -> OfflineRows:
         """The oldest rows that nobody keeps: kept for us, or else gone with this answer.
 
         Raises NotKept when the plan does not let them stay after all.
         """
         ...
 
-    async def left(self, portal: Portal) -> list[Kept]:
+    async def left(self, portal: Portal) -> list[OfflineRows]:
         """Rows that are still kept for a reader of ours."""
         ...
 

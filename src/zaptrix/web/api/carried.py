@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from zaptrix.bridge.send import Held
-from zaptrix.bridge.uploads import Kept
+from zaptrix.bridge.uploads import StoredUpload
 from zaptrix.core.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX
@@ -101,17 +101,17 @@ class Carried(NamedTuple):
 
     media: Media
     held: Held
-    kept: Kept | None
+    kept: StoredUpload | None
 
 
 @asynccontextmanager
-async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> AsyncIterator[tuple[T, Kept | None]]:
+async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> AsyncIterator[tuple[T, StoredUpload | None]]:
     """The body as `shape`, with its file; when it comes to a problem the file is dropped. Raises a Problem."""
     _within_budget(request, caller_of(request).portal_id)
     uploads = app_of(request).uploads
-    kept: Kept | None = None
+    kept: StoredUpload | None = None
 
-    async def keep(parts: AsyncIterator[bytes], name: str | None, told: str | None) -> Kept:
+    async def keep(parts: AsyncIterator[bytes], name: str | None, told: str | None) -> StoredUpload:
         # Known from here on: the rest of the form may be what is wrong.
         nonlocal kept
         kept = await uploads.keep(parts, kind, name=name, told=told)
@@ -126,7 +126,7 @@ async def brought(request: AnyRequest, shape: type[T], kind: MediaKind) -> Async
         raise
 
 
-async def _read(request: AnyRequest, shape: type[T], keep: KeepFile[Kept]) -> T:
+async def _read(request: AnyRequest, shape: type[T], keep: KeepFile[StoredUpload]) -> T:
     told = request.headers.get("content-type", "")
     if says_json(told):
         return decoded(await whole_body(request), shape)
@@ -152,7 +152,7 @@ async def queue_carrying(
     key: str | None,
     asked: FileAsked | None,
     *,
-    kept: Kept | None,
+    kept: StoredUpload | None,
     content_of: Callable[[Media | None], Content],
 ) -> Response[QueuedView]:
     """Queue a message with the file that `asked` tells of, or that came as `kept`, which counts by its content.
@@ -183,7 +183,7 @@ async def queue_carrying(
     return queued_answer(queued)
 
 
-async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept: Kept | None) -> Carried:
+async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept: StoredUpload | None) -> Carried:
     """The file that a body names, or that came with it as `kept`; fetched when it has to be, and judged.
 
     Raises a Problem.
@@ -220,7 +220,7 @@ def _within_budget(request: AnyRequest, portal_id: PortalId | None) -> None:
         raise Problem(TOO_MANY, _OVER_BUDGET, headers={"Retry-After": str(retry_s), "Connection": "close"})
 
 
-def _judge(at: str, asked: FileAsked, kept: Kept) -> None:
+def _judge(at: str, asked: FileAsked, kept: StoredUpload) -> None:
     with judging() as noted:
         if not asked.voice:
             judge_file(at, asked.kind, kept.blob, noted, moves=kept.moves)
@@ -228,7 +228,7 @@ def _judge(at: str, asked: FileAsked, kept: Kept) -> None:
             noted.note(at, "no_voice")
 
 
-async def _fetched(request: AnyRequest, at: str, asked: FileAsked, link: str) -> Kept:
+async def _fetched(request: AnyRequest, at: str, asked: FileAsked, link: str) -> StoredUpload:
     app = app_of(request)
     try:
         with _told_store(at):

@@ -9,7 +9,7 @@ from litestar import Request, Response, Router, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from zaptrix.bridge.uploads import Kept
+from zaptrix.bridge.uploads import StoredUpload
 from zaptrix.core import limits
 from zaptrix.core.interactive import (
     Ask,
@@ -143,7 +143,7 @@ interactive_router = Router(
 
 
 def _judged(
-    body: InteractiveMessage, kept: Kept | None, noted: Misfits, length_of: Callable[[Text], int]
+    body: InteractiveMessage, kept: StoredUpload | None, noted: Misfits, length_of: Callable[[Text], int]
 ) -> Interactive:
     """The message, its file apart; what is wrong with it is noted."""
     asks = _asks(body)
@@ -198,7 +198,7 @@ def _form(flow: FlowOf) -> Form:
 _FILES = {"image": MediaKind.IMAGE, "video": MediaKind.VIDEO, "document": MediaKind.DOCUMENT}
 
 
-def _judged_header(body: InteractiveMessage, ask: Ask, kept: Kept | None, noted: Misfits) -> str | None:
+def _judged_header(body: InteractiveMessage, ask: Ask, kept: StoredUpload | None, noted: Misfits) -> str | None:
     """The text of the header, if it has one."""
     header = body.header
     if header is UNSET:
