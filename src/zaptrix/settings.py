@@ -18,8 +18,8 @@ from zaptrix.core.guessing import guessable
 from zaptrix.core.variables import (
     HTTP,
     Bad,
-    Kind,
     Network,
+    Variable,
     choice,
     fernet_keys,
     networks,
@@ -60,8 +60,8 @@ class SettingsError(Exception):
     """The environment cannot be used; the text has one line a variable."""
 
 
-def _folder() -> Kind:
-    return Kind(lambda raw: Path(raw).expanduser(), "/var/lib/zaptrix")
+def _folder() -> Variable:
+    return Variable(lambda raw: Path(raw).expanduser(), "/var/lib/zaptrix")
 
 
 _DIGITS = (r"\d{5,20}", "is not a number of 5 to 20 digits")
@@ -290,7 +290,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return f"Settings({', '.join(shown)}, …)"
 
 
-def _kinds() -> dict[str, Kind]:
+def _kinds() -> dict[str, Variable]:
     hints = get_type_hints(Settings, include_extras=True)
     return {name.upper(): hints[name].__metadata__[0] for name in Settings.__struct_fields__}
 
@@ -323,7 +323,7 @@ def _meant(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _read(environ: Mapping[str, str], name: str, kind: Kind) -> object | None:
+def _read(environ: Mapping[str, str], name: str, kind: Variable) -> object | None:
     """The value of one variable; None: it is not set. Raises SettingsError, with one sentence."""
     raw = environ.get(name, "").strip()
     path = environ.get(name + FILE, "").strip() if kind.secret else ""
@@ -337,7 +337,7 @@ def _read(environ: Mapping[str, str], name: str, kind: Kind) -> object | None:
         raise SettingsError(_told(name, raw, kind, str(fault), in_file=bool(path))) from fault
 
 
-def _told(name: str, raw: str, kind: Kind, fault: str, *, in_file: bool) -> str:
+def _told(name: str, raw: str, kind: Variable, fault: str, *, in_file: bool) -> str:
     # Not even the path is told: it is the secret itself where somebody took one variable for the other.
     if in_file and not raw:
         return f"{name}{FILE}: its file {fault}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zaptrix.bitrix24 import code_table
-from zaptrix.core.codes import OWN, Kind, Rule, notice_of
+from zaptrix.core.codes import OWN, ErrorClass, Rule, notice_of
 from zaptrix.core.notices import NOTICES
 from zaptrix.core.portal import Locale
 from zaptrix.whatsapp import codes as meta
@@ -12,13 +12,13 @@ from zaptrix.whatsapp import codes as meta
 PAGE = Path(__file__).parents[2] / "docs" / "ERRORS.md"
 
 VERDICTS = {
-    Kind.TOO_FAST: "snooze",
-    Kind.UNAVAILABLE: "retry, until an outage has lasted too long",
-    Kind.UNCLEAR: "verify, then send again only when it surely did not arrive",
-    Kind.REFUSED: "bury",
-    Kind.CHANNEL: "pause the channel",
-    Kind.PORTAL: "pause the portal",
-    Kind.UNEXPECTED: "retry twice, then bury; alarm",
+    ErrorClass.TOO_FAST: "snooze",
+    ErrorClass.UNAVAILABLE: "retry, until an outage has lasted too long",
+    ErrorClass.UNCLEAR: "verify, then send again only when it surely did not arrive",
+    ErrorClass.REFUSED: "bury",
+    ErrorClass.CHANNEL: "pause the channel",
+    ErrorClass.PORTAL: "pause the portal",
+    ErrorClass.UNEXPECTED: "retry twice, then bury; alarm",
 }
 
 HEAD = """# Error codes
@@ -58,13 +58,13 @@ def written() -> str:
 
 
 _WHEN = {
-    Kind.TOO_FAST: "a limit was met: wait, it costs no attempt",
-    Kind.UNAVAILABLE: "the platform surely did not act",
-    Kind.UNCLEAR: "it may have acted",
-    Kind.REFUSED: "it will never be taken as it is",
-    Kind.CHANNEL: "the key to a number or a line is bad: everything behind it is held",
-    Kind.PORTAL: "the key to a portal is bad: everything behind it is held",
-    Kind.UNEXPECTED: "an error that names no cause",
+    ErrorClass.TOO_FAST: "a limit was met: wait, it costs no attempt",
+    ErrorClass.UNAVAILABLE: "the platform surely did not act",
+    ErrorClass.UNCLEAR: "it may have acted",
+    ErrorClass.REFUSED: "it will never be taken as it is",
+    ErrorClass.CHANNEL: "the key to a number or a line is bad: everything behind it is held",
+    ErrorClass.PORTAL: "the key to a portal is bad: everything behind it is held",
+    ErrorClass.UNEXPECTED: "an error that names no cause",
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.house.error_page import PAGE, written
 from zaptrix.bitrix24 import code_table
-from zaptrix.core.codes import OWN, UNKNOWN_FIX, Kind, Rule, notice_of
+from zaptrix.core.codes import OWN, UNKNOWN_FIX, ErrorClass, Rule, notice_of
 from zaptrix.core.notices import NOTICES
 from zaptrix.core.portal import Locale
 from zaptrix.whatsapp import codes as meta
@@ -26,7 +26,7 @@ def test_a_row_tells_operator_and_admin_in_both_languages(rule: Rule) -> None:
     assert len(portuguese) > 20
     assert len(english) > 20
     assert portuguese != english
-    assert (rule.wait_s is not None) <= (rule.kind is Kind.TOO_FAST)
+    assert (rule.wait_s is not None) <= (rule.kind is ErrorClass.TOO_FAST)
 
 
 @pytest.mark.parametrize("rules", [meta.RULES, code_table.RULES, OWN], ids=["meta", "bitrix24", "own"])

@@ -10,7 +10,7 @@ import pytest
 
 from zaptrix.bitrix24 import disk
 from zaptrix.bridge import file_preparer, file_sources
-from zaptrix.core.codes import Kind, notice_of, own_rule
+from zaptrix.core.codes import ErrorClass, notice_of, own_rule
 from zaptrix.media import blobs, fetch, links, reach, recode, sniff, voice
 from zaptrix.worker import fetching
 
@@ -28,17 +28,17 @@ MODULES: tuple[ModuleType, ...] = (
     disk,
 )
 KINDS = {
-    "Refused": Kind.REFUSED,
-    "Unavailable": Kind.UNAVAILABLE,
-    "TooFast": Kind.TOO_FAST,
-    "Unexpected": Kind.UNEXPECTED,
-    "Unclear": Kind.UNCLEAR,
+    "Refused": ErrorClass.REFUSED,
+    "Unavailable": ErrorClass.UNAVAILABLE,
+    "TooFast": ErrorClass.TOO_FAST,
+    "Unexpected": ErrorClass.UNEXPECTED,
+    "Unclear": ErrorClass.UNCLEAR,
 }
 SAMPLE = "500"  # of an HTTP status in a code
 INNER = frozenset({"no_result"})  # never leaves the module: it becomes another code there
 
 
-def raised() -> Iterator[tuple[str, Kind, str | None]]:
+def raised() -> Iterator[tuple[str, ErrorClass, str | None]]:
     """Code, kind and notice of every error that is made in these modules."""
     for module in MODULES:
         tree = ast.parse(Path(inspect.getfile(module)).read_text(encoding="utf-8"))
@@ -76,10 +76,10 @@ def test_the_codes_are_found() -> None:
 
 @pytest.mark.parametrize(("code", "kind", "notice"), EVERY)
 def test_a_files_code_has_a_row_of_its_kind_with_the_line_that_the_operator_gets(
-    code: str, kind: Kind, notice: str | None
+    code: str, kind: ErrorClass, notice: str | None
 ) -> None:
     rule = own_rule(code)
     assert rule is not None
     assert rule.kind is kind
-    if kind is Kind.REFUSED:
+    if kind is ErrorClass.REFUSED:
         assert notice_of(rule) == (notice or "refused")

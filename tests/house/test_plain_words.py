@@ -27,7 +27,7 @@ TITLES = {
     429: ("Too many requests", "Requisições demais"),
     503: ("Temporarily unavailable", "Indisponível no momento"),
 }
-KINDS = [each for each in vars(problems).values() if isinstance(each, problems.Kind)]
+KINDS = [each for each in vars(problems).values() if isinstance(each, problems.ProblemKind)]
 
 
 def shown_by_code() -> Iterator[tuple[str, str]]:
@@ -53,7 +53,7 @@ def test_the_title_of_a_common_status_is_the_plain_one(status: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_title_is_short_and_stands_in_each_language_in_its_own_words(kind: problems.Kind) -> None:
+def test_a_title_is_short_and_stands_in_each_language_in_its_own_words(kind: problems.ProblemKind) -> None:
     """A title is one phrase without a full stop or a question (RFC 9457, 3.1.3), and names no value."""
     assert kind.title.of(Locale.EN) != kind.title.of(Locale.PT_BR)
     for locale in Locale:

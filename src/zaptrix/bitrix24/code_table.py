@@ -6,7 +6,7 @@ case counts for nothing. https://apidocs.bitrix24.com/error-codes.html
 
 from __future__ import annotations
 
-from zaptrix.core.codes import Kind, Rule
+from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.wording.catalog import Sentence
 
 PAGE = "https://apidocs.bitrix24.com/error-codes.html"
@@ -24,104 +24,104 @@ _DEFECT = Sentence("fixes.bitrix24.defect")
 RULES: tuple[Rule, ...] = (
     Rule(
         ("QUERY_LIMIT_EXCEEDED",),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.bitrix24.QUERY_LIMIT_EXCEEDED"),
         wait_s=1.5,
         page=_LIMITS,
     ),
     Rule(
         ("OPERATION_TIME_LIMIT",),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.bitrix24.OPERATION_TIME_LIMIT"),
         wait_s=60.0,  # when the answer does not tell when the window moves on
         page=_LIMITS,
     ),
     Rule(
         ("OVERLOAD_LIMIT",),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.bitrix24.OVERLOAD_LIMIT"),
         wait_s=3600.0,
         page=_LIMITS,
     ),
     Rule(
         ("CONNECTION_ERROR", "expired_token"),
-        Kind.UNAVAILABLE,
+        ErrorClass.UNAVAILABLE,
         Sentence("fixes.bitrix24.CONNECTION_ERROR"),
         page=_OAUTH,
     ),
     Rule(
         ("INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"),
-        Kind.UNCLEAR,
+        ErrorClass.UNCLEAR,
         Sentence("fixes.bitrix24.INTERNAL_SERVER_ERROR"),
     ),
     Rule(
         ("invalid_token", "NO_AUTH_FOUND", "ERROR_OAUTH", "authorization_error", "invalid_grant"),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         _REAUTHORISE,
         page=_OAUTH,
     ),
     Rule(
         ("invalid_client", "wrong_client"),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.bitrix24.invalid_client"),
         page=_OAUTH,
     ),
     Rule(
         ("APPLICATION_NOT_FOUND", "NOT_INSTALLED"),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.bitrix24.APPLICATION_NOT_FOUND"),
         page=_OAUTH,
     ),
     Rule(
         ("PAYMENT_REQUIRED",),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.bitrix24.PAYMENT_REQUIRED"),
         page=_OAUTH,
     ),
     Rule(
         ("PORTAL_DELETED",),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.bitrix24.PORTAL_DELETED"),
     ),
     Rule(
         ("user_access_error", "WRONG_AUTH_TYPE", "invalid_scope"),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         _RIGHTS,
         page=_OAUTH,
     ),
     Rule(
         ("METHOD_CONFIRM_WAITING", "METHOD_CONFIRM_DENIED"),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.bitrix24.METHOD_CONFIRM_WAITING"),
     ),
     Rule(
         ("INVALID_REQUEST",),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.bitrix24.INVALID_REQUEST"),
     ),
     # Rights that are missing for the connector hold the portal; elsewhere they only cost what was asked for.
     Rule(
         ("ACCESS_DENIED", "insufficient_scope", "INVALID_CREDENTIALS", "WRONG_LICENSE", "ERROR_METHOD_NOT_FOUND"),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         _RIGHTS,
-        elsewhere=Kind.REFUSED,
+        elsewhere=ErrorClass.REFUSED,
     ),
     Rule(
         ("NOT_ACTIVE_LINE",),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.bitrix24.NOT_ACTIVE_LINE"),
         page=_CONNECTOR,
     ),
     Rule(
         ("IMCONNECTOR_NOT_SPECIFIED_CORRECT_CONNECTOR", "IMCONNECTOR_NO_CORRECT_PROVIDER"),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.bitrix24.IMCONNECTOR_NOT_SPECIFIED_CORRECT_CONNECTOR"),
         page=_CONNECTOR,
     ),
     # A line into the chat.
     Rule(
         ("ACCESS_ERROR", "CHAT_ID_EMPTY", "MESSAGE_EMPTY"),
-        Kind.REFUSED,
+        ErrorClass.REFUSED,
         Sentence("fixes.bitrix24.ACCESS_ERROR"),
         _LOST,
         page=_MESSAGE,
@@ -134,7 +134,7 @@ RULES: tuple[Rule, ...] = (
             "ERROR_BATCH_LENGTH_EXCEEDED",
             "ERROR_BATCH_METHOD_NOT_ALLOWED",
         ),
-        Kind.UNEXPECTED,
+        ErrorClass.UNEXPECTED,
         _DEFECT,
     ),
 )

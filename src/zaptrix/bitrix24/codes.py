@@ -9,7 +9,7 @@ import msgspec
 
 from zaptrix.bitrix24.code_table import PAGE, RULES
 from zaptrix.core import codes
-from zaptrix.core.codes import CodeTable, Kind, Rule
+from zaptrix.core.codes import CodeTable, ErrorClass, Rule
 from zaptrix.core.errors import (
     PlatformError,
     Refused,
@@ -102,17 +102,17 @@ def judge(failure: Failure) -> PlatformError:
         return _by_status(failure)
     code, detail = failure.shown_code, failure.detail
     match _kind(rule, failure):
-        case Kind.TOO_FAST:
+        case ErrorClass.TOO_FAST:
             return TooFast(code, detail, wait_s=_wait_s(rule, failure))
-        case Kind.UNAVAILABLE:
+        case ErrorClass.UNAVAILABLE:
             return Unavailable(code, detail)
-        case Kind.UNCLEAR:
+        case ErrorClass.UNCLEAR:
             return no_answer(failure.method, code, safe_detail(failure.description))
-        case Kind.REFUSED:
+        case ErrorClass.REFUSED:
             return Refused(code, detail, notice=codes.notice_of(rule))
-        case Kind.CHANNEL:
+        case ErrorClass.CHANNEL:
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
-        case Kind.PORTAL:
+        case ErrorClass.PORTAL:
             return Unauthorized(code, detail, scope=Scope.PORTAL)
         case _:
             return Unexpected(code, detail)
@@ -175,7 +175,7 @@ def _by_status(failure: Failure) -> PlatformError:
             return Unexpected(failure.shown_code, detail)
 
 
-def _kind(rule: Rule, failure: Failure) -> Kind:
+def _kind(rule: Rule, failure: Failure) -> ErrorClass:
     """A plan without REST holds the portal whatever the call was for."""
     if rule.elsewhere is None or failure.method.startswith("imconnector."):
         return rule.kind

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from zaptrix.core.codes import UNKNOWN_FIX, CodeTable, Kind, own_rule
+from zaptrix.core.codes import UNKNOWN_FIX, CodeTable, ErrorClass, own_rule
 from zaptrix.core.message import Direction, Notice, Side, State
 from zaptrix.core.notices import notice_text
 from zaptrix.core.portal import Locale
@@ -46,7 +46,7 @@ def explain(
     return Explanation(
         code=code,
         detail=message.error_detail or None,
-        kind=rule.kind if rule else Kind.UNEXPECTED,
+        kind=rule.kind if rule else ErrorClass.UNEXPECTED,
         operator=notice_text(told.code, told.params, locale) if told else None,
         notice=told.code if told else None,
         admin=(rule.fix if rule else UNKNOWN_FIX).of(locale),

@@ -13,7 +13,7 @@ import structlog
 
 from zaptrix.bridge.holding import held_back, pause_channel
 from zaptrix.bridge.notices import Line, say, sent_by_api
-from zaptrix.core.codes import OF_FILES, CodeTable, Kind, Rule, notice_of
+from zaptrix.core.codes import OF_FILES, CodeTable, ErrorClass, Rule, notice_of
 from zaptrix.core.errors import Scope
 from zaptrix.core.event import Pricing, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, MessageId
@@ -240,7 +240,7 @@ async def _pause(
 
 
 def _is_bad_key(rule: Rule | None) -> bool:
-    return rule is not None and rule.kind in {Kind.CHANNEL, Kind.PORTAL}
+    return rule is not None and rule.kind in {ErrorClass.CHANNEL, ErrorClass.PORTAL}
 
 
 # --- templates -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from zaptrix.core.notices import NOTICES
 from zaptrix.core.wording.catalog import Sentence
 
 
-class Kind(StrEnum):
+class ErrorClass(StrEnum):
     """What an error is; `core.retry` decides by it. Each stands for a class of `core.errors`."""
 
     TOO_FAST = "too_fast"
@@ -34,11 +34,11 @@ class Rule(msgspec.Struct, frozen=True):
     """
 
     codes: tuple[int | range | str, ...]
-    kind: Kind
+    kind: ErrorClass
     fix: Sentence
     notice: str = ""
     wait_s: float | None = None
-    elsewhere: Kind | None = None
+    elsewhere: ErrorClass | None = None
     page: str = ""
 
     def names(self) -> Iterator[str]:
@@ -65,21 +65,21 @@ def table_of(rules: Iterable[Rule]) -> dict[str, Rule]:
 
 # The line for the operator when a message is buried because of an error of that kind.
 _NOTICES = {
-    Kind.TOO_FAST: "unavailable",
-    Kind.UNAVAILABLE: "unavailable",
-    Kind.UNCLEAR: "unclear",
-    Kind.REFUSED: "refused",
-    Kind.CHANNEL: "account",
-    Kind.PORTAL: "account",
-    Kind.UNEXPECTED: "unexpected",
+    ErrorClass.TOO_FAST: "unavailable",
+    ErrorClass.UNAVAILABLE: "unavailable",
+    ErrorClass.UNCLEAR: "unclear",
+    ErrorClass.REFUSED: "refused",
+    ErrorClass.CHANNEL: "account",
+    ErrorClass.PORTAL: "account",
+    ErrorClass.UNEXPECTED: "unexpected",
 }
 # The same when the platform took the message and told of the error afterwards.
-_LATE = {Kind.TOO_FAST: "failed_later", Kind.UNAVAILABLE: "failed_later", Kind.UNEXPECTED: "refused"}
+_LATE = {ErrorClass.TOO_FAST: "failed_later", ErrorClass.UNAVAILABLE: "failed_later", ErrorClass.UNEXPECTED: "refused"}
 
 
 def notice_of(rule: Rule | None, *, late: bool = False) -> str:
     """The code of the line for the operator; `rule` is None for a code that stands in no table."""
-    kind = rule.kind if rule else Kind.UNEXPECTED
+    kind = rule.kind if rule else ErrorClass.UNEXPECTED
     return (rule.notice if rule else "") or (_LATE.get(kind) if late else None) or _NOTICES[kind]
 
 
@@ -107,97 +107,99 @@ _FILE_UNDER_WAY = Sentence("fixes.own.file_under_way")
 
 # What fetching, keeping and uploading a file can end in.
 FILES: tuple[Rule, ...] = (
-    Rule(("forbidden_address", "too_many_redirects"), Kind.REFUSED, _FILE_ADDRESS, "file_address"),
-    Rule(("gone",), Kind.UNAVAILABLE, _FILE_GONE),
-    Rule(("file_gone", "media_gone", "no_file"), Kind.REFUSED, _FILE_GONE, "file_gone"),
-    Rule(("file_too_slow",), Kind.REFUSED, _FILE_SLOW, "file_too_slow"),
-    Rule(("file_timeout", "file_slow", "file_connection_lost", "file_encoded"), Kind.UNAVAILABLE, _FILE_HOST),
-    Rule(("no_media_address", "no_media_id"), Kind.UNAVAILABLE, _FILE_HOST),
-    Rule(("blobs_away", "blob_lost"), Kind.UNAVAILABLE, _BLOBS),
-    Rule(("blob_gone",), Kind.REFUSED, _BLOBS, "file_not_kept"),
-    Rule(("file_too_large", "file_empty"), Kind.REFUSED, _CONTENT, "file_too_large"),
-    Rule(("file_failed",), Kind.UNEXPECTED, UNKNOWN_FIX),
-    Rule(("no_channel",), Kind.REFUSED, _NO_CHANNEL),
-    Rule(("no_voice_note",), Kind.REFUSED, _CONTENT),
-    Rule(("file_under_way",), Kind.TOO_FAST, _FILE_UNDER_WAY),
+    Rule(("forbidden_address", "too_many_redirects"), ErrorClass.REFUSED, _FILE_ADDRESS, "file_address"),
+    Rule(("gone",), ErrorClass.UNAVAILABLE, _FILE_GONE),
+    Rule(("file_gone", "media_gone", "no_file"), ErrorClass.REFUSED, _FILE_GONE, "file_gone"),
+    Rule(("file_too_slow",), ErrorClass.REFUSED, _FILE_SLOW, "file_too_slow"),
+    Rule(("file_timeout", "file_slow", "file_connection_lost", "file_encoded"), ErrorClass.UNAVAILABLE, _FILE_HOST),
+    Rule(("no_media_address", "no_media_id"), ErrorClass.UNAVAILABLE, _FILE_HOST),
+    Rule(("blobs_away", "blob_lost"), ErrorClass.UNAVAILABLE, _BLOBS),
+    Rule(("blob_gone",), ErrorClass.REFUSED, _BLOBS, "file_not_kept"),
+    Rule(("file_too_large", "file_empty"), ErrorClass.REFUSED, _CONTENT, "file_too_large"),
+    Rule(("file_failed",), ErrorClass.UNEXPECTED, UNKNOWN_FIX),
+    Rule(("no_channel",), ErrorClass.REFUSED, _NO_CHANNEL),
+    Rule(("no_voice_note",), ErrorClass.REFUSED, _CONTENT),
+    Rule(("file_under_way",), ErrorClass.TOO_FAST, _FILE_UNDER_WAY),
 )
 
 OWN: tuple[Rule, ...] = (
     *FILES,
-    Rule(("no_connection", "oauth_unreachable", "oauth_timeout", "oauth_no_answer"), Kind.UNAVAILABLE, _CONNECTION),
+    Rule(
+        ("no_connection", "oauth_unreachable", "oauth_timeout", "oauth_no_answer"), ErrorClass.UNAVAILABLE, _CONNECTION
+    ),
     Rule(
         ("timeout", "connection_lost", "claim_ran_out", "runner_died", "no_json", "answer_too_large", "unreadable"),
-        Kind.UNCLEAR,
+        ErrorClass.UNCLEAR,
         _CONNECTION,
     ),
-    Rule(("no_wamid", "no_result", "no_session"), Kind.UNCLEAR, UNKNOWN_FIX),
-    Rule(("pace", "pace_unknown", "operating", "status_under_way"), Kind.TOO_FAST, _PACE),
+    Rule(("no_wamid", "no_result", "no_session"), ErrorClass.UNCLEAR, UNKNOWN_FIX),
+    Rule(("pace", "pace_unknown", "operating", "status_under_way"), ErrorClass.TOO_FAST, _PACE),
     Rule(
         ("templates_wanted",),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.own.templates_wanted"),
     ),
     Rule(
         ("quote_wanted",),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.own.quote_wanted"),
     ),
-    Rule(("too_long",), Kind.REFUSED, _CONTENT, "too_long"),
-    Rule(("unsupported",), Kind.REFUSED, _CONTENT, "unsupported"),
-    Rule(("empty",), Kind.REFUSED, _CONTENT),
+    Rule(("too_long",), ErrorClass.REFUSED, _CONTENT, "too_long"),
+    Rule(("unsupported",), ErrorClass.REFUSED, _CONTENT, "unsupported"),
+    Rule(("empty",), ErrorClass.REFUSED, _CONTENT),
     Rule(
         ("no_address",),
-        Kind.REFUSED,
+        ErrorClass.REFUSED,
         Sentence("fixes.own.no_address"),
         "unreachable",
     ),
     Rule(
         ("no_chat",),
-        Kind.REFUSED,
+        ErrorClass.REFUSED,
         Sentence("fixes.own.no_chat"),
     ),
     Rule(
         ("item_refused",),
-        Kind.REFUSED,
+        ErrorClass.REFUSED,
         Sentence("fixes.own.item_refused"),
     ),
     Rule(
         ("file_not_fetched",),
-        Kind.UNAVAILABLE,
+        ErrorClass.UNAVAILABLE,
         Sentence("fixes.own.file_not_fetched"),
     ),
     Rule(
         ("file_not_given",),
-        Kind.REFUSED,
+        ErrorClass.REFUSED,
         Sentence("fixes.own.file_not_given"),
         "late_file",
     ),
     Rule(
         ("perhaps_sent",),
-        Kind.UNCLEAR,
+        ErrorClass.UNCLEAR,
         Sentence("fixes.own.perhaps_sent"),
         "perhaps_sent",
     ),
-    Rule(("redirected", "bad_endpoint"), Kind.UNAVAILABLE, _PORTAL_ADDRESS),
+    Rule(("redirected", "bad_endpoint"), ErrorClass.UNAVAILABLE, _PORTAL_ADDRESS),
     Rule(
         ("secret_unreadable",),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.own.secret_unreadable"),
     ),
     Rule(
         ("no_tokens",),
-        Kind.PORTAL,
+        ErrorClass.PORTAL,
         Sentence("fixes.own.no_tokens"),
     ),
 )
 
 _OWN = table_of(OWN)
 _BY_STATUS = {
-    "http_401": Rule(("http_401",), Kind.PORTAL, _NO_ENTRY),
-    "http_402": Rule(("http_402",), Kind.PORTAL, _NO_ENTRY),
-    "http_403": Rule(("http_403",), Kind.PORTAL, _NO_ENTRY),
-    "http_429": Rule(("http_429",), Kind.TOO_FAST, _PACE),
-    "http_503": Rule(("http_503",), Kind.UNAVAILABLE, _CONNECTION),
+    "http_401": Rule(("http_401",), ErrorClass.PORTAL, _NO_ENTRY),
+    "http_402": Rule(("http_402",), ErrorClass.PORTAL, _NO_ENTRY),
+    "http_403": Rule(("http_403",), ErrorClass.PORTAL, _NO_ENTRY),
+    "http_429": Rule(("http_429",), ErrorClass.TOO_FAST, _PACE),
+    "http_503": Rule(("http_503",), ErrorClass.UNAVAILABLE, _CONNECTION),
 }
 
 
@@ -206,11 +208,11 @@ def own_rule(code: str) -> Rule | None:
     if rule := _OWN.get(code) or _BY_STATUS.get(code):
         return rule
     if code in NOTICES:  # we refused it ourselves, and the line has the code's own name
-        return Rule((code,), Kind.REFUSED, _CONTENT, code)
+        return Rule((code,), ErrorClass.REFUSED, _CONTENT, code)
     if code.startswith("file_http_"):
-        return Rule((code,), Kind.UNAVAILABLE, _FILE_HOST)
+        return Rule((code,), ErrorClass.UNAVAILABLE, _FILE_HOST)
     if code.startswith("oauth_http_"):
-        return Rule((code,), Kind.UNAVAILABLE, _CONNECTION)
+        return Rule((code,), ErrorClass.UNAVAILABLE, _CONNECTION)
     if code.startswith(("http_3", "http_404", "http_410")):
-        return Rule((code,), Kind.UNAVAILABLE, _NO_ENTRY)
-    return Rule((code,), Kind.UNCLEAR, _CONNECTION) if code.startswith("http_5") else None
+        return Rule((code,), ErrorClass.UNAVAILABLE, _NO_ENTRY)
+    return Rule((code,), ErrorClass.UNCLEAR, _CONNECTION) if code.startswith("http_5") else None

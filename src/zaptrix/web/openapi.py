@@ -27,7 +27,7 @@ from zaptrix.web.doors import BITRIX24_PATH, META_PATH
 from zaptrix.web.examples import CHANNEL_ID, CONVERSATION_ID, MESSAGE_ID, PORTAL_ID, examples
 from zaptrix.web.exposure import is_private
 from zaptrix.web.forms import FILE
-from zaptrix.web.problems import CONTENT_TYPE, Kind, ProblemDocument
+from zaptrix.web.problems import CONTENT_TYPE, ProblemDocument, ProblemKind
 
 Schema = dict[str, Any]
 
@@ -258,7 +258,7 @@ def _add_problems(path: str, method: str, operation: Schema) -> None:
 _TEMPLATES: Final = "/api/messages/template"
 
 
-def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
+def _kinds(path: str, method: str, operation: Schema) -> Iterable[ProblemKind]:
     yield from _EVERYWHERE
     if "requestBody" in operation:
         yield from _WITH_BODY
@@ -272,7 +272,7 @@ def _kinds(path: str, method: str, operation: Schema) -> Iterable[Kind]:
         yield problems.CHANNEL_NOT_FIT
 
 
-def _problem(kind: Kind) -> Schema:
+def _problem(kind: ProblemKind) -> Schema:
     content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     answer: Schema = {"description": kind.title.of(Locale.EN), "content": content}
     if kind in {problems.TOO_MANY, problems.UNAVAILABLE}:

@@ -52,7 +52,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[FieldError] = []
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     """A kind of problem."""
 
     name: str
@@ -67,27 +67,27 @@ class Kind(NamedTuple):
         return f"urn:zaptrix:problem:{self.name}"
 
 
-MALFORMED = Kind("malformed", 400)
-UNKNOWN_PARAMETER = Kind("unknown-parameter", 400)
-UNAUTHORIZED = Kind("unauthorized", 401)
-FORBIDDEN = Kind("forbidden", 403)
-INSUFFICIENT_SCOPE = Kind("insufficient-scope", 403)
-NOT_FOUND = Kind("not-found", 404)
-METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405)
-TIMEOUT = Kind("request-timeout", 408)
-CONFLICT = Kind("conflict", 409)
-CHANNEL_NOT_FIT = Kind("channel-not-fit", 409)
-TOO_LARGE = Kind("too-large", 413)
-UNSUPPORTED = Kind("unsupported-media-type", 415)
-INVALID = Kind("invalid", 422)
-KEY_REUSED = Kind("idempotency-key-reused", 422)
-TOO_MANY = Kind("too-many-requests", 429)
-DOES_NOT_FIT = Kind("template-does-not-fit", 422)
-NOT_OWNED = Kind("not-owned", 422)
-LIMIT_REACHED = Kind("limit-reached", 409)
-REFUSED_BY_META = Kind("refused-by-whatsapp", 422)
-INTERNAL = Kind("internal", 500)
-UNAVAILABLE = Kind("unavailable", 503)
+MALFORMED = ProblemKind("malformed", 400)
+UNKNOWN_PARAMETER = ProblemKind("unknown-parameter", 400)
+UNAUTHORIZED = ProblemKind("unauthorized", 401)
+FORBIDDEN = ProblemKind("forbidden", 403)
+INSUFFICIENT_SCOPE = ProblemKind("insufficient-scope", 403)
+NOT_FOUND = ProblemKind("not-found", 404)
+METHOD_NOT_ALLOWED = ProblemKind("method-not-allowed", 405)
+TIMEOUT = ProblemKind("request-timeout", 408)
+CONFLICT = ProblemKind("conflict", 409)
+CHANNEL_NOT_FIT = ProblemKind("channel-not-fit", 409)
+TOO_LARGE = ProblemKind("too-large", 413)
+UNSUPPORTED = ProblemKind("unsupported-media-type", 415)
+INVALID = ProblemKind("invalid", 422)
+KEY_REUSED = ProblemKind("idempotency-key-reused", 422)
+TOO_MANY = ProblemKind("too-many-requests", 429)
+DOES_NOT_FIT = ProblemKind("template-does-not-fit", 422)
+NOT_OWNED = ProblemKind("not-owned", 422)
+LIMIT_REACHED = ProblemKind("limit-reached", 409)
+REFUSED_BY_META = ProblemKind("refused-by-whatsapp", 422)
+INTERNAL = ProblemKind("internal", 500)
+UNAVAILABLE = ProblemKind("unavailable", 503)
 
 # For errors that a framework raises by their status alone.
 BY_STATUS = {
@@ -120,7 +120,7 @@ class Problem(Exception):
 
     def __init__(
         self,
-        kind: Kind,
+        kind: ProblemKind,
         detail: Sentence | None = None,
         *,
         errors: Sequence[WrongField] = (),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zaptrix.core.codes import Kind, Rule
+from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.wording.catalog import Sentence
 
 GRAPH_PAGE = "https://developers.facebook.com/docs/graph-api/guides/error-handling"
@@ -12,108 +12,108 @@ _MAINTENANCE = Sentence("fixes.meta.maintenance")
 _REGISTER = Sentence("fixes.meta.register")
 
 RULES: tuple[Rule, ...] = (
-    Rule((0, 104, 190), Kind.CHANNEL, _TOKEN),
+    Rule((0, 104, 190), ErrorClass.CHANNEL, _TOKEN),
     Rule(
         ("190/463",),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.190/463"),
         page=GRAPH_PAGE,
     ),
     Rule(
         ("190/458",),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.190/458"),
         page=GRAPH_PAGE,
     ),
     Rule(
         ("190/460", "190/464", "190/467", "190/492"),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.190/460"),
         page=GRAPH_PAGE,
     ),
     Rule(
         (3, 10, range(200, 300), 131005),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.3"),
     ),
     Rule(
         (33, "100/33"),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.33"),
     ),
     Rule(
         (368,),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.368"),
     ),
     Rule(
         (131031,),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.131031"),
     ),
     Rule(
         (131037,),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.131037"),
     ),
     Rule(
         (131042, 131044),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.131042"),
         "billing",
     ),
-    Rule((131045, 133006, 133010), Kind.CHANNEL, _REGISTER),
+    Rule((131045, 133006, 133010), ErrorClass.CHANNEL, _REGISTER),
     Rule(
         (131048,),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.131048"),
         "spam",
     ),
     Rule(
         (134011,),
-        Kind.CHANNEL,
+        ErrorClass.CHANNEL,
         Sentence("fixes.meta.134011"),
         "billing",
     ),
     Rule(
         (4, 17, 32, 613),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.meta.4"),
         wait_s=60.0,
         page=GRAPH_PAGE,
     ),
     Rule(
         (80007, 80008),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.meta.80007"),
         wait_s=60.0,
     ),
     Rule(
         (130429,),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.meta.130429"),
         wait_s=1.0,
     ),
     Rule(
         (131056,),
-        Kind.TOO_FAST,
+        ErrorClass.TOO_FAST,
         Sentence("fixes.meta.131056"),
         wait_s=6.0,
     ),
     Rule(
         (1,),
-        Kind.UNEXPECTED,
+        ErrorClass.UNEXPECTED,
         Sentence("fixes.meta.1"),
     ),
     Rule(
         (2, 131000, 131016, 133004),
-        Kind.UNAVAILABLE,
+        ErrorClass.UNAVAILABLE,
         Sentence("fixes.meta.2"),
     ),
-    Rule((131057, 2494100), Kind.UNAVAILABLE, _MAINTENANCE),
+    Rule((131057, 2494100), ErrorClass.UNAVAILABLE, _MAINTENANCE),
     Rule(
         (133000, 133015),
-        Kind.UNAVAILABLE,
+        ErrorClass.UNAVAILABLE,
         Sentence("fixes.meta.133000"),
     ),
 )

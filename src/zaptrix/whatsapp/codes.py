@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from zaptrix.core import codes
-from zaptrix.core.codes import Kind, Rule
+from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
 from zaptrix.telemetry.redact import redact_text
 from zaptrix.whatsapp import account_codes, admin_codes, message_codes
@@ -48,16 +48,16 @@ def error_of(fault: Fault) -> PlatformError:
     code, detail = code_of(fault), detail_of(fault)
     rule = rule_of(code)
     match rule.kind if rule else None:
-        case Kind.TOO_FAST:
+        case ErrorClass.TOO_FAST:
             return TooFast(code, detail, wait_s=rule.wait_s if rule else None, one_conversation=code in _OF_A_PAIR)
-        case Kind.UNAVAILABLE:
+        case ErrorClass.UNAVAILABLE:
             # An error body came, so nothing was sent; the fault is on Meta's side and passes.
             return Unavailable(code, detail)
-        case Kind.UNCLEAR:
+        case ErrorClass.UNCLEAR:
             return Unclear(code, detail)
-        case Kind.REFUSED:
+        case ErrorClass.REFUSED:
             return Refused(code, detail, notice=codes.notice_of(rule), of_file=_is_of_file(fault))
-        case Kind.CHANNEL | Kind.PORTAL:
+        case ErrorClass.CHANNEL | ErrorClass.PORTAL:
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
         case _:
             return Unexpected(code, detail)

@@ -42,8 +42,8 @@ from zaptrix.web.problems import (
     TOO_LARGE,
     TOO_MANY,
     UNSUPPORTED,
-    Kind,
     Problem,
+    ProblemKind,
     WrongField,
     invalid,
     unavailable,
@@ -278,7 +278,7 @@ def judging() -> Iterator[Misfits]:
 
 
 @contextmanager
-def told_misfits(kind: Kind = INVALID) -> Iterator[None]:
+def told_misfits(kind: ProblemKind = INVALID) -> Iterator[None]:
     """What does not fit, as a problem document with an error a field."""
     try:
         yield
