@@ -35,6 +35,22 @@ run: .venv/ready ## start everything: PostgreSQL, Redis, gateway, workers, simul
 test: check tools prometheus chromium pgbouncer postgres ## all checks and all tests, from nothing
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
+.PHONY: dev watch test-fast
+dev: .venv/ready-dev ## all that an editor wants: the environment, and git's hook that looks at the style of a commit
+	@if ! git rev-parse --git-dir >/dev/null 2>&1; then echo "dev: this is no git repository, so it has no hook"; \
+	elif hooks=$$(git config core.hooksPath) && [ "$$hooks" != .githooks ]; then \
+		echo "dev: git runs the hooks of $$hooks; let its pre-commit call .githooks/pre-commit"; \
+	else git config core.hooksPath .githooks; echo "dev: git runs .githooks/pre-commit before each commit"; fi
+	@echo "dev: point the editor to the interpreter $(CURDIR)/$(BIN)/python"
+	@echo "dev: formatter and linter $(CURDIR)/$(BIN)/ruff, types $(CURDIR)/$(BIN)/mypy, tests pytest; their settings are in pyproject.toml"
+	@echo "dev: next: make test-fast (a minute, no servers), make watch (tests of what you save), make run (everything)"
+
+watch: .venv/ready-dev ## rerun the tests next to each file that is saved
+	@exec $(BIN)/python -m tests.watch
+
+test-fast: .venv/ready-dev ## the tests that need no server and no program: under a minute
+	@$(BIN)/python -m pytest --pure -q -n 2 --dist loadfile --no-loadscope-reorder
+
 bench: .venv/ready-dev ## measure speed: PARTS=accept,inbound RUNS=5, all parts by default (benchmarks/README.md)
 	@$(BIN)/python -m benchmarks $(subst $(COMMA), ,$(PARTS)) --runs $(RUNS) $(BENCH)
 
@@ -69,8 +85,8 @@ floors: .venv/ready-dev
 rules: .venv/ready-dev
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/house
 
-house: .venv/python ## the numbers of the house, today and to reach: LIST=circles shows what was counted
-	@$(BIN)/python -m tests.house.measures --list "$(LIST)"
+house: ## the numbers of the house, today and to reach: LIST=circles shows what was counted (any Python will do)
+	@$(or $(wildcard $(BIN)/python),$(PYTHON)) -m tests.house.measures --list "$(LIST)"
 
 fmt: .venv/ready-dev ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix-only $(SOURCES)

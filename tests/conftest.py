@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from proof.tap import Tap
+from tests.pure import is_pure, keeps_to_python
 from tests.servers import empty_redis, fresh_database, migrate_template, running
 from zaptrix.cli.embedded import Servers
 from zaptrix.queues.bells import Bells
@@ -23,6 +24,23 @@ hypothesis.settings.register_profile(
     "zaptrix", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("zaptrix")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pure", action="store_true", help="only tests that need Python alone: tests/pure.py")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --pure, a file that is not is never read."""
+    left_out = config.getoption("pure") and collection_path.match("test_*.py") and not is_pure(collection_path)
+    return True if left_out else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With --pure, neither is a test that asks for a server, directly or by another fixture."""
+    if config.getoption("pure"):
+        config.hook.pytest_deselected(items=[item for item in items if not keeps_to_python(item)])
+        items[:] = [item for item in items if keeps_to_python(item)]
 
 
 @pytest.fixture(scope="session")

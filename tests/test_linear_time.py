@@ -35,6 +35,8 @@ from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
 from zaptrix.whatsapp.parts import in_parts, may_be_long
 from zaptrix.whatsapp.quoted import in_words
 
+pytestmark = pytest.mark.slow
+
 RATIO = 2.5
 ENOUGH_S = 0.004
 LEAST = 4_096  # characters

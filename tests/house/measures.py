@@ -23,6 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.imports import dotted, innermost, named
+
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY, SIMULATORS = "zaptrix", "zaptrix_sim"
 PACKAGES = (GATEWAY, SIMULATORS)
@@ -123,9 +125,8 @@ class Tree:
         return {
             (one, known)
             for one, module in self.modules.items()
-            for node in ast.walk(module)
-            for name in _imported(node)
-            if (known := _inner(name, self.modules)) and known != one
+            for name in named(module)
+            if (known := innermost(name, self.modules)) and known != one
         }
 
     @cached_property
@@ -170,31 +171,11 @@ class Tree:
                 for name in (each.strip(" ()") for each in re.split(r"[|:]", layer))
             }
             for one, other in self.imports:
-                mine, yours = _inner(one, floors), _inner(other, floors)
+                mine, yours = innermost(one, floors), innermost(other, floors)
                 if mine and yours and mine != yours:
                     (below, alone), (above, _) = floors[mine], floors[yours]
                     if above < below or (above == below and alone):
                         yield one, other
-
-
-def dotted(path: str) -> str:
-    """How a file under `src` is imported."""
-    return path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def _imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [each.name for each in node.names]
-    if isinstance(node, ast.ImportFrom) and node.module and not node.level:  # relative ones are banned by ruff
-        return [f"{node.module}.{each.name}" for each in node.names]
-    return []
-
-
-def _inner(module: str, known: Mapping[str, object]) -> str:
-    """The innermost of the known modules that a module is, or stands in."""
-    while module and module not in known:
-        module = module.rpartition(".")[0]
-    return module
 
 
 def room_in(package: str, module: str) -> str:
