@@ -24,6 +24,7 @@ from zaptrix.cli.up import up as run_everything
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import Queue
 from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
+from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings
 from zaptrix.telemetry import log
 
@@ -113,7 +114,7 @@ def migrate(
 
 @app.command()
 def doctor(
-    lang: Annotated[str, typer.Option(help="The language: en or pt. Without, by LANG.")] = "",
+    lang: Annotated[str, typer.Option(help=f"One of {', '.join(Locale)}; without, by LC_ALL, LC_MESSAGES, LANG.")] = "",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one object a finding, in a list.")] = False,
 ) -> None:

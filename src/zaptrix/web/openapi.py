@@ -47,16 +47,16 @@ portals, their addresses, ids and pace, and events take an admin's key besides.
 **Limits.** {api_rate} calls a minute for a key, or for the caller's address without one; then 429 with `Retry-After`.
 
 **Errors** are problem documents (RFC 9457), `application/problem+json`: `type` is for programs, `title` and `detail`
-are for people, in Portuguese or English by `Accept-Language` (English without one). Each of `errors` names its field by
-a JSON pointer (`/contacts/0/name`, `/limit`), and with `in` where it stands when that is not the body. Every answer has
-an `X-Request-Id`.
+are for people, in the language of `Accept-Language` ({languages}; English without one). Each of `errors` names its
+field by a JSON pointer (`/contacts/0/name`, `/limit`), and with `in` where it stands when that is not the body. Every
+answer has an `X-Request-Id`.
 
 **Query parameters** that an operation does not have are refused with 400.
 
 **Pages.** Lists give `items` and `next_cursor`; send that as `cursor` for the next page, until it is null.
 
 **Monitoring.** `/health`, `/health/live` and `/health/ready` are open. The other monitoring pages are {monitoring}.
-"""
+""".replace("{languages}", ", ".join(Locale))
 _OPEN: Final = "open to who calls it directly, as HOST and PUBLIC_URL are private addresses (else they take a key)"
 _CLOSED: Final = "for admins' keys and METRICS_TOKEN (`Authorization: Bearer`), as HOST or PUBLIC_URL is public"
 _TAGS: Final = {
