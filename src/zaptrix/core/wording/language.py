@@ -12,6 +12,7 @@ the portal is given another one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from babel import Locale as Tongue
@@ -63,8 +64,10 @@ def _weighed(part: str) -> tuple[float, str]:
 
 
 def _spoken(tag: str) -> Locale | None:
-    try:
-        asked = Tongue.parse(tag.strip().replace("_", "-"), sep="-")
-    except (ValueError, UnknownLocaleError):
-        return None
-    return _BY_TAG.get(f"{asked.language}-{asked.territory}".lower()) or _BY_TAG.get(asked.language)
+    """What stands behind the language in a tag (`pt-BR-x-ours`) takes nothing from it."""
+    whole = tag.strip().replace("_", "-")
+    for part in (whole, whole.partition("-")[0]):
+        with suppress(ValueError, UnknownLocaleError):
+            asked = Tongue.parse(part, sep="-")
+            return _BY_TAG.get(f"{asked.language}-{asked.territory}".lower()) or _BY_TAG.get(asked.language)
+    return None
