@@ -13,6 +13,7 @@ from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.store.secrets import SecretBox
 
 _SPACE = UUID("6f1d8c52-3f0c-4e3b-9d7a-1f6a2b7c9e10")
+_SUBSCRIPTIONS_EVERY = timedelta(hours=1)
 _TOKEN_LIFE = timedelta(hours=12)
 
 
@@ -108,7 +109,7 @@ async def settle_in(
     )
     await connection.copy_records_to_table(
         "channel",
-        records=[_channel(tenant, terms, box, now, public_url) for tenant in them],
+        records=[_channel(tenant, terms, box, now, public_url, at / len(them)) for at, tenant in enumerate(them)],
         columns=_CHANNEL_COLUMNS,
     )
 
@@ -120,6 +121,7 @@ _PORTAL_COLUMNS = (
 _CHANNEL_COLUMNS = (
     "id", "portal_id", "name", "phone_number_id", "display_phone_number", "waba_id", "access_token", "line_id",
     "rate_per_s", "mark_read", "registered_at", "registered_url", "subscribed_at",
+    "subscription_looked_at",
 )  # fmt: skip
 
 
@@ -141,7 +143,10 @@ def _portal(
     )
 
 
-def _channel(tenant: Tenant, terms: Terms, box: SecretBox, now: datetime, public_url: str) -> tuple[object, ...]:
+def _channel(  # noqa: PLR0917  # a row
+    tenant: Tenant, terms: Terms, box: SecretBox, now: datetime, public_url: str, share: float
+) -> tuple[object, ...]:
+    """`share`: of the hour since its account was last looked at, as in an installation that has run for long."""
     return (
         tenant.channel_id,
         tenant.portal_id,
@@ -156,4 +161,5 @@ def _channel(tenant: Tenant, terms: Terms, box: SecretBox, now: datetime, public
         now,
         public_url,
         now,
+        now - share * _SUBSCRIPTIONS_EVERY,
     )

@@ -85,7 +85,7 @@ async def test_a_bell_is_asked_for_a_few_times_however_many_places_are_free(
     before, rung = await asked(redis), 10
     for number in range(2, 2 + rung):
         await ring_until(bells, A, drain, number)
-    assert await asked(redis) - before <= 4 * drain.drained["a"]
+    assert await asked(redis) - before <= 2 * drain.drained["a"] + 5  # once with it, and once more to find no other
 
 
 async def asked(redis: Redis) -> int:

@@ -112,14 +112,12 @@ class Budgets:
         today, spent = self._now().date(), self._unwritten
         self._unwritten = Counter()
         try:
-            async with self._database.transaction() as connection:
+            # No transaction: what was added stays added, whoever cannot be asked afterwards.
+            async with self._database.connection() as connection:
                 if spent:
                     await budgets.add(connection, today, spent)
-                over = {
-                    (portal_id, budget)
-                    for budget, most in self._most.items()
-                    for portal_id in await budgets.over(connection, today, budget, most)
-                }
+                    spent = Counter()
+                over = await budgets.over(connection, today, self._most)
         except (StoreUnavailable, StoreRefused):  # the latter: a portal was deleted at this very moment
             self._unwritten.update(spent)
             raise

@@ -68,7 +68,7 @@ class Senders:
         """Renew what has changed since the last time. While PostgreSQL is away, what was known stays."""
         async with self._following:  # two at once would each write without the other's
             versions = self._directory.versions
-            if versions is None or versions == self._versions:
+            if versions is None or versions is self._versions or versions == self._versions:
                 return
             changed = [row for row, version in versions.items() if self._versions.get(row) != version]
             try:

@@ -221,8 +221,10 @@ class _LeavingWorker(Worker):  # type: ignore[misc] # bullmq has no types
         self._awake = asyncio.Event()
         self._awake.set()
         self._asking = 0
-        # Each free place would ask for itself whenever one bell came, six commands each: measured with four places,
-        # nine times a bell. So one asks at a time, and the next only when that one has got a bell.
+        # Each free place would ask for itself whenever one bell came, seven commands each: measured with four places,
+        # nine times a bell. So one asks at a time, and the next only when that one has got a bell. Even that one would
+        # ask twice: at once, and again for the marker that BullMQ sets with each bell that is taken, for whoever looks
+        # next. So it waits for the marker first (`drained`).
         self._turn = asyncio.Lock()
 
     def rest(self) -> None:
@@ -260,11 +262,15 @@ class _LeavingWorker(Worker):  # type: ignore[misc] # bullmq has no types
             return None
         self._asking += 1
         try:
-            return await super().getNextJob(token)
+            job = await super().getNextJob(token)
         except asyncio.CancelledError:
             if not self._leaving.is_set() and self._awake.is_set():
                 raise
             return None
+        else:
+            if job is not None:
+                self.drained = True
+            return job
         finally:
             self._asking -= 1
 

@@ -42,12 +42,19 @@ async def add(connection: Connection, day: date, spent: Mapping[Spending, int]) 
     await connection.execute(_ADD, day, portals, *columns)
 
 
-_OVER = "SELECT portal_id FROM portal_usage WHERE day = $1 AND {budget} >= $2"
+_OVER = """
+SELECT u.portal_id, used.budget FROM portal_usage u
+CROSS JOIN LATERAL (VALUES ('journal_bytes', u.journal_bytes), ('file_bytes', u.file_bytes),
+    ('recoding_ms', u.recoding_ms)) AS used(budget, amount)
+JOIN unnest($2::text[], $3::bigint[]) AS most(budget, amount) ON most.budget = used.budget
+WHERE u.day = $1 AND used.amount >= most.amount
+"""
 
 
-async def over(connection: Connection, day: date, budget: Budget, most: int) -> set[PortalId]:
-    """The portals that have used `most` or more on this day, over all processes."""
-    return {PortalId(row["portal_id"]) for row in await connection.fetch(_OVER.format(budget=budget.value), day, most)}
+async def over(connection: Connection, day: date, most: Mapping[Budget, int]) -> set[Spending]:
+    """The portals that have used `most` or more of something on this day, over all processes."""
+    rows = await connection.fetch(_OVER, day, list(most), list(most.values()))
+    return {(PortalId(row["portal_id"]), Budget(row["budget"])) for row in rows}
 
 
 _FORGET = "DELETE FROM portal_usage WHERE day < $1"

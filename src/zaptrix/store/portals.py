@@ -135,7 +135,7 @@ async def by_member_id(connection: Connection, member_id: str, box: SecretBox) -
 # The transaction that wrote a row last: it changes with everything that is written to the row.
 _VERSIONS = "SELECT id, xmin::text AS version FROM portal_config UNION ALL SELECT id, xmin::text FROM channel"
 # Mostly nothing has changed: then one number crosses instead of all rows.
-_FINGERPRINT = f"SELECT bit_xor(hashtextextended(id::text || version, 0)) FROM ({_VERSIONS}) AS rows"  # noqa: S608
+_FINGERPRINT = f"SELECT bit_xor(uuid_hash_extended(id, version::bigint)) FROM ({_VERSIONS}) AS rows"  # noqa: S608
 
 
 async def fingerprint(connection: Connection) -> int | None:

@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 _FINISH_S = 15
 _CLOSE_S = 3
 _BACKLOG = 2048
+_DATE_S = 1.0
 _PLACES_MIN = 128
 
 
@@ -104,14 +105,28 @@ async def _serve(settings: Settings, places: int, listening: socket.socket) -> N
 
 
 class _Server(uvicorn.Server):
-    """Who is told to stop is told by `Readiness`, and not by signals of the server's own."""
+    """Who is told to stop is told by `Readiness`, and not by signals of the server's own.
+
+    Its own loop asks ten times a second whether it was told; this one is woken, and renews the date of the answers.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_S):
+                    await self._told.wait()
+
     def stop(self) -> None:
         self.should_exit = True
+        self._told.set()
 
 
 def _follow_parent(server: _Server) -> None:
