@@ -143,7 +143,7 @@ def _portal(
     )
 
 
-def _channel(  # noqa: PLR0917  # a row
+def _channel(
     tenant: Tenant, terms: Terms, box: SecretBox, now: datetime, public_url: str, share: float
 ) -> tuple[object, ...]:
     """`share`: of the hour since its account was last looked at, as in an installation that has run for long."""
