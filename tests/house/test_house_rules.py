@@ -36,6 +36,7 @@ CATCH_ALL_ALLOWED = {
 }
 READMES = ("README.md", "README.pt-BR.md")
 USED_FROM_OUTSIDE = {
+    "main_loop": "uvicorn calls it",
     "_unsupported_upgrade_warning": "uvicorn calls it",
     "send_400_response": "uvicorn calls it",
     "capture_signals": "uvicorn calls it",

@@ -12,7 +12,7 @@ from tests.store.test_claims import a_backlog
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, chores, claims, confirmations, files, settlements
+from zaptrix.store import awaited, claims, confirmations, files, settlements
 
 OPEN = 2_000
 ASKED = 50
@@ -53,15 +53,6 @@ async def test_a_verdict_goes_to_its_messages_by_their_keys(ledger: Ledger, sudd
     await ledger.run("UPDATE message SET state = 'sending', attempt_id = $1 WHERE id <= $2::int", attempt, ASKED)
     following = await blocks(ledger, sql, asked, [attempt] * ASKED, *told, [uuid4() for _ in asked])
     assert following <= 2 * ASKED * BLOCKS_A_ROW
-
-
-async def test_a_look_at_what_is_open_reads_no_ledger_after_a_backlog(ledger: Ledger, suddenly: Channel) -> None:
-    await ledger.run("UPDATE message SET state = 'pending', confirm_due_at = now()")
-    await ledger.run("ANALYZE message")  # all of it is open, so that any row would do
-    await ledger.run("UPDATE message SET state = 'sent', confirm_due_at = NULL")
-    for table in ("message", "confirmation"):
-        await ledger.run(f"VACUUM {table}")
-    assert await blocks(ledger, chores._WAITING) <= 2 * BLOCKS_A_ROW
 
 
 async def test_a_plan_of_when_there_were_no_confirmations_does_not_read_all_of_them_for_each(
