@@ -1,7 +1,8 @@
 """Reruns the tests next to what changed, whenever a file is saved: `make watch`.
 
-How: the tests that import what changed; if there are none, those that import who imports it, and so on. Of a file that
-is not Python (a script of Redis's, a page) those next to the sources that name it; of a document the house rules.
+How: of the tests that import what changed those that bear its name, or else all of them; if there are none, those that
+import who imports it, and so on. Of a file that is not Python (a script of Redis's, a page) those next to the sources
+that name it; of a document the house rules.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def next_to(imports: Imports, changed: Iterable[str]) -> list[str]:
         if path.startswith(tuple(f"{folder}/" for folder in DOCUMENTS)) or path.endswith(".md"):
             found.add(_HOUSE)
         elif path.endswith(".py"):
-            found |= _nearest(imports, {dotted(path)} & imports.files.keys())
+            nearest = _nearest(imports, {dotted(path)} & imports.files.keys())
+            found |= {test for test in nearest if _is_named_after(test, path)} or nearest
         else:
             found |= _nearest(imports, _naming(imports, Path(path).name))
     return sorted(found)
@@ -42,6 +44,10 @@ def _nearest(imports: Imports, modules: set[str]) -> set[str]:
         seen |= modules
         modules = {by for module in modules for by in imports.importers.get(module, ())} - seen
     return set()
+
+
+def _is_named_after(test: str, path: str) -> bool:
+    return f"{Path(test).stem}_".startswith(f"test_{Path(path).stem}_")
 
 
 def _is_test(module: str) -> bool:

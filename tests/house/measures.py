@@ -13,11 +13,14 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import os
 import re
+import sys
 import tokenize
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -408,4 +411,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(BrokenPipeError):  # who has seen enough: make house | head
+        main()
+        sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

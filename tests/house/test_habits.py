@@ -168,12 +168,15 @@ def test_next_to_a_file_are_the_nearest_tests_by_imports(tmp_path: Path) -> None
         "src/zaptrix/lonely.py": "",
         "tests/house.py": "from zaptrix.calls import Calls\n",
         "tests/test_pace.py": "from zaptrix.pace import SCRIPT\n",
+        "tests/test_paces.py": "from zaptrix.pace import SCRIPT\n",
+        "tests/test_pace_of_portals.py": "from zaptrix.pace import SCRIPT\n",
         "tests/flows/test_flow.py": "from tests.house import world\n",
     }
     _write(tmp_path, files.items())
     imports = Imports(tmp_path)
-    assert next_to(imports, ["src/zaptrix/pace.py"]) == ["tests/test_pace.py"]
-    assert next_to(imports, ["src/zaptrix/pace.lua"]) == ["tests/test_pace.py"]
+    named = ["tests/test_pace.py", "tests/test_pace_of_portals.py"]
+    assert next_to(imports, ["src/zaptrix/pace.py"]) == named
+    assert next_to(imports, ["src/zaptrix/pace.lua"]) == [*named, "tests/test_paces.py"]
     assert next_to(imports, ["src/zaptrix/calls.py"]) == ["tests/flows/test_flow.py"]
     assert next_to(imports, ["tests/house.py", "tests/test_pace.py"]) == [
         "tests/flows/test_flow.py",
