@@ -167,12 +167,14 @@ def test_as_process_1_it_stops_in_order_when_it_is_asked_to(container: Container
     assert container.said().rstrip().endswith("zaptrix: stopped")
 
 
-def test_hadolint_finds_nothing() -> None:
-    assert ran("hadolint", "--no-color", DOCKERFILE) == ""
+@pytest.mark.parametrize("dockerfile", [DOCKERFILE, ROOT / ".devcontainer" / "Dockerfile"], ids=["image", "editor"])
+def test_hadolint_finds_nothing(dockerfile: Path) -> None:
+    assert ran("hadolint", "--no-color", dockerfile) == ""
 
 
 def test_the_steps_are_scripts_that_shellcheck_finds_nothing_in() -> None:
-    ran("shellcheck", *sorted(IMAGE.glob("*.sh")), ROOT / "deploy" / "setup.sh", ROOT / "tests/deploy/container.sh")
+    others = ("deploy/setup.sh", "tests/deploy/container.sh", ".githooks/pre-commit")
+    ran("shellcheck", *sorted(IMAGE.glob("*.sh")), *(ROOT / name for name in others))
     steps = [line.split()[1] for line in instructions() if line.startswith("RUN ")]
     assert [Path(step).name for step in steps] == ["fetch.sh", "install.sh", "account.sh"]
     assert all(os.access(IMAGE / Path(step).name, os.X_OK) for step in steps)

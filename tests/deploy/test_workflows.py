@@ -40,10 +40,17 @@ def test_zizmor_finds_nothing() -> None:
     assert "No findings to report" in ran("zizmor", "--offline", "--no-progress", "--persona", "pedantic", GITHUB)
 
 
-@pytest.mark.parametrize("schema", ["github-workflows", "dependabot"])
-def test_they_are_what_githubs_schemas_say(schema: str) -> None:
-    files = WORKFLOWS if schema == "github-workflows" else [GITHUB / "dependabot.yml"]
-    ran("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("github-workflows", "workflows/*.yml"),
+        ("dependabot", "dependabot.yml"),
+        ("github-issue-forms", "ISSUE_TEMPLATE/[!c]*.yml"),
+        ("github-issue-config", "ISSUE_TEMPLATE/config.yml"),
+    ],
+)
+def test_they_are_what_githubs_schemas_say(schema: str, files: str) -> None:
+    ran("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *GITHUB.glob(files))
 
 
 @pytest.mark.parametrize(

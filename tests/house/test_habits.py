@@ -36,7 +36,8 @@ def test_the_container_is_built_from_a_dockerfile_beside_it_and_runs_make_dev() 
     assert container["postCreateCommand"] == "make dev"
     [image] = re.findall(r"^FROM (\S+)$", dockerfile, re.MULTILINE)
     assert re.fullmatch(r"python:3\.\d+-bookworm", image)
-    assert f"USER {container['remoteUser']}" in dockerfile.splitlines()
+    assert re.search(rf"^RUN useradd .*--uid 1000 .* {container['remoteUser']}$", dockerfile, re.MULTILINE)
+    assert "USER 1000" in dockerfile.splitlines()
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.name != "config.yml"], ids=lambda form: form.name)
