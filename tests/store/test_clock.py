@@ -73,11 +73,24 @@ async def test_a_host_that_is_off_is_told_once_until_it_is_right_again(
     assert capsys.readouterr().out.count("clock is off") == 1
 
 
-async def test_a_slow_answer_tells_nothing_of_the_time(database: Database) -> None:
-    elapsed = iter([0.0, 0.0, 3.0, 3.0])
+async def test_a_slow_answer_tells_nothing_of_the_time_unless_none_is_known(database: Database) -> None:
+    elapsed = iter([0.0, 0.0, 3.0, 3.0, 3.0, 3.0, 9.0, 9.0])
     clock = Clock(database, lambda: WRONG, lambda: next(elapsed))
     await clock.look()
-    assert clock.now() == WRONG + timedelta(seconds=3)
+    first = clock.now()
+    assert abs(first - datetime.now(UTC)) < timedelta(seconds=60)
+    await clock.look()
+    assert clock.now() == first + timedelta(seconds=6)
+
+
+async def test_the_time_is_known_once_the_database_has_told_it(database: Database) -> None:
+    """Seed 112: a worker was started while its host was three hours ahead and PostgreSQL did not answer in time."""
+    clock = Host(WRONG).clock(database)
+    known = asyncio.create_task(clock.known())
+    await asyncio.sleep(0)
+    assert not known.done()
+    await clock.look()
+    await known
 
 
 async def test_the_clock_stays_as_it_was_when_postgresql_is_away() -> None:

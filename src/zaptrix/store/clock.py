@@ -24,8 +24,8 @@ def _wall_clock() -> datetime:
 class Clock:
     """The database's time when it was last asked, and what has elapsed since then.
 
-    This host's wall clock is asked once, at the beginning, for the time until PostgreSQL is there: a step of it (NTP
-    after a resume, a clock kept in local time) moves no due time.
+    This host's wall clock is asked once, at the beginning, for the time until PostgreSQL is there; by that a worker does
+    nothing yet (`known`). A step of it (NTP after a resume, a clock kept in local time) moves no due time.
     """
 
     def __init__(
@@ -38,7 +38,8 @@ class Clock:
         self._wall = wall
         self._elapsed = elapsed
         self._at, self._since = wall(), elapsed()
-        self._asked = False  # the database has told the time
+        self._known = asyncio.Event()  # the database has told the time
+        self._is_near = False  # in an answer that took no time to speak of
         self._told = False
 
     def now(self) -> datetime:
@@ -51,15 +52,20 @@ class Clock:
             before = self._elapsed()
             there: datetime = await connection.fetchval(_TIME)
             trip_s = self._elapsed() - before
-        # A slow answer tells the time of a moment that nobody knows.
-        if trip_s <= CLOCK_TRIP_S_MAX:
-            self._at, self._since, self._asked = there, before + trip_s / 2, True
+        # A slow answer tells the time of a moment that nobody knows: better than a host's own, and no better than none.
+        if trip_s <= CLOCK_TRIP_S_MAX or not self._known.is_set():
+            self._at, self._since, self._is_near = there, before + trip_s / 2, trip_s <= CLOCK_TRIP_S_MAX
+            self._known.set()
             self._tell()
+
+    async def known(self) -> None:
+        """Wait until the database has told the time: who writes due times by another may hold messages for hours."""
+        await self._known.wait()
 
     async def keep(self) -> None:
         """Look again and again; cancel it to stop."""
         while True:
-            await asyncio.sleep(CLOCK_LOOK_S if self._asked else CLOCK_LOOK_S_FIRST)
+            await asyncio.sleep(CLOCK_LOOK_S if self._is_near else CLOCK_LOOK_S_FIRST)
             try:
                 await self.look()
             except StoreUnavailable as exc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 
 import structlog
@@ -49,13 +49,14 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
         shared_media = SharedMedia(app.database, app.media.blobs)
         await shared_media.join()
         workers = LaneWorkers(settings, queues, Runner(app).drain, app.bells)
-        await workers.start()
-        chores = [*chores_of(app), asyncio.create_task(Fetching(app).run())]
         beside = [
             *watches_of(app),
             *map(asyncio.create_task, (keep_totals(app), serve_metrics(settings), shared_media.keep())),
-            asyncio.create_task(_rest_when_out(app.stopping.worker, workers)),
         ]
+        await _first_of(app.clock.known(), _told(told_to_stop))
+        await workers.start()
+        chores = [*chores_of(app), asyncio.create_task(Fetching(app).run())]
+        beside.append(asyncio.create_task(_rest_when_out(app.stopping.worker, workers)))
         spare_the_collector()
         log.info("worker ready", queues=[queue.value for queue in queues])
         await told_to_stop.wait()
@@ -67,6 +68,16 @@ async def _work(settings: Settings, queues: Sequence[Queue]) -> None:
             await landed()
         await ended(beside)
         await add_totals(app)
+
+
+async def _told(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _first_of(*waits: Coroutine[object, object, None]) -> None:
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    await ended(tasks)
 
 
 async def _rest_when_out(lease: WorkerLease, workers: LaneWorkers) -> None:
