@@ -1,16 +1,21 @@
 """Which events wait until it is known what was lost: none overtakes what another gateway still has in its spool."""
 
+import asyncio
+
+import msgspec
 import pytest
 
 from tests.bridge.house import House
 from tests.bridge.test_replay import a_form
-from zaptrix.bridge.watch import Watch
+from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.event import EventState
-from zaptrix.core.portal import Portal
+from zaptrix.core.event import EventState, NewEvent
+from zaptrix.core.lanes import incoming_lane
+from zaptrix.core.message import Side
+from zaptrix.core.portal import Channel, Portal
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import recovery
+from zaptrix.store import events, recovery
 from zaptrix.web.bitrix24_admission import Admission
 
 
@@ -70,3 +75,50 @@ async def test_what_was_held_without_need_goes_on_once_a_gateway_has_looked(
     assert await released() == 0  # the first look may yet tell of an outage
     await house.ledger.run("UPDATE gateway_beat SET at = now()")
     assert await released() == 1
+
+
+async def a_status(house: House, channel: Channel, name: str) -> None:
+    lane = incoming_lane(channel.phone_number_id)
+    event = NewEvent(
+        source=Side.WHATSAPP, name="statuses.sent", key=name.encode(), lane=lane, body=b"{}", request_id=name
+    )
+    async with house.ledger.database.connection() as connection:
+        await events.append(connection, [event])
+
+
+async def routed(house: House, name: str) -> None:
+    await house.ledger.run("UPDATE event SET state = 'routed' WHERE request_id = $1", name)
+
+
+async def test_a_status_that_nobody_has_read_yet_is_waited_for(
+    house: House, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 79: whoever routes receipts was frozen for longer than a proof waits, and texts went twice to WhatsApp."""
+    monkeypatch.setattr(limits, "STATUS_READ_S", 0.05)
+    await house.ledger.run("UPDATE gateway_beat SET at = now(), statuses_until = now() - interval '1 hour'")
+    statuses = LateStatuses(house.ledger.database, 9.0)
+    assert await statuses.under_way_s(channel) == 0
+    await a_status(house, channel, "one")
+    assert await statuses.under_way_s(channel) > 0
+    other = msgspec.structs.replace(channel, phone_number_id=f"{channel.phone_number_id}7")
+    assert await statuses.under_way_s(other) == 0
+    await routed(house, "one")
+    assert await statuses.under_way_s(channel) == 0
+
+
+async def test_a_number_of_which_something_always_comes_is_not_waited_for_for_ever(
+    house: House, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STATUS_READ_S", 30.0)
+    monkeypatch.setattr("zaptrix.bridge.watch._READ_LOOKS", 3_000)
+    await house.ledger.run("UPDATE gateway_beat SET at = now(), statuses_until = now() - interval '1 hour'")
+    await a_status(house, channel, "before")
+    asked = asyncio.create_task(LateStatuses(house.ledger.database, 9.0).under_way_s(channel))
+    for number in range(1, 1_000):
+        await a_status(house, channel, str(number))
+        await routed(house, str(number - 1))
+        if number == 5:
+            await routed(house, "before")
+        if asked.done():
+            break
+    assert await asked == 0

@@ -134,5 +134,5 @@ class OneToken:
 class NoneUnderWay:
     """The gateway was there all the time."""
 
-    async def under_way_s(self) -> float:
+    async def under_way_s(self, channel: Channel) -> float:  # noqa: ARG002
         return 0.0

@@ -5,6 +5,7 @@ Bitrix24 sends an event once. The evidence of an outage is the silence in the ga
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -13,13 +14,17 @@ import structlog
 
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
-from zaptrix.core.ids import PortalId
+from zaptrix.core.ids import EventId, PortalId
+from zaptrix.core.lanes import Lane, incoming_lane
+from zaptrix.core.portal import Channel
 from zaptrix.elapsed import elapsed_s
+from zaptrix.store import events as journal
 from zaptrix.store import recovery
 from zaptrix.store.database import Database
 
 log = structlog.get_logger(__name__)
 
+_READ_LOOKS = 8
 _BEATS_PATIENT = 1  # who else lives has given a sign within two beats
 
 
@@ -87,13 +92,27 @@ class Watch:
 
 
 class LateStatuses:
-    """`core.ports.Statuses`: what Meta tells after an outage of ours it tells late."""
+    """`core.ports.Statuses`: after an outage of ours Meta tells late, and what it told lies unread while whoever routes
+    it stands still."""
 
     def __init__(self, database: Database, wait_s: float) -> None:
         self._database = database
         self._wait_s = wait_s
 
-    async def under_way_s(self) -> float:
+    async def under_way_s(self, channel: Channel) -> float:
         """Raises StoreUnavailable."""
         async with self._database.connection() as connection:
-            return await recovery.statuses_under_way_s(connection, limits.QUIET_S, self._wait_s)
+            left_s = await recovery.statuses_under_way_s(connection, limits.QUIET_S, self._wait_s)
+        return left_s or (0.0 if await self._all_read(incoming_lane(channel.phone_number_id)) else limits.STATUS_READ_S)
+
+    async def _all_read(self, lane: Lane) -> bool:
+        """Whether what has come by now is routed, or in a moment will be: of a busy number something always comes."""
+        wanted: EventId | None = None
+        for _ in range(_READ_LOOKS):
+            async with self._database.connection() as connection:
+                first, last = await journal.unread(connection, lane)
+            wanted = last if wanted is None else wanted
+            if first is None or wanted is None or first > wanted:
+                return True
+            await asyncio.sleep(limits.STATUS_READ_S / _READ_LOOKS)
+        return False

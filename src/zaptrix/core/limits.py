@@ -238,6 +238,7 @@ LATE_S = 15.0  # an event of a younger message may still be on its way: that one
 HOLD_S_MAX = 30.0  # how long an event waits for the history of its conversation
 BEAT_S = 2.0  # how often each gateway gives a sign of life
 SILENT_S = 6.0  # no sign of life of any of them for so long: the gateway was away
+STATUS_READ_S = 2.0  # how long who asks for a status waits until what came before has been routed
 QUIET_S = 4.0  # so long without a sign of life: perhaps it is away, and Meta's word does not come through
 
 # API.

@@ -164,8 +164,10 @@ class Witness(Protocol):
 class Statuses(Protocol):
     """Meta's word on what was sent."""
 
-    async def under_way_s(self) -> float:
-        """How many seconds a status may need yet that could not be delivered while the gateway was away; mostly 0."""
+    async def under_way_s(self, channel: Channel) -> float:
+        """How many seconds a status of the channel's number may need yet, mostly 0: because the gateway was away when
+        Meta told it, or because nobody has read yet what came. May take `limits.STATUS_READ_S`.
+        """
         ...
 
 

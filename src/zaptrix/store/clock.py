@@ -24,8 +24,8 @@ def _wall_clock() -> datetime:
 class Clock:
     """The database's time when it was last asked, and what has elapsed since then.
 
-    This host's wall clock is asked once, at the beginning, for the time until PostgreSQL is there; by that a worker does
-    nothing yet (`known`). A step of it (NTP after a resume, a clock kept in local time) moves no due time.
+    This host's wall clock is asked once, at the beginning, for the time until PostgreSQL is there; a worker begins
+    nothing by that (`known`). A step of it (NTP after a resume, a clock kept in local time) moves no due time.
     """
 
     def __init__(

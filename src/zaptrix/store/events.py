@@ -111,6 +111,18 @@ _SHARES_OF = {
 _SHARE_MIN = 10
 
 
+_UNREAD = f"""
+SELECT {{way}}(id) FROM event WHERE source = $1 AND {_ROUND} = $2 AND lane = $3 AND state = 'new'
+"""  # noqa: S608
+_UNREAD_ENDS = f"SELECT ({_UNREAD.format(way='min')}) AS first, ({_UNREAD.format(way='max')}) AS last"
+
+
+async def unread(connection: Connection, lane: Lane) -> tuple[EventId | None, EventId | None]:
+    """The first and the last event of a tenant that nobody has routed yet; None: all are."""
+    row = await connection.fetchrow(_UNREAD_ENDS, _SOURCES[lane.queue].value, lane.round.name, lane.name)
+    return (row["first"], row["last"]) if row else (None, None)
+
+
 async def waiting(connection: Connection, rounds: Sequence[Lane], limit: int) -> list[Event]:
     """Events of rounds of one queue that were not routed yet, and wait for nothing; in order.
 

@@ -76,13 +76,13 @@ class WhatsApp:
     async def send(self, call: Call) -> list[Outcome]:
         return [await self._send(parcel) for parcel in call]
 
-    async def prove(self, parcel: Parcel) -> Proof:  # noqa: ARG002 -- the port names it
+    async def prove(self, parcel: Parcel) -> Proof:
         """Meta cannot be asked. A status that names the message proves it, and by now would have moved it by itself:
-        unless nobody was there to be told, and Meta tries again later.
+        unless nobody was there to be told, and Meta tries again later, or it came and nobody has read it yet.
 
         https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
         """
-        wait_s = await self._statuses.under_way_s()
+        wait_s = await self._statuses.under_way_s(parcel.channel)
         return TooFast("status_under_way", "Meta may still have to tell", wait_s=wait_s) if wait_s else Absent()
 
     async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
