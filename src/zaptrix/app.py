@@ -43,7 +43,7 @@ from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.retry import Patience
 from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.room import MediaRoom

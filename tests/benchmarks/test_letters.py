@@ -7,7 +7,7 @@ from zaptrix.bitrix24 import webhook as bitrix24
 from zaptrix.bitrix24.translate import translate as from_bitrix24
 from zaptrix.core.event import CustomerMessage, Event, NewEvent, OperatorMessage
 from zaptrix.core.ids import EventId, PortalId
-from zaptrix.core.message import Words
+from zaptrix.core.message.message import Words
 from zaptrix.whatsapp import webhook as meta
 from zaptrix.whatsapp.translate import translate as from_whatsapp
 

@@ -18,12 +18,12 @@ from zaptrix.core.customer import Customer
 from zaptrix.core.event import Event
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId, connector_id
 from zaptrix.core.lanes import outbound_lane
-from zaptrix.core.message import Content, Notice, Origin, Side, Words
+from zaptrix.core.message.message import Content, Notice, Origin, Side, Words
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, CrmMode, Portal
 from zaptrix.core.ports import TokenPair
-from zaptrix.core.text import plain_text
 
 PORTAL_ID = PortalId(UUID(int=1))
 CHANNEL_ID = ChannelId(UUID(int=2))

@@ -27,7 +27,7 @@ from zaptrix.core.event import (
     Unroutable,
     Untold,
 )
-from zaptrix.core.message import Content, kind_of
+from zaptrix.core.message.message import Content, kind_of
 
 # What each file becomes: one line an item.
 BECOMES: dict[str, list[str]] = {

@@ -17,10 +17,10 @@ from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.event import ConnectorLost, DialogStarted, OperatorMessage
 from zaptrix.core.ids import ChannelId
-from zaptrix.core.message import Notice, Words
+from zaptrix.core.message.message import Notice, Words
+from zaptrix.core.message.text import Mark, Span, Text
 from zaptrix.core.outcome import Absent, Accepted
 from zaptrix.core.portal import CrmMode
-from zaptrix.core.text import Mark, Span, Text
 
 SEND = "imconnector.send.messages"
 HANGS_S = 3.0  # a call that is not answered by then never is; every other one has to be

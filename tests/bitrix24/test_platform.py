@@ -13,7 +13,7 @@ from tests.bitrix24.test_client import Rig, a_rig, error
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unclear
-from zaptrix.core.message import Notice, Side
+from zaptrix.core.message.message import Notice, Side
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Platform

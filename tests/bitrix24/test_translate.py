@@ -16,10 +16,10 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import ConnectorLost, DialogStarted, Ignored, OperatorMessage, Routed, Unroutable
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.core.interactive import Choice, Choices
-from zaptrix.core.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message import Interactive, Media, MediaKind, Notice, Words
-from zaptrix.core.text import Mark, Span, Text, plain_text
+from zaptrix.core.message.interactive import Choice, Choices
+from zaptrix.core.message.media import Attachment, AttachmentState, Blob
+from zaptrix.core.message.message import Interactive, Media, MediaKind, Notice, Words
+from zaptrix.core.message.text import Mark, Span, Text, plain_text
 
 FILES = [
     {"name": "Angebot-2026.pdf", "type": "file", "link": "https://acme-demo.bitrix24.com/~Q7xKd", "size": "182734"},

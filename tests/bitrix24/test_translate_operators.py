@@ -11,8 +11,8 @@ from tests.bitrix24.test_webhook import CHAT, an_item, messages
 from zaptrix.bitrix24.translate import translate
 from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
-from zaptrix.core.message import Media, Words
-from zaptrix.core.text import Mark, Span, Text, plain_text
+from zaptrix.core.message.message import Media, Words
+from zaptrix.core.message.text import Mark, Span, Text, plain_text
 
 DASHES = "-" * 54
 

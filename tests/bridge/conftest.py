@@ -9,7 +9,7 @@ from tests.bridge.house import House, ScriptedPlatform
 from tests.store.ledger import Ledger
 from zaptrix.bridge.directory import Directory
 from zaptrix.core.conversation import Conversation
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache

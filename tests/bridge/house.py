@@ -47,14 +47,14 @@ from zaptrix.core.event import (
 )
 from zaptrix.core.ids import ConversationId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane
-from zaptrix.core.message import Direction, Side, Words
+from zaptrix.core.message.message import Direction, Side, Words
+from zaptrix.core.message.template import CreatedTemplate, Definition
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call, Handover, Witness
 from zaptrix.core.retry import Patience
-from zaptrix.core.template import CreatedTemplate, Definition
-from zaptrix.core.text import plain_text
 from zaptrix.deadlines import Stopping
 from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells

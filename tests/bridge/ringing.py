@@ -7,7 +7,7 @@ from uuid import UUID
 
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.lanes import delivery_lane
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.core.parcel import Parcel
 from zaptrix.queues.bells import Bells
 

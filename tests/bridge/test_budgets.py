@@ -16,7 +16,7 @@ from zaptrix.core.errors import TooFast
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import EventId, PortalId
 from zaptrix.core.lanes import Lane, Queue, incoming_lane, outbound_lane
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events
 from zaptrix.store.budgets import Budget

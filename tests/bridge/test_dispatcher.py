@@ -26,7 +26,7 @@ from zaptrix.core.errors import (
 )
 from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.message import Direction, Origin, Side
+from zaptrix.core.message.message import Direction, Origin, Side
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket, portal_key
 from zaptrix.core.parcel import Parcel

@@ -17,13 +17,13 @@ from tests.store.ledger import Ledger
 from zaptrix.bridge.routing import Route
 from zaptrix.core.event import CustomerMoved, OperatorChange, Routed
 from zaptrix.core.ids import AttemptId, ConversationId
-from zaptrix.core.kinds import Cards, InGroup, Location, Marks, Order, Reaction, Reply, Unsupported
 from zaptrix.core.lanes import Queue, incoming_lane
-from zaptrix.core.message import Content, Direction, Media, MediaKind, Words
+from zaptrix.core.message.kinds import Cards, InGroup, Location, Marks, Order, Reaction, Reply, Unsupported
+from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Words
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.referral import Referral
-from zaptrix.core.text import plain_text
 from zaptrix.store import conversations
 from zaptrix.store.claims import Way
 from zaptrix.store.conversations import Placed

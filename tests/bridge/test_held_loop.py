@@ -14,7 +14,7 @@ from zaptrix.bitrix24.webhook import Name
 from zaptrix.bridge.routing import Route
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 
 HELD_S_MAX = 0.5  # of the processor's time of this thread, so that a busy machine changes nothing
 LINKS = [{"LINK": {"LINK": f"https://loja.example/{number}"}} for number in range(20_000)]

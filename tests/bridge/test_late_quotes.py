@@ -7,11 +7,11 @@ from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24
 from tests.store.ledger import outbound, to_whatsapp
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
-from zaptrix.core.kinds import Marks, Quote, Reaction
 from zaptrix.core.lanes import incoming_lane
-from zaptrix.core.message import Words, quote_of
+from zaptrix.core.message.kinds import Marks, Quote, Reaction
+from zaptrix.core.message.message import Words, quote_of
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel
-from zaptrix.core.text import plain_text
 from zaptrix.store.claims import ClaimedRow
 
 OURS = "wamid.ours"

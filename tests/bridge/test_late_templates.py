@@ -11,7 +11,7 @@ from tests.core.templates import a_definition
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Refused, Unavailable, Unclear
 from zaptrix.core.lanes import bitrix24_lane, meta_lane
-from zaptrix.core.message import Notice
+from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Channel
 
 CLOSED = Refused("131047", "24 h", notice="window_closed")

@@ -27,7 +27,7 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Side
+from zaptrix.core.message.message import Direction, Side
 from zaptrix.core.outcome import Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel

@@ -10,12 +10,12 @@ from tests.bridge.house import UNHURRIED, House, answered, chat_of, lane_to_bitr
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Unexpected
 from zaptrix.core.event import OperatorChange
-from zaptrix.core.kinds import Marks, Quote
-from zaptrix.core.message import Content, Media, MediaKind, Words, quote_of
+from zaptrix.core.message.kinds import Marks, Quote
+from zaptrix.core.message.message import Content, Media, MediaKind, Words, quote_of
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
-from zaptrix.core.text import plain_text
 
 NOTE = 70
 

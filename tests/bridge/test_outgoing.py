@@ -9,13 +9,13 @@ from tests.bridge.house import House, answered, asked, chat_of, lane_to_bitrix24
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Refused
 from zaptrix.core.event import Answering, OperatorMessage, Recovered, Untold
-from zaptrix.core.kinds import Quote
 from zaptrix.core.lanes import incoming_lane
-from zaptrix.core.message import Content, Media, MediaKind, Notice, Words, quote_of
+from zaptrix.core.message.kinds import Quote
+from zaptrix.core.message.message import Content, Media, MediaKind, Notice, Words, quote_of
+from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
-from zaptrix.core.text import Mark, Span, Text, plain_text
 
 LONG = "Primeiro parágrafo. " * 150 + "\n\n" + "Segundo parágrafo. " * 150
 QUOTED = Text((Span("Qual o preço?", (Mark.QUOTE,)), Span("\nR$ 10")))

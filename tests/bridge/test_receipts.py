@@ -13,11 +13,11 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.errors import Unclear
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import Direction, Media, MediaKind, Origin, State, Words
+from zaptrix.core.message.message import Direction, Media, MediaKind, Origin, State, Words
+from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.text import Text, plain_text
 from zaptrix.store import messages
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result

@@ -11,7 +11,7 @@ from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
 from zaptrix.queues.bells import Bells
 from zaptrix.store import migrate

@@ -10,9 +10,9 @@ from zaptrix.bridge.routing import Item
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Ignored, Unroutable
 from zaptrix.core.lanes import Lane, incoming_lane
-from zaptrix.core.message import Words
+from zaptrix.core.message.message import Words
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.text import plain_text
 from zaptrix.store import conversations
 from zaptrix.store import events as journal
 

@@ -18,7 +18,7 @@ from zaptrix.bitrix24.translate import translate as of_bitrix24
 from zaptrix.bitrix24.webhook import parse_form, to_event
 from zaptrix.core.event import Event, NewEvent, Routed
 from zaptrix.core.ids import external_chat_id
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Portal
 from zaptrix.whatsapp.translate import translate as of_whatsapp
 from zaptrix.whatsapp.webhook import split

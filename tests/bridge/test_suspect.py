@@ -11,7 +11,7 @@ from tests.bridge.house import House
 from tests.store.ledger import Ledger, inbound, outbound
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.lanes import bitrix24_lane, meta_lane
-from zaptrix.core.message import Origin
+from zaptrix.core.message.message import Origin
 from zaptrix.core.outcome import Accepted, Proof, Unprovable
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal

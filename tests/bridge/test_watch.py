@@ -12,7 +12,7 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.lanes import incoming_lane
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import events, recovery

@@ -1,6 +1,6 @@
 """Approved templates of every make, for tests."""
 
-from zaptrix.core.template import Button, Card, Definition, Header, ParameterFormat
+from zaptrix.core.message.template import Button, Card, Definition, Header, ParameterFormat
 
 
 def a_definition(**changes: object) -> Definition:

@@ -3,9 +3,7 @@
 import pytest
 
 from tests.core.templates import AUTHENTICATION, BUTTONS, CAROUSEL, NAMED, OFFER, a_definition
-from zaptrix.core.filling import fill
-from zaptrix.core.misfit import DoesNotFit
-from zaptrix.core.template import (
+from zaptrix.core.message.template import (
     Button,
     ButtonFill,
     CardFill,
@@ -20,6 +18,8 @@ from zaptrix.core.template import (
     sketch,
     variables,
 )
+from zaptrix.core.message.template_filling import fill
+from zaptrix.core.message.validation import DoesNotFit
 from zaptrix.core.wording.catalog import Locale, section
 
 DOCUMENT = HeaderFill(document=Media(id="1037543291543636", filename="boleto.pdf"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zaptrix.core.matching import Candidate, bare, best_match
+from zaptrix.core.message.matching import Candidate, bare, best_match
 
 PRICE = "Qual o preço do frete para Curitiba?"
 

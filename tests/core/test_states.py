@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.core.message import State
-from zaptrix.core.states import RANK, STATUS_STATES, advance
+from zaptrix.core.message.message import State
+from zaptrix.core.message.states import RANK, STATUS_STATES, advance
 
 PROVEN = st.sampled_from(sorted(set(STATUS_STATES.values())))
 

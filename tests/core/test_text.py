@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
+from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
 
 SPANS = st.lists(
     st.builds(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.media.recordings import film, recording
-from zaptrix.core.media import ENDINGS, Blob, fitting_name, type_of_name, way_of
-from zaptrix.core.message import MediaKind
+from zaptrix.core.message.media import ENDINGS, Blob, fitting_name, type_of_name, way_of
+from zaptrix.core.message.message import MediaKind
 from zaptrix.media.sniff import type_of
 
 MIB = 1024 * 1024

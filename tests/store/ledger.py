@@ -14,9 +14,9 @@ from cryptography.fernet import Fernet
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import AttemptId, ChannelId, MessageId, PortalId
-from zaptrix.core.message import Direction, Origin, Words
+from zaptrix.core.message.message import Direction, Origin, Words
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.text import plain_text
 from zaptrix.store import awaited, channels, claims, conversations, messages, portals, settlements
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.claims import ClaimedRow, Way

@@ -11,7 +11,7 @@ from tests.store.ledger import WRITTEN_AT, Ledger, inbound, outbound
 from tests.store.test_quiet_statistics import BLOCKS_A_ROW, blocks
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.store import conversations, messages
 from zaptrix.store.claims import Way
 from zaptrix.store.messages import NewMessage, Written

@@ -15,7 +15,7 @@ from tests.store.ledger import Ledger, ids, inbound, outbound, to_bitrix24, to_w
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
-from zaptrix.core.message import Direction, Notice, Origin
+from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.store import awaited, claims, confirmations, expiry, files, lanes, settlements
 from zaptrix.store.claims import ClaimedRow, Way

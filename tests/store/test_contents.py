@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from zaptrix.core.message import Media, MediaKind, Words
-from zaptrix.core.text import plain_text
+from zaptrix.core.message.message import Media, MediaKind, Words
+from zaptrix.core.message.text import plain_text
 from zaptrix.store.contents import encoded
 from zaptrix.store.database import Database
 

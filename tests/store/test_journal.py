@@ -13,7 +13,7 @@ from tests.store.test_quiet_statistics import blocks
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.store import events, recovery
 from zaptrix.store.database import StoreRefused
 from zaptrix.store.events import Mark

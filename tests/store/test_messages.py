@@ -2,7 +2,7 @@
 
 from tests.store.ledger import Ledger, inbound, outbound
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import Notice, Origin
+from zaptrix.core.message.message import Notice, Origin
 from zaptrix.store import messages, views
 from zaptrix.store.database import StoreRefused
 

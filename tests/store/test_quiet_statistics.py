@@ -10,7 +10,7 @@ import pytest
 from tests.store.ledger import Ledger
 from tests.store.test_claims import a_backlog
 from zaptrix.core.limits import ROUNDS
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.store import awaited, claims, confirmations, files, settlements
 

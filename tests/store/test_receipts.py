@@ -8,7 +8,7 @@ import pytest
 from tests.store.ledger import Ledger, outbound, to_whatsapp
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import Origin, State
+from zaptrix.core.message.message import Origin, State
 from zaptrix.core.portal import Channel
 from zaptrix.store import messages, receipts
 from zaptrix.store.receipts import Advance, Standing, Told

@@ -13,7 +13,7 @@ from tests.store.ledger import Ledger, outbound, settlement, to_bitrix24, to_wha
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.limits import ROUNDS
-from zaptrix.core.message import Direction, State
+from zaptrix.core.message.message import Direction, State
 from zaptrix.core.portal import Channel
 from zaptrix.store import awaited, claims, confirmations, expiry, messages, receipts, settlements, views
 from zaptrix.store.claims import ClaimedRow

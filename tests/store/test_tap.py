@@ -12,7 +12,7 @@ from proof.tap import Tap
 from tests.store.ledger import Ledger
 from tests.store.test_claims import a_backlog
 from zaptrix.core.ids import AttemptId
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.store import claims
 from zaptrix.store.claims import Ask

@@ -10,7 +10,7 @@ from tests.store.ledger import Ledger, outbound, to_whatsapp
 from zaptrix.core.errors import Unauthorized
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.message import Side, State
+from zaptrix.core.message.message import Side, State
 from zaptrix.core.portal import Channel, Locale, Portal
 from zaptrix.store import api_keys, channels, idempotency, portals, receipts, settlements
 from zaptrix.store.channels import ChannelFields

@@ -9,7 +9,7 @@ import pytest
 
 from tests.store.ledger import START, Ledger, to_bitrix24, to_whatsapp
 from zaptrix.core.ids import AttemptId, WorkerId
-from zaptrix.core.message import Media, MediaKind
+from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
 from zaptrix.store import claims, expiry, files, workers

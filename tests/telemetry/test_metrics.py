@@ -11,7 +11,7 @@ import pytest
 
 from zaptrix.core.errors import Scope, Unclear
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction, MediaKind, Side
+from zaptrix.core.message.message import Direction, MediaKind, Side
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
 from zaptrix.telemetry import exposition, metrics
@@ -95,7 +95,7 @@ PROCESS = """
     import sys
     from pathlib import Path
     from zaptrix.core.lanes import Queue
-    from zaptrix.core.message import Direction, Side
+    from zaptrix.core.message.message import Direction, Side
     from zaptrix.telemetry import exposition, metrics
     from zaptrix.telemetry.exposition import Live
     from zaptrix.telemetry.metrics import BellStatus, PaceKind, Result
@@ -288,7 +288,7 @@ def test_a_forked_process_counts_for_itself(tmp_path: Path) -> None:
 
 
 def test_what_was_counted_before_the_start_does_not_break_what_comes_after(tmp_path: Path) -> None:
-    early = "import zaptrix.telemetry.metrics as metrics\nfrom zaptrix.core.message import Side\n"
+    early = "import zaptrix.telemetry.metrics as metrics\nfrom zaptrix.core.message.message import Side\n"
     early += "metrics.webhook_received(Side.WHATSAPP)\n"
     done = subprocess.run(
         [sys.executable, "-c", early + source(COUNT_ALL, TELL), str(tmp_path)],

@@ -10,11 +10,11 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import Event, NewEvent
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId
-from zaptrix.core.message import Content, Origin, Words
+from zaptrix.core.message.message import Content, Origin, Words
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.pace import Bucket
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.text import plain_text
 from zaptrix.whatsapp.webhook import split
 
 NUMBER = "210987654321098"

@@ -29,7 +29,7 @@ from zaptrix.core.event import (
     TemplateChange,
     Unroutable,
 )
-from zaptrix.core.message import Content, kind_of
+from zaptrix.core.message.message import Content, kind_of
 from zaptrix.core.portal import Locale
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.translate import translate

@@ -13,7 +13,7 @@ from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Ignored, Routed, Unroutable
-from zaptrix.core.kinds import (
+from zaptrix.core.message.kinds import (
     Card,
     Cards,
     Edited,
@@ -33,10 +33,10 @@ from zaptrix.core.kinds import (
     Unknown,
     Unsupported,
 )
-from zaptrix.core.message import Content, Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.message.message import Content, Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.referral import Referral
-from zaptrix.core.text import plain_text
 from zaptrix.whatsapp.translate import translate
 from zaptrix.whatsapp.webhook import split
 

@@ -14,7 +14,7 @@ from tests.media.hosts import LOOPBACK
 from tests.simulator.stage import ANA, NUMBER, Stage
 from tests.whatsapp.builders import FreePace, OneToken, a_channel, a_conversation
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
-from zaptrix.core.message import MediaKind
+from zaptrix.core.message.message import MediaKind
 from zaptrix.media.fetch import Allowed, Fetcher, Origin
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.outgoing import media_message

@@ -7,12 +7,23 @@ from msgspec.structs import replace
 
 from tests.whatsapp.builders import a_parcel
 from zaptrix.core.errors import Refused, TooFast
-from zaptrix.core.interactive import Ask, Choice, Choices, FlowAction, Form, Link, Menu, PlaceWanted, Row, Section
-from zaptrix.core.kinds import Card, Cards, Location, Marks, Quote, Reaction
-from zaptrix.core.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message import Interactive, Media, MediaKind, Origin
+from zaptrix.core.message.interactive import (
+    Ask,
+    Choice,
+    Choices,
+    FlowAction,
+    Form,
+    Link,
+    Menu,
+    PlaceWanted,
+    Row,
+    Section,
+)
+from zaptrix.core.message.kinds import Card, Cards, Location, Marks, Quote, Reaction
+from zaptrix.core.message.media import Attachment, AttachmentState, Blob
+from zaptrix.core.message.message import Interactive, Media, MediaKind, Origin
+from zaptrix.core.message.text import plain_text
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.text import plain_text
 from zaptrix.whatsapp.outgoing import contacts, interactive, location, reaction
 from zaptrix.whatsapp.platform import message_of
 from zaptrix.whatsapp.shapes import MediaToSend

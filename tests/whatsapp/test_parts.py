@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zaptrix.core.text import Mark, Span, Text, part_of, plain_text, rich_text
+from zaptrix.core.message.text import Mark, Span, Text, part_of, plain_text, rich_text
 from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
 from zaptrix.whatsapp.parts import in_parts, signed
 

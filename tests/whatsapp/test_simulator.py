@@ -9,7 +9,7 @@ from tests.simulator.stage import NUMBER, Stage
 from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel, journalled
 from zaptrix.core.event import CustomerMessage, Receipt
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import Origin, State, Words
+from zaptrix.core.message.message import Origin, State, Words
 from zaptrix.core.outcome import Accepted
 from zaptrix.core.retry import Patience
 from zaptrix.whatsapp.client import GraphClient

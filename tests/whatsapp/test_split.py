@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.whatsapp.builders import NUMBER, a_post, a_post_of, journalled
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.lanes import incoming_lane
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.whatsapp import webhook
 from zaptrix.whatsapp.lone import lone_item
 from zaptrix.whatsapp.translate import translate

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.core.templates import a_definition
 from tests.whatsapp.builders import journalled
 from zaptrix.core.event import TemplateChange, Unroutable
-from zaptrix.core.filling import fill
-from zaptrix.core.template import Button, Filling, Header, ParameterFormat
+from zaptrix.core.message.template import Button, Filling, Header, ParameterFormat
+from zaptrix.core.message.template_filling import fill
 from zaptrix.whatsapp.templates import TemplatePage, definition_of, to_wire
 from zaptrix.whatsapp.translate import translate
 from zaptrix.whatsapp.webhook import split

@@ -10,8 +10,8 @@ from tests.whatsapp.builders import NOW, NUMBER, a_post_of, events_of, journalle
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message import State, Words, is_overheard, opens_window
-from zaptrix.core.text import Mark, Span
+from zaptrix.core.message.message import State, Words, is_overheard, opens_window
+from zaptrix.core.message.text import Mark, Span
 from zaptrix.whatsapp.translate import translate
 from zaptrix.whatsapp.webhook import split
 

@@ -6,7 +6,7 @@ from cryptography.fernet import Fernet
 
 from zaptrix.app import open_app
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.settings import Settings
 from zaptrix.store import totals
 from zaptrix.telemetry import metrics

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from zaptrix.core.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
-from zaptrix.core.kinds import (
+from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
+from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
+from zaptrix.core.message.kinds import (
     NO_MARKS,
     Card,
     Cards,
@@ -33,12 +34,11 @@ from zaptrix.core.kinds import (
     Unknown,
     Unsupported,
 )
-from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
-from zaptrix.core.message import Interactive, Media, Said, Words, kind_of
+from zaptrix.core.message.message import Interactive, Media, Said, Words, kind_of
+from zaptrix.core.message.text import Mark, Span, Text, rich_text
 from zaptrix.core.phrases import PHRASES, phrase
 from zaptrix.core.portal import Locale
 from zaptrix.core.referral import Referral
-from zaptrix.core.text import Mark, Span, Text, rich_text
 
 _QUOTE_LINES_MAX = 5
 _CENT = Decimal("0.01")

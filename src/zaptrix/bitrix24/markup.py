@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from zaptrix.bitrix24.addresses import is_short_for, names_mailbox, without_scheme
 from zaptrix.bitrix24.harmless import harmless, never_closed
-from zaptrix.core.text import Mark, Span, Text, plain_text, rich_text
+from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
 
 ZWSP = "\N{ZERO WIDTH SPACE}"  # what a tag of a customer's is broken with
 

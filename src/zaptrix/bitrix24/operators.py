@@ -17,9 +17,9 @@ from zaptrix.bitrix24.markup import from_bbcode, split_signature
 from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.core import limits
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
-from zaptrix.core.media import CAPTIONED
-from zaptrix.core.message import Content, Media, MediaKind, Words
-from zaptrix.core.text import Span, Text, rich_text
+from zaptrix.core.message.media import CAPTIONED
+from zaptrix.core.message.message import Content, Media, MediaKind, Words
+from zaptrix.core.message.text import Span, Text, rich_text
 
 _SYSTEM = "0"
 _HALF_TAG = re.compile(r"\[/?[a-z*]{1,12}(?:[=\s][^\[\]]{0,300})?\Z", re.IGNORECASE)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from zaptrix.bitrix24.markup import to_bbcode
 from zaptrix.core.limits import BITRIX_TEXT_MAX
-from zaptrix.core.text import Slices, Text, part_of
+from zaptrix.core.message.text import Slices, Text, part_of
 
 _PAUSES = ("\n", " ")
 _JOINER = "\N{ZERO WIDTH JOINER}"

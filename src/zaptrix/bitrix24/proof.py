@@ -15,7 +15,7 @@ from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.markup import ZWSP, from_bbcode
 from zaptrix.bitrix24.translate import carries_file, chat_of, keys_of, notice_line
 from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unexpected
-from zaptrix.core.message import Notice
+from zaptrix.core.message.message import Notice
 from zaptrix.core.outcome import Absent, Accepted, Proof, Unprovable
 from zaptrix.core.parcel import Parcel
 

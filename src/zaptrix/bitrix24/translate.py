@@ -17,18 +17,18 @@ from zaptrix.bitrix24.webhook import Name
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
-from zaptrix.core.filewords import lost, promise
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ids import callback_data
-from zaptrix.core.kinds import NO_MARKS
 from zaptrix.core.limits import BITRIX_TEXT_MAX
-from zaptrix.core.media import AttachmentState
-from zaptrix.core.message import Media, MediaKind, Notice, Said, Words
+from zaptrix.core.message.filewords import lost, promise
+from zaptrix.core.message.kinds import NO_MARKS
+from zaptrix.core.message.media import AttachmentState
+from zaptrix.core.message.message import Media, MediaKind, Notice, Said, Words
+from zaptrix.core.message.template import Template
+from zaptrix.core.message.text import Span, Text, plain_text, rich_text
 from zaptrix.core.names import clean_name
 from zaptrix.core.notices import notice_text
 from zaptrix.core.parcel import Parcel
-from zaptrix.core.template import Template
-from zaptrix.core.text import Span, Text, plain_text, rich_text
 
 # --- from Bitrix24 ---------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.lanes import outbound_lane
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 
 __all__ = [
     "BadForm", "Form", "Name", "as_posted", "claimed_in", "claimed_sender", "parse_form", "same_token", "to_event",

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from zaptrix.core.errors import TooFast
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import PortalId
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.settings import Settings
 from zaptrix.store import budgets, events
 from zaptrix.store.budgets import Budget, Spending

@@ -26,7 +26,7 @@ from zaptrix.bridge.templates import Templates
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.event import Event, Routed
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.ports import OperatorView, Platform, TextLimits, Witness
 from zaptrix.core.recovery import Histories, OfflineEvents
 from zaptrix.queues.cache import ConversationCache, SeenCache

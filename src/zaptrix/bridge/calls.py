@@ -23,7 +23,7 @@ from zaptrix.core.errors import (
     Unavailable,
     Unclear,
 )
-from zaptrix.core.message import Direction, Side
+from zaptrix.core.message.message import Direction, Side
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform, Witness

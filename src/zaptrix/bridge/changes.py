@@ -17,11 +17,11 @@ from zaptrix.bridge.outgoing import Cutting, Outgoing, channels_that_sign
 from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage
-from zaptrix.core.matching import bare
-from zaptrix.core.media import CAPTIONED
-from zaptrix.core.message import Content, Media, Notice, State, Words, gist_of, quote_of
+from zaptrix.core.message.matching import bare
+from zaptrix.core.message.media import CAPTIONED
+from zaptrix.core.message.message import Content, Media, Notice, State, Words, gist_of, quote_of
+from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.ports import TextLimits
-from zaptrix.core.text import Text, in_a_line
 from zaptrix.store import changes, messages
 from zaptrix.store.changes import Held
 from zaptrix.store.database import Connection

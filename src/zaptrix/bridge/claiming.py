@@ -16,7 +16,7 @@ from zaptrix.bridge.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.lanes import Lane
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.core.parcel import Parcel
 from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s

@@ -28,7 +28,7 @@ from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.message import Direction, Side
+from zaptrix.core.message.message import Direction, Side
 from zaptrix.core.outcome import Accepted, Outcome
 from zaptrix.core.parcel import Parcel, is_awaited
 from zaptrix.core.ports import Platform

@@ -17,7 +17,7 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.identity import bereft, choose, merged, says_it_all, twins, without_former_ids
 from zaptrix.core.ids import ChannelId, ConversationId
-from zaptrix.core.message import opens_window
+from zaptrix.core.message.message import opens_window
 from zaptrix.core.portal import Channel
 from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache

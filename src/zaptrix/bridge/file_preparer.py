@@ -21,7 +21,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import OutOfTime, PlatformError, Refused, Scope, Unavailable
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Direction, Notice, Origin, Side
+from zaptrix.core.message.message import Direction, Notice, Origin, Side
 from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge
 from zaptrix.store import conversations, files

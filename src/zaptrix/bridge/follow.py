@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import MessageId
-from zaptrix.core.kinds import NO_MARKS
-from zaptrix.core.message import Direction, Media, Origin
-from zaptrix.core.text import Text
+from zaptrix.core.message.kinds import NO_MARKS
+from zaptrix.core.message.message import Direction, Media, Origin
+from zaptrix.core.message.text import Text
 from zaptrix.store import files, messages
 from zaptrix.store.database import Connection
 from zaptrix.store.messages import NewMessage

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from zaptrix.bridge.directory import Tenant
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
-from zaptrix.core.message import file_of
+from zaptrix.core.message.message import file_of
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Handover
 from zaptrix.store.contents import as_stored

@@ -10,7 +10,7 @@ import structlog
 from zaptrix.bridge.notices import Line
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.lanes import bitrix24_lane, meta_lane
-from zaptrix.core.message import Notice, Side
+from zaptrix.core.message.message import Notice, Side
 from zaptrix.core.retry import Pause
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, channels, claims, holds, portals

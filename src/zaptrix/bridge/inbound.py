@@ -19,9 +19,9 @@ from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, EventId, PortalId
-from zaptrix.core.kinds import Unknown
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Direction, Media, Origin
+from zaptrix.core.message.kinds import Unknown
+from zaptrix.core.message.message import Direction, Media, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
 from zaptrix.queues.cache import ConversationCache, SeenCache

@@ -11,7 +11,7 @@ from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMoved
 from zaptrix.core.identity import bereft, choose, merged
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.message import Direction, Notice, Origin
+from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.store import conversations, messages, moves
 from zaptrix.store.database import Connection

@@ -21,7 +21,7 @@ from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unex
 from zaptrix.core.event import Recovered
 from zaptrix.core.ids import PortalId, parse_external_chat_id
 from zaptrix.core.lanes import bitrix24_lane
-from zaptrix.core.message import Notice
+from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
 from zaptrix.settings import Settings

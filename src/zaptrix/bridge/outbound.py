@@ -20,7 +20,7 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorChange, OperatorMessage, Untold
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import Media, Notice, Side
+from zaptrix.core.message.message import Media, Notice, Side
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits
 from zaptrix.queues.cache import ConversationCache

@@ -21,9 +21,9 @@ from zaptrix.core import limits
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.event import Answering, OperatorMessage
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.kinds import NO_MARKS, Quote
-from zaptrix.core.matching import Candidate, best_match
-from zaptrix.core.message import (
+from zaptrix.core.message.kinds import NO_MARKS, Quote
+from zaptrix.core.message.matching import Candidate, best_match
+from zaptrix.core.message.message import (
     Content,
     Direction,
     Media,
@@ -34,10 +34,10 @@ from zaptrix.core.message import (
     kind_of,
     with_quote,
 )
+from zaptrix.core.message.template import Template
+from zaptrix.core.message.text import Text
 from zaptrix.core.portal import Locale
 from zaptrix.core.ports import OperatorView, TextLimits
-from zaptrix.core.template import Template
-from zaptrix.core.text import Text
 from zaptrix.store import answers, channels, recovery
 from zaptrix.store.answers import Nameable
 from zaptrix.store.database import Connection

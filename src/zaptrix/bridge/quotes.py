@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.kinds import Quote
 from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
-from zaptrix.core.message import Direction, Said, gist_of, kind_of, quote_of, with_quote
+from zaptrix.core.message.kinds import Quote
+from zaptrix.core.message.message import Direction, Said, gist_of, kind_of, quote_of, with_quote
 from zaptrix.store.messages import Quotable, Wamid
 
 

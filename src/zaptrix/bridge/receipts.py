@@ -19,7 +19,7 @@ from zaptrix.core.event import Pricing, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.limits import SKETCH_MAX
-from zaptrix.core.message import (
+from zaptrix.core.message.message import (
     OPEN_STATES,
     Content,
     Direction,
@@ -31,9 +31,9 @@ from zaptrix.core.message import (
     shown,
     words_without_file,
 )
+from zaptrix.core.message.states import advance
+from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.retry import Pause
-from zaptrix.core.states import advance
-from zaptrix.core.text import Text, in_a_line
 from zaptrix.store import awaited, changes, conversations, messages, templates
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection

@@ -19,7 +19,7 @@ from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unau
 from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import ConversationId, PortalId
 from zaptrix.core.lanes import Lane, bitrix24_lane
-from zaptrix.core.message import Notice
+from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
 from zaptrix.elapsed import elapsed_s

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from zaptrix.core.event import CustomerMessage
 from zaptrix.core.ids import further_id
-from zaptrix.core.kinds import NO_MARKS, Edited, Quote, Reaction, Revoked, Unknown, Unsupported
-from zaptrix.core.message import Content, Notice, Said, with_quote
-from zaptrix.core.template import Template
+from zaptrix.core.message.kinds import NO_MARKS, Edited, Quote, Reaction, Revoked, Unknown, Unsupported
+from zaptrix.core.message.message import Content, Notice, Said, with_quote
+from zaptrix.core.message.template import Template
 from zaptrix.store.contents import as_kept
 
 _encode = msgspec.json.Encoder().encode

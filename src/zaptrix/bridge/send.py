@@ -16,15 +16,15 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.identity import choose
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
-from zaptrix.core.kinds import Quote
 from zaptrix.core.lanes import meta_lane
-from zaptrix.core.media import Blob
-from zaptrix.core.message import Content, Direction, Notice, Origin, with_quote
+from zaptrix.core.message.kinds import Quote
+from zaptrix.core.message.media import Blob
+from zaptrix.core.message.message import Content, Direction, Notice, Origin, with_quote
+from zaptrix.core.message.template import Template
+from zaptrix.core.message.text import Text
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TextLimits
 from zaptrix.core.recipient import parse_recipient
-from zaptrix.core.template import Template
-from zaptrix.core.text import Text
 from zaptrix.core.wording.catalog import Locale, Sentence
 from zaptrix.queues.bells import Bells
 from zaptrix.store import channels, conversations, files, idempotency, messages, views

@@ -20,7 +20,7 @@ from zaptrix.core import limits
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message import (
+from zaptrix.core.message.message import (
     Direction,
     Media,
     Notice,

@@ -13,8 +13,8 @@ from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Event
 from zaptrix.core.identity import merged
 from zaptrix.core.ids import ChannelId
-from zaptrix.core.kinds import Unknown
-from zaptrix.core.message import Content
+from zaptrix.core.message.kinds import Unknown
+from zaptrix.core.message.message import Content
 from zaptrix.core.portal import Channel
 from zaptrix.store.messages import Wamid
 

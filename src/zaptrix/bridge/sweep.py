@@ -14,7 +14,7 @@ from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
 from zaptrix.core.ids import MessageId
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.settings import Settings
 from zaptrix.store import (
     audit,

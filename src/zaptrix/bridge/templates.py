@@ -12,9 +12,9 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import ChannelId
+from zaptrix.core.message.template import APPROVED, CreatedTemplate, Definition, language_code
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TemplateAccount
-from zaptrix.core.template import APPROVED, CreatedTemplate, Definition, language_code
 from zaptrix.store import audit, channels
 from zaptrix.store import templates as stored
 from zaptrix.store.database import Database, StoreUnavailable

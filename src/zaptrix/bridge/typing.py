@@ -18,7 +18,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.core import limits
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.message import Origin
+from zaptrix.core.message.message import Origin
 from zaptrix.core.ports import MediaAccount
 from zaptrix.store import answers
 from zaptrix.store.database import Database, StoreUnavailable

@@ -11,8 +11,8 @@ import msgspec
 
 from zaptrix.bridge.file_sources import BROWSER, fallback_name
 from zaptrix.core import limits
-from zaptrix.core.media import Blob, fitting_name
-from zaptrix.core.message import MediaKind
+from zaptrix.core.message.media import Blob, fitting_name
+from zaptrix.core.message.message import MediaKind
 from zaptrix.media.blobs import BlobsAway, Written
 from zaptrix.media.fetch import Allowed, Origin
 from zaptrix.media.room import MediaRoom

@@ -10,8 +10,8 @@ import msgspec
 from zaptrix.core.customer import Customer
 from zaptrix.core.ids import EventId, MessageId
 from zaptrix.core.lanes import Lane
-from zaptrix.core.message import Content, Said, Side, State
-from zaptrix.core.text import Text
+from zaptrix.core.message.message import Content, Said, Side, State
+from zaptrix.core.message.text import Text
 
 
 class EventState(StrEnum):

@@ -13,7 +13,7 @@ import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import ROUNDS
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 
 
 class Queue(StrEnum):

@@ -8,8 +8,8 @@ import msgspec
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, MessageId
-from zaptrix.core.media import Attachment
-from zaptrix.core.message import Content, Direction, Origin, is_overheard
+from zaptrix.core.message.media import Attachment
+from zaptrix.core.message.message import Content, Direction, Origin, is_overheard
 from zaptrix.core.portal import Channel, Portal
 
 

@@ -12,15 +12,15 @@ import msgspec
 
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.media import MediaSource
-from zaptrix.core.message import Said, Side
+from zaptrix.core.message.media import MediaSource
+from zaptrix.core.message.message import Said, Side
+from zaptrix.core.message.template import CreatedTemplate, Definition
+from zaptrix.core.message.text import Text
 from zaptrix.core.outcome import Outcome, Proof
 from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Locale, Portal
 from zaptrix.core.retry import Patience
-from zaptrix.core.template import CreatedTemplate, Definition
-from zaptrix.core.text import Text
 
 Call = tuple[Parcel, ...]  # what goes into one request, in order
 

@@ -6,7 +6,7 @@ import codecs
 
 import filetype
 
-from zaptrix.core.media import UNKNOWN_TYPE, plain_type, type_of_name
+from zaptrix.core.message.media import UNKNOWN_TYPE, plain_type, type_of_name
 
 # The library's name for a type, where it is not the registered one.
 _REGISTERED = {

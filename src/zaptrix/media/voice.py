@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from zaptrix.core import limits
-from zaptrix.core.media import VOICE_TYPE
+from zaptrix.core.message.media import VOICE_TYPE
 from zaptrix.media import recode
 from zaptrix.media.blobs import Blobs
 

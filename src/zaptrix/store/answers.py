@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.message import Content, Direction
+from zaptrix.core.message.message import Content, Direction
 from zaptrix.store.database import Connection
 
 _decode = msgspec.json.Decoder(Content).decode

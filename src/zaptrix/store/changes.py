@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zaptrix.core.ids import MessageId, PortalId
-from zaptrix.core.message import Content, State, kind_of
+from zaptrix.core.message.message import Content, State, kind_of
 from zaptrix.store.contents import encoded
 from zaptrix.store.database import STATE_BY_KEY, Connection
 

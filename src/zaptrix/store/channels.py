@@ -10,7 +10,7 @@ import msgspec
 
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, CrmMode
 from zaptrix.store.database import Connection, Record
 from zaptrix.store.portals import Taken

@@ -9,7 +9,7 @@ import msgspec
 
 from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.lanes import Lane, delivery_lane
-from zaptrix.core.message import Content, Direction, Origin
+from zaptrix.core.message.message import Content, Direction, Origin
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import awaited, backoffs, files

@@ -9,7 +9,7 @@ import msgspec
 
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import CONFIRM_HELD_S, CONFIRM_PARTS_S
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.store.claims import HELD, PARCEL, ROUND_OF, ClaimedRow
 from zaptrix.store.database import STATE_BY_KEY, Connection
 

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from zaptrix.core.message import Content, Said
+from zaptrix.core.message.message import Content, Said
 
 _encode = msgspec.json.Encoder().encode
 _said = msgspec.json.Decoder(Said)

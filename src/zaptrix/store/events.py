@@ -14,7 +14,7 @@ from zaptrix.core import limits
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import EventId
 from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
 from zaptrix.store.channels import GONE_OVER
 from zaptrix.store.database import Connection, Record, Session

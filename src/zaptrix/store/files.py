@@ -9,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
-from zaptrix.core.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message import Content, Direction, Media, MediaKind, Origin, file_of
+from zaptrix.core.message.media import Attachment, AttachmentState, Blob
+from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Origin, file_of
 from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.store.claims import ROUND_OF
 from zaptrix.store.confirmations import BACK, OF_ROUND
 from zaptrix.store.database import Connection

@@ -11,7 +11,7 @@ import msgspec
 
 from zaptrix.core.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
-from zaptrix.core.message import Content, Direction, Origin, kind_of
+from zaptrix.core.message.message import Content, Direction, Origin, kind_of
 from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.claims import HELD
 from zaptrix.store.contents import encoded

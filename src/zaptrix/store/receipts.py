@@ -10,8 +10,8 @@ import msgspec
 
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
-from zaptrix.core.message import Origin, State
-from zaptrix.core.states import RANK
+from zaptrix.core.message.message import Origin, State
+from zaptrix.core.message.states import RANK
 from zaptrix.store.database import Connection
 
 

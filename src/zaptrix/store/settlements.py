@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from zaptrix.core.ids import AttemptId, MessageId
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.store.awaited import AWAIT
 from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.claims import HELD, PARCEL, ClaimedRow

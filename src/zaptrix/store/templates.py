@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from zaptrix.core.event import TemplateChange
 from zaptrix.core.ids import ChannelId
-from zaptrix.core.template import APPROVED, AUTHENTICATION, STATUS_AFTER, Definition
+from zaptrix.core.message.template import APPROVED, AUTHENTICATION, STATUS_AFTER, Definition
 from zaptrix.store.database import Connection, Record
 
 _encode = msgspec.json.Encoder().encode

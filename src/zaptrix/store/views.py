@@ -12,7 +12,7 @@ import msgspec
 from zaptrix.core.errors import Scope
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Notice
+from zaptrix.core.message.message import Notice
 from zaptrix.store.database import Connection
 from zaptrix.store.receipts import STANDS
 

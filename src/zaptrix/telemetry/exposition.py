@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 import zaptrix
 from zaptrix.core.errors import Scope
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.telemetry import metric_files, metrics
 from zaptrix.telemetry.metrics import CacheName, Waiting
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction, MediaKind, Side
+from zaptrix.core.message.message import Direction, MediaKind, Side
 from zaptrix.core.retry import Verdict
 from zaptrix.telemetry import metric_files
 from zaptrix.telemetry.causes import CallFailure, PaceRefusal, Refresh

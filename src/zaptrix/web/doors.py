@@ -13,7 +13,7 @@ import structlog
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm, claimed_in
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.store.database import StoreUnavailable

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from zaptrix.app import App
-from zaptrix.core.media import UNKNOWN_TYPE, type_of_name
+from zaptrix.core.message.media import UNKNOWN_TYPE, type_of_name
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob
 from zaptrix.media.links import PREFIX, Link

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from zaptrix.core.misfit import Misfit
+from zaptrix.core.message.validation import Misfit
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.catalog import Sentence
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from zaptrix.core.kinds import Card
+from zaptrix.core.message.kinds import Card
 from zaptrix.whatsapp.items import CardAddress, CardItem, CardName, CardOrg
 
 _VCARD_PHONE = re.compile(r"^(?:item\d{1,3}\.)?TEL[^:\r\n]{0,200}:(?:tel:)?([^\r\n]+)", re.IGNORECASE | re.MULTILINE)

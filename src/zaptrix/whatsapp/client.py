@@ -20,11 +20,11 @@ from zaptrix.core.conversation import Conversation
 from zaptrix.core.customer import Customer
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
 from zaptrix.core.ids import meta_id
-from zaptrix.core.media import MediaSource
+from zaptrix.core.message.media import MediaSource
+from zaptrix.core.message.template import CreatedTemplate, Definition
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, NumberTokens, Pace
-from zaptrix.core.template import CreatedTemplate, Definition
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
 from zaptrix.whatsapp import codes, wire
 from zaptrix.whatsapp.items import Fault

@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from zaptrix.core.kinds import FormAnswer
 from zaptrix.core.limits import UNKNOWN_FIELD_CHARACTERS_MAX, UNKNOWN_FIELDS_MAX
+from zaptrix.core.message.kinds import FormAnswer
 
 _DECIMAL = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _DEGREES = re.compile(r"[+-]?\d{1,3}(?:\.\d{1,40})?", re.ASCII)

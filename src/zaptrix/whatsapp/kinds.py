@@ -13,7 +13,8 @@ from typing import get_args
 from msgspec import Raw
 from msgspec.structs import replace
 
-from zaptrix.core.kinds import (
+from zaptrix.core.limits import WAMID_CHARACTERS_MAX
+from zaptrix.core.message.kinds import (
     NO_MARKS,
     Card,
     Cards,
@@ -35,8 +36,7 @@ from zaptrix.core.kinds import (
     Unknown,
     Unsupported,
 )
-from zaptrix.core.limits import WAMID_CHARACTERS_MAX
-from zaptrix.core.message import Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.message.message import Media, MediaKind, Said, Words, gist_of, kind_of
 from zaptrix.core.referral import Referral
 from zaptrix.whatsapp.cards import card_of
 from zaptrix.whatsapp.fields import amount_of, degrees_of, fields_of, shown_value

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
-from zaptrix.core.text import Mark, Span, Text, rich_text
+from zaptrix.core.message.text import Mark, Span, Text, rich_text
 from zaptrix.whatsapp.chunks import (
     BACKTICK,
     SIGNS,

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from zaptrix.core.ids import meta_id
-from zaptrix.core.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted, Row, Section
-from zaptrix.core.kinds import Card, Cards, Location, Reaction
-from zaptrix.core.message import Interactive
+from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted, Row, Section
+from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
+from zaptrix.core.message.message import Interactive
 from zaptrix.whatsapp.markup import to_whatsapp
 from zaptrix.whatsapp.shapes import MediaToSend
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.text import Mark, Slices, Span, Text
+from zaptrix.core.message.text import Mark, Slices, Span, Text
 from zaptrix.whatsapp.chunks import LINKS
 from zaptrix.whatsapp.markup import to_whatsapp
 

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from zaptrix.core.codes import OF_FILES
 from zaptrix.core.errors import PlatformError, Refused, StaleUpload, TooFast
-from zaptrix.core.filewords import promise
 from zaptrix.core.ids import ConversationId, callback_data
-from zaptrix.core.kinds import Cards, Location, Reaction
 from zaptrix.core.limits import FILE_AGAIN_S, MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
-from zaptrix.core.media import Attachment, AttachmentState
-from zaptrix.core.message import (
+from zaptrix.core.message.filewords import promise
+from zaptrix.core.message.kinds import Cards, Location, Reaction
+from zaptrix.core.message.media import Attachment, AttachmentState
+from zaptrix.core.message.message import (
     Interactive,
     Media,
     MediaKind,
@@ -26,12 +26,12 @@ from zaptrix.core.message import (
     quote_of,
     words_without_file,
 )
+from zaptrix.core.message.template import Template
+from zaptrix.core.message.text import Span, Text, plain_text, rich_text
 from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.retry import Patience
-from zaptrix.core.template import Template
-from zaptrix.core.text import Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
 from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message

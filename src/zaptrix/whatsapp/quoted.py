@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from zaptrix.core.kinds import Quote
 from zaptrix.core.limits import MEDIA_CAPTION_MAX, QUOTE_CHARACTERS_MAX, WHATSAPP_TEXT_MAX
-from zaptrix.core.message import Content, Media, Words
-from zaptrix.core.text import Mark, Span, Text, rich_text
+from zaptrix.core.message.kinds import Quote
+from zaptrix.core.message.message import Content, Media, Words
+from zaptrix.core.message.text import Mark, Span, Text, rich_text
 from zaptrix.whatsapp.parts import fits
 
 

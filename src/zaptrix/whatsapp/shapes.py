@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
-from zaptrix.core.media import CAPTIONED
-from zaptrix.core.message import MediaKind
+from zaptrix.core.message.media import CAPTIONED
+from zaptrix.core.message.message import MediaKind
 from zaptrix.whatsapp.wire import Sent
 
 _WA_ID = re.compile(r"\+?[0-9]{5,19}")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from zaptrix.core.event import Event, Routed, TemplateChange, Unroutable
-from zaptrix.core.template import (
+from zaptrix.core.message.template import (
     Button,
     ButtonFill,
     Card,

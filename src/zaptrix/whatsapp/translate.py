@@ -13,10 +13,10 @@ from msgspec.structs import replace
 from zaptrix.core.customer import Customer
 from zaptrix.core.event import CustomerMessage, Event, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import parse_callback_data
-from zaptrix.core.kinds import Cards
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
-from zaptrix.core.message import Said, State, with_standby
-from zaptrix.core.states import STATUS_STATES
+from zaptrix.core.message.kinds import Cards
+from zaptrix.core.message.message import Said, State, with_standby
+from zaptrix.core.message.states import STATUS_STATES
 from zaptrix.whatsapp import codes
 from zaptrix.whatsapp.ids import can_be, customer_of
 from zaptrix.whatsapp.items import Fault, Message

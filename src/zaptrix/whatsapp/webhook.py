@@ -20,7 +20,7 @@ from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.limits import META_ITEMS_MAX
-from zaptrix.core.message import Side
+from zaptrix.core.message.message import Side
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.lone import lone_item
 from zaptrix.whatsapp.names import (

@@ -8,7 +8,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.core.lanes import Queue
-from zaptrix.core.message import Direction
+from zaptrix.core.message.message import Direction
 from zaptrix.store import totals
 from zaptrix.store.database import StoreUnavailable
 from zaptrix.telemetry import metrics

@@ -16,9 +16,9 @@ from zaptrix.bridge.uploads import StoredUpload
 from zaptrix.core.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX
-from zaptrix.core.media import Blob, fitting_name, judge_file, plain_type
-from zaptrix.core.message import Content, Media, MediaKind
-from zaptrix.core.misfit import DoesNotFit, Misfits
+from zaptrix.core.message.media import Blob, fitting_name, judge_file, plain_type
+from zaptrix.core.message.message import Content, Media, MediaKind
+from zaptrix.core.message.validation import DoesNotFit, Misfits
 from zaptrix.core.portal import Channel
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, TooLarge

@@ -13,7 +13,7 @@ from zaptrix.bridge.explain import Explanation, explain
 from zaptrix.bridge.letters import Fate
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
-from zaptrix.core.message import Notice
+from zaptrix.core.message.message import Notice
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import views
 from zaptrix.store.database import Connection

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.uploads import StoredUpload
 from zaptrix.core import limits
-from zaptrix.core.interactive import (
+from zaptrix.core.message.interactive import (
     Ask,
     Choice,
     Choices,
@@ -24,10 +24,10 @@ from zaptrix.core.interactive import (
     body_max,
     judge_ask,
 )
-from zaptrix.core.message import Interactive, Media, MediaKind
-from zaptrix.core.misfit import Misfits
+from zaptrix.core.message.message import Interactive, Media, MediaKind
+from zaptrix.core.message.text import Text, plain_text
+from zaptrix.core.message.validation import Misfits
 from zaptrix.core.scopes import KeyScope
-from zaptrix.core.text import Text, plain_text
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
     Answering,

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from zaptrix.bridge.send import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
-from zaptrix.core.message import Content
+from zaptrix.core.message.message import Content
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.paging import INT64_MAX

@@ -16,13 +16,10 @@ from msgspec.structs import asdict
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
 from zaptrix.core.codes import UNKNOWN_FIX, own_rule
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized
-from zaptrix.core.filling import fill
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
-from zaptrix.core.message import Side
-from zaptrix.core.portal import Channel
-from zaptrix.core.scopes import KeyScope
-from zaptrix.core.template import (
+from zaptrix.core.message.message import Side
+from zaptrix.core.message.template import (
     BodyFill,
     Button,
     ButtonFill,
@@ -36,6 +33,9 @@ from zaptrix.core.template import (
     Template,
     variables,
 )
+from zaptrix.core.message.template_filling import fill
+from zaptrix.core.portal import Channel
+from zaptrix.core.scopes import KeyScope
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import channels
 from zaptrix.store import templates as stored

@@ -5,7 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from __future__ import annotations
 
-from zaptrix.core.message import State
+from zaptrix.core.message.message import State
 
 # A receipt proves more than it says: `delivered` for a message that we hold as sending or verifying proves the send.
 RANK: dict[State, int] = {

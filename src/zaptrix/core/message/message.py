@@ -7,8 +7,8 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.core.interactive import Ask
-from zaptrix.core.kinds import (
+from zaptrix.core.message.interactive import Ask
+from zaptrix.core.message.kinds import (
     NO_MARKS,
     Cards,
     Edited,
@@ -24,8 +24,8 @@ from zaptrix.core.kinds import (
     Unsupported,
     Wordless,
 )
-from zaptrix.core.template import Template
-from zaptrix.core.text import Text
+from zaptrix.core.message.template import Template
+from zaptrix.core.message.text import Text
 
 
 class Side(StrEnum):

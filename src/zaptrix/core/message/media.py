@@ -13,8 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.core.message import MediaKind
-from zaptrix.core.misfit import Misfits
+from zaptrix.core.message.message import MediaKind
+from zaptrix.core.message.validation import Misfits
 
 UNKNOWN_TYPE = "application/octet-stream"
 VOICE_TYPE = "audio/ogg"

@@ -13,8 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from zaptrix.core import limits
-from zaptrix.core.misfit import Misfits
-from zaptrix.core.template import (
+from zaptrix.core.message.template import (
     APPROVED,
     AUTHENTICATION,
     BodyFill,
@@ -36,6 +35,7 @@ from zaptrix.core.template import (
     shown_text,
     variables,
 )
+from zaptrix.core.message.validation import Misfits
 
 
 def fill(definition: Definition, filling: Filling) -> Template:

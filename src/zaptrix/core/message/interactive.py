@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.core.misfit import Misfits
+from zaptrix.core.message.validation import Misfits
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zaptrix.core.message import Media, MediaKind
+from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.wording.catalog import Locale, section
 
 _PROMISES, _LOST, _WHY = section("files.promise"), section("files.lost"), section("files.why")

@@ -1,0 +1,1 @@
+"""What is said: texts, files, interactive messages, templates; and what keeps one from being sent; pure."""
