@@ -22,12 +22,12 @@ from zaptrix.bitrix24.operators import message_added
 from zaptrix.bitrix24.parts import in_parts as to_portal
 from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.bitrix24.wire import sent_files
+from zaptrix.core.customer.display_name import clean_name
 from zaptrix.core.message.kinds import Quote
 from zaptrix.core.message.matching import Candidate, best_match, tidy
 from zaptrix.core.message.media import fitting_name
 from zaptrix.core.message.message import Words
 from zaptrix.core.message.text import Mark, Span, Text, in_a_line, plain_text, rich_text
-from zaptrix.core.names import clean_name
 from zaptrix.core.notices import is_notice
 from zaptrix.store.contents import encoded
 from zaptrix.telemetry.redact import redact_text, redactor

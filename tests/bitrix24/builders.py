@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.event import Event
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId, connector_id
 from zaptrix.core.lanes import outbound_lane

@@ -38,7 +38,7 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.errors import PlatformError, Unavailable
 from zaptrix.core.event import Recovered
 from zaptrix.core.ids import ConversationId

@@ -5,6 +5,7 @@ import pytest
 from zaptrix.bitrix24.contacts import source_fields
 from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import to_bbcode
+from zaptrix.core.customer.referral import Referral, utm_of
 from zaptrix.core.message.kinds import (
     Card,
     Cards,
@@ -29,7 +30,6 @@ from zaptrix.core.message.message import Media, MediaKind, Said, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.phrases import PHRASES
 from zaptrix.core.portal import Locale
-from zaptrix.core.referral import Referral, utm_of
 
 PT, EN = Locale.PT_BR, Locale.EN
 OURS = Quote(whatsapp_id="w", kind="text", ours=True, gist="Temos, sim!")

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from tests.bridge.house import House, ScriptedPlatform
 from tests.store.ledger import Ledger
 from zaptrix.bridge.directory import Directory
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.bells import Bells

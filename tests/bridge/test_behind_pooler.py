@@ -11,7 +11,7 @@ from proof.pooler import Pooler
 from tests.bridge.house import House, lane_to_whatsapp
 from tests.store.ledger import START, Ledger
 from zaptrix.cli.embedded import Servers
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id

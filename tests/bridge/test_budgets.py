@@ -11,7 +11,7 @@ import pytest
 
 from tests.bridge.house import House, a_customer, now
 from zaptrix.bridge.budgets import KEPT_BY_DIGEST, Budgets
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import TooFast
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import EventId, PortalId

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.bridge.house import House, answered, lane_to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import PlatformError, Refused, StaleUpload, TooFast, Unexpected
 from zaptrix.core.pace import Bucket
 from zaptrix.core.portal import Channel

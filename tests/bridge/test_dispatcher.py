@@ -14,7 +14,7 @@ from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane
 from tests.store.ledger import to_whatsapp
 from zaptrix.bridge.settle import Judged
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import (
     Refused,
     Scope,

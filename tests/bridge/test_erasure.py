@@ -8,7 +8,7 @@ import pytest
 
 from tests.bridge.house import House, a_customer, now
 from zaptrix.bridge.erasure import Erasure
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.media.blobs import Blobs
 from zaptrix.store import channels, erasures, portals

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tests.bridge.house import House, a_customer, answered, asked, chat_of, now
 from tests.store.ledger import Ledger
 from zaptrix.bridge.routing import Route
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.event import CustomerMoved, OperatorChange, Routed
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.lanes import Queue, incoming_lane
@@ -23,7 +24,6 @@ from zaptrix.core.message.message import Content, Direction, Media, MediaKind, W
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.referral import Referral
 from zaptrix.store import conversations
 from zaptrix.store.claims import Way
 from zaptrix.store.conversations import Placed

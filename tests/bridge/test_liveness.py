@@ -23,7 +23,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.settle import Judged
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, meta_lane

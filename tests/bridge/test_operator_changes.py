@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.bridge.house import UNHURRIED, House, answered, chat_of, lane_to_bitrix24, lane_to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import Unexpected
 from zaptrix.core.event import OperatorChange
 from zaptrix.core.message.kinds import Marks, Quote

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.bridge.house import House, answered, asked, chat_of, lane_to_bitrix24, lane_to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import Refused
 from zaptrix.core.event import Answering, OperatorMessage, Recovered, Untold
 from zaptrix.core.lanes import incoming_lane

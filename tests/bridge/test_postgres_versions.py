@@ -11,7 +11,7 @@ import pytest
 from proof.engines import Engine
 from tests.bridge.house import House, a_customer, lane_to_bitrix24, lane_to_whatsapp
 from tests.postgres_binaries import binaries
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import fitness, migrate
 from zaptrix.store.database import revision

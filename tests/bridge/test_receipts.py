@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import Unclear
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import MessageId

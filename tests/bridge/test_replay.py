@@ -10,7 +10,7 @@ from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.watch import Watch
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.portal import Portal
 from zaptrix.queues.bells import Bells

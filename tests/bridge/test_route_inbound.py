@@ -7,7 +7,7 @@ import pytest
 
 from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24, now
 from zaptrix.bridge.routing import Item
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.event import CustomerMessage, Ignored, Unroutable
 from zaptrix.core.lanes import Lane, incoming_lane
 from zaptrix.core.message.message import Words

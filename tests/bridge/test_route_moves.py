@@ -10,17 +10,17 @@ import pytest
 
 from tests.bridge.house import House, answered, asked, now
 from tests.bridge.test_route_inbound import talks, texts
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.phone import e164
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.event import CustomerMoved, Ignored, TemplateChange, Unroutable
 from zaptrix.core.ids import meta_id
 from zaptrix.core.lanes import Lane, bitrix24_lane, incoming_lane, outbound_lane
 from zaptrix.core.message.kinds import Edited, Marks, Quote, Reaction, Revoked, Unknown, Unsupported
 from zaptrix.core.message.message import Media, MediaKind, Said, Words, kind_of
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.phone import e164
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.referral import Referral
 from zaptrix.store import conversations
 from zaptrix.store.conversations import Placed
 

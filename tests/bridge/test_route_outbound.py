@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bridge.house import House, answered, chat_of, lane_to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, OperatorMessage
 from zaptrix.core.ids import ConversationId, PortalId, external_chat_id
 from zaptrix.core.portal import Channel, Portal

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bridge.house import House
 from tests.store.ledger import Ledger, inbound, outbound
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.message.message import Origin
 from zaptrix.core.outcome import Accepted, Proof, Unprovable

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from tests.bridge.house import House, a_customer, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import START, to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.deadlines import new_attempt_id, new_worker_id

@@ -14,7 +14,7 @@ from tests.store.ledger import to_bitrix24, to_whatsapp
 from zaptrix.bridge.settle import Judged
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.message.kinds import Marks

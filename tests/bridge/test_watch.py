@@ -9,7 +9,7 @@ from tests.bridge.house import House
 from tests.bridge.test_replay import a_form
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message.message import Side

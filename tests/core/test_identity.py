@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
-from zaptrix.core.identity import bereft, choose, merged
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.identity import bereft, choose, merged
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 
 ANA, BIA = "BR.1001", "BR.2002"

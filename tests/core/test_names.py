@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.core.names import clean_name
+from zaptrix.core.customer.display_name import clean_name
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.core.pace import Bucket, number_bucket, pair_bucket, portal_bucket
 from zaptrix.core.portal import Channel, Portal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zaptrix.core.phone import candidates, canonical, e164, parse_typed, same_line
+from zaptrix.core.customer.phone import candidates, canonical, e164, parse_typed, same_line
 
 ANA_8, ANA_9 = "554188887777", "5541988887777"
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zaptrix.core.customer import Customer
-from zaptrix.core.recipient import parse_recipient
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.recipient import parse_recipient
 
 BRAZILIAN = "+55 11 91234-5678"
 AMERICAN = "+1 555-078-3881"

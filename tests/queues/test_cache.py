@@ -12,8 +12,8 @@ from cryptography.fernet import Fernet, MultiFernet
 from redis.asyncio import Redis
 
 from tests.queues.conftest import eventually
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.queues.hits import Hits, Lookups

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import msgspec
 from cryptography.fernet import Fernet
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import AttemptId, ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Direction, Origin, Words
 from zaptrix.core.message.text import plain_text

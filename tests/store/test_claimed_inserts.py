@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.store.ledger import WRITTEN_AT, Ledger, inbound, outbound
 from tests.store.test_quiet_statistics import BLOCKS_A_ROW, blocks
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction
 from zaptrix.store import conversations, messages

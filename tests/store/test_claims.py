@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.store.ledger import Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message.message import Direction, Notice, Origin

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.store.ledger import Ledger
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.store import conversations
 from zaptrix.store.conversations import Heard, Placed
 from zaptrix.store.database import StoreRefused

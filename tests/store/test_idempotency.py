@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.store.ledger import Ledger, outbound
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import MessageId
 from zaptrix.store import api_keys, idempotency, messages
 from zaptrix.store.idempotency import Used

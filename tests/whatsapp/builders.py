@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.event import Event, NewEvent
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId
 from zaptrix.core.message.message import Content, Origin, Words

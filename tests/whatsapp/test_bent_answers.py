@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from tests.bent_answers import ANSWERS, Bending, assert_discreet, assert_storable, bent, raw
 from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.errors import PlatformError
 from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from tests.whatsapp.builders import ANA, NUMBER, TOKEN, FreePace, OneToken, a_channel, a_conversation
 from zaptrix import __version__
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.errors import (
     PlatformError,
     Refused,

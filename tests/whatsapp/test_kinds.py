@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.whatsapp.builders import NOW, a_post_of, events_of, journalled
 from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup import to_bbcode
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Ignored, Routed, Unroutable
 from zaptrix.core.message.kinds import (
     Card,
@@ -36,7 +37,6 @@ from zaptrix.core.message.kinds import (
 from zaptrix.core.message.message import Content, Media, MediaKind, Said, Words, gist_of, kind_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
-from zaptrix.core.referral import Referral
 from zaptrix.whatsapp.translate import translate
 from zaptrix.whatsapp.webhook import split
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.whatsapp.builders import NOW, NUMBER, a_post_of, events_of, journalled
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.event import CustomerMessage, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import State, Words, is_overheard, opens_window

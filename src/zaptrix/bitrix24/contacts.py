@@ -7,13 +7,13 @@ from weakref import WeakValueDictionary
 
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.display_name import clean_name
+from zaptrix.core.customer.phone import candidates
+from zaptrix.core.customer.referral import Referral, utm_of
 from zaptrix.core.errors import Refused, Unexpected
 from zaptrix.core.ids import PortalId
-from zaptrix.core.names import clean_name
-from zaptrix.core.phone import candidates
 from zaptrix.core.portal import Portal
-from zaptrix.core.referral import Referral, utm_of
 
 
 class Contacts:

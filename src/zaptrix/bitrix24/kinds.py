@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
 from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
 from zaptrix.core.message.kinds import (
@@ -38,7 +39,6 @@ from zaptrix.core.message.message import Interactive, Media, Said, Words, kind_o
 from zaptrix.core.message.text import Mark, Span, Text, rich_text
 from zaptrix.core.phrases import PHRASES, phrase
 from zaptrix.core.portal import Locale
-from zaptrix.core.referral import Referral
 
 _QUOTE_LINES_MAX = 5
 _CENT = Decimal("0.01")

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.outgoing import Cutting, Outgoing, channels_that_sign
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage
 from zaptrix.core.message.matching import bare
 from zaptrix.core.message.media import CAPTIONED

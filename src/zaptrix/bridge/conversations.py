@@ -1,6 +1,6 @@
 """Conversations of one batch: every customer who spoke has one, which Redis remembers, the ledger knows, or is made.
 
-Of several of one person the first goes on (`core/identity.py`); Redis learns of it when the batch is on disk.
+Of several of one person the first goes on (`core/customer/identity.py`); Redis learns of it when the batch is on disk.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from msgspec.structs import replace
 from zaptrix.bridge.moves import join
 from zaptrix.bridge.spoken import Incoming, Who, customers_of
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
-from zaptrix.core.identity import bereft, choose, merged, says_it_all, twins, without_former_ids
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.identity import bereft, choose, merged, says_it_all, twins, without_former_ids
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.ids import ChannelId, ConversationId
 from zaptrix.core.message.message import opens_window
 from zaptrix.core.portal import Channel
-from zaptrix.core.referral import Referral
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import conversations as store
 from zaptrix.store.conversations import Heard

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.kinds import NO_MARKS
 from zaptrix.core.message.message import Direction, Media, Origin

@@ -13,7 +13,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from zaptrix.bridge.directory import Tenant
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.message.message import file_of
 from zaptrix.core.parcel import Parcel

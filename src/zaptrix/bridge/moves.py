@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.identity import bereft, choose, merged
 from zaptrix.core.event import CustomerMoved
-from zaptrix.core.identity import bereft, choose, merged
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel

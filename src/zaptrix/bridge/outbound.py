@@ -16,7 +16,7 @@ from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.outgoing import Outgoing, outgoing
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorChange, OperatorMessage, Untold
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
 from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.routing import Item
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import Answering, OperatorMessage
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.kinds import NO_MARKS, Quote

@@ -12,9 +12,10 @@ import structlog
 
 from zaptrix.bridge.quotes import told_of
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
-from zaptrix.core.identity import choose
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.identity import choose
+from zaptrix.core.customer.recipient import parse_recipient
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.lanes import meta_lane
 from zaptrix.core.message.kinds import Quote
@@ -24,7 +25,6 @@ from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Text
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TextLimits
-from zaptrix.core.recipient import parse_recipient
 from zaptrix.core.wording.catalog import Locale, Sentence
 from zaptrix.queues.bells import Bells
 from zaptrix.store import channels, conversations, files, idempotency, messages, views

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.repeats import further
 from zaptrix.bridge.routing import Item
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.identity import merged
 from zaptrix.core.event import CustomerMessage, Event
-from zaptrix.core.identity import merged
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.kinds import Unknown
 from zaptrix.core.message.message import Content

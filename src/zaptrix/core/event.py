@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import EventId, MessageId
 from zaptrix.core.lanes import Lane
 from zaptrix.core.message.message import Content, Said, Side, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Channel, Portal
 

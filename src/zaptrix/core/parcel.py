@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message.media import Attachment
 from zaptrix.core.message.message import Content, Direction, Origin, is_overheard

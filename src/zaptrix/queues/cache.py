@@ -10,7 +10,7 @@ from cryptography.fernet import InvalidToken
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.connection import AWAY, answering

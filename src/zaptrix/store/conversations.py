@@ -9,12 +9,12 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.phone import forms_of
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.core.phone import forms_of
 from zaptrix.core.portal import Channel
-from zaptrix.core.referral import Referral
 from zaptrix.store.database import Connection, Record
 
 COLUMNS = """c.id AS conversation_id, c.portal_id, c.channel_id, c.bsuid, c.wa_id, c.phone, c.contact_name,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.conversation import Conversation
+from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message.message import Content, Direction, Origin, kind_of
 from zaptrix.store.backoffs import BACKED_OFF

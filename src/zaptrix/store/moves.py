@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import ConversationId
 from zaptrix.store.database import Connection
 

@@ -16,8 +16,8 @@ from aiohttp import ClientSession
 
 from zaptrix import __version__
 from zaptrix.core import limits
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
 from zaptrix.core.ids import meta_id
 from zaptrix.core.message.media import MediaSource

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from zaptrix.core.customer import Customer
-from zaptrix.core.phone import e164
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.phone import e164
 
 BSUID_MAX = 150
 WA_ID_MAX = 20

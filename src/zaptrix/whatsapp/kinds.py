@@ -13,6 +13,7 @@ from typing import get_args
 from msgspec import Raw
 from msgspec.structs import replace
 
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message.kinds import (
     NO_MARKS,
@@ -37,7 +38,6 @@ from zaptrix.core.message.kinds import (
     Unsupported,
 )
 from zaptrix.core.message.message import Media, MediaKind, Said, Words, gist_of, kind_of
-from zaptrix.core.referral import Referral
 from zaptrix.whatsapp.cards import card_of
 from zaptrix.whatsapp.fields import amount_of, degrees_of, fields_of, shown_value
 from zaptrix.whatsapp.items import Context, File, Interactive, Message, OrderedProduct, ReferralItem

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.recipient import USER_ID
 from zaptrix.core.event import CustomerMoved, Ignored, Routed, Unroutable
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
-from zaptrix.core.recipient import USER_ID
 from zaptrix.whatsapp.ids import can_be, customer_of
 from zaptrix.whatsapp.items import Message, System
 

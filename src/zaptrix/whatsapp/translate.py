@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
 from zaptrix.core.event import CustomerMessage, Event, Ignored, Pricing, Receipt, Routed, Unroutable
 from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.message.text import Text
-from zaptrix.core.referral import Referral
 
 # --- marks: what any message can carry -------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import msgspec
 
-from zaptrix.core.customer import Customer
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.referral import Referral
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId, external_chat_id
-from zaptrix.core.referral import Referral
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

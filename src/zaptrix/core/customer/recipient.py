@@ -10,8 +10,8 @@ import unicodedata
 
 import phonenumbers
 
-from zaptrix.core.customer import Customer
-from zaptrix.core.phone import canonical, parse_typed
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.phone import canonical, parse_typed
 
 # <country>.<up to 128 letters and digits>, case-sensitive, to be sent back whole; a managed business's have a ".ENT."
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zaptrix.core.conversation import Conversation
-from zaptrix.core.customer import Customer
-from zaptrix.core.phone import same_line
+from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.customer.customer import Customer
+from zaptrix.core.customer.phone import same_line
 
 
 def choose(customer: Customer, known: Iterable[Conversation]) -> Conversation | None:
