@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from zaptrix import deadlines
-from zaptrix.core.errors import OutOfTime
+from zaptrix.core.delivery.errors import OutOfTime
 from zaptrix.deadlines import Deadline, Stopping, TimelyConnector, new_worker_id
 from zaptrix.elapsed import elapsed_s
 

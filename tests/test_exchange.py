@@ -27,7 +27,7 @@ from zaptrix import deadlines
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.core.errors import OutOfTime, PlatformError, Unavailable, Unclear
+from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Unavailable, Unclear
 from zaptrix.deadlines import Deadline, TimelyConnector
 from zaptrix.elapsed import elapsed_s
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange

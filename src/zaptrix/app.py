@@ -42,9 +42,9 @@ from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.message.message import Side
-from zaptrix.core.retry import Patience
 from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.room import MediaRoom
 from zaptrix.queues.bells import Bells

@@ -24,7 +24,7 @@ from weakref import WeakSet
 
 import aiohttp
 
-from zaptrix.core.errors import OutOfTime
+from zaptrix.core.delivery.errors import OutOfTime
 from zaptrix.core.ids import AttemptId, WorkerId
 from zaptrix.elapsed import elapsed_s
 

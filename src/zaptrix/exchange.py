@@ -34,7 +34,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.deadlines import begin
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.log import logger

@@ -15,13 +15,13 @@ import msgspec
 
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import outbound_lane
+from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.event import Event
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId, connector_id
-from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.message.message import Content, Notice, Origin, Side, Words
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.pace import Bucket, Operating, Spending
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, CrmMode, Portal
 from zaptrix.core.ports import TokenPair
 

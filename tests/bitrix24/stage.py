@@ -31,12 +31,12 @@ from zaptrix.bitrix24.registration import register
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.bitrix24.translate import translate
 from zaptrix.bitrix24.webhook import claimed_sender, parse_form, same_token, to_event
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import Routed
 from zaptrix.core.ids import PortalId
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, CrmMode, Portal
 from zaptrix.core.ports import TokenPair
-from zaptrix.core.retry import Patience
 
 EVENTS_WAIT_S = 30.0
 

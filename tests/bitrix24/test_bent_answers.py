@@ -39,13 +39,13 @@ from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.tokens import Tokens
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.errors import PlatformError, Unavailable
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError, Unavailable
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import Recovered
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.recovery import Chat, ChatState, OfflineRows
-from zaptrix.core.retry import Patience
 
 PORTAL_SECONDS = 4.0
 RAW = ("PortalClient.call", "PortalClient.ask")  # what they hand over is the caller's to read

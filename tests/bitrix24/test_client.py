@@ -27,7 +27,7 @@ from tests.bitrix24.builders import (
 from zaptrix.bitrix24.client import PortalClient, is_move
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,
     Scope,
@@ -37,7 +37,7 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
-from zaptrix.core.pace import Operating, Spending, portal_bucket
+from zaptrix.core.delivery.pace import Operating, Spending, portal_bucket
 from zaptrix.core.portal import Portal
 
 SEND = "imconnector.send.messages"

@@ -14,12 +14,12 @@ from zaptrix.bitrix24.disk import PortalDisk
 from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.registration import EVENTS_PATH, register, unregister
 from zaptrix.bitrix24.webhook import Name
-from zaptrix.core.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.outcome import Absent, Accepted
 from zaptrix.core.event import ConnectorLost, DialogStarted, OperatorMessage
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.message import Notice, Words
 from zaptrix.core.message.text import Mark, Span, Text
-from zaptrix.core.outcome import Absent, Accepted
 from zaptrix.core.portal import CrmMode
 
 SEND = "imconnector.send.messages"

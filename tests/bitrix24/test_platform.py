@@ -12,12 +12,12 @@ from tests.bitrix24.builders import a_channel, a_customer, a_parcel, in_chat
 from tests.bitrix24.test_client import Rig, a_rig, error
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unclear
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized, Unclear
+from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.message.message import Notice, Side
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Platform
-from zaptrix.core.retry import Patience
 
 CHANNEL, OTHER = a_channel(14), a_channel(15)
 NOTICE = Notice("window_closed", {"code": "131047"})

@@ -17,7 +17,7 @@ from tests.bitrix24.builders import PORTAL_ID, MemoryCache, MemoryVault, a_pair,
 from tests.bitrix24.test_client import error, fresh
 from zaptrix.bitrix24.oauth import OFFICIAL_HOSTS, OAuth
 from zaptrix.bitrix24.tokens import Tokens
-from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.ids import PortalId
 
 PORTAL = a_portal()

@@ -14,9 +14,9 @@ from tests.bitrix24.test_form import HOSTILE, http_build_query
 from zaptrix.bitrix24.translate import translate
 from zaptrix.bitrix24.webhook import Form, Name, as_posted, claimed_in, claimed_sender, parse_form, same_token, to_event
 from zaptrix.bitrix24.wire import OURS_ALONE, OperatorItem
+from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
-from zaptrix.core.lanes import outbound_lane
 
 CHAT = "zx1-0000-0001"
 

@@ -36,7 +36,11 @@ from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError
+from zaptrix.core.delivery.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane
+from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import (
     CustomerMessage,
     Event,
@@ -46,15 +50,11 @@ from zaptrix.core.event import (
     Routed,
 )
 from zaptrix.core.ids import ConversationId, MessageId, PortalId
-from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane
 from zaptrix.core.message.message import Direction, Side, Words
 from zaptrix.core.message.template import CreatedTemplate, Definition
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call, Handover, Witness
-from zaptrix.core.retry import Patience
 from zaptrix.deadlines import Stopping
 from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import AttemptId, ConversationId
-from zaptrix.core.lanes import delivery_lane
 from zaptrix.core.message.message import Direction
-from zaptrix.core.parcel import Parcel
 from zaptrix.queues.bells import Bells
 
 

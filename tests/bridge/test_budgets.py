@@ -12,10 +12,10 @@ import pytest
 from tests.bridge.house import House, a_customer, now
 from zaptrix.bridge.budgets import KEPT_BY_DIGEST, Budgets
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import TooFast
+from zaptrix.core.delivery.errors import TooFast
+from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane, outbound_lane
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import EventId, PortalId
-from zaptrix.core.lanes import Lane, Queue, incoming_lane, outbound_lane
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events

@@ -6,8 +6,8 @@ import pytest
 
 from tests.bridge.house import House, answered, lane_to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import PlatformError, Refused, StaleUpload, TooFast, Unexpected
-from zaptrix.core.pace import Bucket
+from zaptrix.core.delivery.errors import PlatformError, Refused, StaleUpload, TooFast, Unexpected
+from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.portal import Channel
 from zaptrix.queues.pace import RedisPace
 from zaptrix.telemetry import metrics

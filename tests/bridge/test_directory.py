@@ -10,7 +10,7 @@ from zaptrix.bridge import directory as directory_module
 from zaptrix.bridge.directory import Directory
 from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
-from zaptrix.core.errors import Unauthorized
+from zaptrix.core.delivery.errors import Unauthorized
 from zaptrix.core.ids import ChannelId
 from zaptrix.store import migrate, portals
 from zaptrix.store.database import Connection, StoreUnavailable, open_database

@@ -15,7 +15,8 @@ from tests.store.ledger import to_whatsapp
 from zaptrix.bridge.settle import Judged
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import (
     Refused,
     Scope,
     TooFast,
@@ -24,12 +25,11 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
+from zaptrix.core.delivery.lanes import Lane, Queue
+from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.delivery.pace import Bucket, number_bucket, pair_bucket, portal_key
 from zaptrix.core.ids import ConversationId, MessageId
-from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message.message import Direction, Origin, Side
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
-from zaptrix.core.pace import Bucket, number_bucket, pair_bucket, portal_key
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
 from zaptrix.queues.pace import RedisPace

@@ -16,13 +16,13 @@ from tests.bridge.house import House, a_customer, answered, asked, chat_of, now
 from tests.store.ledger import Ledger
 from zaptrix.bridge.routing import Route
 from zaptrix.core.customer.referral import Referral
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import Queue, incoming_lane
 from zaptrix.core.event import CustomerMoved, OperatorChange, Routed
 from zaptrix.core.ids import AttemptId, ConversationId
-from zaptrix.core.lanes import Queue, incoming_lane
 from zaptrix.core.message.kinds import Cards, InGroup, Location, Marks, Order, Reaction, Reply, Unsupported
 from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Words
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import conversations
 from zaptrix.store.claims import Way

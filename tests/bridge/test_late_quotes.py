@@ -7,7 +7,7 @@ from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24
 from tests.store.ledger import outbound, to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.lanes import incoming_lane
+from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.message.kinds import Marks, Quote, Reaction
 from zaptrix.core.message.message import Words, quote_of
 from zaptrix.core.message.text import plain_text

@@ -9,8 +9,8 @@ import pytest
 from tests.bridge.house import House
 from tests.core.templates import a_definition
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import Refused, Unavailable, Unclear
-from zaptrix.core.lanes import bitrix24_lane, meta_lane
+from zaptrix.core.delivery.errors import Refused, Unavailable, Unclear
+from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Channel
 

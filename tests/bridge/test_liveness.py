@@ -24,12 +24,12 @@ from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.settle import Judged
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.lanes import Lane, Queue, bitrix24_lane, meta_lane
+from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, meta_lane
 from zaptrix.core.message.message import Direction, Side
-from zaptrix.core.outcome import Accepted, Outcome, Proof
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache

@@ -8,13 +8,13 @@ import pytest
 
 from tests.bridge.house import UNHURRIED, House, answered, chat_of, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import Unexpected
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import Unexpected
+from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import OperatorChange
 from zaptrix.core.message.kinds import Marks, Quote
 from zaptrix.core.message.message import Content, Media, MediaKind, Words, quote_of
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.outcome import Accepted, Outcome
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
 
 NOTE = 70

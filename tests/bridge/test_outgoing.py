@@ -7,14 +7,14 @@ import pytest
 
 from tests.bridge.house import House, answered, asked, chat_of, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import Refused
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import Refused
+from zaptrix.core.delivery.lanes import incoming_lane
+from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import Answering, OperatorMessage, Recovered, Untold
-from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message.kinds import Quote
 from zaptrix.core.message.message import Content, Media, MediaKind, Notice, Words, quote_of
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
-from zaptrix.core.outcome import Accepted, Outcome
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
 
 LONG = "Primeiro parágrafo. " * 150 + "\n\n" + "Segundo parágrafo. " * 150

@@ -5,7 +5,7 @@ import pytest
 from tests.bridge.house import House, answered, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.bitrix24.translate import to_delivery
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.parcel import Parcel
+from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Call
 

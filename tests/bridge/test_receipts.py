@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import Unclear
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import Unclear
+from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Direction, Media, MediaKind, Origin, State, Words
 from zaptrix.core.message.text import Text, plain_text
-from zaptrix.core.outcome import Accepted, Outcome
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import messages
 from zaptrix.telemetry import metrics

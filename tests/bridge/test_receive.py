@@ -9,8 +9,8 @@ from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.receive import Receiver
 from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import EventState, NewEvent
-from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
 from zaptrix.queues.bells import Bells

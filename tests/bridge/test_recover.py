@@ -16,7 +16,7 @@ from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Unavailable
 from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal

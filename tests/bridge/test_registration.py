@@ -6,7 +6,7 @@ import pytest
 
 from tests.bridge.house import House
 from zaptrix.bridge.registration import Registrar
-from zaptrix.core.errors import Scope, Unavailable, Unexpected
+from zaptrix.core.delivery.errors import Scope, Unavailable, Unexpected
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.secrets import UnreadableSecret

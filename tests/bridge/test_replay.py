@@ -11,7 +11,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.watch import Watch
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.lanes import outbound_lane
+from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.portal import Portal
 from zaptrix.queues.bells import Bells
 from zaptrix.store.database import StoreUnavailable, open_database

@@ -10,7 +10,7 @@ import pytest
 from tests.bridge.house import House, a_customer, asked
 from tests.bridge.test_route_inbound import texts
 from zaptrix.bridge.routing import Elsewhere, Item, Overtaken, Route
-from zaptrix.core.lanes import Lane, Queue, incoming_lane
+from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events as journal
 from zaptrix.store.database import StoreConflict, StoreRefused

@@ -8,8 +8,8 @@ import pytest
 from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24, now
 from zaptrix.bridge.routing import Item
 from zaptrix.core.customer.customer import Customer
+from zaptrix.core.delivery.lanes import Lane, incoming_lane
 from zaptrix.core.event import CustomerMessage, Ignored, Unroutable
-from zaptrix.core.lanes import Lane, incoming_lane
 from zaptrix.core.message.message import Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal

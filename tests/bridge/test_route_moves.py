@@ -14,9 +14,9 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.phone import e164
 from zaptrix.core.customer.referral import Referral
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, incoming_lane, outbound_lane
 from zaptrix.core.event import CustomerMoved, Ignored, TemplateChange, Unroutable
 from zaptrix.core.ids import meta_id
-from zaptrix.core.lanes import Lane, bitrix24_lane, incoming_lane, outbound_lane
 from zaptrix.core.message.kinds import Edited, Marks, Quote, Reaction, Revoked, Unknown, Unsupported
 from zaptrix.core.message.message import Media, MediaKind, Said, Words, kind_of
 from zaptrix.core.message.text import plain_text

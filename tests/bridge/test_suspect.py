@@ -10,12 +10,12 @@ import pytest
 from tests.bridge.house import House
 from tests.store.ledger import Ledger, inbound, outbound
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.lanes import bitrix24_lane, meta_lane
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane
+from zaptrix.core.delivery.outcome import Accepted, Proof, Unprovable
+from zaptrix.core.delivery.retry import PERHAPS_SENT, Bury, Case, Patience, decide_proof
 from zaptrix.core.message.message import Origin
-from zaptrix.core.outcome import Accepted, Proof, Unprovable
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.core.retry import PERHAPS_SENT, Bury, Case, Patience, decide_proof
 from zaptrix.store import messages
 
 RESTORED = datetime(2026, 11, 30, 12, tzinfo=UTC)

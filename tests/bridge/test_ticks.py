@@ -15,16 +15,16 @@ from zaptrix.bridge.settle import Judged
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.outcome import Accepted, Outcome
+from zaptrix.core.delivery.retry import Sent
 from zaptrix.core.ids import ChannelId, MessageId
 from zaptrix.core.message.kinds import Marks
 from zaptrix.core.message.message import Direction, Origin, Side, State, Words
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.outcome import Accepted, Outcome
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Call
-from zaptrix.core.retry import Sent
 from zaptrix.store.claims import Way
 from zaptrix.store.confirmations import ConfirmEnd
 

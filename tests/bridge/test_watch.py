@@ -10,8 +10,8 @@ from tests.bridge.test_replay import a_form
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.event import EventState, NewEvent
-from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.elapsed import elapsed_s

@@ -8,8 +8,8 @@ import pytest
 
 from tests.bridge.house import House
 from zaptrix.app import App
-from zaptrix.core.errors import PlatformError, Unexpected
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.errors import PlatformError, Unexpected
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import Stopping
 from zaptrix.queues.workers import Drain
 from zaptrix.store.clock import Clock

@@ -4,7 +4,7 @@ from bisect import bisect_right
 
 import pytest
 
-from zaptrix.core.gathering import pause_at, rate_after
+from zaptrix.core.delivery.gathering import pause_at, rate_after
 from zaptrix.core.limits import ROUTE_GATHER_S, ROUTE_TOGETHER
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zaptrix.core.delivery.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane, round_of
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane, round_of
 from zaptrix.core.limits import ROUNDS
 
 PORTAL = PortalId(UUID("9f1e0b8f-7c1b-4b53-9d0e-5f7a5f6f1a01"))

@@ -6,8 +6,8 @@ import pytest
 
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
+from zaptrix.core.delivery.pace import Bucket, number_bucket, pair_bucket, portal_bucket
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.core.pace import Bucket, number_bucket, pair_bucket, portal_bucket
 from zaptrix.core.portal import Channel, Portal
 
 PORTAL, CHANNEL, TALK = PortalId(UUID(int=1)), ChannelId(UUID(int=2)), ConversationId(UUID(int=3))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.errors import (
     OutOfTime,
     PlatformError,
     Refused,
@@ -19,8 +19,8 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
-from zaptrix.core.retry import (
+from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.delivery.retry import (
     COSTS_AN_ATTEMPT,
     Bury,
     Case,

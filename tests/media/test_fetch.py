@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.bent_answers import ANSWERS, Bending, head
 from tests.media.hosts import LOOPBACK, dripping, endless, giving, hosting, redirecting, silent
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unavailable
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.fetch import Allowed, Fetcher, Origin
 from zaptrix.media.reach import CheckedResolver, ForbiddenAddress, may_reach

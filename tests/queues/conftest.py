@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from zaptrix.cli.embedded import log_file
 from zaptrix.cli.redis_server import EmbeddedRedis
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
 from zaptrix.queues.workers import LaneWorkers

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.bells import DRAIN, LATER, SOON_MAX, Bells
 from zaptrix.queues.stats import bell_counts
 from zaptrix.telemetry import metrics

@@ -40,10 +40,10 @@ from tests.queues.test_pace import (  # noqa: F401
     test_several_buckets_are_taken_together_or_not_at_all,
 )
 from tests.queues.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
-from zaptrix.core.errors import TooFast
+from zaptrix.core.delivery.errors import TooFast
+from zaptrix.core.delivery.lanes import Lane, Queue
+from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.faults import FaultKind, Unfit
-from zaptrix.core.lanes import Lane, Queue
-from zaptrix.core.pace import Bucket
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.queues.fitness import examine, probe

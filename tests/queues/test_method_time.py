@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from zaptrix.core import limits
+from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
-from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.queues.connection import connect
 from zaptrix.queues.pace import US, Buckets, Call
 

@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 
 from tests.queues.test_pace import ENTERPRISE, NUMBER, PORTAL, START_US, most_in_bucket
 from zaptrix.core import limits
+from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
-from zaptrix.core.pace import Bucket, Operating, Spending
 from zaptrix.queues.pace import US, Buckets, Call, PaceVerdict, forget_pace
 from zaptrix.queues.pace_leases import LEASE_S, LEASED_MAX
 

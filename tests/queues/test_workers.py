@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.cli.redis_server import EmbeddedRedis
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.stats import bell_counts
 from zaptrix.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
@@ -248,7 +248,7 @@ async def test_idle_workers_stop_at_once_even_without_redis(
 WORKER = """
 import asyncio, sys
 from tests.queues.conftest import settings_for
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
 from zaptrix.queues.workers import LaneWorkers

@@ -10,9 +10,9 @@ import pytest
 
 from tests.store.ledger import Ledger
 from tests.store.test_quiet_statistics import blocks
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id
-from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message.message import Side
 from zaptrix.store import events, recovery
 from zaptrix.store.database import StoreRefused

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from proof.tap import Tap
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import Deadline
 from zaptrix.store import dialling, events, leases
 from zaptrix.store.database import Database, StoreUnavailable, open_database

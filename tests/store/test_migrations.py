@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers import fresh_database
 from zaptrix.cli.embedded import Servers
-from zaptrix.core.lanes import incoming_lane
+from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.store import migrate
 from zaptrix.store.database import open_database, revision
 

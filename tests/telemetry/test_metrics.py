@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from zaptrix.core.errors import Scope, Unclear
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.errors import Scope, Unclear
+from zaptrix.core.delivery.lanes import Queue
+from zaptrix.core.delivery.outcome import Accepted
+from zaptrix.core.delivery.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
 from zaptrix.core.message.message import Direction, MediaKind, Side
-from zaptrix.core.outcome import Accepted
-from zaptrix.core.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
 from zaptrix.telemetry import exposition, metrics
 from zaptrix.telemetry.exposition import Disk, Figure, Live, Server, SpoolState
 from zaptrix.telemetry.metrics import (
@@ -94,7 +94,7 @@ COUNT_ALL = """
 PROCESS = """
     import sys
     from pathlib import Path
-    from zaptrix.core.lanes import Queue
+    from zaptrix.core.delivery.lanes import Queue
     from zaptrix.core.message.message import Direction, Side
     from zaptrix.telemetry import exposition, metrics
     from zaptrix.telemetry.exposition import Live

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.event import Event, NewEvent
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId
 from zaptrix.core.message.message import Content, Origin, Words
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.pace import Bucket
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.whatsapp.webhook import split
 

@@ -19,10 +19,10 @@ from structlog.testing import capture_logs
 from tests.bent_answers import ANSWERS, Bending, assert_discreet, assert_storable, bent, raw
 from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.errors import PlatformError
-from zaptrix.core.parcel import Parcel
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.portal import Channel
-from zaptrix.core.retry import Patience
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.outgoing import text_message

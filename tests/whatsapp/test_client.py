@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from tests.whatsapp.builders import ANA, NUMBER, TOKEN, FreePace, OneToken, a_channel, a_conversation
 from zaptrix import __version__
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,
     Scope,
@@ -23,9 +23,9 @@ from zaptrix.core.errors import (
     Unclear,
     Unexpected,
 )
+from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.ids import ChannelId, further_id, meta_id
 from zaptrix.core.notices import NOTICES
-from zaptrix.core.pace import Bucket
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.outgoing import text_message
 from zaptrix.whatsapp.shapes import Wamid

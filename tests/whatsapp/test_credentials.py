@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from tests.whatsapp.test_client import Graph, Handler, a_client, failing, told
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ownership import Denial, NotOwned
 from zaptrix.whatsapp.credentials import NumberCredentials
 

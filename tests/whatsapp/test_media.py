@@ -13,7 +13,7 @@ import pytest
 from tests.media.hosts import LOOPBACK
 from tests.simulator.stage import ANA, NUMBER, Stage
 from tests.whatsapp.builders import FreePace, OneToken, a_channel, a_conversation
-from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.message.message import MediaKind
 from zaptrix.media.fetch import Allowed, Fetcher, Origin
 from zaptrix.whatsapp.client import GraphClient

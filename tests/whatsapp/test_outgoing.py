@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.whatsapp.builders import a_parcel
-from zaptrix.core.errors import Refused, TooFast
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import Refused, TooFast
 from zaptrix.core.message.interactive import (
     Ask,
     Choice,
@@ -23,7 +24,6 @@ from zaptrix.core.message.kinds import Card, Cards, Location, Marks, Quote, Reac
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
 from zaptrix.core.message.message import Interactive, Media, MediaKind, Origin
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.parcel import Parcel
 from zaptrix.whatsapp.outgoing import contacts, interactive, location, reaction
 from zaptrix.whatsapp.platform import message_of
 from zaptrix.whatsapp.shapes import MediaToSend

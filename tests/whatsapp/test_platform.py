@@ -12,16 +12,16 @@ from msgspec.structs import replace
 
 from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
 from zaptrix.core.codes import notice_of
-from zaptrix.core.errors import Refused, StaleUpload, Unexpected
+from zaptrix.core.delivery.errors import Refused, StaleUpload, Unexpected
+from zaptrix.core.delivery.outcome import Absent, Accepted
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.message.kinds import Marks, Quote
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
 from zaptrix.core.message.message import Content, Media, MediaKind, Notice, Origin, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.notices import notice_text
-from zaptrix.core.outcome import Absent, Accepted
 from zaptrix.core.portal import Locale
 from zaptrix.core.ports import Platform
-from zaptrix.core.retry import Patience
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.codes import rule_of
 from zaptrix.whatsapp.platform import WhatsApp

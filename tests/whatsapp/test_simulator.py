@@ -7,11 +7,11 @@ import aiohttp
 
 from tests.simulator.stage import NUMBER, Stage
 from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel, journalled
+from zaptrix.core.delivery.outcome import Accepted
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import CustomerMessage, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Origin, State, Words
-from zaptrix.core.outcome import Accepted
-from zaptrix.core.retry import Patience
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.platform import WhatsApp
 from zaptrix.whatsapp.translate import translate

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.whatsapp.builders import NUMBER, a_post, a_post_of, journalled
+from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.event import Event, EventState, NewEvent
-from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message.message import Side
 from zaptrix.whatsapp import webhook
 from zaptrix.whatsapp.lone import lone_item

@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from zaptrix.app import open_app
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.message.message import Direction
 from zaptrix.settings import Settings
 from zaptrix.store import totals

@@ -14,9 +14,9 @@ from zaptrix.bitrix24.credentials import PortalCredentials
 from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import PortalPace, TokenCache, TokenVault
-from zaptrix.core.retry import Patience
 from zaptrix.settings import Settings
 
 

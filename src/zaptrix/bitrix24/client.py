@@ -17,10 +17,10 @@ import zaptrix
 from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer, no_json, words
 from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core import limits
-from zaptrix.core.errors import Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.pace import Operating, Spending, portal_bucket, portal_key
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ids import PortalId
-from zaptrix.core.pace import Operating, Spending, portal_bucket, portal_key
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import PortalAddresses, PortalPace, PortalTokens
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read

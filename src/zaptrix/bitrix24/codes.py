@@ -10,7 +10,7 @@ import msgspec
 from zaptrix.bitrix24.code_table import PAGE, RULES
 from zaptrix.core import codes
 from zaptrix.core.codes import CodeTable, ErrorClass, Rule
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,
     Scope,

@@ -11,7 +11,7 @@ from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.display_name import clean_name
 from zaptrix.core.customer.phone import candidates
 from zaptrix.core.customer.referral import Referral, utm_of
-from zaptrix.core.errors import Refused, Unexpected
+from zaptrix.core.delivery.errors import Refused, Unexpected
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 

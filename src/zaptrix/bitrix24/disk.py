@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.disknames import linked_in, named_in
-from zaptrix.core.errors import Refused, Unexpected
+from zaptrix.core.delivery.errors import Refused, Unexpected
 from zaptrix.core.portal import Portal
 
 _NOT_THERE = "ERROR_NOT_FOUND"  # of the disk: somebody deleted the file. Elsewhere it would be a riddle.

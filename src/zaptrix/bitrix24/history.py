@@ -18,11 +18,11 @@ from zaptrix.bitrix24.markup import from_bbcode
 from zaptrix.bitrix24.translate import is_part
 from zaptrix.bitrix24.webhook import told_late
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.pace import Spending
 from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.notices import is_notice
-from zaptrix.core.pace import Spending
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Look, Reply, ReplyFile, Shown
 

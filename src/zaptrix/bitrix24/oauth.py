@@ -20,7 +20,7 @@ import zaptrix
 from zaptrix.bitrix24.codes import is_code, safe_detail, words
 from zaptrix.bitrix24.wire import dig, number
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ports import TokenPair
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read

@@ -16,7 +16,7 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.form import Form, Value
 from zaptrix.bitrix24.webhook import Name, to_event
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused
+from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.event import Recovered
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineRows, Told

@@ -25,15 +25,15 @@ from zaptrix.bitrix24.translate import (
     to_notice,
 )
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.ids import PortalId
 from zaptrix.core.message.message import Media, Notice, Side
 from zaptrix.core.message.template import Template
-from zaptrix.core.outcome import Accepted, Outcome, Proof
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import CrmMode
 from zaptrix.core.ports import Call
-from zaptrix.core.retry import Patience
 from zaptrix.telemetry.log import logger
 
 # A parcel that has failed this often goes alone: one that makes whole calls fail must not take others with it.

@@ -14,10 +14,10 @@ from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.markup import ZWSP, from_bbcode
 from zaptrix.bitrix24.translate import carries_file, chat_of, keys_of, notice_line
-from zaptrix.core.errors import PlatformError, Refused, Unauthorized, Unexpected
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError, Refused, Unauthorized, Unexpected
+from zaptrix.core.delivery.outcome import Absent, Accepted, Proof, Unprovable
 from zaptrix.core.message.message import Notice
-from zaptrix.core.outcome import Absent, Accepted, Proof, Unprovable
-from zaptrix.core.parcel import Parcel
 
 _CHATS_MAX = 5
 # The portal's clock is not ours. A line of the same words that is older than this was another notice.

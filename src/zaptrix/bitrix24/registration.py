@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.webhook import Name
-from zaptrix.core.errors import PlatformError, Unexpected
+from zaptrix.core.delivery.errors import PlatformError, Unexpected
 from zaptrix.core.portal import Channel, Portal
 
 CONNECTOR_NAME = "WhatsApp (Zaptrix)"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from zaptrix.bitrix24.oauth import Grant, OAuth
-from zaptrix.core.errors import PlatformError, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Unauthorized, Unavailable
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import TokenCache, TokenPair, TokenVault

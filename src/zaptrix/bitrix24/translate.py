@@ -17,6 +17,7 @@ from zaptrix.bitrix24.webhook import Name
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.display_name import clean_name
+from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ids import callback_data
@@ -28,7 +29,6 @@ from zaptrix.core.message.message import Media, MediaKind, Notice, Said, Words
 from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Span, Text, plain_text, rich_text
 from zaptrix.core.notices import notice_text
-from zaptrix.core.parcel import Parcel
 
 # --- from Bitrix24 ---------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ import msgspec
 from zaptrix.bitrix24.form import BadForm, Form, Value, last_values, parse_form
 from zaptrix.bitrix24.wire import OURS_ALONE
 from zaptrix.core import limits
+from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import PortalId
-from zaptrix.core.lanes import outbound_lane
 from zaptrix.core.message.message import Side
 
 __all__ = [

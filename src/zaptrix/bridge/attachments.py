@@ -8,10 +8,10 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.media import Attachment
 from zaptrix.core.message.message import Media, Notice, Origin, file_of
-from zaptrix.core.parcel import Parcel
 from zaptrix.store import files
 from zaptrix.store.database import Database
 

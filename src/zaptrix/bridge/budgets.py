@@ -21,7 +21,7 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from zaptrix.core.errors import TooFast
+from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.message.message import Side

@@ -13,7 +13,8 @@ from zaptrix.bridge.call_limit import CallBounds
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.late_fields import LateField
 from zaptrix.bridge.settle import Judged
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import (
     OutOfTime,
     PlatformError,
     Refused,
@@ -23,11 +24,10 @@ from zaptrix.core.errors import (
     Unavailable,
     Unclear,
 )
+from zaptrix.core.delivery.outcome import Outcome, Proof
+from zaptrix.core.delivery.retry import Case, Snooze, Verdict, decide, decide_proof
 from zaptrix.core.message.message import Direction, Side
-from zaptrix.core.outcome import Outcome, Proof
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Platform, Witness
-from zaptrix.core.retry import Case, Snooze, Verdict, decide, decide_proof
 from zaptrix.deadlines import Deadline
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.causes import CallFailure

@@ -14,10 +14,10 @@ import structlog
 from zaptrix.bridge.directory import Tenant
 from zaptrix.bridge.ground import Ground
 from zaptrix.core import limits
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import Lane
 from zaptrix.core.ids import AttemptId, ChannelId
-from zaptrix.core.lanes import Lane
 from zaptrix.core.message.message import Direction
-from zaptrix.core.parcel import Parcel
 from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import backoffs, claims, lanes, messages

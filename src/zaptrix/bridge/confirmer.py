@@ -26,13 +26,13 @@ from zaptrix.bridge.call_limit import CallBounds
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.claim import Parcel, is_awaited
+from zaptrix.core.delivery.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.outcome import Accepted, Outcome
+from zaptrix.core.delivery.retry import backoff_s
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Direction, Side
-from zaptrix.core.outcome import Accepted, Outcome
-from zaptrix.core.parcel import Parcel, is_awaited
 from zaptrix.core.ports import Platform
-from zaptrix.core.retry import backoff_s
 from zaptrix.deadlines import Deadline
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import confirmations

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from zaptrix.core import limits
-from zaptrix.core.errors import Scope, Unauthorized
+from zaptrix.core.delivery.errors import Scope, Unauthorized
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels, portals

@@ -32,10 +32,10 @@ from zaptrix.bridge.offer import BatchOffer
 from zaptrix.bridge.owner import Owner
 from zaptrix.bridge.settle import Judged, Settler
 from zaptrix.core import limits
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import Lane, delivery_lane
+from zaptrix.core.delivery.retry import Sent
 from zaptrix.core.ids import ConversationId
-from zaptrix.core.lanes import Lane, delivery_lane
-from zaptrix.core.parcel import Parcel
-from zaptrix.core.retry import Sent
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.claims import Ask
 from zaptrix.store.database import StoreUnavailable

@@ -18,11 +18,11 @@ from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, PlatformError, Refused, Scope, Unavailable
+from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, Scope, Unavailable
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.delivery.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
-from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message.message import Direction, Notice, Origin, Side
-from zaptrix.core.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge
 from zaptrix.store import conversations, files
 from zaptrix.store.database import Connection

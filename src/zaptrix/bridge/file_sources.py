@@ -17,7 +17,7 @@ from zaptrix.bridge.directory import Tenant
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.recoding import Recoding
 from zaptrix.core import limits
-from zaptrix.core.errors import Refused, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import Refused, Unauthorized, Unavailable
 from zaptrix.core.message.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of
 from zaptrix.core.message.message import Direction, Media, MediaKind, Origin
 from zaptrix.core.ports import MediaAccount, PortalFiles

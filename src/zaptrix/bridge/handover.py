@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.directory import Tenant
 from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.message.message import file_of
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Handover
 from zaptrix.store.contents import as_stored
 from zaptrix.store.messages import NewMessage, Written

@@ -8,10 +8,10 @@ from datetime import datetime
 import structlog
 
 from zaptrix.bridge.notices import Line
+from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane
+from zaptrix.core.delivery.retry import Pause
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
-from zaptrix.core.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.message.message import Notice, Side
-from zaptrix.core.retry import Pause
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, channels, claims, holds, portals
 from zaptrix.store.database import Connection, Database

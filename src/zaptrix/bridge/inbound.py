@@ -17,9 +17,9 @@ from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
 from zaptrix.core import limits
 from zaptrix.core.codes import CodeTable
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane
 from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, EventId, PortalId
-from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message.kinds import Unknown
 from zaptrix.core.message.message import Direction, Media, Origin
 from zaptrix.core.portal import Channel

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.templates import Templates
 from zaptrix.core import limits
+from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.message import Notice, Origin, quote_of
 from zaptrix.core.message.template import Template, sketch
 from zaptrix.core.message.text import in_a_line
-from zaptrix.core.parcel import Parcel
 from zaptrix.store import messages, templates
 from zaptrix.store.database import Connection, Database
 from zaptrix.store.messages import Quotable, Wamid

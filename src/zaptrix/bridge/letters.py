@@ -8,8 +8,8 @@ from enum import StrEnum
 import structlog
 
 from zaptrix.core import limits
+from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import EventId, MessageId, PortalId
-from zaptrix.core.lanes import delivery_lane
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, events, files, messages, views
 from zaptrix.store.database import Connection, Database

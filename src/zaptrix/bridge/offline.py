@@ -17,10 +17,10 @@ import structlog
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unexpected
+from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unexpected
+from zaptrix.core.delivery.lanes import bitrix24_lane
 from zaptrix.core.event import Recovered
 from zaptrix.core.ids import PortalId, parse_external_chat_id
-from zaptrix.core.lanes import bitrix24_lane
 from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told

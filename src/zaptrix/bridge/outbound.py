@@ -17,9 +17,9 @@ from zaptrix.bridge.outgoing import Outgoing, outgoing
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorChange, OperatorMessage, Untold
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
-from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.message.message import Media, Notice, Side
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits

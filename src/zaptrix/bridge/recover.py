@@ -15,10 +15,10 @@ from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.offline import Offline, recovered_notice
 from zaptrix.core import limits
-from zaptrix.core.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unexpected
+from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unexpected
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane
 from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import ConversationId, PortalId
-from zaptrix.core.lanes import Lane, bitrix24_lane
 from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from zaptrix.bridge.directory import Directory, Tenant
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels

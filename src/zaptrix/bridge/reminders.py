@@ -10,7 +10,7 @@ import structlog
 
 from zaptrix.bridge.notices import Line, say
 from zaptrix.core import limits
-from zaptrix.core.lanes import bitrix24_lane
+from zaptrix.core.delivery.lanes import bitrix24_lane
 from zaptrix.core.message.message import Notice
 from zaptrix.queues.bells import Bells
 from zaptrix.store import windows

@@ -18,10 +18,10 @@ from zaptrix.bridge.budgets import KEPT_BY_DIGEST
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.handover import HandingOver
 from zaptrix.core import limits
+from zaptrix.core.delivery.gathering import pause_at, rate_after
+from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
-from zaptrix.core.gathering import pause_at, rate_after
 from zaptrix.core.ids import AttemptId
-from zaptrix.core.lanes import Lane, delivery_lane
 from zaptrix.core.portal import Channel
 from zaptrix.store import events as journal
 from zaptrix.store import messages

@@ -16,8 +16,8 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.identity import choose
 from zaptrix.core.customer.recipient import parse_recipient
+from zaptrix.core.delivery.lanes import meta_lane
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
-from zaptrix.core.lanes import meta_lane
 from zaptrix.core.message.kinds import Quote
 from zaptrix.core.message.media import Blob
 from zaptrix.core.message.message import Content, Direction, Notice, Origin, with_quote

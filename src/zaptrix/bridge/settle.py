@@ -17,23 +17,11 @@ from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say, sent_by_api
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
-from zaptrix.core.errors import Scope
-from zaptrix.core.ids import AttemptId, ConversationId
-from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
-from zaptrix.core.message.message import (
-    Direction,
-    Media,
-    Notice,
-    Origin,
-    Side,
-    State,
-    kind_of,
-    shown,
-    words_without_file,
-)
-from zaptrix.core.outcome import Accepted
-from zaptrix.core.parcel import Parcel, is_awaited
-from zaptrix.core.retry import (
+from zaptrix.core.delivery.claim import Parcel, is_awaited
+from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
+from zaptrix.core.delivery.outcome import Accepted
+from zaptrix.core.delivery.retry import (
     COSTS_AN_ATTEMPT,
     PERHAPS_SENT,
     Bury,
@@ -44,6 +32,18 @@ from zaptrix.core.retry import (
     Snooze,
     Verdict,
     Verify,
+)
+from zaptrix.core.ids import AttemptId, ConversationId
+from zaptrix.core.message.message import (
+    Direction,
+    Media,
+    Notice,
+    Origin,
+    Side,
+    State,
+    kind_of,
+    shown,
+    words_without_file,
 )
 from zaptrix.store import backoffs, changes, conversations, files, settlements
 from zaptrix.store.claims import ClaimedRow

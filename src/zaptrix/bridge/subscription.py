@@ -10,7 +10,7 @@ import asyncio
 import structlog
 
 from zaptrix.bridge.directory import Directory
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, SubscribedAccounts
 from zaptrix.settings import Settings

@@ -10,7 +10,7 @@ import structlog
 
 from zaptrix.bridge.directory import Directory
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.template import APPROVED, CreatedTemplate, Definition, language_code
 from zaptrix.core.portal import Channel

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.subscription import Subscriptions
-from zaptrix.core.errors import Unauthorized
+from zaptrix.core.delivery.errors import Unauthorized
+from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.core.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import NumberCredentials, PortalCredentials, TokenCache, TokenPair
 from zaptrix.queues.bells import Bells

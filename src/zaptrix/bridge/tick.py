@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.limits import TICK_ROW_S
-from zaptrix.core.parcel import Parcel
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.confirmations import ConfirmEnd
 

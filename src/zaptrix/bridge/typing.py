@@ -16,7 +16,7 @@ import structlog
 
 from zaptrix.bridge.directory import Directory
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Origin
 from zaptrix.core.ports import MediaAccount

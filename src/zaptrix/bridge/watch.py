@@ -13,9 +13,9 @@ import msgspec
 import structlog
 
 from zaptrix.core import limits
+from zaptrix.core.delivery.lanes import Lane, incoming_lane
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import EventId, PortalId
-from zaptrix.core.lanes import Lane, incoming_lane
 from zaptrix.core.portal import Channel
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import events as journal

@@ -9,8 +9,8 @@ import msgspec
 
 from zaptrix.app import App, open_app
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.errors import PlatformError
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings

@@ -21,8 +21,8 @@ from zaptrix.cli.language import locale
 from zaptrix.cli.told import errors, interruptible, settings_of, settings_with_database, told
 from zaptrix.cli.up import beside, with_local_servers
 from zaptrix.cli.up import up as run_everything
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import PortalId
-from zaptrix.core.lanes import Queue
 from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings

@@ -2,7 +2,7 @@
 
 from zaptrix.app import App, open_app
 from zaptrix.bridge.seed import seed
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals
 from zaptrix.store.database import StoreRefused, StoreUnavailable

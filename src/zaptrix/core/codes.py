@@ -15,7 +15,7 @@ from zaptrix.core.wording.catalog import Sentence
 
 
 class ErrorClass(StrEnum):
-    """What an error is; `core.retry` decides by it. Each stands for a class of `core.errors`."""
+    """What an error is; `core.delivery.retry` decides by it. Each stands for a class of `core.delivery.errors`."""
 
     TOO_FAST = "too_fast"
     UNAVAILABLE = "unavailable"

@@ -8,8 +8,8 @@ from enum import StrEnum
 import msgspec
 
 from zaptrix.core.customer.customer import Customer
+from zaptrix.core.delivery.lanes import Lane
 from zaptrix.core.ids import EventId, MessageId
-from zaptrix.core.lanes import Lane
 from zaptrix.core.message.message import Content, Said, Side, State
 from zaptrix.core.message.text import Text
 

@@ -10,17 +10,17 @@ from uuid import UUID
 
 import msgspec
 
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.outcome import Outcome, Proof
+from zaptrix.core.delivery.pace import Bucket, Operating, Spending
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message.media import MediaSource
 from zaptrix.core.message.message import Said, Side
 from zaptrix.core.message.template import CreatedTemplate, Definition
 from zaptrix.core.message.text import Text
-from zaptrix.core.outcome import Outcome, Proof
-from zaptrix.core.pace import Bucket, Operating, Spending
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Locale, Portal
-from zaptrix.core.retry import Patience
 
 Call = tuple[Parcel, ...]  # what goes into one request, in order
 

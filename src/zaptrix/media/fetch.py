@@ -19,7 +19,7 @@ from yarl import URL
 
 from zaptrix import __version__
 from zaptrix.core import limits
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unavailable
+from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unavailable
 from zaptrix.exchange import NoAnswer, reading
 from zaptrix.media.reach import CheckedResolver, ForbiddenAddress, Network, is_address, may_reach
 

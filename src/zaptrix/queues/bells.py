@@ -20,7 +20,7 @@ from bullmq import Queue as BullQueue
 from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 from redis.asyncio import Redis
 
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
 from zaptrix.queues.keys import Keys
 from zaptrix.queues.quiet import RateLimitedLog

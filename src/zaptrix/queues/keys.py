@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
 
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.queues.cluster import on_primaries
 
 PACE = "pace"

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from zaptrix.core import limits
-from zaptrix.core.errors import TooFast
-from zaptrix.core.pace import Bucket, Operating, Spending
+from zaptrix.core.delivery.errors import TooFast
+from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.elapsed import elapsed_s
 from zaptrix.queues.cluster import script_name
 from zaptrix.queues.connection import AWAY, answering

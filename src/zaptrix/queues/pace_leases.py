@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from zaptrix.core import limits
-from zaptrix.core.pace import Bucket
+from zaptrix.core.delivery.pace import Bucket
 from zaptrix.elapsed import elapsed_s
 
 LEASE_S = 10.0

@@ -10,8 +10,8 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.faults import Fault
-from zaptrix.core.lanes import Queue
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
 from zaptrix.queues.fitness import facts_told, fault_of, probe, trouble

@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from redis.asyncio import Redis
 
-from zaptrix.core.pace import Bucket
+from zaptrix.core.delivery.pace import Bucket
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.pace import LOCAL_BUCKETS_MAX, Buckets
 from zaptrix.queues.quiet import RateLimitedLog

@@ -12,7 +12,7 @@ import structlog
 from bullmq import Worker
 
 from zaptrix.core import limits
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.bells import LATER, Bells
 from zaptrix.queues.connection import connect_worker, quiet_look_s
 from zaptrix.queues.keys import Keys

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from zaptrix.core.errors import Scope
+from zaptrix.core.delivery.errors import Scope
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, CrmMode

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.ids import AttemptId, MessageId
-from zaptrix.core.lanes import Lane, delivery_lane
 from zaptrix.core.message.message import Content, Direction, Origin
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import awaited, backoffs, files
 from zaptrix.store.backoffs import BACKED_OFF
@@ -31,7 +31,7 @@ m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.su
     SELECT 1 FROM message n WHERE n.lane_id = m.lane_id AND n.state IN ('pending', 'sending', 'verifying')
         AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed, {COLUMNS}"""  # noqa: S608
 
-# The round of a portal or channel, as `core.lanes` counts it: the last bits of its id.
+# The round of a portal or channel, as `core.delivery.lanes` counts it: the last bits of its id.
 ROUND_OF = "(get_byte(uuid_send({owner}), 15) % 4)"
 
 # What is held on the way to one side.

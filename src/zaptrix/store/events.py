@@ -11,9 +11,9 @@ import asyncpg
 import msgspec
 
 from zaptrix.core import limits
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import EventId
-from zaptrix.core.lanes import Lane, Queue
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
 from zaptrix.store.channels import GONE_OVER

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from zaptrix.core.errors import Scope, Unauthorized
+from zaptrix.core.delivery.errors import Scope, Unauthorized
 from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.core.ports import TokenPair

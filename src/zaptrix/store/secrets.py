@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from zaptrix.core.errors import Scope, Unauthorized
+from zaptrix.core.delivery.errors import Scope, Unauthorized
 
 UNREADABLE = "secret_unreadable"
 

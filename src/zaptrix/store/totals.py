@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.store.database import Connection
 
 _ADD = """

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.errors import Scope
+from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import MessageId, PortalId
-from zaptrix.core.lanes import Queue
 from zaptrix.core.message.message import Notice
 from zaptrix.store.database import Connection
 from zaptrix.store.receipts import STANDS

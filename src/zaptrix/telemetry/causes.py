@@ -15,7 +15,7 @@ class PaceRefusal(StrEnum):
 
 
 class CallFailure(StrEnum):
-    """What a call that did not succeed ended in, by the classes of `core.errors`."""
+    """What a call that did not succeed ended in, by the classes of `core.delivery.errors`."""
 
     TOO_FAST = "too_fast"  # a limit, ours or the platform's: it costs no attempt
     OUT_OF_TIME = "out_of_time"

@@ -12,8 +12,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import zaptrix
-from zaptrix.core.errors import Scope
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.message.message import Direction
 from zaptrix.telemetry import metric_files, metrics
 from zaptrix.telemetry.metrics import CacheName, Waiting

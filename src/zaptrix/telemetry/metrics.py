@@ -15,9 +15,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
+from zaptrix.core.delivery.retry import Verdict
 from zaptrix.core.message.message import Direction, MediaKind, Side
-from zaptrix.core.retry import Verdict
 from zaptrix.telemetry import metric_files
 from zaptrix.telemetry.causes import CallFailure, PaceRefusal, Refresh
 
@@ -77,7 +77,7 @@ class PaceKind(StrEnum):
 
 
 class VerdictName(StrEnum):
-    """The verdicts of `core.retry`, as labels."""
+    """The verdicts of `core.delivery.retry`, as labels."""
 
     SENT = "sent"
     SNOOZE = "snooze"

@@ -12,7 +12,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.bridge.seed import seed
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ownership import NotOwned
 from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.store.leases import turn

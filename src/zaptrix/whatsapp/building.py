@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import aiohttp
 
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.ports import NumberTokens, Pace, Statuses
-from zaptrix.core.retry import Patience
 from zaptrix.settings import Settings
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.credentials import NumberCredentials

@@ -18,11 +18,11 @@ from zaptrix import __version__
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.delivery.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.ids import meta_id
 from zaptrix.core.message.media import MediaSource
 from zaptrix.core.message.template import CreatedTemplate, Definition
-from zaptrix.core.pace import Bucket, number_bucket, pair_bucket
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, NumberTokens, Pace
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read

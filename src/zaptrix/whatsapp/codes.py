@@ -10,7 +10,16 @@ import re
 
 from zaptrix.core import codes
 from zaptrix.core.codes import ErrorClass, Rule
-from zaptrix.core.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear, Unexpected
+from zaptrix.core.delivery.errors import (
+    PlatformError,
+    Refused,
+    Scope,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    Unclear,
+    Unexpected,
+)
 from zaptrix.telemetry.redact import redact_text
 from zaptrix.whatsapp import account_codes, admin_codes, message_codes
 from zaptrix.whatsapp.items import Fault

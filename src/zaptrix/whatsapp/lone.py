@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw
 
+from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.event import NewEvent
 from zaptrix.core.foreign_json import BROKEN
-from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.message.message import Side
 from zaptrix.whatsapp.names import Key, digest, lane_owner, message_key, message_name, status_key, status_name
 

@@ -9,7 +9,10 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from zaptrix.core.codes import OF_FILES
-from zaptrix.core.errors import PlatformError, Refused, StaleUpload, TooFast
+from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.errors import PlatformError, Refused, StaleUpload, TooFast
+from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
+from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.ids import ConversationId, callback_data
 from zaptrix.core.limits import FILE_AGAIN_S, MEDIA_CAPTION_MAX, WHATSAPP_TEXT_MAX
 from zaptrix.core.message.filewords import promise
@@ -28,10 +31,7 @@ from zaptrix.core.message.message import (
 )
 from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Span, Text, plain_text, rich_text
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof
-from zaptrix.core.parcel import Parcel
 from zaptrix.core.ports import Call, Statuses
-from zaptrix.core.retry import Patience
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
 from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message

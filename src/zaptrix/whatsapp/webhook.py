@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.foreign_json import BROKEN
-from zaptrix.core.lanes import incoming_lane
 from zaptrix.core.limits import META_ITEMS_MAX
 from zaptrix.core.message.message import Side
 from zaptrix.whatsapp import wire

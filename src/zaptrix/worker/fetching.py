@@ -10,7 +10,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.core import limits
-from zaptrix.core.errors import Unexpected
+from zaptrix.core.delivery.errors import Unexpected
 from zaptrix.deadlines import Deadline
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.database import StoreUnavailable

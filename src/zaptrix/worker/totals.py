@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from zaptrix.app import App
-from zaptrix.core.lanes import Queue
+from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.message.message import Direction
 from zaptrix.store import totals
 from zaptrix.store.database import StoreUnavailable

@@ -14,7 +14,7 @@ import uvloop
 from zaptrix.app import App, open_app
 from zaptrix.bridge.shared_media import SharedMedia
 from zaptrix.core import limits
-from zaptrix.core.lanes import Lane, Queue
+from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import WorkerLease
 from zaptrix.open_files import allow_open_files
 from zaptrix.queues.workers import LaneWorkers

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.send import Held
 from zaptrix.bridge.uploads import StoredUpload
-from zaptrix.core.errors import PlatformError, Refused
+from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX
 from zaptrix.core.message.media import Blob, fitting_name, judge_file, plain_type

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from zaptrix.core.errors import PlatformError, Unauthorized
+from zaptrix.core.delivery.errors import PlatformError, Unauthorized
 from zaptrix.core.ownership import TOLD, Denial, NotOwned
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store.api_keys import ApiKey

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
 from zaptrix.core.codes import UNKNOWN_FIX, own_rule
-from zaptrix.core.errors import PlatformError, Refused, TooFast, Unauthorized
+from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.message.message import Side

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.core.errors import (
+from zaptrix.core.delivery.errors import (
     OutOfTime,
     PlatformError,
     Refused,
@@ -18,7 +18,7 @@ from zaptrix.core.errors import (
     Unavailable,
     Unclear,
 )
-from zaptrix.core.outcome import Absent, Accepted, Outcome, Proof, Unprovable
+from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof, Unprovable
 
 
 class Sent(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from zaptrix.core.errors import PlatformError
+from zaptrix.core.delivery.errors import PlatformError
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
