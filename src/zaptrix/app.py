@@ -41,10 +41,10 @@ from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.core import limits
-from zaptrix.core.codes import CodeTable
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.message.message import Side
+from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.room import MediaRoom
 from zaptrix.queues.bells import Bells

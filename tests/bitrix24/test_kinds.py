@@ -28,8 +28,8 @@ from zaptrix.core.message.kinds import (
 )
 from zaptrix.core.message.message import Media, MediaKind, Said, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
-from zaptrix.core.phrases import PHRASES
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.phrases import PHRASES
 
 PT, EN = Locale.PT_BR, Locale.EN
 OURS = Quote(whatsapp_id="w", kind="text", ours=True, gist="Temos, sim!")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.core.notices import NOTICES, is_notice, notice_text
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.notices import NOTICES, is_notice, notice_text
 
 EVERY = [(code, locale) for code in NOTICES for locale in Locale]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from zaptrix.bitrix24 import code_table
-from zaptrix.core.codes import OWN, ErrorClass, Rule, notice_of
-from zaptrix.core.notices import NOTICES
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.error_codes import OWN, ErrorClass, Rule, notice_of
+from zaptrix.core.wording.notices import NOTICES
 from zaptrix.whatsapp import codes as meta
 
 PAGE = Path(__file__).parents[2] / "docs" / "ERRORS.md"

@@ -6,9 +6,9 @@ import pytest
 
 from tests.house.error_page import PAGE, written
 from zaptrix.bitrix24 import code_table
-from zaptrix.core.codes import OWN, UNKNOWN_FIX, ErrorClass, Rule, notice_of
-from zaptrix.core.notices import NOTICES
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.error_codes import OWN, UNKNOWN_FIX, ErrorClass, Rule, notice_of
+from zaptrix.core.wording.notices import NOTICES
 from zaptrix.whatsapp import codes as meta
 
 EVERY = [*meta.RULES, *code_table.RULES, *OWN]

@@ -10,7 +10,7 @@ import pytest
 
 from zaptrix.bitrix24 import disk
 from zaptrix.bridge import file_preparer, file_sources
-from zaptrix.core.codes import ErrorClass, notice_of, own_rule
+from zaptrix.core.wording.error_codes import ErrorClass, notice_of, own_rule
 from zaptrix.media import blobs, fetch, links, reach, recode, sniff, voice
 from zaptrix.worker import fetching
 

@@ -12,9 +12,9 @@ from string import Formatter
 
 import pytest
 
-from zaptrix.core.notices import notice_text
 from zaptrix.core.wording import catalog
 from zaptrix.core.wording.catalog import Locale, Sentence
+from zaptrix.core.wording.notices import notice_text
 from zaptrix.settings import Settings
 from zaptrix.web import problems
 

@@ -25,7 +25,7 @@ from zaptrix.core.delivery.errors import (
 )
 from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.ids import ChannelId, further_id, meta_id
-from zaptrix.core.notices import NOTICES
+from zaptrix.core.wording.notices import NOTICES
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.outgoing import text_message
 from zaptrix.whatsapp.shapes import Wamid

@@ -11,7 +11,6 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
-from zaptrix.core.codes import notice_of
 from zaptrix.core.delivery.errors import Refused, StaleUpload, Unexpected
 from zaptrix.core.delivery.outcome import Absent, Accepted
 from zaptrix.core.delivery.retry import Patience
@@ -19,9 +18,10 @@ from zaptrix.core.message.kinds import Marks, Quote
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
 from zaptrix.core.message.message import Content, Media, MediaKind, Notice, Origin, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
-from zaptrix.core.notices import notice_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.ports import Platform
+from zaptrix.core.wording.error_codes import notice_of
+from zaptrix.core.wording.notices import notice_text
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.codes import rule_of
 from zaptrix.whatsapp.platform import WhatsApp

@@ -6,8 +6,8 @@ case counts for nothing. https://apidocs.bitrix24.com/error-codes.html
 
 from __future__ import annotations
 
-from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.core.wording.error_codes import ErrorClass, Rule
 
 PAGE = "https://apidocs.bitrix24.com/error-codes.html"
 _LIMITS = "https://apidocs.bitrix24.com/limits.html"

@@ -8,8 +8,6 @@ from datetime import datetime
 import msgspec
 
 from zaptrix.bitrix24.code_table import PAGE, RULES
-from zaptrix.core import codes
-from zaptrix.core.codes import CodeTable, ErrorClass, Rule
 from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,
@@ -20,6 +18,8 @@ from zaptrix.core.delivery.errors import (
     Unclear,
     Unexpected,
 )
+from zaptrix.core.wording import error_codes
+from zaptrix.core.wording.error_codes import CodeTable, ErrorClass, Rule
 from zaptrix.telemetry.redact import redact_text
 
 # Calls that may simply be made again: reading ones, and those whose second call changes nothing.
@@ -52,7 +52,7 @@ STALE_TOKEN = frozenset({"expired_token", "invalid_token", "no_auth_found"})
 _OPERATING_LIMIT = "operation_time_limit"
 _OPERATING_WINDOW_S = 600.0
 
-_TABLE = codes.table_of(RULES)
+_TABLE = error_codes.table_of(RULES)
 
 # With no code at all, something that stands before the portal has answered: no message is to blame.
 _OF_NO_PORTAL = frozenset({404, 405, 407, 410, 421, 451})
@@ -109,7 +109,7 @@ def judge(failure: Failure) -> PlatformError:
         case ErrorClass.UNCLEAR:
             return no_answer(failure.method, code, safe_detail(failure.description))
         case ErrorClass.REFUSED:
-            return Refused(code, detail, notice=codes.notice_of(rule))
+            return Refused(code, detail, notice=error_codes.notice_of(rule))
         case ErrorClass.CHANNEL:
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
         case ErrorClass.PORTAL:

@@ -22,9 +22,9 @@ from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauth
 from zaptrix.core.delivery.pace import Spending
 from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.ids import parse_callback_data
-from zaptrix.core.notices import is_notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Look, Reply, ReplyFile, Shown
+from zaptrix.core.wording.notices import is_notice
 
 _DIALOG = "imopenlines.dialog.get"
 _HISTORY = "imopenlines.session.history.get"

@@ -37,8 +37,8 @@ from zaptrix.core.message.kinds import (
 )
 from zaptrix.core.message.message import Interactive, Media, Said, Words, kind_of
 from zaptrix.core.message.text import Mark, Span, Text, rich_text
-from zaptrix.core.phrases import PHRASES, phrase
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.phrases import PHRASES, phrase
 
 _QUOTE_LINES_MAX = 5
 _CENT = Decimal("0.01")

@@ -28,7 +28,7 @@ from zaptrix.core.message.media import AttachmentState
 from zaptrix.core.message.message import Media, MediaKind, Notice, Said, Words
 from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Span, Text, plain_text, rich_text
-from zaptrix.core.notices import notice_text
+from zaptrix.core.wording.notices import notice_text
 
 # --- from Bitrix24 ---------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from zaptrix.core.codes import UNKNOWN_FIX, CodeTable, ErrorClass, own_rule
 from zaptrix.core.message.message import Direction, Notice, Side, State
-from zaptrix.core.notices import notice_text
 from zaptrix.core.portal import Locale
+from zaptrix.core.wording.error_codes import UNKNOWN_FIX, CodeTable, ErrorClass, own_rule
+from zaptrix.core.wording.notices import notice_text
 from zaptrix.store.views import MessageView
 
 

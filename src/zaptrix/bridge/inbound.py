@@ -16,7 +16,6 @@ from zaptrix.bridge.receipts import Applied, apply_receipts, apply_template_chan
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
 from zaptrix.core import limits
-from zaptrix.core.codes import CodeTable
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane
 from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, EventId, PortalId
@@ -24,6 +23,7 @@ from zaptrix.core.message.kinds import Unknown
 from zaptrix.core.message.message import Direction, Media, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
+from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.store import events, files, messages
 from zaptrix.store.database import Connection

@@ -13,7 +13,6 @@ import structlog
 
 from zaptrix.bridge.holding import held_back, pause_channel
 from zaptrix.bridge.notices import Line, say, sent_by_api
-from zaptrix.core.codes import OF_FILES, CodeTable, ErrorClass, Rule, notice_of
 from zaptrix.core.delivery.errors import Scope
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.retry import Pause
@@ -34,6 +33,7 @@ from zaptrix.core.message.message import (
 )
 from zaptrix.core.message.states import advance
 from zaptrix.core.message.text import Text, in_a_line
+from zaptrix.core.wording.error_codes import OF_FILES, CodeTable, ErrorClass, Rule, notice_of
 from zaptrix.store import awaited, changes, conversations, messages, templates
 from zaptrix.store import receipts as stored
 from zaptrix.store.database import Connection

@@ -11,10 +11,10 @@ import structlog
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.receipts import apply_receipts, tell_ended
 from zaptrix.core import limits
-from zaptrix.core.codes import CodeTable
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Direction
+from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.settings import Settings
 from zaptrix.store import (
     audit,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.core.wording.error_codes import ErrorClass, Rule
 
 GRAPH_PAGE = "https://developers.facebook.com/docs/graph-api/guides/error-handling"
 

@@ -5,8 +5,8 @@ No message of ours should meet one; a message that does is refused, and the admi
 
 from __future__ import annotations
 
-from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.core.wording.error_codes import ErrorClass, Rule
 
 RULES: tuple[Rule, ...] = (
     Rule(

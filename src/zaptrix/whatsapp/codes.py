@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-from zaptrix.core import codes
-from zaptrix.core.codes import ErrorClass, Rule
 from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,
@@ -20,6 +18,8 @@ from zaptrix.core.delivery.errors import (
     Unclear,
     Unexpected,
 )
+from zaptrix.core.wording import error_codes
+from zaptrix.core.wording.error_codes import ErrorClass, Rule
 from zaptrix.telemetry.redact import redact_text
 from zaptrix.whatsapp import account_codes, admin_codes, message_codes
 from zaptrix.whatsapp.items import Fault
@@ -28,7 +28,7 @@ PAGE = "https://developers.facebook.com/documentation/business-messaging/whatsap
 
 RULES: tuple[Rule, ...] = (*account_codes.RULES, *message_codes.RULES, *admin_codes.RULES)
 
-_TABLE = codes.table_of(RULES)
+_TABLE = error_codes.table_of(RULES)
 _DETAIL_MAX = 300
 _WORDS_MAX = 2_000
 _TRACE = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -49,7 +49,7 @@ def rule_of(code: str) -> Rule | None:
     return _TABLE.get(code) or _TABLE.get(code.partition("/")[0])
 
 
-TABLE = codes.CodeTable(rule_of, PAGE)
+TABLE = error_codes.CodeTable(rule_of, PAGE)
 
 
 def error_of(fault: Fault) -> PlatformError:
@@ -65,7 +65,7 @@ def error_of(fault: Fault) -> PlatformError:
         case ErrorClass.UNCLEAR:
             return Unclear(code, detail)
         case ErrorClass.REFUSED:
-            return Refused(code, detail, notice=codes.notice_of(rule), of_file=_is_of_file(fault))
+            return Refused(code, detail, notice=error_codes.notice_of(rule), of_file=_is_of_file(fault))
         case ErrorClass.CHANNEL | ErrorClass.PORTAL:
             return Unauthorized(code, detail, scope=Scope.CHANNEL)
         case _:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from zaptrix.core.codes import OF_FILES
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.errors import PlatformError, Refused, StaleUpload, TooFast
 from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
@@ -32,6 +31,7 @@ from zaptrix.core.message.message import (
 from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Span, Text, plain_text, rich_text
 from zaptrix.core.ports import Call, Statuses
+from zaptrix.core.wording.error_codes import OF_FILES
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup import to_whatsapp
 from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message

@@ -14,7 +14,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
-from zaptrix.core.codes import UNKNOWN_FIX, own_rule
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
@@ -37,6 +36,7 @@ from zaptrix.core.message.template_filling import fill
 from zaptrix.core.portal import Channel
 from zaptrix.core.scopes import KeyScope
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.core.wording.error_codes import UNKNOWN_FIX, own_rule
 from zaptrix.store import channels
 from zaptrix.store import templates as stored
 from zaptrix.store.secrets import UnreadableSecret

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
-from zaptrix.core.notices import NOTICES
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.core.wording.notices import NOTICES
 
 
 class ErrorClass(StrEnum):
