@@ -9,8 +9,8 @@ import pytest
 
 from tests.web.gateway import Gateway, Json, a_channel, a_conversation
 from zaptrix.cli.api_keys import create_api_key, list_api_keys
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import PortalId
-from zaptrix.core.scopes import KeyScope
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 

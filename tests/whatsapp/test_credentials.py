@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from tests.whatsapp.test_client import Graph, Handler, a_client, failing, told
+from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError
-from zaptrix.core.ownership import Denial, NotOwned
 from zaptrix.whatsapp.credentials import NumberCredentials
 
 NUMBER, ACCOUNT, ANOTHER = "210987654321098", "102290129340398", "999999999999999"

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.oauth import Grant, OAuth
+from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError, Refused, Scope, Unauthorized
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
-from zaptrix.core.ownership import Denial, NotOwned
 from zaptrix.core.portal import Portal
 from zaptrix.core.ports import TokenPair
 

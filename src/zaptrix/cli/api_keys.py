@@ -6,8 +6,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from zaptrix.app import open_app
+from zaptrix.core.access.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.ids import PortalId
-from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys, audit
 from zaptrix.store.api_keys import ApiKeyView

@@ -21,9 +21,9 @@ from zaptrix.cli.language import locale
 from zaptrix.cli.told import errors, interruptible, settings_of, settings_with_database, told
 from zaptrix.cli.up import beside, with_local_servers
 from zaptrix.cli.up import up as run_everything
+from zaptrix.core.access.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import PortalId
-from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings
 from zaptrix.telemetry import log

@@ -14,9 +14,9 @@ from datetime import datetime
 
 import msgspec
 
+from zaptrix.core.access.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import DOOR_STORE_S_MAX
-from zaptrix.core.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.store.database import Connection, Database
 
 

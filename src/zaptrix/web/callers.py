@@ -11,8 +11,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from zaptrix.app import App
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import PortalId
-from zaptrix.core.scopes import KeyScope
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import api_keys
 from zaptrix.store.api_keys import ApiKey

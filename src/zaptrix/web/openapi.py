@@ -17,7 +17,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 from litestar.routes import BaseRoute, HTTPRoute
 
 import zaptrix
-from zaptrix.core.scopes import KeyScope
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings
 from zaptrix.web import problems

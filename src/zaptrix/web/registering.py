@@ -12,8 +12,8 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.bridge.seed import seed
+from zaptrix.core.access.ownership import NotOwned
 from zaptrix.core.delivery.errors import PlatformError
-from zaptrix.core.ownership import NotOwned
 from zaptrix.store.database import StoreRefused, StoreUnavailable
 from zaptrix.store.leases import turn
 from zaptrix.telemetry import metrics

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
+from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError, Refused, Unauthorized
-from zaptrix.core.ownership import Denial, NotOwned
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.client import GraphClient
 

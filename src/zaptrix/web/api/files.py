@@ -8,10 +8,10 @@ from litestar import Request, Response, Router, post
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.limits import FILE_NAME_BYTES_MAX, MEDIA_CAPTION_MAX
 from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.message.text import plain_text
-from zaptrix.core.scopes import KeyScope
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
     Answering,

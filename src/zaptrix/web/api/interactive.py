@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.uploads import StoredUpload
 from zaptrix.core import limits
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.message.interactive import (
     Ask,
     Choice,
@@ -27,7 +28,6 @@ from zaptrix.core.message.interactive import (
 from zaptrix.core.message.message import Interactive, Media, MediaKind
 from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.message.validation import Misfits
-from zaptrix.core.scopes import KeyScope
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.sending import (
     Answering,

@@ -10,11 +10,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from zaptrix.bridge.send import Answered, Target
 from zaptrix.core import limits
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message.message import Content
 from zaptrix.core.message.validation import Misfits
-from zaptrix.core.scopes import KeyScope
 from zaptrix.web.api.carried import judging
 from zaptrix.web.api.sending import (
     Answering,

@@ -11,12 +11,12 @@ from litestar import Request, Response, Router, get, post
 from msgspec import Meta, Struct
 
 from zaptrix.bridge.explain import Explanation, explain
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message.message import Content, Media, Notice, Side, Words, shown
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
-from zaptrix.core.scopes import KeyScope
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.store import views
 from zaptrix.store.views import AttemptView, MessageDetail, MessageView

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
+from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.limits import PAGE_DEFAULT
@@ -34,7 +35,6 @@ from zaptrix.core.message.template import (
 )
 from zaptrix.core.message.template_filling import fill
 from zaptrix.core.portal import Channel
-from zaptrix.core.scopes import KeyScope
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.core.wording.error_codes import UNKNOWN_FIX, own_rule
 from zaptrix.store import channels
