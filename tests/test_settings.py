@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from zaptrix.core.guessing import guessable
+from zaptrix.core.installation.guessing import guessable
 from zaptrix.core.limits import ROUNDS
 from zaptrix.settings import KINDS, Settings, SettingsError, overlaid, slips
 

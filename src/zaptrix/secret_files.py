@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from zaptrix.core.variables import Bad
+from zaptrix.core.installation.variables import Bad
 
 SECRET_FILE_BYTES_MAX = 65_536
 

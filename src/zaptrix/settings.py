@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from zaptrix.core.addresses import is_loopback, passwords_in, postgres_slip, redis_slip
-from zaptrix.core.guessing import guessable
-from zaptrix.core.variables import (
+from zaptrix.core.installation.addresses import is_loopback, passwords_in, postgres_slip, redis_slip
+from zaptrix.core.installation.guessing import guessable
+from zaptrix.core.installation.variables import (
     HTTP,
     Bad,
     Network,

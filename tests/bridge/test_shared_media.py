@@ -7,7 +7,7 @@ import pytest
 
 from zaptrix.bridge.shared_media import OtherStore, SharedMedia, media_fault
 from zaptrix.core import limits
-from zaptrix.core.faults import Fault, FaultKind
+from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.store.database import Database
 

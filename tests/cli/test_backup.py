@@ -26,7 +26,7 @@ from tests.servers import execute
 from tests.store.ledger import Ledger, outbound
 from zaptrix.cli.embedded import Servers, encryption_key, keep_keys
 from zaptrix.cli.main import app
-from zaptrix.core.backup import fingerprint
+from zaptrix.core.installation.backup import fingerprint
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.database import open_database
 from zaptrix.store.migrate import upgrade

@@ -21,7 +21,7 @@ from proof.ports import free_port
 from tests.postgres_binaries import binaries
 from zaptrix.app import open_app
 from zaptrix.cli.main import app
-from zaptrix.core.faults import FaultKind, Unfit
+from zaptrix.core.installation.faults import FaultKind, Unfit
 from zaptrix.settings import KINDS, Settings
 from zaptrix.store import fitness
 

@@ -20,8 +20,8 @@ from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import Servers
 from zaptrix.cli.main import app
 from zaptrix.cli.redis_server import server_program
-from zaptrix.core import compatibility
-from zaptrix.core.faults import WORDS, Fault, FaultKind
+from zaptrix.core.installation import compatibility
+from zaptrix.core.installation.faults import WORDS, Fault, FaultKind
 from zaptrix.core.portal import Locale
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.dialling import SESSION

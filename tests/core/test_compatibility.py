@@ -2,7 +2,7 @@
 
 import pytest
 
-from zaptrix.core.compatibility import Fit, Span, fit, read, told
+from zaptrix.core.installation.compatibility import Fit, Span, fit, read, told
 
 CODE = Span(oldest="0030", newest="0031")
 

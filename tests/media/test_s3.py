@@ -15,7 +15,7 @@ from tests.certificates import Authority
 from tests.media.s3_server import KEY_ID, SECRET, S3Server, running_s3
 from tests.media.test_blobs import PART, many, parts, whole
 from zaptrix.core import limits
-from zaptrix.core.faults import FaultKind
+from zaptrix.core.installation.faults import FaultKind
 from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob, TooLarge
 from zaptrix.media.object_store import S3Access
 

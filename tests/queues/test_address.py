@@ -2,7 +2,7 @@
 
 import pytest
 
-from zaptrix.core.addresses import redis_slip
+from zaptrix.core.installation.addresses import redis_slip
 from zaptrix.queues.address import Form, Host, read
 
 

@@ -43,7 +43,7 @@ from tests.queues.test_stats import test_a_healthy_redis_is_one_that_takes_what_
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket
-from zaptrix.core.faults import FaultKind, Unfit
+from zaptrix.core.installation.faults import FaultKind, Unfit
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.queues.fitness import examine, probe

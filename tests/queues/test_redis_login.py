@@ -22,11 +22,11 @@ from redis.asyncio import Redis
 from proof.ports import free_port
 from proof.redis_nodes import ClusterServers, Node
 from tests.queues.conftest import StartWorkers, eventually
-from zaptrix.core.addresses import passwords_in
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
-from zaptrix.core.faults import REDIS_RIGHTS, FaultKind, Unfit
 from zaptrix.core.ids import PortalId
+from zaptrix.core.installation.addresses import passwords_in
+from zaptrix.core.installation.faults import REDIS_RIGHTS, FaultKind, Unfit
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import RedisTokenCache, SeenCache
 from zaptrix.queues.connection import connect

@@ -10,7 +10,7 @@ from proof.redis_nodes import SERVICE, SentinelServers
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket
-from zaptrix.core.faults import FaultKind, Unfit
+from zaptrix.core.installation.faults import FaultKind, Unfit
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.queues.fitness import examine

@@ -12,7 +12,7 @@ import pytest
 
 from tests.store.ledger import Ledger
 from tests.store.migration_judge import judged
-from zaptrix.core.faults import Unfit
+from zaptrix.core.installation.faults import Unfit
 from zaptrix.store import fitness, migrate, schema
 from zaptrix.store.migrate import Telling, Waiting
 from zaptrix.store.schema import OFFLINE_UP_TO, Migration, migrations

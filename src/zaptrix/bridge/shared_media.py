@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from zaptrix.core import limits
-from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.store import media_store
 from zaptrix.store.database import Database, StoreUnavailable

@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 
 import zaptrix
 from zaptrix.cli.errors import StartError
-from zaptrix.core.backup import FORMAT, Manifest, Part, Table, fingerprint, surplus
+from zaptrix.core.installation.backup import FORMAT, Manifest, Part, Table, fingerprint, surplus
 from zaptrix.media.archives import Archive, ArchiveError, Archives, lines, name_at, unzipped, zipped
 from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob
 from zaptrix.media.object_store import S3Access

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from zaptrix.cli.backup import Made
 from zaptrix.cli.language import locale
 from zaptrix.cli.restore import Restored
-from zaptrix.core.backup import Manifest
+from zaptrix.core.installation.backup import Manifest
 from zaptrix.core.wording.catalog import Sentence
 
 

@@ -25,9 +25,9 @@ from zaptrix.cli.folders import open_to_others
 from zaptrix.cli.public_address import Seen, Unreachable
 from zaptrix.cli.redis_server import version_told
 from zaptrix.core import limits
-from zaptrix.core.addresses import is_loopback
-from zaptrix.core.faults import Fault, Unfit
-from zaptrix.core.guessing import guessable
+from zaptrix.core.installation.addresses import is_loopback
+from zaptrix.core.installation.faults import Fault, Unfit
+from zaptrix.core.installation.guessing import guessable
 from zaptrix.core.portal import Locale
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings, overlaid, slips

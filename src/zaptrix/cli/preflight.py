@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.language import locale
-from zaptrix.core.faults import Fault, Unfit
+from zaptrix.core.installation.faults import Fault, Unfit
 from zaptrix.core.wording.catalog import text_of
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings

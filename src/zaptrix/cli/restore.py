@@ -13,8 +13,8 @@ from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
 from zaptrix.cli.embedded import keep_keys, kept_keys, servers_in
 from zaptrix.cli.errors import Interrupted, StartError
 from zaptrix.cli.folders import data_folder, private
-from zaptrix.core.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
-from zaptrix.core.faults import Unfit
+from zaptrix.core.installation.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
+from zaptrix.core.installation.faults import Unfit
 from zaptrix.core.portal import Locale
 from zaptrix.media.archives import Archive, ArchiveError, Archives, archive_at, lines, unzipped
 from zaptrix.media.blobs import Blobs, BlobsAway

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from zaptrix.cli.errors import StartError
-from zaptrix.core.backup import fingerprint
+from zaptrix.core.installation.backup import fingerprint
 
 PASSPHRASE_MIN = 16
 _COST = 2**15  # 32 MB and a tenth of a second a try

@@ -16,7 +16,7 @@ import msgspec
 
 from zaptrix.app import open_app
 from zaptrix.bridge.shared_media import SharedMedia, media_fault
-from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.settings import Settings
 from zaptrix.store.database import StoreUnavailable
 

@@ -23,8 +23,8 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore
 
 from zaptrix.core import limits
-from zaptrix.core.backup import Part
-from zaptrix.core.faults import FaultKind
+from zaptrix.core.installation.backup import Part
+from zaptrix.core.installation.faults import FaultKind
 from zaptrix.core.portal import Locale
 from zaptrix.media.object_store import S3Access, StoreUnfit, fault_of, open_store
 

@@ -20,7 +20,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore
 
 from zaptrix.core import limits
-from zaptrix.core.faults import Fault
+from zaptrix.core.installation.faults import Fault
 from zaptrix.media.object_store import S3Access, StoreUnfit, fault_of, open_store
 
 _KEY = re.compile(r"\d{4}-\d\d-\d\d/[0-9a-f]{32}")

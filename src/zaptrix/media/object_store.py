@@ -15,7 +15,7 @@ import msgspec
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import ObjectStore, from_url
 
-from zaptrix.core.faults import Fault, FaultKind
+from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.settings import Settings
 
 if TYPE_CHECKING:  # the library has them for type checkers alone

@@ -46,7 +46,7 @@ class Address(NamedTuple):
 
 
 def read(url: str) -> Address:
-    """Raises ValueError for what cannot be read; `core.addresses.redis_slip` has told why before."""
+    """Raises ValueError for what cannot be read; `core.installation.addresses.redis_slip` has told why before."""
     parts = urlsplit(url)
     scheme, _, form = parts.scheme.partition("+")
     return _READERS[Form(form)](url, parts._replace(scheme=scheme))

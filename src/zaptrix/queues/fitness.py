@@ -33,7 +33,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.queues import address
 from zaptrix.queues.address import Address, Form
 from zaptrix.queues.cluster import look_again

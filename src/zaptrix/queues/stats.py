@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.core.faults import Fault
+from zaptrix.core.installation.faults import Fault
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
 from zaptrix.queues.fitness import facts_told, fault_of, probe, trouble

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.backup import Table
+from zaptrix.core.installation.backup import Table
 from zaptrix.store import events
 from zaptrix.store.database import Session
 from zaptrix.store.dialling import Dialler

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, urlsplit
 import asyncpg
 import msgspec
 
-from zaptrix.core import compatibility
-from zaptrix.core.compatibility import Fit
-from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.core.installation import compatibility
+from zaptrix.core.installation.compatibility import Fit
+from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.store import schema
 from zaptrix.store.database import Connection, Database, StoreRefused, StoreUnavailable
 from zaptrix.store.dialling import FAILURES, PLANNING, SESSION, Dialled, Dialler

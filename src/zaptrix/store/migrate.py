@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import SQLAlchemyError
 
-from zaptrix.core.faults import Fault, FaultKind, Unfit
+from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.store import schema
 from zaptrix.store.dialling import Dialler
 from zaptrix.store.fitness import refusal

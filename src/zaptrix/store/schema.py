@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from zaptrix.core.compatibility import Span
+from zaptrix.core.installation.compatibility import Span
 
 FOLDER = Path(__file__).parent / "migrations"
 

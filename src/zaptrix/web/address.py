@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from zaptrix.core.variables import Network
+from zaptrix.core.installation.variables import Network
 
 _CLIENT_PREFIX = 64  # one customer of a provider has that much of IPv6, and could wander in it
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from zaptrix.app import App
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.core.faults import Fault, FaultKind
+from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.queues.stats import bell_counts, look_at_redis, memory_bytes
 from zaptrix.store import figures, files, fitness, recovery, views, workers
 from zaptrix.store.database import Connection, StoreUnavailable

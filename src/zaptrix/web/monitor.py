@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 import zaptrix
 from zaptrix.app import App
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.core.faults import Fault
+from zaptrix.core.installation.faults import Fault
 from zaptrix.core.portal import Locale
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
 from zaptrix.store import totals

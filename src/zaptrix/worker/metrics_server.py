@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 import zaptrix
-from zaptrix.core.addresses import is_loopback
+from zaptrix.core.installation.addresses import is_loopback
 from zaptrix.settings import Settings
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.disk import disk_of

@@ -8,7 +8,7 @@ from litestar import Request, Router, get
 from msgspec import Struct
 from msgspec.structs import replace
 
-from zaptrix.core.backup import UNKNOWABLE
+from zaptrix.core.installation.backup import UNKNOWABLE
 from zaptrix.store import restores
 from zaptrix.store.restores import Report
 from zaptrix.web.callers import admin, app_of

@@ -1,0 +1,1 @@
+"""What an installation is set up with, and what keeps its servers from being used; pure."""
