@@ -23,7 +23,7 @@ class Tap:
     """Passes on what is said, both ways. `url` is where the process finds PostgreSQL.
 
     `silent_s`: how long PostgreSQL's end of a dead wire stays open; by itself for ever. One between hosts ends by the
-    keepalives that each session asks for (`zaptrix.store.dialling`), which a Unix socket has not.
+    keepalives that each session asks for (`zaptrix.store.connection.dialling`), which a Unix socket has not.
     """
 
     def __init__(self, url: str, folder: Path, *, silent_s: float | None = None) -> None:

@@ -17,7 +17,7 @@ from tests.servers import empty_redis, fresh_database, migrate_template, running
 from zaptrix.cli.embedded import Servers
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
-from zaptrix.store.database import Database, open_database
+from zaptrix.store.connection.database import Database, open_database
 
 # The same examples every time: a run that fails can be run again. How long one takes is a benchmark's matter.
 hypothesis.settings.register_profile(

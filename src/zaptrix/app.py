@@ -56,10 +56,10 @@ from zaptrix.queues.throttle import Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
 from zaptrix.store.api_keys import KnownKeys
-from zaptrix.store.clock import Clock
-from zaptrix.store.database import Database, StoreUnavailable, open_database
+from zaptrix.store.connection.clock import Clock
+from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
+from zaptrix.store.connection.replica import Reads, open_reads
 from zaptrix.store.portals import StoredTokens
-from zaptrix.store.replica import Reads, open_reads
 from zaptrix.store.secrets import SecretBox
 from zaptrix.store.sender_digests import SenderDigests
 from zaptrix.store.spool import Spool

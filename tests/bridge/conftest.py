@@ -14,7 +14,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.queues.hits import Hits
-from zaptrix.store.database import Database, open_database
+from zaptrix.store.connection.database import Database, open_database
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.checks import check_platforms
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 from zaptrix.store.secrets import SecretBox
 
 KEY = Fernet.generate_key().decode()

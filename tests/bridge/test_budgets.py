@@ -20,7 +20,7 @@ from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events
 from zaptrix.store.budgets import Budget
-from zaptrix.store.database import StoreRefused, StoreUnavailable, open_database
+from zaptrix.store.connection.database import StoreRefused, StoreUnavailable, open_database
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -34,7 +34,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
 from zaptrix.queues.pace import RedisPace
 from zaptrix.store.claims import ClaimedRow
-from zaptrix.store.database import Connection, StoreUnavailable
+from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.whatsapp.codes import error_of
 from zaptrix.whatsapp.items import Fault
 

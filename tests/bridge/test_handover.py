@@ -26,8 +26,8 @@ from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import conversations
 from zaptrix.store.claims import Way
+from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Connection, StoreUnavailable
 
 SAID = (Words, Location, Cards, Reply, Reaction, Order, InGroup, Unsupported)
 NAMES = ("oi", "çã 👋🏽", '"', "\u2028", "x" * 300)

@@ -36,7 +36,7 @@ from zaptrix.queues.cache import ConversationCache
 from zaptrix.queues.hits import Hits
 from zaptrix.store import claims
 from zaptrix.store.claims import Ask, ClaimedRow
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 
 _SOON_S = 10  # longer than anything here has to wait
 

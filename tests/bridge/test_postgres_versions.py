@@ -14,7 +14,7 @@ from tests.postgres_binaries import binaries
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import fitness, migrate
-from zaptrix.store.database import revision
+from zaptrix.store.connection.database import revision
 
 LATEST = 18  # the embedded one
 DATABASE = "zaptrix"

@@ -23,7 +23,7 @@ from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Look, Reply
 from zaptrix.deadlines import Stopping
 from zaptrix.queues.bells import Bells
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 
 
 class ScriptedHistories:

@@ -13,7 +13,7 @@ from zaptrix.bridge.routing import Elsewhere, Item, Overtaken, Route
 from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events as journal
-from zaptrix.store.database import StoreConflict, StoreRefused
+from zaptrix.store.connection.database import StoreConflict, StoreRefused
 
 
 class Counting:

@@ -9,7 +9,7 @@ from zaptrix.bridge.shared_media import OtherStore, SharedMedia, media_fault
 from zaptrix.core import limits
 from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.media.blobs import Blobs, BlobsAway
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 
 
 @pytest.fixture(autouse=True)

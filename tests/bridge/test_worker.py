@@ -12,8 +12,8 @@ from zaptrix.core.delivery.errors import PlatformError, Unexpected
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import Stopping
 from zaptrix.queues.workers import Drain
-from zaptrix.store.clock import Clock
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.clock import Clock
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.files import Wanted
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

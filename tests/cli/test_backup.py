@@ -28,7 +28,7 @@ from zaptrix.cli.embedded import Servers, encryption_key, keep_keys
 from zaptrix.cli.main import app
 from zaptrix.core.installation.backup import fingerprint
 from zaptrix.settings import KINDS, PREFIXES
-from zaptrix.store.database import open_database
+from zaptrix.store.connection.database import open_database
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.secrets import SecretBox
 

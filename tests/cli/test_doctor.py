@@ -26,7 +26,7 @@ from zaptrix.core.portal import Locale
 from zaptrix.deadlines import new_worker_id
 from zaptrix.settings import Settings
 from zaptrix.store import workers
-from zaptrix.store.database import open_database
+from zaptrix.store.connection.database import open_database
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store.ledger import Ledger
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import awaited, channels, claims, conversations, messages, portals, settlements
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.claims import ClaimedRow, Way
+from zaptrix.store.connection.database import Database
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Database
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.portals import PortalFields
 from zaptrix.store.receipts import STANDS

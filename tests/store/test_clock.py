@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from zaptrix.store import clock as clock_module
-from zaptrix.store.clock import Clock
-from zaptrix.store.database import Database, StoreUnavailable, open_database
+from zaptrix.store.connection import clock as clock_module
+from zaptrix.store.connection.clock import Clock
+from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 
 WRONG = datetime(2000, 1, 1, tzinfo=UTC)
 

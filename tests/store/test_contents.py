@@ -5,8 +5,8 @@ import pytest
 
 from zaptrix.core.message.message import Media, MediaKind, Words
 from zaptrix.core.message.text import plain_text
+from zaptrix.store.connection.database import Database
 from zaptrix.store.contents import encoded
-from zaptrix.store.database import Database
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.store.group import GroupCommit
+from zaptrix.store.connection.group_commit import GroupCommit
 
 Flush = Callable[[list[int]], Awaitable[Sequence[int]]]
 

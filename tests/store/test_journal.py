@@ -15,7 +15,7 @@ from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id
 from zaptrix.core.message.message import Side
 from zaptrix.store import events, recovery
-from zaptrix.store.database import StoreRefused
+from zaptrix.store.connection.database import StoreRefused
 from zaptrix.store.events import Mark
 
 LANE = Lane(Queue.INCOMING, "210987654321098.4")

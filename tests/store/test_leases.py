@@ -9,8 +9,9 @@ import pytest
 from proof.tap import Tap
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import Deadline
-from zaptrix.store import dialling, events, leases
-from zaptrix.store.database import Database, StoreUnavailable, open_database
+from zaptrix.store import events, leases
+from zaptrix.store.connection import dialling
+from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 from zaptrix.store.leases import awaited_lease, lease, turn
 
 LANE = Lane(Queue.INCOMING, "x.0")

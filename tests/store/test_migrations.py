@@ -12,7 +12,7 @@ from tests.servers import fresh_database
 from zaptrix.cli.embedded import Servers
 from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.store import migrate
-from zaptrix.store.database import open_database, revision
+from zaptrix.store.connection.database import open_database, revision
 
 _UPGRADE = "import asyncio, sys; from zaptrix.store.migrate import upgrade; asyncio.run(upgrade(sys.argv[1]))"
 

@@ -16,7 +16,7 @@ from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.store import claims
 from zaptrix.store.claims import Ask
-from zaptrix.store.database import Database, open_database
+from zaptrix.store.connection.database import Database, open_database
 
 
 @pytest.fixture

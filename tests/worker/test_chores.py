@@ -13,7 +13,7 @@ from zaptrix.app import App, open_app
 from zaptrix.settings import Settings
 from zaptrix.store import chores as told
 from zaptrix.store.chores import Chore
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.connection.database import Connection, Database
 from zaptrix.tasks import ended
 from zaptrix.worker import chores
 

@@ -9,7 +9,7 @@ import pytest
 from proof.tap import Tap
 from zaptrix.deadlines import Deadline, Stopping
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.database import Database, open_database
+from zaptrix.store.connection.database import Database, open_database
 from zaptrix.tasks import ended
 from zaptrix.worker.heartbeat import Heartbeat
 

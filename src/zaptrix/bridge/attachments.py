@@ -13,7 +13,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message.media import Attachment
 from zaptrix.core.message.message import Media, Notice, Origin, file_of
 from zaptrix.store import files
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 
 
 class Addresses(Protocol):

@@ -28,7 +28,7 @@ from zaptrix.core.message.message import Side
 from zaptrix.settings import Settings
 from zaptrix.store import budgets, events
 from zaptrix.store.budgets import Budget, Spending
-from zaptrix.store.database import Database, StoreRefused, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

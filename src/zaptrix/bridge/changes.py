@@ -24,7 +24,7 @@ from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.ports import TextLimits
 from zaptrix.store import changes, messages
 from zaptrix.store.changes import Held
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _LOOSE = frozenset({State.PENDING, State.DEAD})  # it was not sent, and nobody is sending it
 

@@ -22,7 +22,7 @@ from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import backoffs, claims, lanes, messages
 from zaptrix.store.claims import Ask, ClaimedRow, Way
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.lanes import Due
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

@@ -38,8 +38,8 @@ from zaptrix.elapsed import elapsed_s
 from zaptrix.store import confirmations
 from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.confirmations import ConfirmEnd
-from zaptrix.store.database import StoreUnavailable
-from zaptrix.store.group import GroupCommit
+from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.connection.group_commit import GroupCommit
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -38,7 +38,7 @@ from zaptrix.core.delivery.retry import Sent
 from zaptrix.core.ids import ConversationId
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.claims import Ask
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

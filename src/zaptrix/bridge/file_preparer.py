@@ -25,7 +25,7 @@ from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.message.message import Direction, Notice, Origin, Side
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge
 from zaptrix.store import conversations, files
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.files import Wanted
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import FileFailure

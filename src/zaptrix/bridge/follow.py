@@ -13,7 +13,7 @@ from zaptrix.core.message.kinds import NO_MARKS
 from zaptrix.core.message.message import Direction, Media, Origin
 from zaptrix.core.message.text import Text
 from zaptrix.store import files, messages
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.messages import NewMessage
 
 

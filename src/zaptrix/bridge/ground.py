@@ -14,7 +14,7 @@ from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
 from zaptrix.deadlines import Stopping
 from zaptrix.queues.bells import Bells
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 
 
 class Ground(NamedTuple):

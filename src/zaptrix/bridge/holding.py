@@ -14,7 +14,7 @@ from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Notice, Side
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, channels, claims, holds, portals
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.holds import Waiting
 from zaptrix.store.secrets import SecretBox
 from zaptrix.telemetry import metrics

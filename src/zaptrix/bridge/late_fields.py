@@ -22,7 +22,7 @@ from zaptrix.core.message.message import Notice, Origin, quote_of
 from zaptrix.core.message.template import Template, sketch
 from zaptrix.core.message.text import in_a_line
 from zaptrix.store import messages, templates
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.messages import Quotable, Wamid
 
 _WINDOW_CLOSED = "window_closed"

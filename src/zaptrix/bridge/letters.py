@@ -12,7 +12,7 @@ from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import EventId, MessageId, PortalId
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, events, files, messages, views
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.messages import Moved
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.store import conversations, messages, moves
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.messages import NewMessage
 
 log = structlog.get_logger(__name__)

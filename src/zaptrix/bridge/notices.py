@@ -11,7 +11,7 @@ from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.message.message import Content, Direction, Notice, Origin, Words, shown
 from zaptrix.core.message.template import Template
 from zaptrix.store import conversations, messages
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.messages import NewMessage
 
 

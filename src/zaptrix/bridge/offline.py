@@ -26,7 +26,7 @@ from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
 from zaptrix.settings import Settings
 from zaptrix.store import conversations, events, offline, recovery, restores
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.offline import Queue
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics

@@ -25,8 +25,8 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import audit, changes, channels, conversations, files, messages, recovery
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Connection
 from zaptrix.store.events import Mark
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.recovery import LateMark

@@ -40,7 +40,7 @@ from zaptrix.core.portal import Locale
 from zaptrix.core.ports import OperatorView, TextLimits
 from zaptrix.store import answers, channels, recovery
 from zaptrix.store.answers import Nameable
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.messages import NewMessage
 
 T = TypeVar("T")

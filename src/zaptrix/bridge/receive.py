@@ -9,8 +9,8 @@ from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.queues.bells import Bells
 from zaptrix.store import events as journal
-from zaptrix.store.database import Database, StoreUnavailable
-from zaptrix.store.group import GroupCommit
+from zaptrix.store.connection.database import Database, StoreUnavailable
+from zaptrix.store.connection.group_commit import GroupCommit
 
 _GROUP_ITEMS_MAX = 2_000
 # While one group is being committed the next gathers. Measured with two at once: groups half as large, and a tenth more

@@ -25,7 +25,7 @@ from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
 from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
 from zaptrix.store import events, recovery, restores
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.recovery import Outage
 from zaptrix.store.restores import Restore
 from zaptrix.store.secrets import UnreadableSecret

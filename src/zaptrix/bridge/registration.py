@@ -17,7 +17,7 @@ from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

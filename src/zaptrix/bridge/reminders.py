@@ -14,7 +14,7 @@ from zaptrix.core.delivery.lanes import bitrix24_lane
 from zaptrix.core.message.message import Notice
 from zaptrix.queues.bells import Bells
 from zaptrix.store import windows
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 
 log = structlog.get_logger(__name__)
 

@@ -25,7 +25,7 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.portal import Channel
 from zaptrix.store import events as journal
 from zaptrix.store import messages
-from zaptrix.store.database import Connection, StoreConflict, StoreRefused, StoreUnavailable
+from zaptrix.store.connection.database import Connection, StoreConflict, StoreRefused, StoreUnavailable
 from zaptrix.store.events import Mark
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result

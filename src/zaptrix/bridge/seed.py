@@ -13,7 +13,7 @@ from zaptrix.core.portal import Locale
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals
 from zaptrix.store.channels import ChannelFields
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 from zaptrix.store.portals import PortalFields, Taken
 
 log = structlog.get_logger(__name__)

@@ -29,7 +29,7 @@ from zaptrix.core.wording.catalog import Locale, Sentence
 from zaptrix.queues.bells import Bells
 from zaptrix.store import channels, conversations, files, idempotency, messages, views
 from zaptrix.store.api_keys import ApiKey
-from zaptrix.store.database import Connection, Database, StoreRefused
+from zaptrix.store.connection.database import Connection, Database, StoreRefused
 from zaptrix.store.messages import NewMessage
 
 log = structlog.get_logger(__name__)

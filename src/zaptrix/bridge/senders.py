@@ -13,7 +13,7 @@ import structlog
 
 from zaptrix.bridge.directory import Directory
 from zaptrix.store import portals
-from zaptrix.store.database import Database, StoreRefused, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable
 from zaptrix.store.portals import SealedSender
 from zaptrix.store.secrets import SecretBox, UnreadableSecret
 from zaptrix.store.sender_digests import SenderDigests, digest

@@ -47,9 +47,9 @@ from zaptrix.core.message.message import (
 )
 from zaptrix.store import backoffs, changes, conversations, files, settlements
 from zaptrix.store.claims import ClaimedRow
+from zaptrix.store.connection.database import Connection, StoreConflict, StoreRefused
+from zaptrix.store.connection.group_commit import GroupCommit
 from zaptrix.store.conversations import Placed
-from zaptrix.store.database import Connection, StoreConflict, StoreRefused
-from zaptrix.store.group import GroupCommit
 from zaptrix.store.settlements import Failure, Settlement
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result

@@ -17,7 +17,7 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TemplateAccount
 from zaptrix.store import audit, channels
 from zaptrix.store import templates as stored
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.templates import Place, TemplateFilter, TemplateList
 

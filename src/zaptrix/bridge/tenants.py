@@ -25,7 +25,7 @@ from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import audit, channels, claims, erasures, events, portals
 from zaptrix.store.channels import ChannelFields
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.portals import PortalFields, StoredTokens, Taken
 from zaptrix.store.secrets import SecretBox
 

@@ -21,7 +21,7 @@ from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Origin
 from zaptrix.core.ports import MediaAccount
 from zaptrix.store import answers
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.files import Wanted
 from zaptrix.store.secrets import UnreadableSecret
 

@@ -20,7 +20,7 @@ from zaptrix.core.portal import Channel
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store import events as journal
 from zaptrix.store import recovery
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 
 log = structlog.get_logger(__name__)
 

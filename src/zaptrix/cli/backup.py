@@ -18,7 +18,7 @@ from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob
 from zaptrix.media.object_store import S3Access
 from zaptrix.settings import Settings
 from zaptrix.store import dump
-from zaptrix.store.database import Session
+from zaptrix.store.connection.database import Session
 from zaptrix.store.dump import Shape, Taken
 from zaptrix.store.resealing import SEALED
 from zaptrix.store.secrets import SecretBox

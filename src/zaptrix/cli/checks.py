@@ -15,7 +15,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals, recovery, resealing, workers
-from zaptrix.store.replica import LAG_S_MAX, Reads, ReplicaState, Standing
+from zaptrix.store.connection.replica import LAG_S_MAX, Reads, ReplicaState, Standing
 from zaptrix.store.resealing import Sealed
 from zaptrix.store.workers import WorkerAtWork
 

@@ -32,8 +32,8 @@ from zaptrix.core.portal import Locale
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings, overlaid, slips
 from zaptrix.store import fitness as postgres_fitness
-from zaptrix.store.database import StoreUnavailable
-from zaptrix.store.replica import ReplicaState
+from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.connection.replica import ReplicaState
 from zaptrix.store.workers import WorkerAtWork
 
 CLOCK_S_MAX = 5.0

@@ -232,7 +232,7 @@ def create_api_key(
     with told():
         settings = settings_with_database()
         from zaptrix.cli.api_keys import create_api_key as create
-        from zaptrix.store.database import StoreRefused
+        from zaptrix.store.connection.database import StoreRefused
 
         try:
             key = asyncio.run(

@@ -25,7 +25,7 @@ from zaptrix.queues.pace import forget_pace
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store import dump, restores
-from zaptrix.store.database import Session, open_database
+from zaptrix.store.connection.database import Session, open_database
 from zaptrix.store.dump import NotEmpty
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.resealing import SEALED

@@ -5,7 +5,7 @@ from zaptrix.bridge.seed import seed
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.settings import Settings
 from zaptrix.store import channels, portals
-from zaptrix.store.database import StoreRefused, StoreUnavailable
+from zaptrix.store.connection.database import StoreRefused, StoreUnavailable
 from zaptrix.store.portals import PortalFields
 from zaptrix.telemetry import log
 

@@ -18,7 +18,7 @@ from zaptrix.app import open_app
 from zaptrix.bridge.shared_media import SharedMedia, media_fault
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.settings import Settings
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 
 _LOOK = "--look"
 

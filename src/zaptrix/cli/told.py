@@ -65,7 +65,7 @@ def _of_servers() -> tuple[type[Exception], ...]:
     import asyncpg
     from redis.exceptions import RedisError
 
-    from zaptrix.store.database import StoreRefused, StoreUnavailable
+    from zaptrix.store.connection.database import StoreRefused, StoreUnavailable
 
     return (OSError, StoreUnavailable, StoreRefused, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Content, Direction
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _decode = msgspec.json.Decoder(Content).decode
 

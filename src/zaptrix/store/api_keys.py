@@ -17,7 +17,7 @@ import msgspec
 from zaptrix.core.access.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import DOOR_STORE_S_MAX
-from zaptrix.store.database import Connection, Database
+from zaptrix.store.connection.database import Connection, Database
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):

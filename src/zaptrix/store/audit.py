@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _WRITE = "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, $2, $3, $4::jsonb)"
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from zaptrix.core.ids import MessageId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 # Who is to be told: the channel of a customer's message, the portal of an operator's.
 _OWNER = "(CASE direction WHEN 'inbound' THEN channel_id ELSE portal_id END)"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 # Of a delivery lane: the portal that is delivered to, or the channel that is sent by.
 # By its key, whatever the statistics say of a table that is mostly empty.

@@ -7,7 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 from zaptrix.core.ids import PortalId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 
 class Budget(StrEnum):

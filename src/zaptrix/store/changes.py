@@ -9,8 +9,8 @@ import msgspec
 
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message.message import Content, State, kind_of
+from zaptrix.store.connection.database import STATE_BY_KEY, Connection
 from zaptrix.store.contents import encoded
-from zaptrix.store.database import STATE_BY_KEY, Connection
 
 _decode = msgspec.json.Decoder(Content).decode
 

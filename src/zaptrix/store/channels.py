@@ -12,7 +12,7 @@ from zaptrix.core.delivery.errors import Scope
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, CrmMode
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.portals import Taken
 from zaptrix.store.secrets import SecretBox
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from zaptrix.store.claims import ROUND_OF
 from zaptrix.store.confirmations import OF_ROUND
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 
 class Chore(StrEnum):

@@ -14,8 +14,8 @@ from zaptrix.core.message.message import Content, Direction, Origin
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import awaited, backoffs, files
 from zaptrix.store.backoffs import BACKED_OFF
+from zaptrix.store.connection.database import STATE_BY_KEY, Connection, Record
 from zaptrix.store.conversations import COLUMNS, conversation_of
-from zaptrix.store.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
 

@@ -15,7 +15,7 @@ from zaptrix.core.customer.phone import forms_of
 from zaptrix.core.customer.referral import Referral
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.core.portal import Channel
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.connection.database import Connection, Record
 
 COLUMNS = """c.id AS conversation_id, c.portal_id, c.channel_id, c.bsuid, c.wa_id, c.phone, c.contact_name,
 c.username, c.bitrix_chat_id AS chat_id, c.bitrix_session_id AS session_id, c.bitrix_contact_id AS contact_id,

@@ -17,8 +17,8 @@ import msgspec
 
 from zaptrix.core.installation.backup import Table
 from zaptrix.store import events
-from zaptrix.store.database import Session
-from zaptrix.store.dialling import Dialler
+from zaptrix.store.connection.database import Session
+from zaptrix.store.connection.dialling import Dialler
 from zaptrix.store.resealing import SEALED
 
 # Who did what at the moment of the dump.

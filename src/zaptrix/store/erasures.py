@@ -12,7 +12,7 @@ from datetime import datetime
 import msgspec
 
 from zaptrix.core.ids import ChannelId, PortalId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 # A number that was let go for another one has left words behind, too: those up to then are this portal's, as is noted.
 _JOURNAL = """

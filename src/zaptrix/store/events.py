@@ -17,7 +17,7 @@ from zaptrix.core.ids import EventId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
 from zaptrix.store.channels import GONE_OVER
-from zaptrix.store.database import Connection, Record, Session
+from zaptrix.store.connection.database import Connection, Record, Session
 
 _SOURCES = {Queue.INCOMING: Side.WHATSAPP, Queue.OUTBOUND: Side.BITRIX24}
 _QUEUES = {source: queue for queue, source in _SOURCES.items()}

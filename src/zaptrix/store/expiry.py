@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from zaptrix.core.ids import WorkerId
 from zaptrix.store.claims import Way, ways
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 # Whom somebody holds right now is not dead: it is about to be settled.
 _EXPIRE = """

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core import limits
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _PUT = """
 INSERT INTO figure (name, value, good_until)

@@ -11,7 +11,7 @@ import msgspec
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
 from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Origin, file_of
-from zaptrix.store.database import STATE_BY_KEY, Connection, Record
+from zaptrix.store.connection.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
 _blob = msgspec.json.Decoder(Blob)

@@ -8,7 +8,7 @@ import msgspec
 
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.store import portals
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.secrets import UNREADABLE, SecretBox
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from zaptrix.core.ids import MessageId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _GET = "SELECT fingerprint, message_id FROM idempotency WHERE api_key_id = $1 AND key = $2"

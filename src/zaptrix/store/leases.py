@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from zaptrix.core.limits import LEASE_LOOK_S, LEASE_RENEW_S, LEASE_S
 from zaptrix.deadlines import Deadline, Stopping
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.tasks import ended
 
 # Who finds it taken writes nothing, not even a row lock.

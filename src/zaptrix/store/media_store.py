@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 
 class InUse(msgspec.Struct, frozen=True):

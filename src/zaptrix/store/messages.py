@@ -14,8 +14,8 @@ from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, Po
 from zaptrix.core.message.message import Content, Direction, Origin, kind_of
 from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.claims import HELD
+from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.contents import encoded
-from zaptrix.store.database import Connection, Record
 
 _decode = msgspec.json.Decoder(Content).decode
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.store import schema
-from zaptrix.store.dialling import Dialler
+from zaptrix.store.connection.dialling import Dialler
 from zaptrix.store.fitness import refusal
 from zaptrix.store.role_settings import give
 from zaptrix.store.schema import FOLDER, Migration

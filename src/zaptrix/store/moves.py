@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import ConversationId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 # Messages before conversations, as whoever settles takes them (lock order: docs/adr/0034).
 _TAKE_MESSAGES = """

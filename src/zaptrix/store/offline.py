@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from zaptrix.core.ids import PortalId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.core.ports import TokenPair
 from zaptrix.core.wording.catalog import kept
-from zaptrix.store.database import Connection, Database, Record
+from zaptrix.store.connection.database import Connection, Database, Record
 from zaptrix.store.leases import awaited_lease
 from zaptrix.store.secrets import SecretBox
 

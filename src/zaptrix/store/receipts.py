@@ -12,7 +12,7 @@ from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message.message import Origin, State
 from zaptrix.core.message.states import RANK
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 
 class Told(msgspec.Struct, frozen=True):

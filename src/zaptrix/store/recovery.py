@@ -10,8 +10,8 @@ import msgspec
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.ids import ConversationId, MessageId, PortalId, external_chat_id
 from zaptrix.core.recovery import Chat
+from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.conversations import EACH_IN_ORDER
-from zaptrix.store.database import Connection, Record
 
 # --- signs of life ---------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.store import channels, portals
-from zaptrix.store.database import Database
+from zaptrix.store.connection.database import Database
 from zaptrix.store.secrets import SecretBox
 
 SEALED: Final = {"portal_config": portals.SEALED, "channel": channels.SEALED}

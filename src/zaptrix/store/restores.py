@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.recovery import Shown
-from zaptrix.store.database import Connection, Session
+from zaptrix.store.connection.database import Connection, Session
 
 
 class Marked(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from zaptrix.store.dialling import SESSION, Dialled, Dialler, session
+from zaptrix.store.connection.dialling import SESSION, Dialled, Dialler, session
 
 _ANSWER_S = 10.0
 _LOOKS = 20

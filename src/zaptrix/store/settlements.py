@@ -16,7 +16,7 @@ from zaptrix.core.message.message import Direction
 from zaptrix.store.awaited import AWAIT
 from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.claims import HELD, PARCEL, ClaimedRow
-from zaptrix.store.database import STATE_BY_KEY, Connection
+from zaptrix.store.connection.database import STATE_BY_KEY, Connection
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from msgspec import Meta
 from zaptrix.core.event import TemplateChange
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.template import APPROVED, AUTHENTICATION, STATUS_AFTER, Definition
-from zaptrix.store.database import Connection, Record
+from zaptrix.store.connection.database import Connection, Record
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Definition).decode

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _ADD = """
 INSERT INTO queue_total (queue, completed) SELECT * FROM unnest($1::text[], $2::bigint[])

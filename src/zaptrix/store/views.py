@@ -13,7 +13,7 @@ from zaptrix.core.delivery.errors import Scope
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message.message import Notice
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.receipts import STANDS
 
 

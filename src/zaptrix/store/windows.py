@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from zaptrix.core.ids import ConversationId, PortalId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 
 class Closing(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from zaptrix.core.ids import WorkerId
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 
 _REGISTER = """
 INSERT INTO worker (id, host, pid, version, lease_until, steady_since)

@@ -8,7 +8,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.core.limits import BEAT_S
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message.message import Side
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.queues.quiet import RateLimitedLog
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics

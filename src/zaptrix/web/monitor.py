@@ -17,8 +17,8 @@ from zaptrix.core.installation.faults import Fault
 from zaptrix.core.portal import Locale
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
 from zaptrix.store import totals
-from zaptrix.store.database import StoreUnavailable
-from zaptrix.store.replica import ReplicaState
+from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.connection.replica import ReplicaState
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family

@@ -12,7 +12,7 @@ from litestar.types import ExceptionHandlersMap
 from zaptrix.core.limits import API_BODY_BYTES_MAX
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.settings import Settings
-from zaptrix.store.database import StoreRefused, StoreUnavailable
+from zaptrix.store.connection.database import StoreRefused, StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web import monitor

@@ -12,7 +12,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.core.limits import SPOOL_HELD_S
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

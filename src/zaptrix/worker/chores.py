@@ -22,7 +22,7 @@ from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.fitness import probe
 from zaptrix.store import chores, files
 from zaptrix.store.chores import Chore
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.disk import disk_of

@@ -22,7 +22,7 @@ from zaptrix.deadlines import Stopping, new_worker_id
 from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
 from zaptrix.store import workers
-from zaptrix.store.database import Database, StoreUnavailable, open_database
+from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 from zaptrix.store.workers import Place
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics

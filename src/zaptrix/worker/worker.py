@@ -19,7 +19,7 @@ from zaptrix.deadlines import WorkerLease
 from zaptrix.open_files import allow_open_files
 from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
-from zaptrix.store.database import StoreUnavailable
+from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from zaptrix.core.installation import compatibility
-from zaptrix.store.dialling import Dialler
+from zaptrix.store.connection.dialling import Dialler
 from zaptrix.store.online_ddl import LOCK_TIMEOUT
 from zaptrix.store.schema import works_from
 

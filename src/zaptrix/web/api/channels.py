@@ -20,7 +20,7 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import channels
 from zaptrix.store.api_keys import ApiKey
 from zaptrix.store.channels import ChannelFields
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.portals import Taken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of

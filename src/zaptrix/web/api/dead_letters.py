@@ -16,7 +16,7 @@ from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
 from zaptrix.core.message.message import Notice
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store import views
-from zaptrix.store.database import Connection
+from zaptrix.store.connection.database import Connection
 from zaptrix.store.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.languages import Lang, language_about

@@ -20,7 +20,14 @@ import asyncpg
 import structlog
 
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.database import Connection, Database, Record, StoreConflict, StoreUnavailable, open_database
+from zaptrix.store.connection.database import (
+    Connection,
+    Database,
+    Record,
+    StoreConflict,
+    StoreUnavailable,
+    open_database,
+)
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import ReadFrom
 

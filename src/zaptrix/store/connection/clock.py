@@ -10,7 +10,7 @@ import structlog
 
 from zaptrix.core.limits import CLOCK_LOOK_S, CLOCK_LOOK_S_FIRST, CLOCK_OFF_S, CLOCK_TRIP_S_MAX
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.database import Database, StoreUnavailable
+from zaptrix.store.connection.database import Database, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
