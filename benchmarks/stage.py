@@ -25,9 +25,9 @@ from benchmarks.tenants import Tenant, Terms, settle_in, tenants
 from proof.ports import free_port
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import servers_in
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.receipts import STANDS
-from zaptrix.store.secrets import SecretBox
 
 START_S_MAX = 60.0
 ARRIVE_POLL_S = 0.02

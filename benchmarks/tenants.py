@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 import asyncpg
 
 from zaptrix.core.ids import PortalId, connector_id
-from zaptrix.store.secrets import SecretBox
+from zaptrix.store.encryption import SecretBox
 
 _SPACE = UUID("6f1d8c52-3f0c-4e3b-9d7a-1f6a2b7c9e10")
 _SUBSCRIPTIONS_EVERY = timedelta(hours=1)

@@ -59,8 +59,8 @@ from zaptrix.store.api_keys import KnownKeys
 from zaptrix.store.connection.clock import Clock
 from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 from zaptrix.store.connection.replica import Reads, open_reads
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.portals import StoredTokens
-from zaptrix.store.secrets import SecretBox
 from zaptrix.store.sender_digests import SenderDigests
 from zaptrix.store.spool import Spool
 from zaptrix.tasks import ended

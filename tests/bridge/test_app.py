@@ -10,7 +10,7 @@ from zaptrix.cli.checks import check_platforms
 from zaptrix.settings import Settings
 from zaptrix.store import api_keys
 from zaptrix.store.connection.database import Database
-from zaptrix.store.secrets import SecretBox
+from zaptrix.store.encryption import SecretBox
 
 KEY = Fernet.generate_key().decode()
 

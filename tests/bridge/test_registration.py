@@ -9,7 +9,7 @@ from zaptrix.bridge.registration import Registrar
 from zaptrix.core.delivery.errors import Scope, Unavailable, Unexpected
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.encryption import UnreadableSecret
 
 
 class Line:

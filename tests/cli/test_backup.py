@@ -29,8 +29,8 @@ from zaptrix.cli.main import app
 from zaptrix.core.installation.backup import fingerprint
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.connection.database import open_database
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.migrate import upgrade
-from zaptrix.store.secrets import SecretBox
 
 KEY = Fernet.generate_key().decode()
 PICTURE = "2026-11-30/" + "a" * 32

@@ -22,10 +22,10 @@ from zaptrix.store.channels import ChannelFields
 from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.connection.database import Database
 from zaptrix.store.conversations import Placed
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.portals import PortalFields
 from zaptrix.store.receipts import STANDS
-from zaptrix.store.secrets import SecretBox
 from zaptrix.store.settlements import Settlement
 
 START = UUID(int=0)

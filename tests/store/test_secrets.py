@@ -7,8 +7,8 @@ from tests.store.ledger import Ledger
 from zaptrix.core.ids import PortalId
 from zaptrix.store import channels, portals
 from zaptrix.store.channels import ChannelFields
+from zaptrix.store.encryption import SecretBox, UnreadableSecret
 from zaptrix.store.portals import PortalFields, StoredTokens
-from zaptrix.store.secrets import SecretBox, UnreadableSecret
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 

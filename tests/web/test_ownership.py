@@ -19,7 +19,7 @@ from tests.web.gateway import (
     a_webhook,
 )
 from tests.web.simulators import simulators
-from zaptrix.store.secrets import SecretBox
+from zaptrix.store.encryption import SecretBox
 
 
 @pytest.fixture

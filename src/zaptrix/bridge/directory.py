@@ -17,7 +17,7 @@ from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels, portals
 from zaptrix.store.connection.database import Database, StoreUnavailable
-from zaptrix.store.secrets import SecretBox
+from zaptrix.store.encryption import SecretBox
 
 log = structlog.get_logger(__name__)
 

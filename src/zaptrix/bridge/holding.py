@@ -15,8 +15,8 @@ from zaptrix.core.message.message import Notice, Side
 from zaptrix.queues.bells import Bells
 from zaptrix.store import audit, channels, claims, holds, portals
 from zaptrix.store.connection.database import Connection, Database
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.holds import Waiting
-from zaptrix.store.secrets import SecretBox
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -26,9 +26,9 @@ from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
 from zaptrix.store import events, recovery, restores
 from zaptrix.store.connection.database import Connection
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.recovery import Outage
 from zaptrix.store.restores import Restore
-from zaptrix.store.secrets import UnreadableSecret
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs

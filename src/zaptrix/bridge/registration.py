@@ -18,7 +18,7 @@ from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import channels
 from zaptrix.store.connection.database import Database, StoreUnavailable
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -14,8 +14,8 @@ import structlog
 from zaptrix.bridge.directory import Directory
 from zaptrix.store import portals
 from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable
+from zaptrix.store.encryption import SecretBox, UnreadableSecret
 from zaptrix.store.portals import SealedSender
-from zaptrix.store.secrets import SecretBox, UnreadableSecret
 from zaptrix.store.sender_digests import SenderDigests, digest
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ from zaptrix.core.ports import TemplateAccount
 from zaptrix.store import audit, channels
 from zaptrix.store import templates as stored
 from zaptrix.store.connection.database import Database, StoreUnavailable
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.templates import Place, TemplateFilter, TemplateList
 
 log = structlog.get_logger(__name__)

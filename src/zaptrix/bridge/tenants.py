@@ -26,8 +26,8 @@ from zaptrix.queues.cache import ConversationCache
 from zaptrix.store import audit, channels, claims, erasures, events, portals
 from zaptrix.store.channels import ChannelFields
 from zaptrix.store.connection.database import Database, StoreUnavailable
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.portals import PortalFields, StoredTokens, Taken
-from zaptrix.store.secrets import SecretBox
 
 log = structlog.get_logger(__name__)
 

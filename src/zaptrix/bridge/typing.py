@@ -22,8 +22,8 @@ from zaptrix.core.message.message import Origin
 from zaptrix.core.ports import MediaAccount
 from zaptrix.store import answers
 from zaptrix.store.connection.database import Database, StoreUnavailable
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.files import Wanted
-from zaptrix.store.secrets import UnreadableSecret
 
 log = structlog.get_logger(__name__)
 

@@ -20,8 +20,8 @@ from zaptrix.settings import Settings
 from zaptrix.store import dump
 from zaptrix.store.connection.database import Session
 from zaptrix.store.dump import Shape, Taken
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.resealing import SEALED
-from zaptrix.store.secrets import SecretBox
 
 MEDIA, SPOOL = "media/", "spool/"
 _SPOOLED = (".event", ".held", ".bad")

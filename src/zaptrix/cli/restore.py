@@ -27,11 +27,11 @@ from zaptrix.settings import Settings
 from zaptrix.store import dump, restores
 from zaptrix.store.connection.database import Session, open_database
 from zaptrix.store.dump import NotEmpty
+from zaptrix.store.encryption import SecretBox
 from zaptrix.store.migrate import upgrade
 from zaptrix.store.resealing import SEALED
 from zaptrix.store.restores import Marked
 from zaptrix.store.schema import revisions
-from zaptrix.store.secrets import SecretBox
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.store import portals
 from zaptrix.store.connection.database import Connection, Record
-from zaptrix.store.secrets import UNREADABLE, SecretBox
+from zaptrix.store.encryption import UNREADABLE, SecretBox
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):

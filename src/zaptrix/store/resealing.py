@@ -11,7 +11,7 @@ import msgspec
 
 from zaptrix.store import channels, portals
 from zaptrix.store.connection.database import Database
-from zaptrix.store.secrets import SecretBox
+from zaptrix.store.encryption import SecretBox
 
 SEALED: Final = {"portal_config": portals.SEALED, "channel": channels.SEALED}
 _NAMES: Final = {"portal_config": "portal", "channel": "channel"}

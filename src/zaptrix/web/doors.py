@@ -17,7 +17,7 @@ from zaptrix.core.message.message import Side
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.store.connection.database import StoreUnavailable
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

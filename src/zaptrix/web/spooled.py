@@ -13,7 +13,7 @@ import structlog
 from zaptrix.app import App
 from zaptrix.core.limits import SPOOL_HELD_S
 from zaptrix.store.connection.database import StoreUnavailable
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.bitrix24_admission import Admission

@@ -39,7 +39,7 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.core.wording.error_codes import UNKNOWN_FIX, own_rule
 from zaptrix.store import channels
 from zaptrix.store import templates as stored
-from zaptrix.store.secrets import UnreadableSecret
+from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.templates import Place, TemplateChangeView, TemplateFilter
 from zaptrix.web.api.carried import told_misfits
 from zaptrix.web.api.sending import (
