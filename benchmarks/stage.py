@@ -26,8 +26,8 @@ from proof.ports import free_port
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import servers_in
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.migrate import upgrade
 from zaptrix.store.receipts import STANDS
+from zaptrix.store.schema.migrate import upgrade
 
 START_S_MAX = 60.0
 ARRIVE_POLL_S = 0.02

@@ -19,7 +19,7 @@ from proof.world import START_S_MAX, Tenant, World, eventually, iso
 from zaptrix.cli.children import Child
 from zaptrix.cli.embedded import servers_in
 from zaptrix.core.limits import PEER_SILENT_S_MAX
-from zaptrix.store.migrate import upgrade
+from zaptrix.store.schema.migrate import upgrade
 
 # What the history alone can tell is looked for at once, or a world would take a quarter of an hour to drain. Meta's
 # word is waited for, as in production, longer than a silence of ours that passes for none and Meta's next try together.

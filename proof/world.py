@@ -27,7 +27,7 @@ from proof.topologies import Engines, Topology, single
 from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.children import Child, Program
 from zaptrix.settings import Settings
-from zaptrix.store.migrate import upgrade
+from zaptrix.store.schema.migrate import upgrade
 
 START_S_MAX = 60.0
 STOP_S_MAX = 20.0

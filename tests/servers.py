@@ -35,8 +35,8 @@ def migrate_template(servers: Servers) -> str:
     async def make() -> None:
         await execute(servers, f'CREATE DATABASE "{TEMPLATE}"')
         # The store may not be built yet while its tests' foundations are.
-        if importlib.util.find_spec("zaptrix.store") and importlib.util.find_spec("zaptrix.store.migrate"):
-            await importlib.import_module("zaptrix.store.migrate").upgrade(servers.postgres.url_of(TEMPLATE))
+        if importlib.util.find_spec("zaptrix.store") and importlib.util.find_spec("zaptrix.store.schema.migrate"):
+            await importlib.import_module("zaptrix.store.schema.migrate").upgrade(servers.postgres.url_of(TEMPLATE))
 
     asyncio.run(make())
     return TEMPLATE

@@ -12,8 +12,9 @@ from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Unauthorized
 from zaptrix.core.ids import ChannelId
-from zaptrix.store import migrate, portals
+from zaptrix.store import portals
 from zaptrix.store.connection.database import Connection, StoreUnavailable, open_database
+from zaptrix.store.schema import migrate
 
 
 async def test_what_was_known_stays_good_while_postgresql_is_away(own_servers: Servers) -> None:

@@ -13,8 +13,8 @@ from tests.bridge.house import House, a_customer, lane_to_bitrix24, lane_to_what
 from tests.postgres_binaries import binaries
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import fitness, migrate
 from zaptrix.store.connection.database import revision
+from zaptrix.store.schema import fitness, migrate
 
 LATEST = 18  # the embedded one
 DATABASE = "zaptrix"

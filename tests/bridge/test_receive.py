@@ -14,8 +14,8 @@ from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
 from zaptrix.queues.bells import Bells
-from zaptrix.store import migrate
 from zaptrix.store.connection.database import StoreUnavailable, open_database
+from zaptrix.store.schema import migrate
 
 
 def an_event(number: int, lane: str = "210.1", state: EventState = EventState.NEW) -> NewEvent:

@@ -30,7 +30,7 @@ from zaptrix.core.installation.backup import fingerprint
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.connection.database import open_database
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.migrate import upgrade
+from zaptrix.store.schema.migrate import upgrade
 
 KEY = Fernet.generate_key().decode()
 PICTURE = "2026-11-30/" + "a" * 32

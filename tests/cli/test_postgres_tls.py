@@ -23,7 +23,7 @@ from zaptrix.app import open_app
 from zaptrix.cli.main import app
 from zaptrix.core.installation.faults import FaultKind, Unfit
 from zaptrix.settings import KINDS, Settings
-from zaptrix.store import fitness
+from zaptrix.store.schema import fitness
 
 # A loop that ends right after a refused login has not seen its TLS transport close; a process ends just so.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -25,7 +25,7 @@ from zaptrix.core.installation.faults import WORDS, Fault, FaultKind
 from zaptrix.core.portal import Locale
 from zaptrix.settings import KINDS, PREFIXES
 from zaptrix.store.connection.dialling import SESSION
-from zaptrix.store.migrate import newest, upgrade
+from zaptrix.store.schema.migrate import newest, upgrade
 
 Type = Callable[..., Result]
 

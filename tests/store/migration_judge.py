@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from tests.programs import answered
-from zaptrix.store.schema import Migration
+from zaptrix.store.schema.schema import Migration
 
 # Each session has its time-outs (`store/migrations/env.py`), and how columns are called is no matter here.
 _LEFT_OUT = (

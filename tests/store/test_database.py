@@ -7,8 +7,8 @@ import pytest
 
 from tests.store.ledger import Ledger
 from zaptrix.cli.embedded import Servers
-from zaptrix.store import migrate
 from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable, open_database, revision
+from zaptrix.store.schema import migrate
 
 
 async def test_a_transaction_that_fails_leaves_nothing_behind(ledger: Ledger) -> None:

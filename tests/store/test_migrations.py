@@ -11,10 +11,10 @@ import pytest
 from tests.servers import fresh_database
 from zaptrix.cli.embedded import Servers
 from zaptrix.core.delivery.lanes import incoming_lane
-from zaptrix.store import migrate
 from zaptrix.store.connection.database import open_database, revision
+from zaptrix.store.schema import migrate
 
-_UPGRADE = "import asyncio, sys; from zaptrix.store.migrate import upgrade; asyncio.run(upgrade(sys.argv[1]))"
+_UPGRADE = "import asyncio, sys; from zaptrix.store.schema.migrate import upgrade; asyncio.run(upgrade(sys.argv[1]))"
 
 
 @pytest.fixture

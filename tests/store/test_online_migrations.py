@@ -13,9 +13,9 @@ import pytest
 from tests.store.ledger import Ledger
 from tests.store.migration_judge import judged
 from zaptrix.core.installation.faults import Unfit
-from zaptrix.store import fitness, migrate, schema
-from zaptrix.store.migrate import Telling, Waiting
-from zaptrix.store.schema import OFFLINE_UP_TO, Migration, migrations
+from zaptrix.store.schema import fitness, migrate, schema
+from zaptrix.store.schema.migrate import Telling, Waiting
+from zaptrix.store.schema.schema import OFFLINE_UP_TO, Migration, migrations
 
 GAP_S_MAX = 3.0  # of a writer's, on a machine that is busy otherwise; the mechanism allows half a second
 EXPAND = Migration("9001", "a test's", works_from=None, needed=True)
@@ -119,7 +119,7 @@ def written(folder: Path, revision: str, after: str, *body: str, head: str = "")
     lines = [
         '"""A test\'s."""',
         "from alembic import op",
-        "from zaptrix.store import online_ddl",
+        "from zaptrix.store.schema import online_ddl",
         f'revision = "{revision}"',
         f'down_revision = "{after}"',
         head,

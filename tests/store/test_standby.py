@@ -10,11 +10,11 @@ import asyncpg
 import pytest
 
 from proof.engines import Engine, either
-from zaptrix.store import migrate
 from zaptrix.store.connection import dialling, replica
 from zaptrix.store.connection.database import Connection, Database, StoreUnavailable, open_database
 from zaptrix.store.connection.dialling import Dialler, apart
 from zaptrix.store.connection.replica import LagMeter, Reads, ReplicaState, Standing
+from zaptrix.store.schema import migrate
 
 DATABASE = "zaptrix"
 LONG_S = 60  # for a machine with much else to do

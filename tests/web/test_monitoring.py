@@ -14,7 +14,7 @@ import redis.asyncio
 import zaptrix
 from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook, until
 from zaptrix.cli.embedded import Servers
-from zaptrix.store import migrate
+from zaptrix.store.schema import migrate
 from zaptrix.web.monitor import HEALTH_GOOD_FOR_S
 
 PAGES = ("/cache/stats", "/queues/stats", "/metrics", "/metrics/json")

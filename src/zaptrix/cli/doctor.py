@@ -31,9 +31,9 @@ from zaptrix.core.installation.guessing import guessable
 from zaptrix.core.portal import Locale
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings, overlaid, slips
-from zaptrix.store import fitness as postgres_fitness
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
+from zaptrix.store.schema import fitness as postgres_fitness
 from zaptrix.store.workers import WorkerAtWork
 
 CLOCK_S_MAX = 5.0

@@ -7,9 +7,9 @@ import sys
 from zaptrix.cli.language import locale
 from zaptrix.core.wording.catalog import section
 from zaptrix.settings import Settings
-from zaptrix.store import fitness
-from zaptrix.store.migrate import Telling, Waiting, pending, statements, upgrade
-from zaptrix.store.schema import Migration, migrations
+from zaptrix.store.schema import fitness
+from zaptrix.store.schema.migrate import Telling, Waiting, pending, statements, upgrade
+from zaptrix.store.schema.schema import Migration, migrations
 
 _WORDS = section("migrate")
 

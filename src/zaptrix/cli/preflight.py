@@ -16,7 +16,7 @@ from zaptrix.core.installation.faults import Fault, Unfit
 from zaptrix.core.wording.catalog import text_of
 from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings
-from zaptrix.store import fitness as postgres_fitness
+from zaptrix.store.schema import fitness as postgres_fitness
 
 
 def check_postgres(settings: Settings, *, migrated: bool = True, may_be_away: bool = False) -> None:

@@ -28,10 +28,10 @@ from zaptrix.store import dump, restores
 from zaptrix.store.connection.database import Session, open_database
 from zaptrix.store.dump import NotEmpty
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.migrate import upgrade
 from zaptrix.store.resealing import SEALED
 from zaptrix.store.restores import Marked
-from zaptrix.store.schema import revisions
+from zaptrix.store.schema.migrate import upgrade
+from zaptrix.store.schema.schema import revisions
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):

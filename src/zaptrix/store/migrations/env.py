@@ -12,8 +12,8 @@ from sqlalchemy.pool import NullPool
 
 from zaptrix.core.installation import compatibility
 from zaptrix.store.connection.dialling import Dialler
-from zaptrix.store.online_ddl import LOCK_TIMEOUT
-from zaptrix.store.schema import works_from
+from zaptrix.store.schema.online_ddl import LOCK_TIMEOUT
+from zaptrix.store.schema.schema import works_from
 
 _LOCK = 7_236_400_127  # "one migration at a time", among the advisory locks of the database
 _LOOK_S = 0.2

@@ -5,7 +5,7 @@
 
 from alembic import op
 
-from zaptrix.store.online_ddl import backfill
+from zaptrix.store.schema.online_ddl import backfill
 
 revision = "0027"
 down_revision = "0026"

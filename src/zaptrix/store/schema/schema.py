@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from zaptrix.core.installation.compatibility import Span
 
-FOLDER = Path(__file__).parent / "migrations"
+FOLDER = Path(__file__).parents[1] / "migrations"
 
 OFFLINE_UP_TO = "0026"
 """Migrations up to here were written for a house that stands still. Later ones run beside a busy one, and

@@ -15,9 +15,9 @@ import msgspec
 from zaptrix.core.installation import compatibility
 from zaptrix.core.installation.compatibility import Fit
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
-from zaptrix.store import schema
 from zaptrix.store.connection.database import Connection, Database, StoreRefused, StoreUnavailable
 from zaptrix.store.connection.dialling import FAILURES, PLANNING, SESSION, Dialled, Dialler
+from zaptrix.store.schema import schema
 
 POSTGRES_OLDEST = 14
 DIRECT = "DATABASE_DIRECT_URL"

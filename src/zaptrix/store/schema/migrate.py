@@ -15,11 +15,11 @@ from alembic.config import Config
 from sqlalchemy.exc import SQLAlchemyError
 
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
-from zaptrix.store import schema
 from zaptrix.store.connection.dialling import Dialler
-from zaptrix.store.fitness import refusal
-from zaptrix.store.role_settings import give
-from zaptrix.store.schema import FOLDER, Migration
+from zaptrix.store.schema import schema
+from zaptrix.store.schema.fitness import refusal
+from zaptrix.store.schema.role_settings import give
+from zaptrix.store.schema.schema import FOLDER, Migration
 
 _AGAIN_S, _AGAIN_S_MAX = 1.0, 10.0
 # Somebody has the table, or each waits for the other. Who gave way comes again, and whoever stood behind it goes first.
