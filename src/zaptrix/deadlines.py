@@ -6,8 +6,8 @@ stood still between its claim and its call would do again what another did meanw
 those that it starts (a context variable), and is asked in the last moment before a request is written: behind waits for
 pace, files, names and handshakes. No platform offers a fence behind that moment.
 
-A worker's own lease (its row in `worker`, `store/workers.py`) limits all of its claims: once it has run out the others
-may take them over, however long each of them lasts by itself.
+A worker's own lease (its row in `worker`, `store/processes/workers.py`) limits all of its claims: once it has run out
+the others may take them over, however long each of them lasts by itself.
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
-from zaptrix.store import claims, idempotency, workers
+from zaptrix.store import claims, idempotency
 from zaptrix.store.connection.database import Database, open_database
 from zaptrix.store.connection.dialling import SESSION
+from zaptrix.store.processes import workers
+from zaptrix.store.processes.workers import Place, Renewal
 from zaptrix.store.schema import migrate
-from zaptrix.store.workers import Place, Renewal
 
 _CLIENTS = 20
 

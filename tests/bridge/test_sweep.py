@@ -9,7 +9,8 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.deadlines import new_attempt_id, new_worker_id
-from zaptrix.store import claims, workers
+from zaptrix.store import claims
+from zaptrix.store.processes import workers
 
 
 async def test_after_redis_was_flushed_every_lane_that_has_work_rings_again(

@@ -25,8 +25,8 @@ from zaptrix.cli.doctor import Doctor, Finding
 from zaptrix.core.portal import Locale
 from zaptrix.deadlines import new_worker_id
 from zaptrix.settings import Settings
-from zaptrix.store import workers
 from zaptrix.store.connection.database import open_database
+from zaptrix.store.processes import workers
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.store.ledger import Ledger
 from zaptrix.core import limits
-from zaptrix.store import figures
+from zaptrix.store.processes import figures
 
 _LONG_AGO = "UPDATE channel_hour SET hour = hour - interval '7 days' - make_interval(hours => $1)"
 

@@ -12,9 +12,10 @@ from zaptrix.core.ids import AttemptId, WorkerId
 from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
-from zaptrix.store import claims, expiry, files, workers
+from zaptrix.store import claims, expiry, files
 from zaptrix.store.claims import ClaimedRow, Way
-from zaptrix.store.workers import Place, Renewal, WorkerAtWork
+from zaptrix.store.processes import workers
+from zaptrix.store.processes.workers import Place, Renewal, WorkerAtWork
 
 LEASE_S = 10.0
 NOBODY = Renewal(others_late=False)

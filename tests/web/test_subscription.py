@@ -14,7 +14,7 @@ from zaptrix.app import App, open_app
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel
 from zaptrix.store import channels
-from zaptrix.store.leases import turn
+from zaptrix.store.processes.leases import turn
 
 
 @asynccontextmanager

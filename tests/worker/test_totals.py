@@ -8,7 +8,7 @@ from zaptrix.app import open_app
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.message.message import Direction
 from zaptrix.settings import Settings
-from zaptrix.store import totals
+from zaptrix.store.processes import totals
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
 from zaptrix.worker.totals import add_totals

@@ -15,9 +15,9 @@ import structlog
 from zaptrix.core import limits
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.media.blobs import Blobs, BlobsAway
-from zaptrix.store import media_store
 from zaptrix.store.connection.database import Database, StoreUnavailable
-from zaptrix.store.media_store import InUse
+from zaptrix.store.processes import media_store
+from zaptrix.store.processes.media_store import InUse
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

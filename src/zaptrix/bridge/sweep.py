@@ -28,8 +28,8 @@ from zaptrix.store import (
     messages,
     receipts,
     templates,
-    workers,
 )
+from zaptrix.store.processes import workers
 
 log = structlog.get_logger(__name__)
 

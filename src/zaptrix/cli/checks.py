@@ -14,10 +14,11 @@ from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals, recovery, resealing, workers
+from zaptrix.store import channels, portals, recovery, resealing
 from zaptrix.store.connection.replica import LAG_S_MAX, Reads, ReplicaState, Standing
+from zaptrix.store.processes import workers
+from zaptrix.store.processes.workers import WorkerAtWork
 from zaptrix.store.resealing import Sealed
-from zaptrix.store.workers import WorkerAtWork
 
 _CHECKED_MAX = 1_000
 _FOLLOWS_S = 0.1

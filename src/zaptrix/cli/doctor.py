@@ -33,8 +33,8 @@ from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings, overlaid, slips
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
+from zaptrix.store.processes.workers import WorkerAtWork
 from zaptrix.store.schema import fitness as postgres_fitness
-from zaptrix.store.workers import WorkerAtWork
 
 CLOCK_S_MAX = 5.0
 ANSWER_S = 8.0

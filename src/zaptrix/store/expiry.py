@@ -1,7 +1,7 @@
 """Expiry: claims whose holder is gone are others' again.
 
-By its own lease a claim lasts as long as the longest call may take. Of a worker that has ended (`store/workers.py`)
-nothing is waited for.
+By its own lease a claim lasts as long as the longest call may take. Of a worker that has ended
+(`store/processes/workers.py`) nothing is waited for.
 """
 
 from __future__ import annotations

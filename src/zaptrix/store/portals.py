@@ -17,7 +17,7 @@ from zaptrix.core.ports import TokenPair
 from zaptrix.core.wording.catalog import kept
 from zaptrix.store.connection.database import Connection, Database, Record
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.leases import awaited_lease
+from zaptrix.store.processes.leases import awaited_lease
 
 _COLUMNS = """id, portal_url, member_id, client_endpoint, locale, enterprise, rate_per_s, offline_events, paused_at,
 paused_reason"""

@@ -16,9 +16,9 @@ from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault
 from zaptrix.core.portal import Locale
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
-from zaptrix.store import totals
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
+from zaptrix.store.processes import totals
 from zaptrix.store.views import QueueView
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family

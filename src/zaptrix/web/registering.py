@@ -15,7 +15,7 @@ from zaptrix.bridge.seed import seed
 from zaptrix.core.access.ownership import NotOwned
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.store.connection.database import StoreRefused, StoreUnavailable
-from zaptrix.store.leases import turn
+from zaptrix.store.processes.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -23,7 +23,7 @@ from zaptrix.queues.fitness import probe
 from zaptrix.store import chores, files
 from zaptrix.store.chores import Chore
 from zaptrix.store.connection.database import StoreUnavailable
-from zaptrix.store.leases import turn
+from zaptrix.store.processes.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.disk import disk_of
 from zaptrix.telemetry.metrics import AlarmKind

@@ -8,7 +8,7 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import figures
+from zaptrix.store.processes import figures
 from zaptrix.telemetry.certificate import expires_at
 from zaptrix.telemetry.exposition import Figure
 

@@ -21,9 +21,9 @@ from zaptrix.core.limits import WORKER_AGAIN_SHARE, WORKER_LEASE_S, WORKER_RENEW
 from zaptrix.deadlines import Stopping, new_worker_id
 from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
-from zaptrix.store import workers
 from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
-from zaptrix.store.workers import Place
+from zaptrix.store.processes import workers
+from zaptrix.store.processes.workers import Place
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

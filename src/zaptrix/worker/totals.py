@@ -9,8 +9,8 @@ import structlog
 from zaptrix.app import App
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.message.message import Direction
-from zaptrix.store import totals
 from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.processes import totals
 from zaptrix.telemetry import metrics
 
 log = structlog.get_logger(__name__)
