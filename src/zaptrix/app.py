@@ -55,13 +55,13 @@ from zaptrix.queues.pace import RedisPace
 from zaptrix.queues.throttle import Throttle
 from zaptrix.queues.workers import Drain
 from zaptrix.settings import Settings
-from zaptrix.store.api_keys import KnownKeys
+from zaptrix.store.accounts.api_keys import KnownKeys
+from zaptrix.store.accounts.portals import StoredTokens
+from zaptrix.store.accounts.sender_digests import SenderDigests
 from zaptrix.store.connection.clock import Clock
 from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 from zaptrix.store.connection.replica import Reads, open_reads
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.portals import StoredTokens
-from zaptrix.store.sender_digests import SenderDigests
 from zaptrix.store.spool import Spool
 from zaptrix.tasks import ended
 from zaptrix.whatsapp import codes as whatsapp_codes

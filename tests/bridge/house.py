@@ -60,7 +60,7 @@ from zaptrix.media.links import Links
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.queues.hits import Hits
-from zaptrix.store.budgets import Budget
+from zaptrix.store.accounts.budgets import Budget
 from zaptrix.whatsapp.codes import TABLE
 from zaptrix.whatsapp.platform import WhatsApp
 

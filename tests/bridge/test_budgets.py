@@ -19,7 +19,7 @@ from zaptrix.core.ids import EventId, PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import events
-from zaptrix.store.budgets import Budget
+from zaptrix.store.accounts.budgets import Budget
 from zaptrix.store.connection.database import StoreRefused, StoreUnavailable, open_database
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

@@ -12,7 +12,7 @@ from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Unauthorized
 from zaptrix.core.ids import ChannelId
-from zaptrix.store import portals
+from zaptrix.store.accounts import portals
 from zaptrix.store.connection.database import Connection, StoreUnavailable, open_database
 from zaptrix.store.schema import migrate
 

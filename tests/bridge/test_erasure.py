@@ -11,7 +11,7 @@ from zaptrix.bridge.erasure import Erasure
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.media.blobs import Blobs
-from zaptrix.store import channels, erasures, portals
+from zaptrix.store.accounts import channels, erasures, portals
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import pytest
 
 from tests.store.ledger import Ledger
 from zaptrix.core.ids import PortalId
-from zaptrix.store import api_keys
-from zaptrix.store.api_keys import ApiKey
+from zaptrix.store.accounts import api_keys
+from zaptrix.store.accounts.api_keys import ApiKey
 
 
 async def create(ledger: Ledger, portal_id: PortalId | None = None) -> str:

@@ -5,8 +5,9 @@ import asyncio
 from tests.store.ledger import Ledger, outbound
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import MessageId
-from zaptrix.store import api_keys, idempotency, messages
-from zaptrix.store.idempotency import Used
+from zaptrix.store import messages
+from zaptrix.store.accounts import api_keys, idempotency
+from zaptrix.store.accounts.idempotency import Used
 
 PRINT = b"fingerprint"
 

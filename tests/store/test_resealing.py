@@ -3,9 +3,9 @@
 from cryptography.fernet import Fernet
 
 from tests.store.ledger import Ledger
-from zaptrix.store import channels, portals, resealing
+from zaptrix.store.accounts import channels, portals, resealing
+from zaptrix.store.accounts.portals import StoredTokens
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.portals import StoredTokens
 
 OLD, NEW, STRANGE = (Fernet.generate_key().decode() for _ in range(3))
 

@@ -5,10 +5,10 @@ from cryptography.fernet import Fernet
 
 from tests.store.ledger import Ledger
 from zaptrix.core.ids import PortalId
-from zaptrix.store import channels, portals
-from zaptrix.store.channels import ChannelFields
+from zaptrix.store.accounts import channels, portals
+from zaptrix.store.accounts.channels import ChannelFields
+from zaptrix.store.accounts.portals import PortalFields, StoredTokens
 from zaptrix.store.encryption import SecretBox, UnreadableSecret
-from zaptrix.store.portals import PortalFields, StoredTokens
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from uuid import uuid4
 
-from zaptrix.store.sender_digests import SenderDigests, digest
+from zaptrix.store.accounts.sender_digests import SenderDigests, digest
 
 
 def test_what_was_known_is_known_after_a_restart_and_no_token_is_on_the_disk(tmp_path: Path) -> None:

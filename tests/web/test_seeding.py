@@ -6,7 +6,7 @@ from tests.web.gateway import Gateway, Json
 from tests.web.simulators import simulators
 from zaptrix.app import App, open_app
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals
+from zaptrix.store.accounts import channels, portals
 from zaptrix.web.registering import is_seeded
 
 META_DOWN = {"side": "meta", "where": "api", "kind": "status", "status": 503}

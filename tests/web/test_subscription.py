@@ -13,7 +13,7 @@ from tests.web.simulators import simulators
 from zaptrix.app import App, open_app
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel
-from zaptrix.store import channels
+from zaptrix.store.accounts import channels
 from zaptrix.store.processes.leases import turn
 
 

@@ -15,7 +15,7 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Scope, Unauthorized
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import channels, portals
+from zaptrix.store.accounts import channels, portals
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import SecretBox
 

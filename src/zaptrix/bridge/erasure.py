@@ -6,7 +6,7 @@ import structlog
 
 from zaptrix.core import limits
 from zaptrix.media.blobs import Blobs, BlobsAway
-from zaptrix.store import erasures
+from zaptrix.store.accounts import erasures
 from zaptrix.store.connection.database import Database
 
 log = structlog.get_logger(__name__)

@@ -28,7 +28,7 @@ from zaptrix.media.room import MediaRoom
 from zaptrix.media.sniff import type_of
 from zaptrix.media.voice import can_become_voice, is_voice
 from zaptrix.store import files
-from zaptrix.store.budgets import Budget
+from zaptrix.store.accounts.budgets import Budget
 from zaptrix.store.files import Wanted
 
 log = structlog.get_logger(__name__)

@@ -21,7 +21,8 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.message import Notice, Origin, quote_of
 from zaptrix.core.message.template import Template, sketch
 from zaptrix.core.message.text import in_a_line
-from zaptrix.store import messages, templates
+from zaptrix.store import messages
+from zaptrix.store.accounts import templates
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.messages import Quotable, Wamid
 

@@ -11,7 +11,8 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import EventId, MessageId, PortalId
 from zaptrix.queues.bells import Bells
-from zaptrix.store import audit, events, files, messages, views
+from zaptrix.store import events, files, messages, views
+from zaptrix.store.accounts import audit
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.messages import Moved
 

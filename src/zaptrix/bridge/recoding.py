@@ -16,7 +16,7 @@ from zaptrix.core import limits
 from zaptrix.core.ids import PortalId
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.voice import voice_of
-from zaptrix.store.budgets import Budget
+from zaptrix.store.accounts.budgets import Budget
 
 
 class Recoding:

@@ -16,7 +16,7 @@ from zaptrix.bridge.directory import Directory, Tenant
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import channels
+from zaptrix.store.accounts import channels
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.telemetry import metrics

@@ -11,10 +11,10 @@ from zaptrix.bridge.tenants import Tenants, TooManyChannels
 from zaptrix.core.ids import EXAMPLE_CHANNEL, EXAMPLE_PORTAL, PortalId
 from zaptrix.core.portal import Locale
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals
-from zaptrix.store.channels import ChannelFields
+from zaptrix.store.accounts import channels, portals
+from zaptrix.store.accounts.channels import ChannelFields
+from zaptrix.store.accounts.portals import PortalFields, Taken
 from zaptrix.store.connection.database import Database
-from zaptrix.store.portals import PortalFields, Taken
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ from uuid import UUID
 import structlog
 
 from zaptrix.bridge.directory import Directory
-from zaptrix.store import portals
+from zaptrix.store.accounts import portals
+from zaptrix.store.accounts.portals import SealedSender
+from zaptrix.store.accounts.sender_digests import SenderDigests, digest
 from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable
 from zaptrix.store.encryption import SecretBox, UnreadableSecret
-from zaptrix.store.portals import SealedSender
-from zaptrix.store.sender_digests import SenderDigests, digest
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, SubscribedAccounts
 from zaptrix.settings import Settings
-from zaptrix.store import channels
+from zaptrix.store.accounts import channels
 from zaptrix.store.connection.database import Database
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

@@ -15,11 +15,11 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.template import APPROVED, CreatedTemplate, Definition, language_code
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TemplateAccount
-from zaptrix.store import audit, channels
-from zaptrix.store import templates as stored
+from zaptrix.store.accounts import audit, channels
+from zaptrix.store.accounts import templates as stored
+from zaptrix.store.accounts.templates import Place, TemplateFilter, TemplateList
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.store.templates import Place, TemplateFilter, TemplateList
 
 log = structlog.get_logger(__name__)
 

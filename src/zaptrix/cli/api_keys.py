@@ -9,8 +9,8 @@ from zaptrix.app import open_app
 from zaptrix.core.access.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.ids import PortalId
 from zaptrix.settings import Settings
-from zaptrix.store import api_keys, audit
-from zaptrix.store.api_keys import ApiKeyView
+from zaptrix.store.accounts import api_keys, audit
+from zaptrix.store.accounts.api_keys import ApiKeyView
 
 
 async def create_api_key(

@@ -18,10 +18,10 @@ from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob
 from zaptrix.media.object_store import S3Access
 from zaptrix.settings import Settings
 from zaptrix.store import dump
+from zaptrix.store.accounts.resealing import SEALED
 from zaptrix.store.connection.database import Session
 from zaptrix.store.dump import Shape, Taken
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.resealing import SEALED
 
 MEDIA, SPOOL = "media/", "spool/"
 _SPOOLED = (".event", ".held", ".bad")

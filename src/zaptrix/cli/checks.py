@@ -14,11 +14,12 @@ from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals, recovery, resealing
+from zaptrix.store import recovery
+from zaptrix.store.accounts import channels, portals, resealing
+from zaptrix.store.accounts.resealing import Sealed
 from zaptrix.store.connection.replica import LAG_S_MAX, Reads, ReplicaState, Standing
 from zaptrix.store.processes import workers
 from zaptrix.store.processes.workers import WorkerAtWork
-from zaptrix.store.resealing import Sealed
 
 _CHECKED_MAX = 1_000
 _FOLLOWS_S = 0.1

@@ -7,8 +7,8 @@ from rich.progress import Progress
 
 from zaptrix.app import open_app
 from zaptrix.settings import Settings
-from zaptrix.store import audit, resealing
-from zaptrix.store.resealing import Sealed
+from zaptrix.store.accounts import audit, resealing
+from zaptrix.store.accounts.resealing import Sealed
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True):

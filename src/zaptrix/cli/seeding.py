@@ -4,9 +4,9 @@ from zaptrix.app import App, open_app
 from zaptrix.bridge.seed import seed
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.settings import Settings
-from zaptrix.store import channels, portals
+from zaptrix.store.accounts import channels, portals
+from zaptrix.store.accounts.portals import PortalFields
 from zaptrix.store.connection.database import StoreRefused, StoreUnavailable
-from zaptrix.store.portals import PortalFields
 from zaptrix.telemetry import log
 
 SIMULATED = "http://127.0.0.1:"

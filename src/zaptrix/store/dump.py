@@ -17,9 +17,9 @@ import msgspec
 
 from zaptrix.core.installation.backup import Table
 from zaptrix.store import events
+from zaptrix.store.accounts.resealing import SEALED
 from zaptrix.store.connection.database import Session
 from zaptrix.store.connection.dialling import Dialler
-from zaptrix.store.resealing import SEALED
 
 # Who did what at the moment of the dump.
 _LEFT_OUT = ("alembic_version", "backoff", "figure", "lease", "media_store", "worker")

@@ -16,7 +16,7 @@ from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import EventId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
-from zaptrix.store.channels import GONE_OVER
+from zaptrix.store.accounts.channels import GONE_OVER
 from zaptrix.store.connection.database import Connection, Record, Session
 
 _SOURCES = {Queue.INCOMING: Side.WHATSAPP, Queue.OUTBOUND: Side.BITRIX24}

@@ -14,8 +14,8 @@ from zaptrix.app import App
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import PortalId
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.store import api_keys
-from zaptrix.store.api_keys import ApiKey
+from zaptrix.store.accounts import api_keys
+from zaptrix.store.accounts.api_keys import ApiKey
 from zaptrix.web.address import client_address
 from zaptrix.web.exposure import is_from_inside, is_private
 from zaptrix.web.problems import FORBIDDEN, INSUFFICIENT_SCOPE, Problem, too_many, unauthorized

@@ -22,7 +22,7 @@ from zaptrix.core.message.validation import DoesNotFit, Misfits
 from zaptrix.core.portal import Channel
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, TooLarge
-from zaptrix.store.budgets import Budget
+from zaptrix.store.accounts.budgets import Budget
 from zaptrix.web.api.sending import (
     Answering,
     QueuedView,

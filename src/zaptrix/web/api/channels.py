@@ -17,11 +17,11 @@ from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.portal import Channel, CrmMode
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.store import channels
-from zaptrix.store.api_keys import ApiKey
-from zaptrix.store.channels import ChannelFields
+from zaptrix.store.accounts import channels
+from zaptrix.store.accounts.api_keys import ApiKey
+from zaptrix.store.accounts.channels import ChannelFields
+from zaptrix.store.accounts.portals import Taken
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.portals import Taken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, OfPortal, Page, page_of, place_of

@@ -20,9 +20,9 @@ from zaptrix.core.limits import PAGE_DEFAULT, PORTAL_RATE_PER_S_MAX
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.settings import Settings
-from zaptrix.store import portals
-from zaptrix.store.api_keys import ApiKey
-from zaptrix.store.portals import PortalFields, Taken
+from zaptrix.store.accounts import portals
+from zaptrix.store.accounts.api_keys import ApiKey
+from zaptrix.store.accounts.portals import PortalFields, Taken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_admins, only_of
 from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of

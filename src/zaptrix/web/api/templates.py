@@ -37,10 +37,10 @@ from zaptrix.core.message.template_filling import fill
 from zaptrix.core.portal import Channel
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.core.wording.error_codes import UNKNOWN_FIX, own_rule
-from zaptrix.store import channels
-from zaptrix.store import templates as stored
+from zaptrix.store.accounts import channels
+from zaptrix.store.accounts import templates as stored
+from zaptrix.store.accounts.templates import Place, TemplateChangeView, TemplateFilter
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.store.templates import Place, TemplateChangeView, TemplateFilter
 from zaptrix.web.api.carried import told_misfits
 from zaptrix.web.api.sending import (
     IdempotencyKey,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId, PortalId
-from zaptrix.store import portals
+from zaptrix.store.accounts import portals
 from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.encryption import UNREADABLE, SecretBox
 

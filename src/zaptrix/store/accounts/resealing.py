@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.store import channels, portals
+from zaptrix.store.accounts import channels, portals
 from zaptrix.store.connection.database import Database
 from zaptrix.store.encryption import SecretBox
 

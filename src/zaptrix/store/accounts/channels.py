@@ -12,9 +12,9 @@ from zaptrix.core.delivery.errors import Scope
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, CrmMode
+from zaptrix.store.accounts.portals import Taken
 from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.portals import Taken
 
 _NAMES = (
     "id", "portal_id", "name", "phone_number_id", "display_phone_number", "waba_id", "line_id", "rate_per_s",
