@@ -24,10 +24,10 @@ from zaptrix.core.message.kinds import Cards, InGroup, Location, Marks, Order, R
 from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import conversations
 from zaptrix.store.claims import Way
 from zaptrix.store.connection.database import Connection, StoreUnavailable
-from zaptrix.store.conversations import Placed
+from zaptrix.store.people import conversations
+from zaptrix.store.people.conversations import Placed
 
 SAID = (Words, Location, Cards, Reply, Reaction, Order, InGroup, Unsupported)
 NAMES = ("oi", "çã 👋🏽", '"', "\u2028", "x" * 300)

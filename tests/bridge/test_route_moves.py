@@ -21,8 +21,8 @@ from zaptrix.core.message.kinds import Edited, Marks, Quote, Reaction, Revoked, 
 from zaptrix.core.message.message import Media, MediaKind, Said, Words, kind_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import conversations
-from zaptrix.store.conversations import Placed
+from zaptrix.store.people import conversations
+from zaptrix.store.people.conversations import Placed
 
 OLD = Customer(bsuid="BR.1001", wa_id="554188887777", phone="+5541988887777", name="Ana")
 NEW = Customer(bsuid="BR.2002", wa_id="5511955554444", phone="+5511955554444", name="Ana")

@@ -17,15 +17,16 @@ from zaptrix.core.ids import AttemptId, ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Direction, Origin, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import awaited, claims, conversations, messages, settlements
+from zaptrix.store import awaited, claims, messages, settlements
 from zaptrix.store.accounts import channels, portals
 from zaptrix.store.accounts.channels import ChannelFields
 from zaptrix.store.accounts.portals import PortalFields
 from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.connection.database import Database
-from zaptrix.store.conversations import Placed
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.messages import NewMessage
+from zaptrix.store.people import conversations
+from zaptrix.store.people.conversations import Placed
 from zaptrix.store.receipts import STANDS
 from zaptrix.store.settlements import Settlement
 

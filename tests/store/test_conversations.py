@@ -9,9 +9,9 @@ import pytest
 from tests.store.ledger import Ledger
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.store import conversations
 from zaptrix.store.connection.database import StoreRefused
-from zaptrix.store.conversations import Heard, Placed
+from zaptrix.store.people import conversations
+from zaptrix.store.people.conversations import Heard, Placed
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANA, BIA = "BR.1001", "BR.2002"

@@ -21,9 +21,9 @@ from zaptrix.core.ids import ChannelId, ConversationId
 from zaptrix.core.message.message import opens_window
 from zaptrix.core.portal import Channel
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import conversations as store
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.conversations import Heard
+from zaptrix.store.people import conversations as store
+from zaptrix.store.people.conversations import Heard
 
 
 class Conversations:

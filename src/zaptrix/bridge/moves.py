@@ -13,9 +13,10 @@ from zaptrix.core.event import CustomerMoved
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import conversations, messages, moves
+from zaptrix.store import messages
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.messages import NewMessage
+from zaptrix.store.people import conversations, customer_moves
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ async def relink(
     losers = [row.id for row in bereft(move.now, rows) if row.id != old.id]
     if losers:
         await conversations.detach_numbers(connection, losers)
-    await moves.rename(
+    await customer_moves.rename(
         connection,
         survivor.id,
         now,
@@ -61,7 +62,7 @@ async def _remember(connection: Connection, new: Conversation | None, former_bsu
     """Nobody had the old ids, yet: what was written under them and is still on its way stands where she is now."""
     if new is None or former_bsuid is None or new.customer.bsuid == former_bsuid:
         return []
-    await moves.remember(connection, new.id, former_bsuid)
+    await customer_moves.remember(connection, new.id, former_bsuid)
     return [new.id]
 
 
@@ -69,7 +70,7 @@ async def join(connection: Connection, talks: Sequence[Conversation], customer: 
     """All of `talks` are one person's: the first goes on with everything that was said in any of them."""
     survivor, *others = talks
     if others:
-        await moves.merge(connection, survivor.id, [other.id for other in others], customer)
+        await customer_moves.merge(connection, survivor.id, [other.id for other in others], customer)
         log.info("merged", conversation_id=str(survivor.id), others=[str(other.id) for other in others])
     return survivor
 

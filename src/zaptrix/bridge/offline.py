@@ -25,10 +25,11 @@ from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
 from zaptrix.settings import Settings
-from zaptrix.store import conversations, events, offline, recovery, restores
+from zaptrix.store import events, offline, recovery, restores
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.offline import Queue
+from zaptrix.store.people import conversations
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
 

@@ -34,11 +34,12 @@ from zaptrix.core.message.message import (
 from zaptrix.core.message.states import advance
 from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.wording.error_codes import OF_FILES, CodeTable, ErrorClass, Rule, notice_of
-from zaptrix.store import awaited, changes, conversations, messages
+from zaptrix.store import awaited, changes, messages
 from zaptrix.store import receipts as stored
 from zaptrix.store.accounts import templates
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.messages import NewMessage
+from zaptrix.store.people import conversations
 from zaptrix.store.receipts import Advance, Standing, Told
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result

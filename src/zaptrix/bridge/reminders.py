@@ -13,8 +13,8 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import bitrix24_lane
 from zaptrix.core.message.message import Notice
 from zaptrix.queues.bells import Bells
-from zaptrix.store import windows
 from zaptrix.store.connection.database import Database
+from zaptrix.store.people import windows
 
 log = structlog.get_logger(__name__)
 

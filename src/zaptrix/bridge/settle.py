@@ -45,11 +45,12 @@ from zaptrix.core.message.message import (
     shown,
     words_without_file,
 )
-from zaptrix.store import backoffs, changes, conversations, files, settlements
+from zaptrix.store import backoffs, changes, files, settlements
 from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.connection.database import Connection, StoreConflict, StoreRefused
 from zaptrix.store.connection.group_commit import GroupCommit
-from zaptrix.store.conversations import Placed
+from zaptrix.store.people import conversations
+from zaptrix.store.people.conversations import Placed
 from zaptrix.store.settlements import Failure, Settlement
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result

@@ -15,7 +15,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.store import awaited, backoffs, files
 from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection, Record
-from zaptrix.store.conversations import COLUMNS, conversation_of
+from zaptrix.store.people.conversations import COLUMNS, conversation_of
 
 _content = msgspec.json.Decoder(Content)
 

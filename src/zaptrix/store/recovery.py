@@ -11,7 +11,7 @@ from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.ids import ConversationId, MessageId, PortalId, external_chat_id
 from zaptrix.core.recovery import Chat
 from zaptrix.store.connection.database import Connection, Record
-from zaptrix.store.conversations import EACH_IN_ORDER
+from zaptrix.store.people.conversations import EACH_IN_ORDER
 
 # --- signs of life ---------------------------------------------------------------------------------------------------
 

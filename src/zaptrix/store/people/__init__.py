@@ -1,0 +1,1 @@
+"""Customers: their conversations, the window of each, and where they moved."""
