@@ -62,7 +62,7 @@ from zaptrix.store.connection.clock import Clock
 from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 from zaptrix.store.connection.replica import Reads, open_reads
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.spool import Spool
+from zaptrix.store.journal.spool import Spool
 from zaptrix.tasks import ended
 from zaptrix.whatsapp import codes as whatsapp_codes
 from zaptrix.whatsapp import translate as whatsapp_translate

@@ -18,9 +18,9 @@ from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import EventId, PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import events
 from zaptrix.store.accounts.budgets import Budget
 from zaptrix.store.connection.database import StoreRefused, StoreUnavailable, open_database
+from zaptrix.store.journal import events
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

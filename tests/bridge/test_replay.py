@@ -15,7 +15,7 @@ from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.portal import Portal
 from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import StoreUnavailable, open_database
-from zaptrix.store.spool import Spool
+from zaptrix.store.journal.spool import Spool
 from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
 from zaptrix.web.spool_replay import Replay
 

@@ -12,8 +12,8 @@ from tests.bridge.test_route_inbound import texts
 from zaptrix.bridge.routing import Elsewhere, Item, Overtaken, Route
 from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import events as journal
 from zaptrix.store.connection.database import StoreConflict, StoreRefused
+from zaptrix.store.journal import events as journal
 
 
 class Counting:

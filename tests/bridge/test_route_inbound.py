@@ -13,7 +13,7 @@ from zaptrix.core.event import CustomerMessage, Ignored, Unroutable
 from zaptrix.core.message.message import Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import events as journal
+from zaptrix.store.journal import events as journal
 from zaptrix.store.people import conversations
 
 NUMBER, PHONE = "554188887777", "+5541988887777"

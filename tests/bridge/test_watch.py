@@ -15,7 +15,7 @@ from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import events, recovery
+from zaptrix.store.journal import events, recovery
 from zaptrix.web.bitrix24_admission import Admission
 
 

@@ -14,9 +14,9 @@ from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id
 from zaptrix.core.message.message import Side
-from zaptrix.store import events, recovery
 from zaptrix.store.connection.database import StoreRefused
-from zaptrix.store.events import Mark
+from zaptrix.store.journal import events, recovery
+from zaptrix.store.journal.events import Mark
 
 LANE = Lane(Queue.INCOMING, "210987654321098.4")
 CHATS = Lane(Queue.OUTBOUND, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01.3")

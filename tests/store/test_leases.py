@@ -9,9 +9,9 @@ import pytest
 from proof.tap import Tap
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import Deadline
-from zaptrix.store import events
 from zaptrix.store.connection import dialling
 from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
+from zaptrix.store.journal import events
 from zaptrix.store.processes import leases
 from zaptrix.store.processes.leases import awaited_lease, lease, turn
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zaptrix.store.spool import UNKNOWN, VOUCHED, Share, Spool, Spooled, SpoolFull
+from zaptrix.store.journal.spool import UNKNOWN, VOUCHED, Share, Spool, Spooled, SpoolFull
 
 
 @pytest.fixture

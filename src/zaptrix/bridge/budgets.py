@@ -26,10 +26,10 @@ from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.settings import Settings
-from zaptrix.store import events
 from zaptrix.store.accounts import budgets
 from zaptrix.store.accounts.budgets import Budget, Spending
 from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable
+from zaptrix.store.journal import events
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

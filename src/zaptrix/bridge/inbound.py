@@ -25,9 +25,10 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import events, files, messages
+from zaptrix.store import files, messages
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.events import Mark
+from zaptrix.store.journal import events
+from zaptrix.store.journal.events import Mark
 from zaptrix.store.messages import NewMessage, Quotable, Wamid, Written
 from zaptrix.store.receipts import Told
 

@@ -25,10 +25,11 @@ from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
 from zaptrix.settings import Settings
-from zaptrix.store import events, offline, recovery, restores
+from zaptrix.store import restores
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.store.offline import Queue
+from zaptrix.store.journal import events, offline_queue, recovery
+from zaptrix.store.journal.offline_queue import Queue
 from zaptrix.store.people import conversations
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
@@ -61,13 +62,13 @@ class Offline:
     async def run(self) -> None:
         """See to the queues that are due. Raises StoreUnavailable."""
         async with self._database.transaction() as connection:
-            due = await offline.due(connection, self._rules.every_s, limits.OFFLINE_PORTALS_PER_ROUND)
+            due = await offline_queue.due(connection, self._rules.every_s, limits.OFFLINE_PORTALS_PER_ROUND)
         await asyncio.gather(*map(self._see_to, due))
 
     async def after_outage(self, portal_id: PortalId) -> None:
         """Read what the portal kept while we were away; nothing where it keeps nothing. Raises StoreUnavailable."""
         async with self._database.connection() as connection:
-            queue = await offline.one(connection, portal_id)
+            queue = await offline_queue.one(connection, portal_id)
         if queue:
             await self._see_to(queue)
 
@@ -97,7 +98,7 @@ class Offline:
     async def _bind(self, portal: Portal, queue: Queue) -> None:
         await self._queue.bind(portal, wanted=queue.wanted)
         async with self._database.transaction() as connection:
-            await offline.bound(connection, portal.id, is_bound=queue.wanted)
+            await offline_queue.bound(connection, portal.id, is_bound=queue.wanted)
         log.info("offline events", portal_id=str(portal.id), bound=queue.wanted)
 
     async def _drain(self, portal: Portal, queue: Queue) -> None:
@@ -107,7 +108,7 @@ class Offline:
                 await self._keep(portal, kept)
         while True:
             async with self._database.transaction() as connection:
-                await offline.asking(connection, portal.id, keeps=keep)
+                await offline_queue.asking(connection, portal.id, keeps=keep)
             try:
                 kept = await self._queue.read(portal, keep=keep)
             except NotKept:
@@ -118,7 +119,7 @@ class Offline:
                 break
             await asyncio.sleep(limits.RECOVERY_CALL_EVERY_S)
         async with self._database.transaction() as connection:
-            await offline.drained(connection, portal.id, keeps=keep)
+            await offline_queue.drained(connection, portal.id, keeps=keep)
 
     async def _keep(self, portal: Portal, kept: OfflineRows) -> None:
         """The rows into the journal, then out of the portal's keeping."""
@@ -171,7 +172,7 @@ class Offline:
 
     async def _put_off(self, portal: Portal, wait_s: float, reason: str | None) -> None:
         async with self._database.transaction() as connection:
-            await offline.put_off(connection, portal.id, wait_s, reason)
+            await offline_queue.put_off(connection, portal.id, wait_s, reason)
 
 
 def recovered_notice(fate: RecoveredAs, count: int, hours: int) -> Notice:

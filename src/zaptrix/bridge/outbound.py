@@ -24,14 +24,15 @@ from zaptrix.core.message.message import Media, Notice, Side
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import changes, files, messages, recovery
+from zaptrix.store import changes, files, messages
 from zaptrix.store.accounts import audit, channels
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.events import Mark
+from zaptrix.store.journal import recovery
+from zaptrix.store.journal.events import Mark
+from zaptrix.store.journal.recovery import LateMark
 from zaptrix.store.messages import NewMessage
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import Placed
-from zaptrix.store.recovery import LateMark
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -8,9 +8,9 @@ from zaptrix.bridge.budgets import Budgets
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.queues.bells import Bells
-from zaptrix.store import events as journal
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.connection.group_commit import GroupCommit
+from zaptrix.store.journal import events as journal
 
 _GROUP_ITEMS_MAX = 2_000
 # While one group is being committed the next gathers. Measured with two at once: groups half as large, and a tenth more

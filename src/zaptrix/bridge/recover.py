@@ -24,10 +24,11 @@ from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
 from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
-from zaptrix.store import events, recovery, restores
+from zaptrix.store import restores
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.store.recovery import Outage
+from zaptrix.store.journal import events, recovery
+from zaptrix.store.journal.recovery import Outage
 from zaptrix.store.restores import Restore
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics

@@ -18,9 +18,9 @@ from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.ids import EventId, PortalId
 from zaptrix.core.portal import Channel
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import events as journal
-from zaptrix.store import recovery
 from zaptrix.store.connection.database import Database
+from zaptrix.store.journal import events as journal
+from zaptrix.store.journal import recovery
 
 log = structlog.get_logger(__name__)
 

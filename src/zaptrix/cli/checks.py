@@ -14,10 +14,10 @@ from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
-from zaptrix.store import recovery
 from zaptrix.store.accounts import channels, portals, resealing
 from zaptrix.store.accounts.resealing import Sealed
 from zaptrix.store.connection.replica import LAG_S_MAX, Reads, ReplicaState, Standing
+from zaptrix.store.journal import recovery
 from zaptrix.store.processes import workers
 from zaptrix.store.processes.workers import WorkerAtWork
 

@@ -16,10 +16,10 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.installation.backup import Table
-from zaptrix.store import events
 from zaptrix.store.accounts.resealing import SEALED
 from zaptrix.store.connection.database import Session
 from zaptrix.store.connection.dialling import Dialler
+from zaptrix.store.journal import events
 
 # Who did what at the moment of the dump.
 _LEFT_OUT = ("alembic_version", "backoff", "figure", "lease", "media_store", "worker")

@@ -18,7 +18,7 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.store.spool import SpoolFull
+from zaptrix.store.journal.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.address import client_address

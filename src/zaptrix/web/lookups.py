@@ -15,9 +15,10 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.queues.stats import bell_counts, look_at_redis, memory_bytes
-from zaptrix.store import files, recovery, views
+from zaptrix.store import files, views
 from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
+from zaptrix.store.journal import recovery
 from zaptrix.store.processes import figures, workers
 from zaptrix.store.schema import fitness
 from zaptrix.store.views import QueueView

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from zaptrix.bridge.receive import Receiver
-from zaptrix.store.spool import Spool
+from zaptrix.store.journal.spool import Spool
 from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ from msgspec import Struct
 from zaptrix.core.event import EventState
 from zaptrix.core.ids import EventId
 from zaptrix.core.limits import PAGE_DEFAULT
-from zaptrix.store import events
-from zaptrix.store.events import EventView
+from zaptrix.store.journal import events
+from zaptrix.store.journal.events import EventView
 from zaptrix.web.callers import actor_of, admin, app_of
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.problems import no_such
