@@ -26,7 +26,7 @@ from proof.ports import free_port
 from zaptrix.cli.children import Child, Program
 from zaptrix.cli.embedded import servers_in
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.receipts import STANDS
+from zaptrix.store.ledger.receipts import STANDS
 from zaptrix.store.schema.migrate import upgrade
 
 START_S_MAX = 60.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from yarl import URL
 
 CHUNK_BYTES = 64 * 1024
-# The statements that give messages to a worker to be sent (`store/claims.py`).
+# The statements that give messages to a worker to be sent (`store/ledger/claims.py`).
 _CLAIMS = b"state = 'sending', claimed_at"
 # What the first row of a statement that was prepared before comes with: it is bound, and a row follows.
 _BOUND_AND_ROWS = b"2\x00\x00\x00\x04D"

@@ -29,7 +29,7 @@ from zaptrix.core.message.media import fitting_name
 from zaptrix.core.message.message import Words
 from zaptrix.core.message.text import Mark, Span, Text, in_a_line, plain_text, rich_text
 from zaptrix.core.wording.notices import is_notice
-from zaptrix.store.contents import encoded
+from zaptrix.store.ledger.contents import encoded
 from zaptrix.telemetry.redact import redact_text, redactor
 from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
 from zaptrix.whatsapp.parts import in_parts, may_be_long

@@ -4,7 +4,7 @@ from benchmarks.profiling import shares, shown
 
 START = "<module> (zaptrix/__main__.py:5);worker (zaptrix/cli/main.py:72);Runner.run (asyncio/runners.py:118)"
 SENDS = f"{START};Calls.run (zaptrix/bridge/calls.py:99);_request (aiohttp/client.py:500);loads (json/decoder.py:3)"
-CLAIMS = f"{START};claim (zaptrix/store/claims.py:40)"
+CLAIMS = f"{START};claim (zaptrix/store/ledger/claims.py:40)"
 
 
 def test_a_sample_counts_for_the_innermost_part_that_we_name() -> None:

@@ -15,10 +15,10 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
-from zaptrix.store import claims
 from zaptrix.store.accounts import idempotency
 from zaptrix.store.connection.database import Database, open_database
 from zaptrix.store.connection.dialling import SESSION
+from zaptrix.store.ledger import claims
 from zaptrix.store.processes import workers
 from zaptrix.store.processes.workers import Place, Renewal
 from zaptrix.store.schema import migrate

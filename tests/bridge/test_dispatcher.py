@@ -33,8 +33,8 @@ from zaptrix.core.message.message import Direction, Origin, Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
 from zaptrix.queues.pace import RedisPace
-from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.connection.database import Connection, StoreUnavailable
+from zaptrix.store.ledger.claims import ClaimedRow
 from zaptrix.whatsapp.codes import error_of
 from zaptrix.whatsapp.items import Fault
 

@@ -24,8 +24,8 @@ from zaptrix.core.message.kinds import Cards, InGroup, Location, Marks, Order, R
 from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store.claims import Way
 from zaptrix.store.connection.database import Connection, StoreUnavailable
+from zaptrix.store.ledger.claims import Way
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import Placed
 

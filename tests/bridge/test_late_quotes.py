@@ -12,7 +12,7 @@ from zaptrix.core.message.kinds import Marks, Quote, Reaction
 from zaptrix.core.message.message import Words, quote_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel
-from zaptrix.store.claims import ClaimedRow
+from zaptrix.store.ledger.claims import ClaimedRow
 
 OURS = "wamid.ours"
 TOLD = Quote(whatsapp_id=OURS, kind="text", ours=True, gist="Temos azul?")

@@ -34,9 +34,9 @@ from zaptrix.core.portal import Channel
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.queues.hits import Hits
-from zaptrix.store import claims
-from zaptrix.store.claims import Ask, ClaimedRow
 from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.ledger import claims
+from zaptrix.store.ledger.claims import Ask, ClaimedRow
 
 _SOON_S = 10  # longer than anything here has to wait
 

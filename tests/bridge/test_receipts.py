@@ -18,7 +18,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Direction, Media, MediaKind, Origin, State, Words
 from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import messages
+from zaptrix.store.ledger import messages
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
 

@@ -16,7 +16,7 @@ from zaptrix.core.delivery.outcome import Accepted, Proof, Unprovable
 from zaptrix.core.delivery.retry import PERHAPS_SENT, Bury, Case, Patience, decide_proof
 from zaptrix.core.message.message import Origin
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import messages
+from zaptrix.store.ledger import messages
 
 RESTORED = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BEFORE, AFTER = RESTORED - timedelta(minutes=5), RESTORED + timedelta(minutes=5)

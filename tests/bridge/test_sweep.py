@@ -9,7 +9,7 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.deadlines import new_attempt_id, new_worker_id
-from zaptrix.store import claims
+from zaptrix.store.ledger import claims
 from zaptrix.store.processes import workers
 
 

@@ -25,8 +25,8 @@ from zaptrix.core.message.message import Direction, Origin, Side, State, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Call
-from zaptrix.store.claims import Way
-from zaptrix.store.confirmations import ConfirmEnd
+from zaptrix.store.ledger.claims import Way
+from zaptrix.store.ledger.confirmations import ConfirmEnd
 
 SIDES = {Direction.INBOUND: Side.WHATSAPP, Direction.OUTBOUND: Side.BITRIX24}
 

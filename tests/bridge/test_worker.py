@@ -14,7 +14,7 @@ from zaptrix.deadlines import Stopping
 from zaptrix.queues.workers import Drain
 from zaptrix.store.connection.clock import Clock
 from zaptrix.store.connection.database import StoreUnavailable
-from zaptrix.store.files import Wanted
+from zaptrix.store.ledger.files import Wanted
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.worker.fetching import Fetching

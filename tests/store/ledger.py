@@ -17,18 +17,18 @@ from zaptrix.core.ids import AttemptId, ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Direction, Origin, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import awaited, claims, messages, settlements
 from zaptrix.store.accounts import channels, portals
 from zaptrix.store.accounts.channels import ChannelFields
 from zaptrix.store.accounts.portals import PortalFields
-from zaptrix.store.claims import ClaimedRow, Way
 from zaptrix.store.connection.database import Database
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import awaited, claims, messages, settlements
+from zaptrix.store.ledger.claims import ClaimedRow, Way
+from zaptrix.store.ledger.messages import NewMessage
+from zaptrix.store.ledger.receipts import STANDS
+from zaptrix.store.ledger.settlements import Settlement
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import Placed
-from zaptrix.store.receipts import STANDS
-from zaptrix.store.settlements import Settlement
 
 START = UUID(int=0)
 WRITTEN_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -12,9 +12,9 @@ from tests.store.test_quiet_statistics import BLOCKS_A_ROW, blocks
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction
-from zaptrix.store import messages
-from zaptrix.store.claims import Way
-from zaptrix.store.messages import NewMessage, Written
+from zaptrix.store.ledger import messages
+from zaptrix.store.ledger.claims import Way
+from zaptrix.store.ledger.messages import NewMessage, Written
 from zaptrix.store.people import conversations
 
 

@@ -17,9 +17,9 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, expiry, files, lanes, settlements
-from zaptrix.store.claims import ClaimedRow, Way
-from zaptrix.store.lanes import Due
+from zaptrix.store.ledger import awaited, claims, confirmations, expiry, files, lanes, settlements
+from zaptrix.store.ledger.claims import ClaimedRow, Way
+from zaptrix.store.ledger.lanes import Due
 
 MIDDLE = UUID(int=1 << 127)
 

@@ -6,7 +6,7 @@ import pytest
 from zaptrix.core.message.message import Media, MediaKind, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.store.connection.database import Database
-from zaptrix.store.contents import encoded
+from zaptrix.store.ledger.contents import encoded
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import asyncio
 from tests.store.ledger import Ledger, outbound
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import MessageId
-from zaptrix.store import messages
 from zaptrix.store.accounts import api_keys, idempotency
 from zaptrix.store.accounts.idempotency import Used
+from zaptrix.store.ledger import messages
 
 PRINT = b"fingerprint"
 

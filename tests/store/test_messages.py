@@ -3,8 +3,8 @@
 from tests.store.ledger import Ledger, inbound, outbound
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Notice, Origin
-from zaptrix.store import messages, views
 from zaptrix.store.connection.database import StoreRefused
+from zaptrix.store.ledger import messages, views
 
 
 async def test_a_batch_is_numbered_in_its_order(ledger: Ledger) -> None:

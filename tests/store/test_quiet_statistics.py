@@ -12,7 +12,7 @@ from tests.store.test_claims import a_backlog
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, files, settlements
+from zaptrix.store.ledger import awaited, claims, confirmations, files, settlements
 
 OPEN = 2_000
 ASKED = 50

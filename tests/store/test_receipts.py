@@ -10,8 +10,8 @@ from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Origin, State
 from zaptrix.core.portal import Channel
-from zaptrix.store import messages, receipts
-from zaptrix.store.receipts import Advance, Standing, Told
+from zaptrix.store.ledger import messages, receipts
+from zaptrix.store.ledger.receipts import Advance, Standing, Told
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -15,11 +15,11 @@ from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message.message import Direction, State
 from zaptrix.core.portal import Channel
-from zaptrix.store import awaited, claims, confirmations, expiry, messages, receipts, settlements, views
-from zaptrix.store.claims import ClaimedRow
-from zaptrix.store.confirmations import ConfirmEnd, LateRound
-from zaptrix.store.receipts import Advance
-from zaptrix.store.settlements import Failure
+from zaptrix.store.ledger import awaited, claims, confirmations, expiry, messages, receipts, settlements, views
+from zaptrix.store.ledger.claims import ClaimedRow
+from zaptrix.store.ledger.confirmations import ConfirmEnd, LateRound
+from zaptrix.store.ledger.receipts import Advance
+from zaptrix.store.ledger.settlements import Failure
 
 
 def soon(seconds: float = 60) -> datetime:

@@ -14,9 +14,9 @@ from tests.store.test_claims import a_backlog
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
-from zaptrix.store import claims
-from zaptrix.store.claims import Ask
 from zaptrix.store.connection.database import Database, open_database
+from zaptrix.store.ledger import claims
+from zaptrix.store.ledger.claims import Ask
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Side, State
 from zaptrix.core.portal import Channel, Locale, Portal
-from zaptrix.store import receipts, settlements
 from zaptrix.store.accounts import api_keys, channels, idempotency, portals
 from zaptrix.store.accounts.channels import ChannelFields
 from zaptrix.store.accounts.portals import PortalFields, StoredTokens, Taken
+from zaptrix.store.ledger import receipts, settlements
 
 HERE = "https://gateway.example"
 

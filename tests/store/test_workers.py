@@ -12,8 +12,8 @@ from zaptrix.core.ids import AttemptId, WorkerId
 from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
-from zaptrix.store import claims, expiry, files
-from zaptrix.store.claims import ClaimedRow, Way
+from zaptrix.store.ledger import claims, expiry, files
+from zaptrix.store.ledger.claims import ClaimedRow, Way
 from zaptrix.store.processes import workers
 from zaptrix.store.processes.workers import Place, Renewal, WorkerAtWork
 

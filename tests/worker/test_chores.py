@@ -11,9 +11,9 @@ from cryptography.fernet import Fernet
 from tests.store.ledger import Ledger
 from zaptrix.app import App, open_app
 from zaptrix.settings import Settings
-from zaptrix.store import chores as told
-from zaptrix.store.chores import Chore
 from zaptrix.store.connection.database import Connection, Database
+from zaptrix.store.ledger import chores as told
+from zaptrix.store.ledger.chores import Chore
 from zaptrix.tasks import ended
 from zaptrix.worker import chores
 

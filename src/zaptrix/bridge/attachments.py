@@ -12,8 +12,8 @@ from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.media import Attachment
 from zaptrix.core.message.message import Media, Notice, Origin, file_of
-from zaptrix.store import files
 from zaptrix.store.connection.database import Database
+from zaptrix.store.ledger import files
 
 
 class Addresses(Protocol):

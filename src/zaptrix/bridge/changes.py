@@ -22,9 +22,9 @@ from zaptrix.core.message.media import CAPTIONED
 from zaptrix.core.message.message import Content, Media, Notice, State, Words, gist_of, quote_of
 from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.ports import TextLimits
-from zaptrix.store import changes, messages
-from zaptrix.store.changes import Held
 from zaptrix.store.connection.database import Connection
+from zaptrix.store.ledger import messages, operator_changes
+from zaptrix.store.ledger.operator_changes import Held
 
 _LOOSE = frozenset({State.PENDING, State.DEAD})  # it was not sent, and nobody is sending it
 
@@ -100,7 +100,7 @@ async def apply(
 ) -> Sequence[Notice] | None:
     """Carry out a change; what the operator is to be told. None when nothing of ours was changed."""
     note = (talk.portal_id, change.bitrix_message_id)
-    parts = (await changes.hold(connection, [note])).get(note)
+    parts = (await operator_changes.hold(connection, [note])).get(note)
     if not parts:
         return None
     long = change.text is not None and texts.may_be_long(change.text, limits.MEDIA_CAPTION_MAX)
@@ -120,7 +120,7 @@ async def apply(
             talk=talk, message=more, contents=ruling.again, request_id=event.request_id, written_at=event.received_at
         )
         await messages.insert(connection, again.rows(parts[-1].part + 1))
-    told = await changes.tell_once(connection, parts[0].id, _digest(change) if ruling.notice else None)
+    told = await operator_changes.tell_once(connection, parts[0].id, _digest(change) if ruling.notice else None)
     if ruling.notice is None:
         return [] if ruling != Ruling() else None
     return [Notice(ruling.notice, {"text": in_a_line(words_of(parts), limits.SKETCH_MAX)})] if told else []
@@ -129,13 +129,13 @@ async def apply(
 async def _carry_out(connection: Connection, change: OperatorChange, parts: Sequence[Held], ruling: Ruling) -> None:
     for part in parts:
         if part.id in ruling.rewritten:
-            await changes.rewrite(connection, part.id, ruling.rewritten[part.id])
+            await operator_changes.rewrite(connection, part.id, ruling.rewritten[part.id])
     withdrawn = [part.id for part in parts if part.id in ruling.withdrawn]
     if change.text is None:
         # What was promised and is still to come does not follow either.
-        await changes.withdraw(connection, withdrawn, [part.id for part in parts])
+        await operator_changes.withdraw(connection, withdrawn, [part.id for part in parts])
     elif withdrawn:
-        await changes.withdraw(connection, withdrawn, withdrawn)
+        await operator_changes.withdraw(connection, withdrawn, withdrawn)
 
 
 def _digest(change: OperatorChange) -> bytes:

@@ -20,10 +20,10 @@ from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.message.message import Direction
 from zaptrix.deadlines import Stopping
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import backoffs, claims, lanes, messages
-from zaptrix.store.claims import Ask, ClaimedRow, Way
 from zaptrix.store.connection.database import StoreUnavailable
-from zaptrix.store.lanes import Due
+from zaptrix.store.ledger import backoffs, claims, lanes, messages
+from zaptrix.store.ledger.claims import Ask, ClaimedRow, Way
+from zaptrix.store.ledger.lanes import Due
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -35,11 +35,11 @@ from zaptrix.core.message.message import Direction, Side
 from zaptrix.core.ports import Platform
 from zaptrix.deadlines import Deadline
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store import confirmations
-from zaptrix.store.claims import ClaimedRow
-from zaptrix.store.confirmations import ConfirmEnd
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.group_commit import GroupCommit
+from zaptrix.store.ledger import confirmations
+from zaptrix.store.ledger.claims import ClaimedRow
+from zaptrix.store.ledger.confirmations import ConfirmEnd
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

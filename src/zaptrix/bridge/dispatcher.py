@@ -37,8 +37,8 @@ from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.delivery.retry import Sent
 from zaptrix.core.ids import ConversationId
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.claims import Ask
 from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.ledger.claims import Ask
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

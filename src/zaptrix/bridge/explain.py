@@ -11,7 +11,7 @@ from zaptrix.core.message.message import Direction, Notice, Side, State
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import UNKNOWN_FIX, CodeTable, ErrorClass, own_rule
 from zaptrix.core.wording.notices import notice_text
-from zaptrix.store.views import MessageView
+from zaptrix.store.ledger.views import MessageView
 
 
 class Explanation(Struct, frozen=True, kw_only=True):

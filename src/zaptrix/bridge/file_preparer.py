@@ -24,9 +24,9 @@ from zaptrix.core.delivery.retry import Case, Patience, Pause, Retry, Snooze, de
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.message.message import Direction, Notice, Origin, Side
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob, TooLarge
-from zaptrix.store import files
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.files import Wanted
+from zaptrix.store.ledger import files
+from zaptrix.store.ledger.files import Wanted
 from zaptrix.store.people import conversations
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import FileFailure

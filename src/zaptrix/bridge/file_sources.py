@@ -27,9 +27,9 @@ from zaptrix.media.fetch import Origin as Server
 from zaptrix.media.room import MediaRoom
 from zaptrix.media.sniff import type_of
 from zaptrix.media.voice import can_become_voice, is_voice
-from zaptrix.store import files
 from zaptrix.store.accounts.budgets import Budget
-from zaptrix.store.files import Wanted
+from zaptrix.store.ledger import files
+from zaptrix.store.ledger.files import Wanted
 
 log = structlog.get_logger(__name__)
 

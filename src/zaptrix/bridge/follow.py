@@ -12,9 +12,9 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message.kinds import NO_MARKS
 from zaptrix.core.message.message import Direction, Media, Origin
 from zaptrix.core.message.text import Text
-from zaptrix.store import files, messages
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import files, messages
+from zaptrix.store.ledger.messages import NewMessage
 
 
 class Late(msgspec.Struct, frozen=True, kw_only=True):

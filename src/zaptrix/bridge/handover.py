@@ -18,8 +18,8 @@ from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.message.message import file_of
 from zaptrix.core.ports import Handover
-from zaptrix.store.contents import as_stored
-from zaptrix.store.messages import NewMessage, Written
+from zaptrix.store.ledger.contents import as_stored
+from zaptrix.store.ledger.messages import NewMessage, Written
 
 
 class HandingOver:

@@ -13,11 +13,11 @@ from zaptrix.core.delivery.retry import Pause
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Notice, Side
 from zaptrix.queues.bells import Bells
-from zaptrix.store import claims
 from zaptrix.store.accounts import audit, channels, holds, portals
 from zaptrix.store.accounts.holds import Waiting
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.encryption import SecretBox
+from zaptrix.store.ledger import claims
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 

@@ -25,12 +25,12 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.store import files, messages
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import events
 from zaptrix.store.journal.events import Mark
-from zaptrix.store.messages import NewMessage, Quotable, Wamid, Written
-from zaptrix.store.receipts import Told
+from zaptrix.store.ledger import files, messages
+from zaptrix.store.ledger.messages import NewMessage, Quotable, Wamid, Written
+from zaptrix.store.ledger.receipts import Told
 
 _OF_A_NUMBER = (CustomerMessage, CustomerMoved, Receipt)
 

@@ -21,10 +21,10 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.message import Notice, Origin, quote_of
 from zaptrix.core.message.template import Template, sketch
 from zaptrix.core.message.text import in_a_line
-from zaptrix.store import messages
 from zaptrix.store.accounts import templates
 from zaptrix.store.connection.database import Connection, Database
-from zaptrix.store.messages import Quotable, Wamid
+from zaptrix.store.ledger import messages
+from zaptrix.store.ledger.messages import Quotable, Wamid
 
 _WINDOW_CLOSED = "window_closed"
 _WITH_TEMPLATES = "window_closed_templates"

@@ -11,11 +11,11 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import EventId, MessageId, PortalId
 from zaptrix.queues.bells import Bells
-from zaptrix.store import files, messages, views
 from zaptrix.store.accounts import audit
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.journal import events
-from zaptrix.store.messages import Moved
+from zaptrix.store.ledger import files, messages, views
+from zaptrix.store.ledger.messages import Moved
 
 log = structlog.get_logger(__name__)
 

@@ -13,9 +13,9 @@ from zaptrix.core.event import CustomerMoved
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Direction, Notice, Origin
 from zaptrix.core.portal import Channel
-from zaptrix.store import messages
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import messages
+from zaptrix.store.ledger.messages import NewMessage
 from zaptrix.store.people import conversations, customer_moves
 
 log = structlog.get_logger(__name__)

@@ -10,9 +10,9 @@ import msgspec
 from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.message.message import Content, Direction, Notice, Origin, Words, shown
 from zaptrix.core.message.template import Template
-from zaptrix.store import messages
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import messages
+from zaptrix.store.ledger.messages import NewMessage
 from zaptrix.store.people import conversations
 
 

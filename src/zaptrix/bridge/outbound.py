@@ -24,13 +24,13 @@ from zaptrix.core.message.message import Media, Notice, Side
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import changes, files, messages
 from zaptrix.store.accounts import audit, channels
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import recovery
 from zaptrix.store.journal.events import Mark
 from zaptrix.store.journal.recovery import LateMark
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import files, messages, operator_changes
+from zaptrix.store.ledger.messages import NewMessage
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import Placed
 from zaptrix.telemetry import metrics
@@ -85,7 +85,9 @@ class OutboundStep:
     async def write(self, connection: Connection) -> list[Mark]:
         await self._resolve(connection)
         # Before anything else is held: whoever settles a message takes it before its conversation.
-        await changes.hold(connection, [(_portal(item), change.bitrix_message_id) for item, change, _ in self._asked()])
+        await operator_changes.hold(
+            connection, [(_portal(item), change.bitrix_message_id) for item, change, _ in self._asked()]
+        )
         written = [item for item in self._items if isinstance(item.routed, OperatorMessage)]
         # Bitrix24 promises no order of events; its message ids count up.
         written.sort(key=lambda item: _operator_message(item).bitrix_message_id)

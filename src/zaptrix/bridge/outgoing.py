@@ -38,12 +38,12 @@ from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Text
 from zaptrix.core.portal import Locale
 from zaptrix.core.ports import OperatorView, TextLimits
-from zaptrix.store import answers
 from zaptrix.store.accounts import channels
-from zaptrix.store.answers import Nameable
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import recovery
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import answers
+from zaptrix.store.ledger.answers import Nameable
+from zaptrix.store.ledger.messages import NewMessage
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from zaptrix.core.ids import ConversationId
 from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
 from zaptrix.core.message.kinds import Quote
 from zaptrix.core.message.message import Direction, Said, gist_of, kind_of, quote_of, with_quote
-from zaptrix.store.messages import Quotable, Wamid
+from zaptrix.store.ledger.messages import Quotable, Wamid
 
 
 def quoted(content: Said, talk: ConversationId, wamid: Wamid | None, known: Mapping[Wamid, Quotable]) -> Said:

@@ -34,13 +34,13 @@ from zaptrix.core.message.message import (
 from zaptrix.core.message.states import advance
 from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.wording.error_codes import OF_FILES, CodeTable, ErrorClass, Rule, notice_of
-from zaptrix.store import awaited, changes, messages
-from zaptrix.store import receipts as stored
 from zaptrix.store.accounts import templates
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import awaited, messages, operator_changes
+from zaptrix.store.ledger import receipts as stored
+from zaptrix.store.ledger.messages import NewMessage
+from zaptrix.store.ledger.receipts import Advance, Standing, Told
 from zaptrix.store.people import conversations
-from zaptrix.store.receipts import Advance, Standing, Told
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result
 
@@ -218,7 +218,7 @@ async def _words_alone(
             written_at=of_file[message_id].at,
         )
         rows.append(row)
-        await changes.rewrite(connection, message_id, msgspec.structs.replace(content, caption=Text()))
+        await operator_changes.rewrite(connection, message_id, msgspec.structs.replace(content, caption=Text()))
     if rows:
         await messages.insert(connection, rows)
     return {meta_lane(row.conversation.channel_id) for row in rows}

@@ -16,7 +16,7 @@ from zaptrix.core.ids import further_id
 from zaptrix.core.message.kinds import NO_MARKS, Edited, Quote, Reaction, Revoked, Unknown, Unsupported
 from zaptrix.core.message.message import Content, Notice, Said, with_quote
 from zaptrix.core.message.template import Template
-from zaptrix.store.contents import as_kept
+from zaptrix.store.ledger.contents import as_kept
 
 _encode = msgspec.json.Encoder().encode
 

@@ -23,10 +23,10 @@ from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.event import Event, EventState, Ignored, Routed, Unroutable
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.portal import Channel
-from zaptrix.store import messages
 from zaptrix.store.connection.database import Connection, StoreConflict, StoreRefused, StoreUnavailable
 from zaptrix.store.journal import events as journal
 from zaptrix.store.journal.events import Mark
+from zaptrix.store.ledger import messages
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
 

@@ -27,11 +27,11 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TextLimits
 from zaptrix.core.wording.catalog import Locale, Sentence
 from zaptrix.queues.bells import Bells
-from zaptrix.store import files, messages, views
 from zaptrix.store.accounts import channels, idempotency
 from zaptrix.store.accounts.api_keys import ApiKey
 from zaptrix.store.connection.database import Connection, Database, StoreRefused
-from zaptrix.store.messages import NewMessage
+from zaptrix.store.ledger import files, messages, views
+from zaptrix.store.ledger.messages import NewMessage
 from zaptrix.store.people import conversations
 
 log = structlog.get_logger(__name__)

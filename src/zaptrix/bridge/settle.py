@@ -45,13 +45,13 @@ from zaptrix.core.message.message import (
     shown,
     words_without_file,
 )
-from zaptrix.store import backoffs, changes, files, settlements
-from zaptrix.store.claims import ClaimedRow
 from zaptrix.store.connection.database import Connection, StoreConflict, StoreRefused
 from zaptrix.store.connection.group_commit import GroupCommit
+from zaptrix.store.ledger import backoffs, files, operator_changes, settlements
+from zaptrix.store.ledger.claims import ClaimedRow
+from zaptrix.store.ledger.settlements import Failure, Settlement
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import Placed
-from zaptrix.store.settlements import Failure, Settlement
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result
 
@@ -156,7 +156,7 @@ class Settler:
         for late in filter(None, map(_late, (*ours, *overtaken))):
             await follow(connection, late)
             if late.direction is Direction.OUTBOUND and (words := words_without_file(late.media)):
-                await changes.rewrite(connection, late.message_id, words)
+                await operator_changes.rewrite(connection, late.message_id, words)
         said = [line for j in ours if (line := _notice(j))]
         await say(connection, said + await held_back(connection, stopped, self._now()))
         if alone := {_owner(j): j.leave_alone for j in judged if j.leave_alone}:

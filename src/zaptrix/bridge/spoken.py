@@ -16,7 +16,7 @@ from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.kinds import Unknown
 from zaptrix.core.message.message import Content
 from zaptrix.core.portal import Channel
-from zaptrix.store.messages import Wamid
+from zaptrix.store.ledger.messages import Wamid
 
 UNKNOWN = ("messages.unknown", "standby.unknown")  # what the door calls a kind that it does not know
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key

@@ -16,9 +16,9 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Direction
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.settings import Settings
-from zaptrix.store import backoffs, claims, confirmations, expiry, messages, receipts
 from zaptrix.store.accounts import audit, budgets, idempotency, templates
 from zaptrix.store.journal import events
+from zaptrix.store.ledger import backoffs, claims, confirmations, expiry, messages, receipts
 from zaptrix.store.processes import workers
 
 log = structlog.get_logger(__name__)

@@ -23,13 +23,13 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import NumberCredentials, PortalCredentials, TokenCache, TokenPair
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
-from zaptrix.store import claims
 from zaptrix.store.accounts import audit, channels, erasures, portals
 from zaptrix.store.accounts.channels import ChannelFields
 from zaptrix.store.accounts.portals import PortalFields, StoredTokens, Taken
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.journal import events
+from zaptrix.store.ledger import claims
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.limits import TICK_ROW_S
 from zaptrix.elapsed import elapsed_s
-from zaptrix.store.confirmations import ConfirmEnd
+from zaptrix.store.ledger.confirmations import ConfirmEnd
 
 
 class Tick:

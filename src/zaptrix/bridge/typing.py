@@ -20,10 +20,10 @@ from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.message.message import Origin
 from zaptrix.core.ports import MediaAccount
-from zaptrix.store import answers
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.store.files import Wanted
+from zaptrix.store.ledger import answers
+from zaptrix.store.ledger.files import Wanted
 
 log = structlog.get_logger(__name__)
 

@@ -160,7 +160,7 @@ VOICE_WORK_S = 120.0
 VOICES_AT_ONCE = 2  # a process
 
 # Lanes.
-ROUNDS = 4  # lanes that bells of a queue name (store.claims.ROUND_OF says it in SQL)
+ROUNDS = 4  # lanes that bells of a queue name (store.ledger.claims.ROUND_OF says it in SQL)
 ROUTE_BATCH = 500
 ROUTE_BYTES_ON_LOOP = 64 * 1024  # of events; more of them are read in a thread, so that other lanes go on
 CUT_CHARACTERS_ON_LOOP = 8_000  # of operators' messages; longer ones are measured and cut in a thread

@@ -15,13 +15,13 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.queues.stats import bell_counts, look_at_redis, memory_bytes
-from zaptrix.store import files, views
 from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
 from zaptrix.store.journal import recovery
+from zaptrix.store.ledger import files, views
+from zaptrix.store.ledger.views import QueueView
 from zaptrix.store.processes import figures, workers
 from zaptrix.store.schema import fitness
-from zaptrix.store.views import QueueView
 from zaptrix.telemetry.disk import disk_of
 from zaptrix.telemetry.exposition import Figure, Live, Server, SpoolState
 from zaptrix.telemetry.metrics import Waiting

@@ -18,8 +18,8 @@ from zaptrix.core.portal import Locale
 from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
+from zaptrix.store.ledger.views import QueueView
 from zaptrix.store.processes import totals
-from zaptrix.store.views import QueueView
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family
 from zaptrix.telemetry.metrics import Waiting

@@ -1,7 +1,7 @@
 """Chores: what is done again and again, whoever rings.
 
 Most have something to do only while something is open, and one look every two seconds asks for all of these
-(`store/chores.py`). Measured, at rest: nine statements a second less, four of them commits.
+(`store/ledger/chores.py`). Measured, at rest: nine statements a second less, four of them commits.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from zaptrix.core import limits
 from zaptrix.media.blobs import BlobsAway
 from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.fitness import probe
-from zaptrix.store import chores, files
-from zaptrix.store.chores import Chore
 from zaptrix.store.connection.database import StoreUnavailable
+from zaptrix.store.ledger import chores, files
+from zaptrix.store.ledger.chores import Chore
 from zaptrix.store.processes.leases import turn
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.disk import disk_of

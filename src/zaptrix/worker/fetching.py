@@ -14,7 +14,7 @@ from zaptrix.core.delivery.errors import Unexpected
 from zaptrix.deadlines import Deadline
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.connection.database import StoreUnavailable
-from zaptrix.store.files import Wanted
+from zaptrix.store.ledger.files import Wanted
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind

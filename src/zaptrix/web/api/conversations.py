@@ -10,11 +10,11 @@ from litestar import Request, Router, get
 
 from zaptrix.core.ids import ConversationId
 from zaptrix.core.limits import PAGE_DEFAULT
-from zaptrix.store import views
 from zaptrix.store.connection.database import Connection
+from zaptrix.store.ledger import views
+from zaptrix.store.ledger.views import MessageView
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import ConversationView
-from zaptrix.store.views import MessageView
 from zaptrix.web.callers import app_of, caller_of, only_of
 from zaptrix.web.paging import Cursor, Limit, OfChannel, OfPortal, Page, page_of, place_of
 from zaptrix.web.problems import no_such

@@ -15,9 +15,9 @@ from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
 from zaptrix.core.message.message import Notice
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.store import views
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.views import MessageView
+from zaptrix.store.ledger import views
+from zaptrix.store.ledger.views import MessageView
 from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
 from zaptrix.web.languages import Lang, language_about
 from zaptrix.web.paging import INT64_MAX, Cursor, Limit, OfPortal, Page, page_of, place_of

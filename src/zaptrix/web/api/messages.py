@@ -18,8 +18,8 @@ from zaptrix.core.message.message import Content, Media, Notice, Side, Words, sh
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import CodeTable
-from zaptrix.store import views
-from zaptrix.store.views import AttemptView, MessageDetail, MessageView
+from zaptrix.store.ledger import views
+from zaptrix.store.ledger.views import AttemptView, MessageDetail, MessageView
 from zaptrix.web.api.carried import judging
 from zaptrix.web.api.sending import (
     Answering,

@@ -13,10 +13,10 @@ import msgspec
 
 from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message.message import Direction
-from zaptrix.store.awaited import AWAIT
-from zaptrix.store.backoffs import BACKED_OFF
-from zaptrix.store.claims import HELD, PARCEL, ClaimedRow
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection
+from zaptrix.store.ledger.awaited import AWAIT
+from zaptrix.store.ledger.backoffs import BACKED_OFF
+from zaptrix.store.ledger.claims import HELD, PARCEL, ClaimedRow
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ import msgspec
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import CONFIRM_HELD_S, CONFIRM_PARTS_S
 from zaptrix.core.message.message import Direction
-from zaptrix.store.claims import HELD, PARCEL, ROUND_OF, ClaimedRow
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection
+from zaptrix.store.ledger.claims import HELD, PARCEL, ROUND_OF, ClaimedRow
 
 BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
 OF_ROUND = ROUND_OF.format(owner="owner_id")

@@ -14,7 +14,7 @@ from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message.message import Notice
 from zaptrix.store.connection.database import Connection
-from zaptrix.store.receipts import STANDS
+from zaptrix.store.ledger.receipts import STANDS
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):

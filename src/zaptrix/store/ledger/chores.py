@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from zaptrix.store.claims import ROUND_OF
-from zaptrix.store.confirmations import OF_ROUND
 from zaptrix.store.connection.database import Connection
+from zaptrix.store.ledger.claims import ROUND_OF
+from zaptrix.store.ledger.confirmations import OF_ROUND
 
 
 class Chore(StrEnum):

@@ -12,10 +12,10 @@ import msgspec
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message.message import Content, Direction, Origin, kind_of
-from zaptrix.store.backoffs import BACKED_OFF
-from zaptrix.store.claims import HELD
 from zaptrix.store.connection.database import Connection, Record
-from zaptrix.store.contents import encoded
+from zaptrix.store.ledger.backoffs import BACKED_OFF
+from zaptrix.store.ledger.claims import HELD
+from zaptrix.store.ledger.contents import encoded
 
 _decode = msgspec.json.Decoder(Content).decode
 

@@ -12,9 +12,9 @@ from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message.message import Content, Direction, Origin
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.store import awaited, backoffs, files
-from zaptrix.store.backoffs import BACKED_OFF
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection, Record
+from zaptrix.store.ledger import awaited, backoffs, files
+from zaptrix.store.ledger.backoffs import BACKED_OFF
 from zaptrix.store.people.conversations import COLUMNS, conversation_of
 
 _content = msgspec.json.Decoder(Content)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zaptrix.core.ids import WorkerId
-from zaptrix.store.claims import Way, ways
 from zaptrix.store.connection.database import Connection
+from zaptrix.store.ledger.claims import Way, ways
 
 # Whom somebody holds right now is not dead: it is about to be settled.
 _EXPIRE = """

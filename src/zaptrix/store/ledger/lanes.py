@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.core.message.message import Direction
-from zaptrix.store.claims import ROUND_OF
-from zaptrix.store.confirmations import BACK, OF_ROUND
 from zaptrix.store.connection.database import Connection
+from zaptrix.store.ledger.claims import ROUND_OF
+from zaptrix.store.ledger.confirmations import BACK, OF_ROUND
 
 # Hops from owner to owner along the index: a look at a round costs what it returns. The last row is for confirmations.
 _DUE = """

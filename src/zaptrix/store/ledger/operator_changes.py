@@ -10,7 +10,7 @@ import msgspec
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message.message import Content, State, kind_of
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection
-from zaptrix.store.contents import encoded
+from zaptrix.store.ledger.contents import encoded
 
 _decode = msgspec.json.Decoder(Content).decode
 
