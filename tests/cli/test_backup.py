@@ -323,7 +323,7 @@ def test_a_restore_that_breaks_off_leaves_an_empty_database_and_can_be_done_agai
 ) -> None:
     elsewhere = house.empty()
     with monkeypatch.context() as patch:
-        patch.setattr("zaptrix.store.restores.mark", pulled_the_plug)
+        patch.setattr("zaptrix.store.backup.restores.mark", pulled_the_plug)
         assert typed("restore", str(archive), DATABASE_URL=elsewhere).exit_code != 0
     assert asyncio.run(value(elsewhere, "SELECT count(*) FROM message")) == 0
     assert typed("restore", str(archive), DATABASE_URL=elsewhere).exit_code == 0
@@ -341,8 +341,8 @@ async def pressed_ctrl_c(*_arguments: object, **_named: object) -> None:
 @pytest.mark.parametrize(
     ("command", "at", "told", "rows"),
     [
-        ("backup", "zaptrix.store.dump.blobs", "no backup was made", None),
-        ("restore", "zaptrix.store.restores.mark", "nothing was restored; run it again", 0),
+        ("backup", "zaptrix.store.backup.dump.blobs", "no backup was made", None),
+        ("restore", "zaptrix.store.backup.restores.mark", "nothing was restored; run it again", 0),
         ("restore", "zaptrix.cli.restore._forget_redis", "nothing was restored; run it again", None),
     ],
 )
@@ -414,7 +414,7 @@ def test_a_backup_that_breaks_off_leaves_no_archive(
     house: House, typed: Type, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("zaptrix.store.dump.blobs", pulled_the_plug)
+        patch.setattr("zaptrix.store.backup.dump.blobs", pulled_the_plug)
         assert typed("backup", "--to", str(tmp_path / "to")).exit_code == 2
     assert list((tmp_path / "to").iterdir()) == []
 
@@ -427,7 +427,7 @@ def test_one_that_is_told_to_stop_leaves_no_archive_and_says_so(
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("zaptrix.store.dump.blobs", told_to_stop)
+    monkeypatch.setattr("zaptrix.store.backup.dump.blobs", told_to_stop)
     result = typed("backup", "--to", str(tmp_path / "to"))
     assert result.exit_code == 2
     assert "it was told to stop" in result.output

@@ -25,7 +25,7 @@ from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
 from zaptrix.settings import Settings
-from zaptrix.store import restores
+from zaptrix.store.backup import restores
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.journal import events, offline_queue, recovery

@@ -24,12 +24,12 @@ from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
 from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
-from zaptrix.store import restores
+from zaptrix.store.backup import restores
+from zaptrix.store.backup.restores import Restore
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.journal import events, recovery
 from zaptrix.store.journal.recovery import Outage
-from zaptrix.store.restores import Restore
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs

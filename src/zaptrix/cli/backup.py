@@ -17,10 +17,10 @@ from zaptrix.media.archives import Archive, ArchiveError, Archives, lines, name_
 from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob
 from zaptrix.media.object_store import S3Access
 from zaptrix.settings import Settings
-from zaptrix.store import dump
 from zaptrix.store.accounts.resealing import SEALED
+from zaptrix.store.backup import dump
+from zaptrix.store.backup.dump import Shape, Taken
 from zaptrix.store.connection.database import Session
-from zaptrix.store.dump import Shape, Taken
 from zaptrix.store.encryption import SecretBox
 
 MEDIA, SPOOL = "media/", "spool/"

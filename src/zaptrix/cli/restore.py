@@ -24,12 +24,12 @@ from zaptrix.queues.connection import connect
 from zaptrix.queues.pace import forget_pace
 from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
-from zaptrix.store import dump, restores
 from zaptrix.store.accounts.resealing import SEALED
+from zaptrix.store.backup import dump, restores
+from zaptrix.store.backup.dump import NotEmpty
+from zaptrix.store.backup.restores import Marked
 from zaptrix.store.connection.database import Session, open_database
-from zaptrix.store.dump import NotEmpty
 from zaptrix.store.encryption import SecretBox
-from zaptrix.store.restores import Marked
 from zaptrix.store.schema.migrate import upgrade
 from zaptrix.store.schema.schema import revisions
 

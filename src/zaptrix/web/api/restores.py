@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from zaptrix.core.installation.backup import UNKNOWABLE
-from zaptrix.store import restores
-from zaptrix.store.restores import Report
+from zaptrix.store.backup import restores
+from zaptrix.store.backup.restores import Report
 from zaptrix.web.callers import admin, app_of
 from zaptrix.web.languages import Lang, language_of
 

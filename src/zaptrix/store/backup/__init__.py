@@ -1,0 +1,1 @@
+"""Backup: all rows out of one snapshot, and what is known of a ledger that was restored."""
