@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from proof.ports import free_port
 from proof.redis_nodes import ClusterServers, Node
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.stats import bell_counts, cache_stats, look_at_redis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
@@ -33,7 +34,6 @@ from zaptrix.queues.connection import connect
 from zaptrix.queues.fitness import examine
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace
-from zaptrix.queues.stats import bell_counts, cache_stats, look_at_redis
 from zaptrix.queues.throttle import Throttle
 
 WORD = "p@ss:w/ör?d#[1]%40 +&="

@@ -15,10 +15,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.stats import bell_counts
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.bells import Bells
-from zaptrix.queues.stats import bell_counts
 from zaptrix.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
 from zaptrix.telemetry.metrics import Waiting
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 
 from zaptrix.app import App, open_app
+from zaptrix.broker.stats import look_at_redis
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import channels, portals, resealing
 from zaptrix.store.accounts.resealing import Sealed

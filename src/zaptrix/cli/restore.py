@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from rich.progress import Progress
 
+from zaptrix.broker.stats import look_at_redis
 from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
 from zaptrix.cli.embedded import keep_keys, kept_keys, servers_in
 from zaptrix.cli.errors import Interrupted, StartError
@@ -22,7 +23,6 @@ from zaptrix.media.object_store import S3Access
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.connection import connect
 from zaptrix.queues.pace import forget_pace
-from zaptrix.queues.stats import look_at_redis
 from zaptrix.settings import Settings
 from zaptrix.store.accounts.resealing import SEALED
 from zaptrix.store.backup import dump, restores

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from zaptrix.app import App
+from zaptrix.broker.stats import bell_counts, look_at_redis, memory_bytes
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault, FaultKind
-from zaptrix.queues.stats import bell_counts, look_at_redis, memory_bytes
 from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
 from zaptrix.store.journal import recovery

@@ -12,10 +12,10 @@ from msgspec import Meta, Struct
 
 import zaptrix
 from zaptrix.app import App
+from zaptrix.broker.stats import CacheStats, bell_counts, cache_stats, look_at_redis
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault
 from zaptrix.core.portal import Locale
-from zaptrix.queues.stats import CacheStats, bell_counts, cache_stats, look_at_redis
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState
 from zaptrix.store.ledger.views import QueueView
