@@ -40,6 +40,7 @@ from zaptrix.bridge.tenants import Concerned, Credentials, Tenants
 from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
+from zaptrix.broker.connection.connection import connect
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.delivery.retry import Patience
@@ -49,7 +50,6 @@ from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.room import MediaRoom
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
-from zaptrix.queues.connection import connect
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace
 from zaptrix.queues.throttle import Throttle

@@ -2,8 +2,8 @@
 
 import pytest
 
+from zaptrix.broker.connection.address import Form, Host, read
 from zaptrix.core.installation.addresses import redis_slip
-from zaptrix.queues.address import Form, Host, read
 
 
 def test_a_cluster_has_several_hosts_and_one_login() -> None:

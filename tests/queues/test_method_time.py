@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from zaptrix.broker.connection.connection import connect
 from zaptrix.core import limits
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
-from zaptrix.queues.connection import connect
 from zaptrix.queues.pace import US, Buckets, Call
 
 START_S = 1_800_000_000

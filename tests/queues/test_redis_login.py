@@ -22,6 +22,8 @@ from redis.asyncio import Redis
 from proof.ports import free_port
 from proof.redis_nodes import ClusterServers, Node
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.connection.connection import connect
+from zaptrix.broker.connection.fitness import examine
 from zaptrix.broker.stats import bell_counts, cache_stats, look_at_redis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
@@ -30,8 +32,6 @@ from zaptrix.core.installation.addresses import passwords_in
 from zaptrix.core.installation.faults import REDIS_RIGHTS, FaultKind, Unfit
 from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import RedisTokenCache, SeenCache
-from zaptrix.queues.connection import connect
-from zaptrix.queues.fitness import examine
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace
 from zaptrix.queues.throttle import Throttle

@@ -7,12 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.connection.connection import CONNECTIONS_MAX, FairPool
 from zaptrix.broker.stats import RedisHealth, bell_counts, look_at_redis
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.installation.faults import FaultKind
 from zaptrix.queues.bells import Bells
-from zaptrix.queues.connection import CONNECTIONS_MAX, FairPool
 from zaptrix.telemetry.metrics import Waiting
 
 

@@ -250,7 +250,7 @@ import asyncio, sys
 from tests.queues.conftest import settings_for
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.queues.bells import Bells
-from zaptrix.queues.connection import connect
+from zaptrix.broker.connection.connection import connect
 from zaptrix.queues.workers import LaneWorkers
 
 async def drain(lane):

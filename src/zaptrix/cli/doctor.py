@@ -19,6 +19,7 @@ from rich.table import Table
 
 import zaptrix
 from zaptrix.bitrix24.oauth import OFFICIAL_HOSTS
+from zaptrix.broker.connection import fitness as redis_fitness
 from zaptrix.cli import public_address
 from zaptrix.cli.doctor_words import HEADINGS, LEVELS, WORDS
 from zaptrix.cli.folders import open_to_others
@@ -29,7 +30,6 @@ from zaptrix.core.installation.addresses import is_loopback
 from zaptrix.core.installation.faults import Fault, Unfit
 from zaptrix.core.installation.guessing import guessable
 from zaptrix.core.portal import Locale
-from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings, overlaid, slips
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.connection.replica import ReplicaState

@@ -10,11 +10,11 @@ import mmap
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from zaptrix.broker.connection import fitness as redis_fitness
 from zaptrix.cli.errors import StartError
 from zaptrix.cli.language import locale
 from zaptrix.core.installation.faults import Fault, Unfit
 from zaptrix.core.wording.catalog import text_of
-from zaptrix.queues import fitness as redis_fitness
 from zaptrix.settings import Settings
 from zaptrix.store.schema import fitness as postgres_fitness
 

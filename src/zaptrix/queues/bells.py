@@ -20,10 +20,10 @@ from bullmq import Queue as BullQueue
 from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 from redis.asyncio import Redis
 
+from zaptrix.broker.connection.connection import ANSWER_S_MAX, AWAY, answering
+from zaptrix.broker.connection.keys import Keys
+from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core.delivery.lanes import Lane, Queue
-from zaptrix.queues.connection import ANSWER_S_MAX, AWAY, answering
-from zaptrix.queues.keys import Keys
-from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry import metrics
 
 DRAIN = "drain"

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import structlog
 from redis.asyncio import Redis
 
-from zaptrix.queues.connection import AWAY, answering
-from zaptrix.queues.keys import Keys
-from zaptrix.queues.quiet import RateLimitedLog
+from zaptrix.broker.connection.connection import AWAY, answering
+from zaptrix.broker.connection.keys import Keys
+from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import CacheName
 

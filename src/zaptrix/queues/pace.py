@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from zaptrix.broker.connection.cluster import script_name
+from zaptrix.broker.connection.connection import AWAY, answering
+from zaptrix.broker.connection.keys import PACE, Keys
+from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.elapsed import elapsed_s
-from zaptrix.queues.cluster import script_name
-from zaptrix.queues.connection import AWAY, answering
-from zaptrix.queues.keys import PACE, Keys
 from zaptrix.queues.pace_leases import COUNTED_S, Leases
-from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.causes import PaceRefusal
 from zaptrix.telemetry.metrics import PaceKind

@@ -7,10 +7,10 @@ from collections import OrderedDict
 
 from redis.asyncio import Redis
 
+from zaptrix.broker.connection.connection import AWAY, answering
+from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core.delivery.pace import Bucket
-from zaptrix.queues.connection import AWAY, answering
 from zaptrix.queues.pace import LOCAL_BUCKETS_MAX, Buckets
-from zaptrix.queues.quiet import RateLimitedLog
 
 _log = RateLimitedLog(__name__)
 

@@ -11,12 +11,12 @@ from typing import Any, Self
 import structlog
 from bullmq import Worker
 
+from zaptrix.broker.connection.connection import connect_worker, quiet_look_s
+from zaptrix.broker.connection.keys import Keys
+from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.queues.bells import LATER, Bells
-from zaptrix.queues.connection import connect_worker, quiet_look_s
-from zaptrix.queues.keys import Keys
-from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import BellStatus

@@ -12,10 +12,10 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.bitrix24.webhook import BadForm, claimed_in
+from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message.message import Side
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.queues.quiet import RateLimitedLog
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.journal.spool import SpoolFull

@@ -16,10 +16,10 @@ import structlog
 
 from zaptrix.app import App
 from zaptrix.bridge.holding import resume
+from zaptrix.broker.connection.connection import AWAY, answering
+from zaptrix.broker.connection.fitness import probe
 from zaptrix.core import limits
 from zaptrix.media.blobs import BlobsAway
-from zaptrix.queues.connection import AWAY, answering
-from zaptrix.queues.fitness import probe
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.ledger import chores, files
 from zaptrix.store.ledger.chores import Chore

@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from zaptrix.queues.address import Host
+from zaptrix.broker.connection.address import Host
 
 # To look who has which slot costs six milliseconds of this process, and renews all connections.
 LOOK_EVERY_S = 0.25

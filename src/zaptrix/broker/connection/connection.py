@@ -14,10 +14,10 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from zaptrix.queues import address
-from zaptrix.queues.address import Address, Form
-from zaptrix.queues.cluster import Cluster
-from zaptrix.queues.sentinel import SentinelPool, primary_of
+from zaptrix.broker.connection import address
+from zaptrix.broker.connection.address import Address, Form
+from zaptrix.broker.connection.cluster import Cluster
+from zaptrix.broker.connection.sentinel import SentinelPool, primary_of
 
 ANSWER_S_MAX = 0.5
 CONNECTIONS_MAX = 32

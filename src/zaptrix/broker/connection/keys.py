@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from redis.asyncio import Redis, RedisCluster
 
+from zaptrix.broker.connection.cluster import on_primaries
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.queues.cluster import on_primaries
 
 PACE = "pace"
 BULL = "bull"

@@ -15,7 +15,7 @@ from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from zaptrix.queues.address import Address
+from zaptrix.broker.connection.address import Address
 
 SENTINEL_S_MAX = 2.0
 

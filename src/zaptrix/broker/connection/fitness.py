@@ -32,14 +32,14 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from zaptrix.broker.connection import address
+from zaptrix.broker.connection.address import Address, Form
+from zaptrix.broker.connection.cluster import look_again
+from zaptrix.broker.connection.connection import connect
+from zaptrix.broker.connection.keys import BULL, PACE, Keys, as_cluster, get_many, on_each
+from zaptrix.broker.connection.sentinel import primary_told_by, sentinels_of
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
-from zaptrix.queues import address
-from zaptrix.queues.address import Address, Form
-from zaptrix.queues.cluster import look_again
-from zaptrix.queues.connection import connect
-from zaptrix.queues.keys import BULL, PACE, Keys, as_cluster, get_many, on_each
-from zaptrix.queues.sentinel import primary_told_by, sentinels_of
 
 REDIS_OLDEST = (6, 2)
 NEVER_EVICTS = "noeviction"

@@ -1,0 +1,1 @@
+"""The way to Redis: one server, a cluster, or a primary that Sentinels name; and names of keys."""
