@@ -34,6 +34,7 @@ from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.delivery.claim import Parcel
@@ -57,7 +58,6 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call, Handover, Witness
 from zaptrix.deadlines import Stopping
 from zaptrix.media.links import Links
-from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.queues.hits import Hits
 from zaptrix.store.accounts.budgets import Budget

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.message.message import Direction
-from zaptrix.queues.bells import Bells
 
 
 class Ringing:

@@ -22,6 +22,7 @@ from zaptrix.bridge.claiming import Claimed
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.settle import Judged
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
@@ -31,7 +32,6 @@ from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Direction, Side
 from zaptrix.core.portal import Channel
-from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import ConversationCache
 from zaptrix.queues.hits import Hits
 from zaptrix.store.connection.database import StoreUnavailable
@@ -42,7 +42,7 @@ _SOON_S = 10  # longer than anything here has to wait
 
 
 class Belfry:
-    """Bells as `queues.bells` promises them: a lane has one that waits, one that is answered, and one for later."""
+    """Bells as `broker.queues.bells` has them: a lane has one that waits, one that is answered, and one for later."""
 
     def __init__(self, rolls: random.Random) -> None:
         self._rolls = rolls

@@ -7,13 +7,13 @@ import pytest
 from tests.bridge.house import House, a_customer, asked, now
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.receive import Receiver
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import EventState, NewEvent
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel
-from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import StoreUnavailable, open_database
 from zaptrix.store.schema import migrate
 

@@ -15,6 +15,7 @@ from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.recover import Recovery, RecoveryRules
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Unavailable
 from zaptrix.core.event import NewEvent
@@ -22,7 +23,6 @@ from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
 from zaptrix.core.recovery import Chat, ChatState, Look, Reply
 from zaptrix.deadlines import Stopping
-from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import StoreUnavailable
 
 

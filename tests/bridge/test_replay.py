@@ -10,10 +10,10 @@ from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.watch import Watch
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.portal import Portal
-from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import StoreUnavailable, open_database
 from zaptrix.store.journal.spool import Spool
 from zaptrix.web.bitrix24_admission import Admission, NotAdmitted

@@ -8,10 +8,10 @@ import pytest
 
 from tests.bridge.house import House
 from zaptrix.app import App
+from zaptrix.broker.queues.workers import Drain
 from zaptrix.core.delivery.errors import PlatformError, Unexpected
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import Stopping
-from zaptrix.queues.workers import Drain
 from zaptrix.store.connection.clock import Clock
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.ledger.files import Wanted

@@ -9,11 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from zaptrix.broker.connection.connection import connect
+from zaptrix.broker.queues.bells import Bells
+from zaptrix.broker.queues.workers import LaneWorkers
 from zaptrix.cli.embedded import log_file
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
-from zaptrix.queues.bells import Bells
-from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
 
 Drain = Callable[[Lane], Awaitable[None]]

@@ -11,9 +11,9 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.queues.bells import DRAIN, LATER, SOON_MAX, Bells
 from zaptrix.broker.stats import bell_counts
 from zaptrix.core.delivery.lanes import Lane, Queue
-from zaptrix.queues.bells import DRAIN, LATER, SOON_MAX, Bells
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Waiting
 

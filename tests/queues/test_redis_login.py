@@ -24,13 +24,13 @@ from proof.redis_nodes import ClusterServers, Node
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.connection.fitness import examine
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import bell_counts, cache_stats, look_at_redis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
 from zaptrix.core.installation.addresses import passwords_in
 from zaptrix.core.installation.faults import REDIS_RIGHTS, FaultKind, Unfit
-from zaptrix.queues.bells import Bells
 from zaptrix.queues.cache import RedisTokenCache, SeenCache
 from zaptrix.queues.hits import Hits
 from zaptrix.queues.pace import RedisPace

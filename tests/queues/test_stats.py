@@ -8,11 +8,11 @@ from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import CONNECTIONS_MAX, FairPool
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import RedisHealth, bell_counts, look_at_redis
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.installation.faults import FaultKind
-from zaptrix.queues.bells import Bells
 from zaptrix.telemetry.metrics import Waiting
 
 

@@ -15,11 +15,11 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.queues.bells import Bells
+from zaptrix.broker.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
 from zaptrix.broker.stats import bell_counts
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
-from zaptrix.queues.bells import Bells
-from zaptrix.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
 from zaptrix.telemetry.metrics import Waiting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,9 +249,9 @@ WORKER = """
 import asyncio, sys
 from tests.queues.conftest import settings_for
 from zaptrix.core.delivery.lanes import Queue
-from zaptrix.queues.bells import Bells
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.connection.connection import connect
-from zaptrix.queues.workers import LaneWorkers
+from zaptrix.broker.queues.workers import LaneWorkers
 
 async def drain(lane):
     print("begun", flush=True)

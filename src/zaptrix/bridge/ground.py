@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.directory import Directory
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.deadlines import Stopping
-from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import Database
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 import structlog
 
 from zaptrix.bridge.notices import Line
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.delivery.retry import Pause
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Notice, Side
-from zaptrix.queues.bells import Bells
 from zaptrix.store.accounts import audit, channels, holds, portals
 from zaptrix.store.accounts.holds import Waiting
 from zaptrix.store.connection.database import Connection, Database

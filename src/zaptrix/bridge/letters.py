@@ -7,10 +7,10 @@ from enum import StrEnum
 
 import structlog
 
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import EventId, MessageId, PortalId
-from zaptrix.queues.bells import Bells
 from zaptrix.store.accounts import audit
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.journal import events

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zaptrix.bridge.budgets import Budgets
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent
-from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.connection.group_commit import GroupCommit
 from zaptrix.store.journal import events as journal

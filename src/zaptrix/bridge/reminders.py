@@ -9,10 +9,10 @@ from datetime import datetime
 import structlog
 
 from zaptrix.bridge.notices import Line, say
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import bitrix24_lane
 from zaptrix.core.message.message import Notice
-from zaptrix.queues.bells import Bells
 from zaptrix.store.connection.database import Database
 from zaptrix.store.people import windows
 

@@ -85,8 +85,8 @@ class Step(Protocol):
 class Route:
     """Drains the rounds of one direction: all that were rung in this process, in one batch.
 
-    A bell that is rung while its round is drained rings again when that drain ends (`queues.bells`): what a look does
-    not see has a bell of its own.
+    A bell that is rung while its round is drained rings again when that drain ends (`broker.queues.bells`): what a look
+    does not see has a bell of its own.
     """
 
     def __init__(

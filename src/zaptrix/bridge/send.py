@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.quotes import told_of
+from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
@@ -26,7 +27,6 @@ from zaptrix.core.message.text import Text
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TextLimits
 from zaptrix.core.wording.catalog import Locale, Sentence
-from zaptrix.queues.bells import Bells
 from zaptrix.store.accounts import channels, idempotency
 from zaptrix.store.accounts.api_keys import ApiKey
 from zaptrix.store.connection.database import Connection, Database, StoreRefused

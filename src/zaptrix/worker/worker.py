@@ -13,11 +13,11 @@ import uvloop
 
 from zaptrix.app import App, open_app
 from zaptrix.bridge.shared_media import SharedMedia
+from zaptrix.broker.queues.workers import LaneWorkers
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.deadlines import WorkerLease
 from zaptrix.open_files import allow_open_files
-from zaptrix.queues.workers import LaneWorkers
 from zaptrix.settings import Settings
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.tasks import ended, spare_the_collector

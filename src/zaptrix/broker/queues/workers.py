@@ -14,9 +14,9 @@ from bullmq import Worker
 from zaptrix.broker.connection.connection import connect_worker, quiet_look_s
 from zaptrix.broker.connection.keys import Keys
 from zaptrix.broker.connection.quiet import RateLimitedLog
+from zaptrix.broker.queues.bells import LATER, Bells
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue
-from zaptrix.queues.bells import LATER, Bells
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import BellStatus

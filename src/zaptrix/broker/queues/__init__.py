@@ -1,0 +1,1 @@
+"""The four queues, by BullMQ: bells, and the workers that answer them."""
