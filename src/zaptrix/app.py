@@ -41,6 +41,8 @@ from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.broker.connection.connection import connect
+from zaptrix.broker.pace.pace import RedisPace
+from zaptrix.broker.pace.throttle import Throttle
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.queues.workers import Drain
 from zaptrix.core import limits
@@ -52,8 +54,6 @@ from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.room import MediaRoom
 from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.queues.hits import Hits
-from zaptrix.queues.pace import RedisPace
-from zaptrix.queues.throttle import Throttle
 from zaptrix.settings import Settings
 from zaptrix.store.accounts.api_keys import KnownKeys
 from zaptrix.store.accounts.portals import StoredTokens

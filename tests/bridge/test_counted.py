@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.bridge.house import House, answered, lane_to_whatsapp
+from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.errors import PlatformError, Refused, StaleUpload, TooFast, Unexpected
 from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.portal import Channel
-from zaptrix.queues.pace import RedisPace
 from zaptrix.telemetry import metrics
 
 Counted = Callable[[], float]

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
 from zaptrix.bridge.settle import Judged
+from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
@@ -32,7 +33,6 @@ from zaptrix.core.ids import ConversationId, MessageId
 from zaptrix.core.message.message import Direction, Origin, Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
-from zaptrix.queues.pace import RedisPace
 from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.ledger.claims import ClaimedRow
 from zaptrix.whatsapp.codes import error_of

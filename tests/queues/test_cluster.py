@@ -43,13 +43,13 @@ from tests.queues.test_stats import test_a_healthy_redis_is_one_that_takes_what_
 from zaptrix.broker.connection.connection import AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.broker.connection.fitness import examine, probe
 from zaptrix.broker.connection.keys import as_cluster
+from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import bell_counts, look_at_redis
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.installation.faults import FaultKind, Unfit
-from zaptrix.queues.pace import RedisPace
 from zaptrix.telemetry.metrics import Waiting
 
 # A queue's keys, pace's, and those that stand alone.

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from zaptrix.broker.connection.connection import connect
+from zaptrix.broker.pace.pace import US, Buckets, Call
 from zaptrix.core import limits
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
-from zaptrix.queues.pace import US, Buckets, Call
 
 START_S = 1_800_000_000
 FREE = Bucket(key="portal:m", rate_per_s=1_000, burst=1_000, full_when_lost=False)  # here it is method time that counts

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from zaptrix.broker.connection.connection import AWAY, connect
+from zaptrix.broker.pace.pace import LATE_S_MAX, LOCAL_BUCKETS_MAX, US, Buckets, PaceVerdict, RedisPace
+from zaptrix.broker.pace.throttle import LocalBuckets, Throttle
 from zaptrix.cli.redis_server import EmbeddedRedis
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.pace import Bucket
-from zaptrix.queues.pace import LATE_S_MAX, LOCAL_BUCKETS_MAX, US, Buckets, PaceVerdict, RedisPace
-from zaptrix.queues.throttle import LocalBuckets, Throttle
 from zaptrix.telemetry import metrics
 
 START_US = 1_800_000_000 * US

@@ -10,11 +10,11 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.queues.test_pace import ENTERPRISE, NUMBER, PORTAL, START_US, most_in_bucket
+from zaptrix.broker.pace.pace import US, Buckets, Call, PaceVerdict, forget_pace
+from zaptrix.broker.pace.pace_leases import LEASE_S, LEASED_MAX
 from zaptrix.core import limits
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
-from zaptrix.queues.pace import US, Buckets, Call, PaceVerdict, forget_pace
-from zaptrix.queues.pace_leases import LEASE_S, LEASED_MAX
 
 METHOD = "imconnector.send.messages"
 PAIR = Bucket(key="pair:a", rate_per_s=1 / 6, burst=44, full_when_lost=False)

@@ -24,6 +24,8 @@ from proof.redis_nodes import ClusterServers, Node
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.connection.fitness import examine
+from zaptrix.broker.pace.pace import RedisPace
+from zaptrix.broker.pace.throttle import Throttle
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import bell_counts, cache_stats, look_at_redis
 from zaptrix.core.delivery.lanes import Lane, Queue
@@ -33,8 +35,6 @@ from zaptrix.core.installation.addresses import passwords_in
 from zaptrix.core.installation.faults import REDIS_RIGHTS, FaultKind, Unfit
 from zaptrix.queues.cache import RedisTokenCache, SeenCache
 from zaptrix.queues.hits import Hits
-from zaptrix.queues.pace import RedisPace
-from zaptrix.queues.throttle import Throttle
 
 WORD = "p@ss:w/ör?d#[1]%40 +&="
 RUNBOOK = Path(__file__).parents[2] / "docs" / "RUNBOOK.md"

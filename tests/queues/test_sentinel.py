@@ -10,12 +10,12 @@ from proof.redis_nodes import SERVICE, SentinelServers
 from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import ANSWER_S_MAX, AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.broker.connection.fitness import examine
+from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import look_at_redis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.installation.faults import FaultKind, Unfit
-from zaptrix.queues.pace import RedisPace
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import msgspec
 from rich.progress import Progress
 
 from zaptrix.broker.connection.connection import connect
+from zaptrix.broker.pace.pace import forget_pace
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import look_at_redis
 from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
@@ -22,7 +23,6 @@ from zaptrix.core.portal import Locale
 from zaptrix.media.archives import Archive, ArchiveError, Archives, archive_at, lines, unzipped
 from zaptrix.media.blobs import Blobs, BlobsAway
 from zaptrix.media.object_store import S3Access
-from zaptrix.queues.pace import forget_pace
 from zaptrix.settings import Settings
 from zaptrix.store.accounts.resealing import SEALED
 from zaptrix.store.backup import dump, restores

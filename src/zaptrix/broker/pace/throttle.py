@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 
 from zaptrix.broker.connection.connection import AWAY, answering
 from zaptrix.broker.connection.quiet import RateLimitedLog
+from zaptrix.broker.pace.pace import LOCAL_BUCKETS_MAX, Buckets
 from zaptrix.core.delivery.pace import Bucket
-from zaptrix.queues.pace import LOCAL_BUCKETS_MAX, Buckets
 
 _log = RateLimitedLog(__name__)
 

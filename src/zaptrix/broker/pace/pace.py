@@ -17,11 +17,11 @@ from zaptrix.broker.connection.cluster import script_name
 from zaptrix.broker.connection.connection import AWAY, answering
 from zaptrix.broker.connection.keys import PACE, Keys
 from zaptrix.broker.connection.quiet import RateLimitedLog
+from zaptrix.broker.pace.pace_leases import COUNTED_S, Leases
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.elapsed import elapsed_s
-from zaptrix.queues.pace_leases import COUNTED_S, Leases
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.causes import PaceRefusal
 from zaptrix.telemetry.metrics import PaceKind
