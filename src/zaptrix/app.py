@@ -40,6 +40,8 @@ from zaptrix.bridge.tenants import Concerned, Credentials, Tenants
 from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch
+from zaptrix.broker.cache.cache import ConversationCache, RedisTokenCache, SeenCache
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.broker.pace.throttle import Throttle
@@ -52,8 +54,6 @@ from zaptrix.core.message.message import Side
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.deadlines import Stopping, TimelyConnector
 from zaptrix.media.room import MediaRoom
-from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
-from zaptrix.queues.hits import Hits
 from zaptrix.settings import Settings
 from zaptrix.store.accounts.api_keys import KnownKeys
 from zaptrix.store.accounts.portals import StoredTokens

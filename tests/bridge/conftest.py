@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 from tests.bridge.house import House, ScriptedPlatform
 from tests.store.ledger import Ledger
 from zaptrix.bridge.directory import Directory
+from zaptrix.broker.cache.cache import ConversationCache
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.queues.cache import ConversationCache
-from zaptrix.queues.hits import Hits
 from zaptrix.store.connection.database import Database, open_database
 
 

@@ -34,6 +34,8 @@ from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
+from zaptrix.broker.cache.cache import ConversationCache, SeenCache
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
@@ -58,8 +60,6 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call, Handover, Witness
 from zaptrix.deadlines import Stopping
 from zaptrix.media.links import Links
-from zaptrix.queues.cache import ConversationCache, SeenCache
-from zaptrix.queues.hits import Hits
 from zaptrix.store.accounts.budgets import Budget
 from zaptrix.whatsapp.codes import TABLE
 from zaptrix.whatsapp.platform import WhatsApp

@@ -22,6 +22,8 @@ from zaptrix.bridge.claiming import Claimed
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.settle import Judged
+from zaptrix.broker.cache.cache import ConversationCache
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
@@ -32,8 +34,6 @@ from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Direction, Side
 from zaptrix.core.portal import Channel
-from zaptrix.queues.cache import ConversationCache
-from zaptrix.queues.hits import Hits
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.ledger import claims
 from zaptrix.store.ledger.claims import Ask, ClaimedRow

@@ -12,13 +12,13 @@ from cryptography.fernet import Fernet, MultiFernet
 from redis.asyncio import Redis
 
 from tests.queues.conftest import eventually
+from zaptrix.broker.cache.cache import ConversationCache, RedisTokenCache, SeenCache
+from zaptrix.broker.cache.hits import Hits, Lookups
 from zaptrix.broker.connection.keys import Keys
 from zaptrix.broker.stats import cache_stats
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
-from zaptrix.queues.cache import ConversationCache, RedisTokenCache, SeenCache
-from zaptrix.queues.hits import Hits, Lookups
 from zaptrix.telemetry.metrics import CacheName
 
 

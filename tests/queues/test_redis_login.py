@@ -22,6 +22,8 @@ from redis.asyncio import Redis
 from proof.ports import free_port
 from proof.redis_nodes import ClusterServers, Node
 from tests.queues.conftest import StartWorkers, eventually
+from zaptrix.broker.cache.cache import RedisTokenCache, SeenCache
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.connection.fitness import examine
 from zaptrix.broker.pace.pace import RedisPace
@@ -33,8 +35,6 @@ from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
 from zaptrix.core.installation.addresses import passwords_in
 from zaptrix.core.installation.faults import REDIS_RIGHTS, FaultKind, Unfit
-from zaptrix.queues.cache import RedisTokenCache, SeenCache
-from zaptrix.queues.hits import Hits
 
 WORD = "p@ss:w/ör?d#[1]%40 +&="
 RUNBOOK = Path(__file__).parents[2] / "docs" / "RUNBOOK.md"

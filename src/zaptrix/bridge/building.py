@@ -23,6 +23,7 @@ from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.templates import Templates
+from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.broker.queues.workers import Drain
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.event import Event, Routed
@@ -30,7 +31,6 @@ from zaptrix.core.message.message import Side
 from zaptrix.core.ports import OperatorView, Platform, TextLimits, Witness
 from zaptrix.core.recovery import Histories, OfflineEvents
 from zaptrix.core.wording.error_codes import CodeTable
-from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.settings import Settings
 
 Landing = Callable[[], Awaitable[None]]

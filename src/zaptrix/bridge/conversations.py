@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.moves import join
 from zaptrix.bridge.spoken import Incoming, Who, customers_of
+from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
@@ -20,7 +21,6 @@ from zaptrix.core.customer.referral import Referral
 from zaptrix.core.ids import ChannelId, ConversationId
 from zaptrix.core.message.message import opens_window
 from zaptrix.core.portal import Channel
-from zaptrix.queues.cache import ConversationCache
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.people import conversations as store
 from zaptrix.store.people.conversations import Heard

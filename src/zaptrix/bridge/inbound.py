@@ -15,6 +15,7 @@ from zaptrix.bridge.quotes import quoted
 from zaptrix.bridge.receipts import Applied, apply_receipts, apply_template_changes, tell_ended
 from zaptrix.bridge.routing import Item, plain_mark
 from zaptrix.bridge.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
+from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane
 from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
@@ -24,7 +25,6 @@ from zaptrix.core.message.message import Direction, Media, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
 from zaptrix.core.wording.error_codes import CodeTable
-from zaptrix.queues.cache import ConversationCache, SeenCache
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import events
 from zaptrix.store.journal.events import Mark

@@ -15,6 +15,7 @@ from zaptrix.bridge.holding import held_at_once
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.outgoing import Outgoing, outgoing
 from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
@@ -23,7 +24,6 @@ from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, conne
 from zaptrix.core.message.message import Media, Notice, Side
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits
-from zaptrix.queues.cache import ConversationCache
 from zaptrix.store.accounts import audit, channels
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import recovery

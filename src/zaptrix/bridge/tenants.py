@@ -16,13 +16,13 @@ from msgspec.structs import replace
 from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.subscription import Subscriptions
+from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.delivery.errors import Unauthorized
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import NumberCredentials, PortalCredentials, TokenCache, TokenPair
-from zaptrix.queues.cache import ConversationCache
 from zaptrix.store.accounts import audit, channels, erasures, portals
 from zaptrix.store.accounts.channels import ChannelFields
 from zaptrix.store.accounts.portals import PortalFields, StoredTokens, Taken

@@ -10,6 +10,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import ANSWER_S_MAX, AWAY, answering
 from zaptrix.broker.connection.fitness import facts_told, fault_of, probe, trouble
 from zaptrix.broker.connection.keys import on_each
@@ -17,7 +18,6 @@ from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.installation.faults import Fault
-from zaptrix.queues.hits import Hits
 from zaptrix.telemetry.metrics import CacheName, Waiting
 
 STATS_S_MAX = 2 * ANSWER_S_MAX

@@ -10,13 +10,13 @@ from cryptography.fernet import InvalidToken
 from redis.asyncio import Redis
 from redis.exceptions import WatchError
 
+from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import AWAY, answering
 from zaptrix.broker.connection.keys import Keys, get_many
 from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.elapsed import elapsed_s
-from zaptrix.queues.hits import Hits
 from zaptrix.telemetry.metrics import CacheName
 
 SEEN_TTL_S = 600

@@ -1,0 +1,1 @@
+"""What is worth not asking PostgreSQL for again, and how often that was so."""
