@@ -59,7 +59,7 @@ from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call, Handover, Witness
 from zaptrix.deadlines import Stopping
-from zaptrix.media.links import Links
+from zaptrix.media.signed_links import Links
 from zaptrix.store.accounts.budgets import Budget
 from zaptrix.whatsapp.codes import TABLE
 from zaptrix.whatsapp.platform import WhatsApp

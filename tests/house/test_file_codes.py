@@ -11,16 +11,16 @@ import pytest
 from zaptrix.bitrix24 import disk
 from zaptrix.bridge import file_preparer, file_sources
 from zaptrix.core.wording.error_codes import ErrorClass, notice_of, own_rule
-from zaptrix.media import blobs, fetch, links, reach, recode, sniff, voice
+from zaptrix.media import blobs, fetch, file_type, reach, signed_links, voice, voice_recoder
 from zaptrix.worker import fetching
 
 MODULES: tuple[ModuleType, ...] = (
     blobs,
     fetch,
-    links,
+    signed_links,
     reach,
-    recode,
-    sniff,
+    voice_recoder,
+    file_type,
     voice,
     file_sources,
     file_preparer,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.media.recordings import film, recording
 from zaptrix.core.message.media import ENDINGS, Blob, fitting_name, type_of_name, way_of
 from zaptrix.core.message.message import MediaKind
-from zaptrix.media.sniff import type_of
+from zaptrix.media.file_type import type_of
 
 MIB = 1024 * 1024
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"

@@ -13,9 +13,9 @@ import pytest
 from tests.media.recordings import film, recording
 from zaptrix.core import limits
 from zaptrix.media.blobs import Blobs
-from zaptrix.media.recode import NOT_A_RECORDING, TOO_LONG, recode
-from zaptrix.media.sniff import type_of
+from zaptrix.media.file_type import type_of
 from zaptrix.media.voice import can_become_voice, is_voice, voice_of
+from zaptrix.media.voice_recoder import NOT_A_RECORDING, TOO_LONG, recode
 
 TODAY = date(2026, 11, 24)
 

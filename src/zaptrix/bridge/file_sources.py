@@ -24,8 +24,8 @@ from zaptrix.core.ports import MediaAccount, PortalFiles
 from zaptrix.media.blobs import NoSuchBlob, Written
 from zaptrix.media.fetch import Allowed
 from zaptrix.media.fetch import Origin as Server
+from zaptrix.media.file_type import type_of
 from zaptrix.media.room import MediaRoom
-from zaptrix.media.sniff import type_of
 from zaptrix.media.voice import can_become_voice, is_voice
 from zaptrix.store.accounts.budgets import Budget
 from zaptrix.store.ledger import files

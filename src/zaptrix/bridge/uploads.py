@@ -15,8 +15,8 @@ from zaptrix.core.message.media import Blob, fitting_name
 from zaptrix.core.message.message import MediaKind
 from zaptrix.media.blobs import BlobsAway, Written
 from zaptrix.media.fetch import Allowed, Origin
+from zaptrix.media.file_type import is_animated, type_of
 from zaptrix.media.room import MediaRoom
-from zaptrix.media.sniff import is_animated, type_of
 from zaptrix.media.voice import can_become_voice, is_voice
 
 _ANY_SOUND = "audio/*"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.fetch import Fetcher
-from zaptrix.media.links import Links
 from zaptrix.media.object_store import S3Access
+from zaptrix.media.signed_links import Links
 from zaptrix.settings import Settings
 
 

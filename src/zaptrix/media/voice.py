@@ -12,7 +12,7 @@ import structlog
 
 from zaptrix.core import limits
 from zaptrix.core.message.media import VOICE_TYPE
-from zaptrix.media import recode
+from zaptrix.media import voice_recoder
 from zaptrix.media.blobs import Blobs
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ async def _read(source: Path) -> AsyncIterator[bytes]:
 async def _recode(source: Path, container: str, target: Path) -> bool:
     bounds = map(str, (limits.VOICE_S_MAX, limits.VOICE_MEMORY_BYTES, limits.VOICE_WORK_S))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", recode.__name__, str(source), container, str(target), *bounds),
+        *(sys.executable, "-I", "-m", voice_recoder.__name__, str(source), container, str(target), *bounds),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

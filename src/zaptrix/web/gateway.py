@@ -16,7 +16,7 @@ import structlog
 from zaptrix.app import App, open_app
 from zaptrix.bridge.shared_media import SharedMedia
 from zaptrix.core.limits import CONNECTIONS_MAX
-from zaptrix.media.links import PREFIX
+from zaptrix.media.signed_links import PREFIX
 from zaptrix.settings import Settings
 from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
