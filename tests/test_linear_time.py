@@ -31,7 +31,7 @@ from zaptrix.core.message.text import Mark, Span, Text, in_a_line, plain_text, r
 from zaptrix.core.wording.notices import is_notice
 from zaptrix.store.ledger.contents import encoded
 from zaptrix.telemetry.redact import redact_text, redactor
-from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
+from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
 from zaptrix.whatsapp.parts import in_parts, may_be_long
 from zaptrix.whatsapp.quoted import in_words
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.whatsapp import phone
 from zaptrix.bitrix24.markup import from_bbcode, to_bbcode
 from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
-from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
+from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
 
 PIX = "00020126580014br.gov.bcb.pix0136aae2196f-5f97-4c0b-8df1-bafb0e11f7ad5204000053039865802BR62070503***63041D3D"
 CHUNKS = [

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
-from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
+from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
 
 B, I, S, C, Q = Mark.BOLD, Mark.ITALIC, Mark.STRIKE, Mark.CODE, Mark.QUOTE  # noqa: E741
 Z = "\N{ZERO WIDTH SPACE}"

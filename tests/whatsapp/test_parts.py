@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zaptrix.core.message.text import Mark, Span, Text, part_of, plain_text, rich_text
-from zaptrix.whatsapp.markup import from_whatsapp, to_whatsapp
+from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
 from zaptrix.whatsapp.parts import in_parts, signed
 
 LIMIT = 4096

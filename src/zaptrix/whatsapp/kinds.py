@@ -41,7 +41,7 @@ from zaptrix.core.message.message import Media, MediaKind, Said, Words, gist_of,
 from zaptrix.whatsapp.cards import card_of
 from zaptrix.whatsapp.fields import amount_of, degrees_of, fields_of, shown_value
 from zaptrix.whatsapp.items import Context, File, Interactive, Message, OrderedProduct, ReferralItem
-from zaptrix.whatsapp.markup import from_whatsapp
+from zaptrix.whatsapp.markup.markup import from_whatsapp
 
 _KIND_MAX = 64
 _QUANTITY_DIGITS = 12

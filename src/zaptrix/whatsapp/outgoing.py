@@ -12,7 +12,7 @@ from zaptrix.core.ids import meta_id
 from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted, Row, Section
 from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message.message import Interactive
-from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.markup.markup import to_whatsapp
 from zaptrix.whatsapp.shapes import MediaToSend
 
 Wire = dict[str, object]

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
 from zaptrix.core.message.text import Mark, Slices, Span, Text
-from zaptrix.whatsapp.chunks import LINKS
-from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.markup.chunks import LINKS
+from zaptrix.whatsapp.markup.markup import to_whatsapp
 
 _SPACE = re.compile(r"\s+")
 _ENDS = frozenset(".!?…;:")

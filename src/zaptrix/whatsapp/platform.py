@@ -33,7 +33,7 @@ from zaptrix.core.message.text import Span, Text, plain_text, rich_text
 from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.wording.error_codes import OF_FILES
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.markup import to_whatsapp
+from zaptrix.whatsapp.markup.markup import to_whatsapp
 from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message
 from zaptrix.whatsapp.parts import fits, in_parts, may_be_long, signed
 from zaptrix.whatsapp.quoted import in_words

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from zaptrix.core.message.text import Mark, Span, Text, rich_text
-from zaptrix.whatsapp.chunks import (
+from zaptrix.whatsapp.markup.chunks import (
     BACKTICK,
     SIGNS,
     ZERO_WIDTH,
@@ -26,7 +26,7 @@ from zaptrix.whatsapp.chunks import (
     owns,
     takes_mark,
 )
-from zaptrix.whatsapp.fences import masked, without_backticks
+from zaptrix.whatsapp.markup.fences import masked, without_backticks
 
 _MARK_OF = {"*": Mark.BOLD, "_": Mark.ITALIC, "~": Mark.STRIKE}
 _SIGN_OF = {mark: sign for sign, mark in _MARK_OF.items()} | {Mark.CODE: "```"}

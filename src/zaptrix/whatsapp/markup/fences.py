@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from zaptrix.whatsapp.chunks import BACKTICK, chunks, is_gap, may_stand_around
+from zaptrix.whatsapp.markup.chunks import BACKTICK, chunks, is_gap, may_stand_around
 
 _BACKTICKS = re.compile("`+")
 _FENCE = 3
