@@ -61,7 +61,7 @@ from zaptrix.core.ports import Call, Handover, Witness
 from zaptrix.deadlines import Stopping
 from zaptrix.media.signed_links import Links
 from zaptrix.store.accounts.budgets import Budget
-from zaptrix.whatsapp.codes import TABLE
+from zaptrix.whatsapp.codes.codes import TABLE
 from zaptrix.whatsapp.platform import WhatsApp
 
 _numbers = itertools.count(1)

@@ -35,7 +35,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import Call
 from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.ledger.claims import ClaimedRow
-from zaptrix.whatsapp.codes import error_of
+from zaptrix.whatsapp.codes.codes import error_of
 from zaptrix.whatsapp.items import Fault
 
 

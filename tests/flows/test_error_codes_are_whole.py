@@ -2,7 +2,7 @@
 
 from tests.flows.error_codes import BITRIX24, META, OAUTH
 from zaptrix.bitrix24 import code_table
-from zaptrix.whatsapp import codes
+from zaptrix.whatsapp.codes import codes
 from zaptrix_sim.world import bitrix24_errors, meta_error_codes
 
 _FAMILIES = ("200", "132000")  # ranges that Meta keeps for one kind of error: only documented members are driven

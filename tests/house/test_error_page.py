@@ -9,7 +9,7 @@ from zaptrix.bitrix24 import code_table
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import OWN, UNKNOWN_FIX, ErrorClass, Rule, notice_of
 from zaptrix.core.wording.notices import NOTICES
-from zaptrix.whatsapp import codes as meta
+from zaptrix.whatsapp.codes import codes as meta
 
 EVERY = [*meta.RULES, *code_table.RULES, *OWN]
 

@@ -23,7 +23,7 @@ from zaptrix.core.ports import Platform
 from zaptrix.core.wording.error_codes import notice_of
 from zaptrix.core.wording.notices import notice_text
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.codes import rule_of
+from zaptrix.whatsapp.codes.codes import rule_of
 from zaptrix.whatsapp.platform import WhatsApp
 
 

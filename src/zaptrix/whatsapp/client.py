@@ -26,7 +26,8 @@ from zaptrix.core.message.template import CreatedTemplate, Definition
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, NumberTokens, Pace
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
-from zaptrix.whatsapp import codes, wire
+from zaptrix.whatsapp import wire
+from zaptrix.whatsapp.codes import codes
 from zaptrix.whatsapp.items import Fault
 from zaptrix.whatsapp.outgoing import Typed
 from zaptrix.whatsapp.shapes import UploadForm, Wamid, wamid_of

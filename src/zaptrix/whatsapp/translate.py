@@ -17,7 +17,7 @@ from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message.kinds import Cards
 from zaptrix.core.message.message import Said, State, with_standby
 from zaptrix.core.message.states import STATUS_STATES
-from zaptrix.whatsapp import codes
+from zaptrix.whatsapp.codes import codes
 from zaptrix.whatsapp.ids import can_be, customer_of
 from zaptrix.whatsapp.items import Fault, Message
 from zaptrix.whatsapp.kinds import content_of

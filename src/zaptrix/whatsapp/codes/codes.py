@@ -21,7 +21,7 @@ from zaptrix.core.delivery.errors import (
 from zaptrix.core.wording import error_codes
 from zaptrix.core.wording.error_codes import ErrorClass, Rule
 from zaptrix.telemetry.redact import redact_text
-from zaptrix.whatsapp import account_codes, admin_codes, message_codes
+from zaptrix.whatsapp.codes import account_codes, admin_codes, message_codes
 from zaptrix.whatsapp.items import Fault
 
 PAGE = "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
