@@ -64,10 +64,10 @@ from zaptrix.store.connection.replica import Reads, open_reads
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.journal.spool import Spool
 from zaptrix.tasks import ended
-from zaptrix.whatsapp import translate as whatsapp_translate
 from zaptrix.whatsapp.building import GraphAccess, graph_access
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.codes import codes as whatsapp_codes
+from zaptrix.whatsapp.inbound import translate as whatsapp_translate
 from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
 
 _CODES = {Side.WHATSAPP: whatsapp_codes.TABLE, Side.BITRIX24: bitrix24_codes.TABLE}

@@ -8,8 +8,8 @@ from zaptrix.bitrix24.translate import translate as from_bitrix24
 from zaptrix.core.event import CustomerMessage, Event, NewEvent, OperatorMessage
 from zaptrix.core.ids import EventId, PortalId
 from zaptrix.core.message.message import Words
-from zaptrix.whatsapp import webhook as meta
-from zaptrix.whatsapp.translate import translate as from_whatsapp
+from zaptrix.whatsapp.inbound import webhook as meta
+from zaptrix.whatsapp.inbound.translate import translate as from_whatsapp
 
 TALKS = letters.conversations([Tenant(place=place, far_side="http://127.0.0.1:1") for place in range(2)], 3)
 

@@ -20,8 +20,8 @@ from zaptrix.core.event import Event, NewEvent, Routed
 from zaptrix.core.ids import external_chat_id
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Portal
-from zaptrix.whatsapp.translate import translate as of_whatsapp
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound.translate import translate as of_whatsapp
+from zaptrix.whatsapp.inbound.webhook import split
 
 SEED = 20_261_127
 SAMPLE = 400

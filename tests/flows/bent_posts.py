@@ -14,7 +14,7 @@ from tests.whatsapp.builders import NUMBER
 from tests.whatsapp.test_fixtures import BECOMES, POSTS
 from zaptrix.bitrix24.webhook import parse_form, to_event
 from zaptrix.core.ids import PortalId, connector_id
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound.webhook import split
 
 SEED = 20_261_127
 BENDS_OF_META = 8

@@ -15,7 +15,7 @@ from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, Mess
 from zaptrix.core.message.message import Content, Origin, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound.webhook import split
 
 NUMBER = "210987654321098"
 ANA = Customer(bsuid="BR.7391046285510937264", wa_id="554188887777", phone="+5541988887777", name="Ana Souza")

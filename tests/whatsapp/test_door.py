@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.whatsapp.webhook import challenge, verify
+from zaptrix.whatsapp.inbound.webhook import challenge, verify
 
 SECRET = "gw_test_secret"
 SIGNED = [

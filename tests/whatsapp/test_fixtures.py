@@ -32,8 +32,8 @@ from zaptrix.core.event import (
 from zaptrix.core.message.message import Content, kind_of
 from zaptrix.core.portal import Locale
 from zaptrix.whatsapp import wire
-from zaptrix.whatsapp.translate import translate
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound.translate import translate
+from zaptrix.whatsapp.inbound.webhook import split
 
 FILES = sorted((Path(__file__).parent / "fixtures").glob("*.json"))
 POSTS: dict[str, Any] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}

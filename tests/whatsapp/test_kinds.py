@@ -37,8 +37,8 @@ from zaptrix.core.message.kinds import (
 from zaptrix.core.message.message import Content, Media, MediaKind, Said, Words, gist_of, kind_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
-from zaptrix.whatsapp.translate import translate
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound.translate import translate
+from zaptrix.whatsapp.inbound.webhook import split
 
 BASE = {
     "from": "554188887777",

@@ -13,9 +13,9 @@ from zaptrix.core.event import CustomerMessage, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Origin, State, Words
 from zaptrix.whatsapp.client import GraphClient
+from zaptrix.whatsapp.inbound.translate import translate
+from zaptrix.whatsapp.inbound.webhook import split, verify
 from zaptrix.whatsapp.platform import WhatsApp
-from zaptrix.whatsapp.translate import translate
-from zaptrix.whatsapp.webhook import split, verify
 from zaptrix_sim.settings import Options
 
 OPTIONS = Options(meta_latency_s=0.0, status_sent_s=0.005, status_delivered_s=0.01)

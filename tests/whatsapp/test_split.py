@@ -12,10 +12,10 @@ from tests.whatsapp.builders import NUMBER, a_post, a_post_of, journalled
 from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.message.message import Side
-from zaptrix.whatsapp import webhook
-from zaptrix.whatsapp.lone import lone_item
-from zaptrix.whatsapp.translate import translate
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound import webhook
+from zaptrix.whatsapp.inbound.single_item import lone_item
+from zaptrix.whatsapp.inbound.translate import translate
+from zaptrix.whatsapp.inbound.webhook import split
 
 BSUID = "BR.7391046285510937264"
 

@@ -12,9 +12,9 @@ from tests.whatsapp.builders import journalled
 from zaptrix.core.event import TemplateChange, Unroutable
 from zaptrix.core.message.template import Button, Filling, Header, ParameterFormat
 from zaptrix.core.message.template_filling import fill
+from zaptrix.whatsapp.inbound.translate import translate
+from zaptrix.whatsapp.inbound.webhook import split
 from zaptrix.whatsapp.templates import TemplatePage, definition_of, to_wire
-from zaptrix.whatsapp.translate import translate
-from zaptrix.whatsapp.webhook import split
 from zaptrix.whatsapp.wire import read
 
 TOLD: dict[str, Any] = {

@@ -12,8 +12,8 @@ from zaptrix.core.event import CustomerMessage, Ignored, Pricing, Receipt, Route
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import State, Words, is_overheard, opens_window
 from zaptrix.core.message.text import Mark, Span
-from zaptrix.whatsapp.translate import translate
-from zaptrix.whatsapp.webhook import split
+from zaptrix.whatsapp.inbound.translate import translate
+from zaptrix.whatsapp.inbound.webhook import split
 
 TEXT = {"from": "554188887777", "id": "wamid.1", "timestamp": "1794300010", "type": "text", "text": {"body": "oi"}}
 

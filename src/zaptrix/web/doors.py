@@ -35,7 +35,7 @@ from zaptrix.web.problems import (
     unavailable,
 )
 from zaptrix.web.talk import Scope, Talk
-from zaptrix.whatsapp import webhook
+from zaptrix.whatsapp.inbound import webhook
 
 META_PATH = "/webhooks/meta"
 BITRIX24_PATH = "/webhooks/bitrix24/outbound"

@@ -22,8 +22,7 @@ from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.limits import META_ITEMS_MAX
 from zaptrix.core.message.message import Side
 from zaptrix.whatsapp import wire
-from zaptrix.whatsapp.lone import lone_item
-from zaptrix.whatsapp.names import (
+from zaptrix.whatsapp.inbound.event_names import (
     FIELDS,
     STANDBY,
     digest,
@@ -33,6 +32,7 @@ from zaptrix.whatsapp.names import (
     status_key,
     status_name,
 )
+from zaptrix.whatsapp.inbound.single_item import lone_item
 
 _PREFIX = "sha256="
 _HEX_DIGITS = 64

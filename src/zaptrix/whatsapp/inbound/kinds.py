@@ -38,8 +38,8 @@ from zaptrix.core.message.kinds import (
     Unsupported,
 )
 from zaptrix.core.message.message import Media, MediaKind, Said, Words, gist_of, kind_of
-from zaptrix.whatsapp.cards import card_of
-from zaptrix.whatsapp.fields import amount_of, degrees_of, fields_of, shown_value
+from zaptrix.whatsapp.inbound.cards import card_of
+from zaptrix.whatsapp.inbound.fields import amount_of, degrees_of, fields_of, shown_value
 from zaptrix.whatsapp.items import Context, File, Interactive, Message, OrderedProduct, ReferralItem
 from zaptrix.whatsapp.markup.markup import from_whatsapp
 

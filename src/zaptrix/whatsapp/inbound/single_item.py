@@ -15,7 +15,15 @@ from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.event import NewEvent
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.message.message import Side
-from zaptrix.whatsapp.names import Key, digest, lane_owner, message_key, message_name, status_key, status_name
+from zaptrix.whatsapp.inbound.event_names import (
+    Key,
+    digest,
+    lane_owner,
+    message_key,
+    message_name,
+    status_key,
+    status_name,
+)
 
 
 class _Change(msgspec.Struct):

@@ -18,11 +18,11 @@ from zaptrix.core.message.kinds import Cards
 from zaptrix.core.message.message import Said, State, with_standby
 from zaptrix.core.message.states import STATUS_STATES
 from zaptrix.whatsapp.codes import codes
-from zaptrix.whatsapp.ids import can_be, customer_of
+from zaptrix.whatsapp.inbound.event_names import STANDBY
+from zaptrix.whatsapp.inbound.ids import can_be, customer_of
+from zaptrix.whatsapp.inbound.kinds import content_of
+from zaptrix.whatsapp.inbound.moves import moved
 from zaptrix.whatsapp.items import Fault, Message
-from zaptrix.whatsapp.kinds import content_of
-from zaptrix.whatsapp.moves import moved
-from zaptrix.whatsapp.names import STANDBY
 from zaptrix.whatsapp.templates import CHANGES, template_change
 from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, StatusPricing, Unreadable, read
 

@@ -12,7 +12,7 @@ from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.recipient import USER_ID
 from zaptrix.core.event import CustomerMoved, Ignored, Routed, Unroutable
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
-from zaptrix.whatsapp.ids import can_be, customer_of
+from zaptrix.whatsapp.inbound.ids import can_be, customer_of
 from zaptrix.whatsapp.items import Message, System
 
 # By Meta's types, older ones too: whether the number is another one.

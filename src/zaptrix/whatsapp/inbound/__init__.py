@@ -1,0 +1,1 @@
+"""From Meta's webhooks to neutral events; pure."""
