@@ -32,7 +32,7 @@ from zaptrix.deadlines import Deadline, TimelyConnector
 from zaptrix.elapsed import elapsed_s
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.outgoing import text_message
+from zaptrix.whatsapp.outbound.translate import text_message
 
 TIME_S, CONNECT_S = 0.6, 0.3
 BYTES_MAX = 100_000

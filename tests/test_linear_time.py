@@ -32,8 +32,8 @@ from zaptrix.core.wording.notices import is_notice
 from zaptrix.store.ledger.contents import encoded
 from zaptrix.telemetry.redact import redact_text, redactor
 from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
-from zaptrix.whatsapp.parts import in_parts, may_be_long
-from zaptrix.whatsapp.quoted import in_words
+from zaptrix.whatsapp.outbound.quoted import in_words
+from zaptrix.whatsapp.outbound.split_text import in_parts, may_be_long
 
 pytestmark = pytest.mark.slow
 

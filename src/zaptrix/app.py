@@ -68,7 +68,7 @@ from zaptrix.whatsapp.building import GraphAccess, graph_access
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.codes import codes as whatsapp_codes
 from zaptrix.whatsapp.inbound import translate as whatsapp_translate
-from zaptrix.whatsapp.shapes import MEDIA_DOMAINS
+from zaptrix.whatsapp.outbound.upload import MEDIA_DOMAINS
 
 _CODES = {Side.WHATSAPP: whatsapp_codes.TABLE, Side.BITRIX24: bitrix24_codes.TABLE}
 

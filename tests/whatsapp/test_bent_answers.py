@@ -25,7 +25,7 @@ from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.portal import Channel
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.outgoing import text_message
+from zaptrix.whatsapp.outbound.translate import text_message
 from zaptrix.whatsapp.platform import WhatsApp
 
 SECONDS = 4.0

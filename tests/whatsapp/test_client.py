@@ -27,8 +27,8 @@ from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.ids import ChannelId, further_id, meta_id
 from zaptrix.core.wording.notices import NOTICES
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.outgoing import text_message
-from zaptrix.whatsapp.shapes import Wamid
+from zaptrix.whatsapp.outbound.translate import text_message
+from zaptrix.whatsapp.outbound.upload import Wamid
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

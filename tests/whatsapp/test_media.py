@@ -17,8 +17,8 @@ from zaptrix.core.delivery.errors import PlatformError, Refused, Unauthorized, U
 from zaptrix.core.message.message import MediaKind
 from zaptrix.media.fetch import Allowed, Fetcher, Origin
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.outgoing import media_message
-from zaptrix.whatsapp.shapes import MediaToSend
+from zaptrix.whatsapp.outbound.translate import media_message
+from zaptrix.whatsapp.outbound.upload import MediaToSend
 from zaptrix_sim.settings import Options
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(1000)

@@ -24,9 +24,9 @@ from zaptrix.core.message.kinds import Card, Cards, Location, Marks, Quote, Reac
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
 from zaptrix.core.message.message import Interactive, Media, MediaKind, Origin
 from zaptrix.core.message.text import plain_text
-from zaptrix.whatsapp.outgoing import contacts, interactive, location, reaction
+from zaptrix.whatsapp.outbound.translate import contacts, interactive, location, reaction
+from zaptrix.whatsapp.outbound.upload import MediaToSend
 from zaptrix.whatsapp.platform import message_of
-from zaptrix.whatsapp.shapes import MediaToSend
 
 BLOB = Blob(key="2026-11-27/0", size=3, sha256="0", type="image/jpeg", name="foto.jpg")
 PICTURE = Media(kind=MediaKind.IMAGE, source="1037543291543636", name="a.jpg")

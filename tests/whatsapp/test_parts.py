@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zaptrix.core.message.text import Mark, Span, Text, part_of, plain_text, rich_text
 from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
-from zaptrix.whatsapp.parts import in_parts, signed
+from zaptrix.whatsapp.outbound.split_text import in_parts, signed
 
 LIMIT = 4096
 

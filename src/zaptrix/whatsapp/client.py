@@ -29,8 +29,8 @@ from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange,
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.codes import codes
 from zaptrix.whatsapp.items import Fault
-from zaptrix.whatsapp.outgoing import Typed
-from zaptrix.whatsapp.shapes import UploadForm, Wamid, wamid_of
+from zaptrix.whatsapp.outbound.translate import Typed
+from zaptrix.whatsapp.outbound.upload import UploadForm, Wamid, wamid_of
 from zaptrix.whatsapp.templates import TemplatePage, definition_of
 
 CONNECT_S = 5.0

@@ -34,10 +34,18 @@ from zaptrix.core.ports import Call, Statuses
 from zaptrix.core.wording.error_codes import OF_FILES
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.markup.markup import to_whatsapp
-from zaptrix.whatsapp.outgoing import Typed, contacts, interactive, location, media_message, reaction, text_message
-from zaptrix.whatsapp.parts import fits, in_parts, may_be_long, signed
-from zaptrix.whatsapp.quoted import in_words
-from zaptrix.whatsapp.shapes import MediaToSend, Wamid
+from zaptrix.whatsapp.outbound.quoted import in_words
+from zaptrix.whatsapp.outbound.split_text import fits, in_parts, may_be_long, signed
+from zaptrix.whatsapp.outbound.translate import (
+    Typed,
+    contacts,
+    interactive,
+    location,
+    media_message,
+    reaction,
+    text_message,
+)
+from zaptrix.whatsapp.outbound.upload import MediaToSend, Wamid
 from zaptrix.whatsapp.templates import to_wire
 
 CALLS_AT_ONCE = 32

@@ -13,7 +13,7 @@ from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, Pla
 from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message.message import Interactive
 from zaptrix.whatsapp.markup.markup import to_whatsapp
-from zaptrix.whatsapp.shapes import MediaToSend
+from zaptrix.whatsapp.outbound.upload import MediaToSend
 
 Wire = dict[str, object]
 Typed = tuple[str, object]

@@ -8,7 +8,7 @@ from zaptrix.core.limits import MEDIA_CAPTION_MAX, QUOTE_CHARACTERS_MAX, WHATSAP
 from zaptrix.core.message.kinds import Quote
 from zaptrix.core.message.message import Content, Media, Words
 from zaptrix.core.message.text import Mark, Span, Text, rich_text
-from zaptrix.whatsapp.parts import fits
+from zaptrix.whatsapp.outbound.split_text import fits
 
 
 def in_words(content: Content, quote: Quote) -> Content:

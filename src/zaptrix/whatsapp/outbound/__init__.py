@@ -1,0 +1,1 @@
+"""From neutral messages to calls of the Graph API; pure."""
