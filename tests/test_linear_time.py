@@ -17,7 +17,7 @@ import pytest
 from zaptrix.bitrix24.attach import attached_lines, attached_links
 from zaptrix.bitrix24.disknames import linked_in
 from zaptrix.bitrix24.form import BadForm, parse_form
-from zaptrix.bitrix24.markup import from_bbcode, split_signature, to_bbcode
+from zaptrix.bitrix24.markup.markup import from_bbcode, split_signature, to_bbcode
 from zaptrix.bitrix24.operators import message_added
 from zaptrix.bitrix24.parts import in_parts as to_portal
 from zaptrix.bitrix24.quotes import split_quote

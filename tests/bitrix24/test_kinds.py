@@ -4,7 +4,7 @@ import pytest
 
 from zaptrix.bitrix24.contacts import source_fields
 from zaptrix.bitrix24.kinds import shown
-from zaptrix.bitrix24.markup import to_bbcode
+from zaptrix.bitrix24.markup.markup import to_bbcode
 from zaptrix.core.customer.referral import Referral, utm_of
 from zaptrix.core.message.kinds import (
     Card,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.bitrix24.markup import ZWSP, from_bbcode, split_signature, to_bbcode
+from zaptrix.bitrix24.markup.markup import ZWSP, from_bbcode, split_signature, to_bbcode
 from zaptrix.bitrix24.parts import GROWTH_MAX
 from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.whatsapp import phone
-from zaptrix.bitrix24.markup import from_bbcode, to_bbcode
+from zaptrix.bitrix24.markup.markup import from_bbcode, to_bbcode
 from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
 from zaptrix.whatsapp.markup.markup import from_whatsapp, to_whatsapp
 

@@ -13,7 +13,7 @@ import msgspec
 
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.attach import attached_lines, attached_links
-from zaptrix.bitrix24.markup import from_bbcode, split_signature
+from zaptrix.bitrix24.markup.markup import from_bbcode, split_signature
 from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.core import limits
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold

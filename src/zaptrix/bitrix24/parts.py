@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 
-from zaptrix.bitrix24.markup import to_bbcode
+from zaptrix.bitrix24.markup.markup import to_bbcode
 from zaptrix.core.limits import BITRIX_TEXT_MAX
 from zaptrix.core.message.text import Slices, Text, part_of
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from zaptrix.bitrix24.markup import from_bbcode
+from zaptrix.bitrix24.markup.markup import from_bbcode
 from zaptrix.bitrix24.wire import number
 
 _LINE_END = re.compile(r"\[br\]|#br#|\r\n?", re.IGNORECASE)

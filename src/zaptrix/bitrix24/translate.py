@@ -10,7 +10,7 @@ import phonenumbers
 
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.kinds import shown
-from zaptrix.bitrix24.markup import to_bbcode
+from zaptrix.bitrix24.markup.markup import to_bbcode
 from zaptrix.bitrix24.operators import message_added, message_deleted, message_updated
 from zaptrix.bitrix24.parts import in_parts
 from zaptrix.bitrix24.webhook import Name

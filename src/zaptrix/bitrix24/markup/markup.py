@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from zaptrix.bitrix24.addresses import is_short_for, names_mailbox, without_scheme
-from zaptrix.bitrix24.harmless import harmless, never_closed
+from zaptrix.bitrix24.markup.addresses import is_short_for, names_mailbox, without_scheme
+from zaptrix.bitrix24.markup.harmless import harmless, never_closed
 from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
 
 ZWSP = "\N{ZERO WIDTH SPACE}"  # what a tag of a customer's is broken with

@@ -1,0 +1,1 @@
+"""BBCode: read and written, with what a customer wrote made harmless; pure."""
