@@ -24,9 +24,9 @@ from tests.bitrix24.builders import MemoryCache, MemoryVault, a_pair, a_portal, 
 from tests.certificates import Authority
 from tests.whatsapp.builders import FreePace, OneToken, a_channel, a_conversation
 from zaptrix import deadlines
-from zaptrix.bitrix24.client import PortalClient
-from zaptrix.bitrix24.oauth import OAuth
-from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.bitrix24.rest.client import PortalClient
+from zaptrix.bitrix24.rest.oauth import OAuth
+from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Unavailable, Unclear
 from zaptrix.deadlines import Deadline, TimelyConnector
 from zaptrix.elapsed import elapsed_s

@@ -34,10 +34,10 @@ from tests.bitrix24.builders import (
     in_chat,
     utc_now,
 )
-from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.contacts import Contacts
-from zaptrix.bitrix24.oauth import OAuth
-from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.bitrix24.rest.client import PortalClient
+from zaptrix.bitrix24.rest.oauth import OAuth
+from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.errors import PlatformError, Unavailable
@@ -157,8 +157,8 @@ class Rig:
 def found() -> dict[str, Callable[[Rig], Awaitable[Any]]]:
     """Whatever asks a portal: the methods of all that has a client, and the functions that take one."""
     calls: dict[str, Callable[[Rig], Awaitable[Any]]] = {}
-    for module in pkgutil.iter_modules(zaptrix.bitrix24.__path__):
-        room = importlib.import_module(f"zaptrix.bitrix24.{module.name}")
+    for module in pkgutil.walk_packages(zaptrix.bitrix24.__path__, "zaptrix.bitrix24."):
+        room = importlib.import_module(module.name)
         for name, thing in vars(room).items():
             if getattr(thing, "__module__", "") != room.__name__ or name.startswith("_"):
                 continue
@@ -190,7 +190,7 @@ CALLS = found()
 
 @pytest.fixture
 async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    monkeypatch.setattr("zaptrix.bitrix24.tokens._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("zaptrix.bitrix24.rest.tokens._LOOK_EVERY_S", 0.0)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(Bending().running())
         session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
@@ -265,7 +265,7 @@ async def test_each_value_of_a_good_answer_may_be_anything(rig: Rig, name: str) 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if not name.startswith("Tokens")])
 async def test_an_answer_that_drips_ends_with_the_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zaptrix.bitrix24.oauth._ANSWER_S", 0.3)
+    monkeypatch.setattr("zaptrix.bitrix24.rest.oauth._ANSWER_S", 0.3)
     async with Bending().running() as server, aiohttp.ClientSession() as session:
         rig = Rig(server, session, seconds=0.3)
         server.always(None)

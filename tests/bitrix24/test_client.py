@@ -24,9 +24,9 @@ from tests.bitrix24.builders import (
     a_portal,
     utc_now,
 )
-from zaptrix.bitrix24.client import PortalClient, is_move
-from zaptrix.bitrix24.oauth import OAuth
-from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.bitrix24.rest.client import PortalClient, is_move
+from zaptrix.bitrix24.rest.oauth import OAuth
+from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,

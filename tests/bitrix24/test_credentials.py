@@ -10,8 +10,8 @@ import pytest
 
 from tests.bitrix24.answering import Answering, Reply
 from tests.bitrix24.builders import a_pair, a_portal, utc_now
-from zaptrix.bitrix24.credentials import PortalCredentials
-from zaptrix.bitrix24.oauth import OAuth
+from zaptrix.bitrix24.rest.credentials import PortalCredentials
+from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.portal import Portal

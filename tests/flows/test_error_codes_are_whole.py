@@ -1,7 +1,7 @@
 """That `test_error_codes.py` leaves out no code: of our tables, of the simulators', of what is expected."""
 
 from tests.flows.error_codes import BITRIX24, META, OAUTH
-from zaptrix.bitrix24 import code_table
+from zaptrix.bitrix24.rest import code_table
 from zaptrix.whatsapp.codes import codes
 from zaptrix_sim.world import bitrix24_errors, meta_error_codes
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zaptrix.bitrix24 import code_table
+from zaptrix.bitrix24.rest import code_table
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import OWN, ErrorClass, Rule, notice_of
 from zaptrix.core.wording.notices import NOTICES
@@ -25,7 +25,7 @@ HEAD = """# Error codes
 
 Each code that a platform documents, what the gateway does about it, which line the operator gets in the chat when the
 message is given up, and what an admin does. The rows stand in `src/zaptrix/whatsapp/codes/*_codes.py` and
-`src/zaptrix/bitrix24/code_table.py`, the texts in `src/zaptrix/core/wording/`; this page is written from them by
+`src/zaptrix/bitrix24/rest/code_table.py`, the texts in `src/zaptrix/core/wording/`; this page is written from them by
 `python -m tests.house.error_page`, and a test holds them together. The lines for the operator are at the end. The API
 gives all of this with each failed message, in the language that `?lang=` or `Accept-Language` asks for:
 `GET /api/messages/{id}` and `GET /api/dead-letters`, under `explanation`.

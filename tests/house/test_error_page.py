@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.house.error_page import PAGE, written
-from zaptrix.bitrix24 import code_table
+from zaptrix.bitrix24.rest import code_table
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import OWN, UNKNOWN_FIX, ErrorClass, Rule, notice_of
 from zaptrix.core.wording.notices import NOTICES

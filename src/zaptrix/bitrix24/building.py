@@ -9,11 +9,11 @@ from typing import NamedTuple
 import aiohttp
 
 from zaptrix.bitrix24 import registration
-from zaptrix.bitrix24.client import PortalClient
-from zaptrix.bitrix24.credentials import PortalCredentials
-from zaptrix.bitrix24.oauth import OAuth
 from zaptrix.bitrix24.platform import Bitrix24
-from zaptrix.bitrix24.tokens import Tokens
+from zaptrix.bitrix24.rest.client import PortalClient
+from zaptrix.bitrix24.rest.credentials import PortalCredentials
+from zaptrix.bitrix24.rest.oauth import OAuth
+from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import PortalPace, TokenCache, TokenVault

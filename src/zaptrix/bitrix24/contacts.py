@@ -6,7 +6,7 @@ import asyncio
 from weakref import WeakValueDictionary
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.client import PortalClient
+from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.display_name import clean_name
 from zaptrix.core.customer.phone import candidates

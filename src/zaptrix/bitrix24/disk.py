@@ -8,8 +8,8 @@ from __future__ import annotations
 from urllib.parse import urljoin
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.client import PortalClient
 from zaptrix.bitrix24.disknames import linked_in, named_in
+from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.core.delivery.errors import Refused, Unexpected
 from zaptrix.core.portal import Portal
 

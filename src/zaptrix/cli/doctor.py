@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from rich.table import Table
 
 import zaptrix
-from zaptrix.bitrix24.oauth import OFFICIAL_HOSTS
+from zaptrix.bitrix24.rest.oauth import OFFICIAL_HOSTS
 from zaptrix.broker.connection import fitness as redis_fitness
 from zaptrix.cli import public_address
 from zaptrix.cli.doctor_words import HEADINGS, LEVELS, WORDS

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from zaptrix.bitrix24.oauth import Grant, OAuth
+from zaptrix.bitrix24.rest.oauth import Grant, OAuth
 from zaptrix.core.delivery.errors import PlatformError, Unauthorized, Unavailable
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal

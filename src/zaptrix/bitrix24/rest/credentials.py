@@ -9,8 +9,8 @@ from datetime import datetime
 import aiohttp
 from msgspec.structs import replace
 
-from zaptrix.bitrix24.client import PortalClient
-from zaptrix.bitrix24.oauth import Grant, OAuth
+from zaptrix.bitrix24.rest.client import PortalClient
+from zaptrix.bitrix24.rest.oauth import Grant, OAuth
 from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError, Refused, Scope, Unauthorized
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending

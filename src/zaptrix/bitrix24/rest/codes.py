@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from zaptrix.bitrix24.code_table import PAGE, RULES
+from zaptrix.bitrix24.rest.code_table import PAGE, RULES
 from zaptrix.core.delivery.errors import (
     PlatformError,
     Refused,

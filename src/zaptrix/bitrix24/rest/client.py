@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 import zaptrix
-from zaptrix.bitrix24.codes import STALE_TOKEN, Failure, judge, no_answer, no_json, words
+from zaptrix.bitrix24.rest.codes import STALE_TOKEN, Failure, judge, no_answer, no_json, words
 from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Scope, TooFast, Unauthorized, Unavailable

@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 import zaptrix
-from zaptrix.bitrix24.codes import is_code, safe_detail, words
+from zaptrix.bitrix24.rest.codes import is_code, safe_detail, words
 from zaptrix.bitrix24.wire import dig, number
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
