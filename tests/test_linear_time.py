@@ -14,13 +14,13 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from zaptrix.bitrix24.attach import attached_lines, attached_links
 from zaptrix.bitrix24.disknames import linked_in
-from zaptrix.bitrix24.form import BadForm, parse_form
+from zaptrix.bitrix24.inbound.attachments import attached_lines, attached_links
+from zaptrix.bitrix24.inbound.form import BadForm, parse_form
+from zaptrix.bitrix24.inbound.operators import message_added
+from zaptrix.bitrix24.inbound.quotes import split_quote
 from zaptrix.bitrix24.markup.markup import from_bbcode, split_signature, to_bbcode
-from zaptrix.bitrix24.operators import message_added
 from zaptrix.bitrix24.parts import in_parts as to_portal
-from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.bitrix24.wire import sent_files
 from zaptrix.core.customer.display_name import clean_name
 from zaptrix.core.message.kinds import Quote

@@ -3,7 +3,7 @@
 from benchmarks import letters
 from benchmarks.letters import APP_SECRET, Chat, Conversation
 from benchmarks.tenants import Tenant
-from zaptrix.bitrix24 import webhook as bitrix24
+from zaptrix.bitrix24.inbound import webhook as bitrix24
 from zaptrix.bitrix24.translate import translate as from_bitrix24
 from zaptrix.core.event import CustomerMessage, Event, NewEvent, OperatorMessage
 from zaptrix.core.ids import EventId, PortalId

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from zaptrix.bitrix24.form import parse_form
+from zaptrix.bitrix24.inbound.form import parse_form
 
 _FILES = sorted((Path(__file__).parent / "fixtures").glob("*.form"))
 

@@ -24,13 +24,13 @@ from tests.bitrix24.builders import (
     an_event,
     utc_now,
 )
+from zaptrix.bitrix24.inbound.webhook import claimed_sender, parse_form, same_token, to_event
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.registration import register
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.bitrix24.translate import translate
-from zaptrix.bitrix24.webhook import claimed_sender, parse_form, same_token, to_event
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import Routed

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.bitrix24.builders import PORTAL_ID, an_event
 from tests.bitrix24.captured import BODIES, CHAT, TREES, form_of
 from tests.variations import all_single, several
+from zaptrix.bitrix24.inbound.webhook import Name, claimed_sender, parse_form, to_event
 from zaptrix.bitrix24.translate import translate
-from zaptrix.bitrix24.webhook import Name, claimed_sender, parse_form, to_event
 from zaptrix.core.event import (
     ConnectorLost,
     DialogStarted,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zaptrix.bitrix24.form import BadForm, parse_form
+from zaptrix.bitrix24.inbound.form import BadForm, parse_form
 from zaptrix.core import limits
 
 

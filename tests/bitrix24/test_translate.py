@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from tests.bitrix24.builders import a_customer, a_parcel, an_event, in_chat
 from tests.bitrix24.test_webhook import CHAT, an_item, messages
+from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.translate import to_delivery, to_elements, to_notice, translate
-from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.event import ConnectorLost, DialogStarted, Ignored, OperatorMessage, Routed, Unroutable

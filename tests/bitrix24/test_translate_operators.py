@@ -8,8 +8,8 @@ import pytest
 from tests.bitrix24.builders import an_event
 from tests.bitrix24.test_translate import routed, written
 from tests.bitrix24.test_webhook import CHAT, an_item, messages
+from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.translate import translate
-from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
 from zaptrix.core.message.message import Media, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 
 from tests.bitrix24.builders import PORTAL_ID, an_event
 from tests.bitrix24.test_form import HOSTILE, http_build_query
+from zaptrix.bitrix24.inbound.webhook import (
+    Form,
+    Name,
+    as_posted,
+    claimed_in,
+    claimed_sender,
+    parse_form,
+    same_token,
+    to_event,
+)
 from zaptrix.bitrix24.translate import translate
-from zaptrix.bitrix24.webhook import Form, Name, as_posted, claimed_in, claimed_sender, parse_form, same_token, to_event
 from zaptrix.bitrix24.wire import OURS_ALONE, OperatorItem
 from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.event import EventState, NewEvent

@@ -14,8 +14,8 @@ from tests.store.ledger import Ledger
 from tests.variations import all_single
 from tests.whatsapp.builders import NUMBER
 from tests.whatsapp.test_fixtures import POSTS
+from zaptrix.bitrix24.inbound.webhook import parse_form, to_event
 from zaptrix.bitrix24.translate import translate as of_bitrix24
-from zaptrix.bitrix24.webhook import parse_form, to_event
 from zaptrix.core.event import Event, NewEvent, Routed
 from zaptrix.core.ids import external_chat_id
 from zaptrix.core.message.message import Side

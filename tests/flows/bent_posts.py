@@ -12,7 +12,7 @@ from tests.bitrix24.captured import CHAT, TREES, form_of
 from tests.variations import all_single
 from tests.whatsapp.builders import NUMBER
 from tests.whatsapp.test_fixtures import BECOMES, POSTS
-from zaptrix.bitrix24.webhook import parse_form, to_event
+from zaptrix.bitrix24.inbound.webhook import parse_form, to_event
 from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.whatsapp.inbound.webhook import split
 

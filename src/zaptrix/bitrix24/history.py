@@ -12,11 +12,11 @@ from typing import TypeAlias, TypeVar
 
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.disknames import named
+from zaptrix.bitrix24.inbound.webhook import told_late
 from zaptrix.bitrix24.markup.markup import from_bbcode
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.codes import Failure, judge, words
 from zaptrix.bitrix24.translate import is_part
-from zaptrix.bitrix24.webhook import told_late
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.delivery.pace import Spending

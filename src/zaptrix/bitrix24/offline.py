@@ -12,9 +12,9 @@ from typing import TypeGuard
 import msgspec
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.form import Form, Value
+from zaptrix.bitrix24.inbound.form import Form, Value
+from zaptrix.bitrix24.inbound.webhook import Name, to_event
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bitrix24.webhook import Name, to_event
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.event import Recovered

@@ -8,8 +8,8 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 from zaptrix.bitrix24 import wire
+from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bitrix24.webhook import Name
 from zaptrix.core.delivery.errors import PlatformError, Unexpected
 from zaptrix.core.portal import Channel, Portal
 

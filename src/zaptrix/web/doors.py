@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from zaptrix.app import App
-from zaptrix.bitrix24.webhook import BadForm, claimed_in
+from zaptrix.bitrix24.inbound.webhook import BadForm, claimed_in
 from zaptrix.broker.connection.quiet import RateLimitedLog
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX, META_BODY_BYTES_MAX
 from zaptrix.core.message.message import Side

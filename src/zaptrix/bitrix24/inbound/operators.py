@@ -12,9 +12,9 @@ from typing import NamedTuple
 import msgspec
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.attach import attached_lines, attached_links
+from zaptrix.bitrix24.inbound.attachments import attached_lines, attached_links
+from zaptrix.bitrix24.inbound.quotes import split_quote
 from zaptrix.bitrix24.markup.markup import from_bbcode, split_signature
-from zaptrix.bitrix24.quotes import split_quote
 from zaptrix.core import limits
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
 from zaptrix.core.message.media import CAPTIONED

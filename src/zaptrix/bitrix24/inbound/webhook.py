@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from zaptrix.bitrix24.form import BadForm, Form, Value, last_values, parse_form
+from zaptrix.bitrix24.inbound.form import BadForm, Form, Value, last_values, parse_form
 from zaptrix.bitrix24.wire import OURS_ALONE
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import outbound_lane

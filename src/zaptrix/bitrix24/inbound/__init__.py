@@ -1,0 +1,1 @@
+"""From Bitrix24's events to neutral ones; pure."""
