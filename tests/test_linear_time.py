@@ -20,7 +20,7 @@ from zaptrix.bitrix24.inbound.form import BadForm, parse_form
 from zaptrix.bitrix24.inbound.operators import message_added
 from zaptrix.bitrix24.inbound.quotes import split_quote
 from zaptrix.bitrix24.markup.markup import from_bbcode, split_signature, to_bbcode
-from zaptrix.bitrix24.parts import in_parts as to_portal
+from zaptrix.bitrix24.outbound.split_text import in_parts as to_portal
 from zaptrix.bitrix24.wire import sent_files
 from zaptrix.core.customer.display_name import clean_name
 from zaptrix.core.message.kinds import Quote

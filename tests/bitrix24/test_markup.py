@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaptrix.bitrix24.markup.markup import ZWSP, from_bbcode, split_signature, to_bbcode
-from zaptrix.bitrix24.parts import GROWTH_MAX
+from zaptrix.bitrix24.outbound.split_text import GROWTH_MAX
 from zaptrix.core.message.text import Mark, Span, Text, plain_text, rich_text
 
 B, IT, S, C, Q = Mark.BOLD, Mark.ITALIC, Mark.STRIKE, Mark.CODE, Mark.QUOTE

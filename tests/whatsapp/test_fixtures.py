@@ -16,8 +16,8 @@ from msgspec.inspect import type_info
 
 from tests.variations import all_single, several
 from tests.whatsapp.builders import journalled
-from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup.markup import to_bbcode
+from zaptrix.bitrix24.outbound.kinds import shown
 from zaptrix.core.event import (
     CustomerMessage,
     CustomerMoved,

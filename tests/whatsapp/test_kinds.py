@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.whatsapp.builders import NOW, a_post_of, events_of, journalled
-from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup.markup import to_bbcode
+from zaptrix.bitrix24.outbound.kinds import shown
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.referral import Referral
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Ignored, Routed, Unroutable

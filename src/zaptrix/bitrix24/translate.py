@@ -11,9 +11,9 @@ import phonenumbers
 from zaptrix.bitrix24 import wire
 from zaptrix.bitrix24.inbound.operators import message_added, message_deleted, message_updated
 from zaptrix.bitrix24.inbound.webhook import Name
-from zaptrix.bitrix24.kinds import shown
 from zaptrix.bitrix24.markup.markup import to_bbcode
-from zaptrix.bitrix24.parts import in_parts
+from zaptrix.bitrix24.outbound.kinds import shown
+from zaptrix.bitrix24.outbound.split_text import in_parts
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.display_name import clean_name

@@ -1,0 +1,1 @@
+"""From neutral messages to what an open line shows; pure."""
