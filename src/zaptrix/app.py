@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 
 from zaptrix.bitrix24 import translate as bitrix24_translate
 from zaptrix.bitrix24.building import PortalAccess, TokenStore, portal_access
-from zaptrix.bitrix24.disk import PortalDisk
-from zaptrix.bitrix24.history import PortalHistories
-from zaptrix.bitrix24.offline import PortalQueue
+from zaptrix.bitrix24.portal.disk import PortalDisk
+from zaptrix.bitrix24.portal.history import PortalHistories
+from zaptrix.bitrix24.portal.offline_queue import PortalQueue
 from zaptrix.bitrix24.rest import codes as bitrix24_codes
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bridge.budgets import Budgets, daily

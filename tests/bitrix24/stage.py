@@ -26,7 +26,7 @@ from tests.bitrix24.builders import (
 )
 from zaptrix.bitrix24.inbound.webhook import claimed_sender, parse_form, same_token, to_event
 from zaptrix.bitrix24.platform import Bitrix24
-from zaptrix.bitrix24.registration import register
+from zaptrix.bitrix24.portal.registration import register
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens

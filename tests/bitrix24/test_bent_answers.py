@@ -34,7 +34,7 @@ from tests.bitrix24.builders import (
     in_chat,
     utc_now,
 )
-from zaptrix.bitrix24.contacts import Contacts
+from zaptrix.bitrix24.portal.contacts import Contacts
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
@@ -290,7 +290,7 @@ async def test_a_page_of_404_at_the_oauth_server_holds_the_portal_in_the_end_and
 
 
 async def test_events_of_a_bent_offline_queue_fit_into_the_journal(rig: Rig) -> None:
-    queue = rig.called(importlib.import_module("zaptrix.bitrix24.offline").PortalQueue)
+    queue = rig.called(importlib.import_module("zaptrix.bitrix24.portal.offline_queue").PortalQueue)
     recovered = Recovered(late=False, written_at=None, give_up=None)
 
     def judge(_at: datetime | None) -> Recovered:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from zaptrix.bitrix24.contacts import source_fields
 from zaptrix.bitrix24.markup.markup import to_bbcode
 from zaptrix.bitrix24.outbound.kinds import shown
+from zaptrix.bitrix24.portal.contacts import source_fields
 from zaptrix.core.customer.referral import Referral, utm_of
 from zaptrix.core.message.kinds import (
     Card,

@@ -10,10 +10,10 @@ import pytest
 
 from tests.bitrix24.builders import a_channel, a_customer, in_chat
 from tests.bitrix24.stage import a_stage
-from zaptrix.bitrix24.disk import PortalDisk
 from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.inbound.webhook import Name
-from zaptrix.bitrix24.registration import EVENTS_PATH, register, unregister
+from zaptrix.bitrix24.portal.disk import PortalDisk
+from zaptrix.bitrix24.portal.registration import EVENTS_PATH, register, unregister
 from zaptrix.core.delivery.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.delivery.outcome import Absent, Accepted
 from zaptrix.core.event import ConnectorLost, DialogStarted, OperatorMessage

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from zaptrix.bitrix24 import disk
+from zaptrix.bitrix24.portal import disk
 from zaptrix.bridge import file_preparer, file_sources
 from zaptrix.core.wording.error_codes import ErrorClass, notice_of, own_rule
 from zaptrix.media import blobs, fetch, file_type, reach, signed_links, voice, voice_recoder

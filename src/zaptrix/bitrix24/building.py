@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import aiohttp
 
-from zaptrix.bitrix24 import registration
 from zaptrix.bitrix24.platform import Bitrix24
+from zaptrix.bitrix24.portal import registration
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.credentials import PortalCredentials
 from zaptrix.bitrix24.rest.oauth import OAuth

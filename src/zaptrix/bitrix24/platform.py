@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.outbound.kinds import shown
-from zaptrix.bitrix24.proof import Proofs
+from zaptrix.bitrix24.portal.contacts import Contacts
+from zaptrix.bitrix24.portal.proof import Proofs
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.codes import safe_detail
 from zaptrix.bitrix24.translate import (

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from zaptrix.bitrix24 import wire
-from zaptrix.bitrix24.contacts import Contacts
 from zaptrix.bitrix24.markup.markup import ZWSP, from_bbcode
+from zaptrix.bitrix24.portal.contacts import Contacts
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.translate import carries_file, chat_of, keys_of, notice_line
 from zaptrix.core.delivery.claim import Parcel
