@@ -18,25 +18,25 @@ from zaptrix.bitrix24.portal.history import PortalHistories
 from zaptrix.bitrix24.portal.offline_queue import PortalQueue
 from zaptrix.bitrix24.rest import codes as bitrix24_codes
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bridge.budgets import Budgets, daily
 from zaptrix.bridge.building import Landing, Languages, Platforms, deliver, drains, recover
-from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.erasure import Erasure
 from zaptrix.bridge.file_preparer import FilePreparer
 from zaptrix.bridge.file_sources import FileSources, SourceRules
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.receive import Receiver
 from zaptrix.bridge.recover import Recovery
-from zaptrix.bridge.registration import Registrar
 from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.send import Sender
-from zaptrix.bridge.senders import Senders
-from zaptrix.bridge.subscription import Subscriptions
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
-from zaptrix.bridge.tenants import Concerned, Credentials, Tenants
+from zaptrix.bridge.tenants.budgets import Budgets, daily
+from zaptrix.bridge.tenants.directory import Directory
+from zaptrix.bridge.tenants.ground import Ground
+from zaptrix.bridge.tenants.registration import Registrar
+from zaptrix.bridge.tenants.senders import Senders
+from zaptrix.bridge.tenants.subscription import Subscriptions
+from zaptrix.bridge.tenants.tenants import Concerned, Credentials, Tenants
 from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
 from zaptrix.bridge.watch import LateStatuses, Watch

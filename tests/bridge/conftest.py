@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from tests.bridge.house import House, ScriptedPlatform
 from tests.store.ledger import Ledger
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells

@@ -18,14 +18,11 @@ from tests.bridge.ringing import Ringing
 from tests.store.ledger import Ledger
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bridge.attachments import Attachments
-from zaptrix.bridge.budgets import Budgets
 from zaptrix.bridge.call_limit import CallBounds, CallLimit
 from zaptrix.bridge.calls import Calls
 from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.inbound import InboundSteps
 from zaptrix.bridge.late_fields import Naming, Quoting
 from zaptrix.bridge.outbound import OutboundSteps
@@ -34,6 +31,9 @@ from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates
+from zaptrix.bridge.tenants.budgets import Budgets
+from zaptrix.bridge.tenants.directory import Directory
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells

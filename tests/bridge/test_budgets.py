@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.bridge.house import House, a_customer, now
-from zaptrix.bridge.budgets import KEPT_BY_DIGEST, Budgets
+from zaptrix.bridge.tenants.budgets import KEPT_BY_DIGEST, Budgets
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane, outbound_lane

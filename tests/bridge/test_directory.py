@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from tests.store.ledger import Ledger
-from zaptrix.bridge import directory as directory_module
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants import directory as directory_module
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.cli.embedded import Servers
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Unauthorized

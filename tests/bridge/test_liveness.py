@@ -19,9 +19,9 @@ from tests.bridge.house import House, ScriptedPlatform, lane_to_whatsapp, now
 from tests.store.ledger import Ledger, to_whatsapp
 from zaptrix.bridge import call_limit
 from zaptrix.bridge.claiming import Claimed
-from zaptrix.bridge.directory import Directory
 from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.settle import Judged
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells

@@ -10,11 +10,11 @@ import pytest
 
 from tests.bridge.house import now
 from tests.store.ledger import Ledger
-from zaptrix.bridge.budgets import Budgets
-from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.recover import Recovery, RecoveryRules
+from zaptrix.bridge.tenants.budgets import Budgets
+from zaptrix.bridge.tenants.directory import Directory
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Unavailable

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.bridge.house import House
-from zaptrix.bridge.registration import Registrar
+from zaptrix.bridge.tenants.registration import Registrar
 from zaptrix.core.delivery.errors import Scope, Unavailable, Unexpected
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
@@ -143,7 +143,7 @@ async def test_whatever_a_registration_breaks_on_it_is_recorded_and_goes_to_the_
 async def test_a_registration_that_hangs_keeps_nobody_waiting(
     house: House, portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zaptrix.bridge.registration._REGISTER_S_MAX", 1.0)
+    monkeypatch.setattr("zaptrix.bridge.tenants.registration._REGISTER_S_MAX", 1.0)
     hanging = await house.ledger.channel(portal, name="hangs")
     second = await house.ledger.channel(portal, name="second of its portal")
     other = await house.ledger.channel(await house.ledger.portal(), name="other portal")

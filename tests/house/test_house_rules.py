@@ -22,12 +22,12 @@ VAGUE_NAMES = frozenset({"utils", "util", "helpers", "helper", "common", "manage
 # Where a catch-all stands, and why it may.
 CATCH_ALL_ALLOWED = {
     "src/zaptrix/worker": "a runner judges whatever escaped a step again, and never hides it",
-    "src/zaptrix/bridge/directory.py": "a comparison that ended for good would leave old keys good for ever",
+    "src/zaptrix/bridge/tenants/directory.py": "a comparison that ended for good would leave old keys good for ever",
     "src/zaptrix/exchange.py": "whatever breaks on a foreign answer is told by its kind, and ends as no clear answer",
     "src/zaptrix/media/reach.py": "whatever a resolver breaks on is a name that is none",
     "src/zaptrix/bridge/confirmer.py": "what breaks in one portal's call is left to rows, and others are told",
     "src/zaptrix/bridge/dispatcher.py": "what breaks in one portal's call must not end those of the others",
-    "src/zaptrix/bridge/registration.py": "a registration ends and is recorded whatever broke, so that others follow",
+    "src/zaptrix/bridge/tenants/registration.py": "a registration ends and is recorded, whatever broke",
     "src/zaptrix/web/gateway.py": "whatever a request or the start breaks on is logged once and answered 500",
     "src/zaptrix/web/connections.py": "whatever a socket tells, the callers' clocks go on",
     "src/zaptrix/web/doors.py": "an event that is never sent twice is kept, whatever broke",

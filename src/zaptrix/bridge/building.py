@@ -14,7 +14,6 @@ from zaptrix.bridge.calls import Calls
 from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.inbound import InboundSteps
 from zaptrix.bridge.late_fields import Naming, Quoting
 from zaptrix.bridge.offline import Offline, OfflineRules
@@ -23,6 +22,7 @@ from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.templates import Templates
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.broker.queues.workers import Drain
 from zaptrix.core.delivery.lanes import Queue

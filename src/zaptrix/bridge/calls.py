@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from zaptrix.bridge.attachments import Attachments
 from zaptrix.bridge.call_limit import CallBounds
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.late_fields import LateField
 from zaptrix.bridge.settle import Judged
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.errors import (
     OutOfTime,

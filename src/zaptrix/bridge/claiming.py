@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import msgspec
 import structlog
 
-from zaptrix.bridge.directory import Tenant
-from zaptrix.bridge.ground import Ground
+from zaptrix.bridge.tenants.directory import Tenant
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.lanes import Lane

@@ -23,7 +23,7 @@ import structlog
 from msgspec.structs import replace
 
 from zaptrix.bridge.call_limit import CallBounds
-from zaptrix.bridge.ground import Ground
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel, is_awaited

@@ -26,11 +26,11 @@ from zaptrix.bridge.call_limit import CallBounds
 from zaptrix.bridge.calls import Calls, Ended
 from zaptrix.bridge.claiming import Claimed, Claimer
 from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.left_alone import LeftAlone
 from zaptrix.bridge.offer import BatchOffer
 from zaptrix.bridge.owner import Owner
 from zaptrix.bridge.settle import Judged, Settler
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.lanes import Lane, delivery_lane

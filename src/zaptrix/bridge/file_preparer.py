@@ -13,9 +13,9 @@ import structlog
 
 from zaptrix.bridge.file_sources import NOT_THERE, FileSources, PreparedFile
 from zaptrix.bridge.follow import Late, follow
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, Scope, Unavailable

@@ -13,9 +13,9 @@ import structlog
 from msgspec.structs import replace
 
 from zaptrix import __version__
-from zaptrix.bridge.directory import Tenant
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.recoding import Recoding
+from zaptrix.bridge.tenants.directory import Tenant
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Refused, Unauthorized, Unavailable
 from zaptrix.core.message.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of

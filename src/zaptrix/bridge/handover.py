@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from zaptrix.bridge.directory import Tenant
+from zaptrix.bridge.tenants.directory import Tenant
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId

@@ -14,8 +14,8 @@ from functools import partial
 import msgspec
 import structlog
 
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unexpected
 from zaptrix.core.delivery.lanes import bitrix24_lane

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zaptrix.bridge.budgets import Budgets
+from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.event import EventState, NewEvent

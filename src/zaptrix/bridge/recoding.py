@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from weakref import WeakValueDictionary
 
-from zaptrix.bridge.budgets import Budgets
+from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.core import limits
 from zaptrix.core.ids import PortalId
 from zaptrix.media.blobs import Blobs

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.offline import Offline, recovered_notice
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unexpected
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane

@@ -14,9 +14,9 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from zaptrix.bridge.budgets import KEPT_BY_DIGEST
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.handover import HandingOver
+from zaptrix.bridge.tenants.budgets import KEPT_BY_DIGEST
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.gathering import pause_at, rate_after
 from zaptrix.core.delivery.lanes import Lane, delivery_lane

@@ -12,9 +12,9 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.follow import Late, follow
-from zaptrix.bridge.ground import Ground
 from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
 from zaptrix.bridge.notices import Line, say, sent_by_api
+from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel, is_awaited

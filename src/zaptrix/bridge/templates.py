@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ChannelId

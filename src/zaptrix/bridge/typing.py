@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ConversationId

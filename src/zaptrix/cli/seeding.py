@@ -1,7 +1,7 @@
 """The first portal and channel, sown before the gateway opens: once a start, however many processes it has."""
 
 from zaptrix.app import App, open_app
-from zaptrix.bridge.seed import seed
+from zaptrix.bridge.tenants.seed import seed
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import channels, portals

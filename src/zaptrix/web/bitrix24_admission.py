@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zaptrix.bitrix24.inbound import webhook
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.bridge.watch import Watch
 from zaptrix.core import limits
 from zaptrix.core.event import NewEvent

@@ -11,7 +11,7 @@ import asyncio
 import structlog
 
 from zaptrix.app import App
-from zaptrix.bridge.seed import seed
+from zaptrix.bridge.tenants.seed import seed
 from zaptrix.core.access.ownership import NotOwned
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.store.connection.database import StoreRefused, StoreUnavailable

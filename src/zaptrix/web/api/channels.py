@@ -12,7 +12,7 @@ from litestar import Request, Response, Router, delete, get, post, put
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from zaptrix.bridge.tenants import Joined, TooManyChannels
+from zaptrix.bridge.tenants.tenants import Joined, TooManyChannels
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.core.portal import Channel, CrmMode

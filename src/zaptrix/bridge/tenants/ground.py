@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from zaptrix.bridge.budgets import Budgets
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.budgets import Budgets
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.deadlines import Stopping
 from zaptrix.store.connection.database import Database

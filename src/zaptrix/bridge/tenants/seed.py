@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 from msgspec import UNSET
 
-from zaptrix.bridge.tenants import Tenants, TooManyChannels
+from zaptrix.bridge.tenants.tenants import Tenants, TooManyChannels
 from zaptrix.core.ids import EXAMPLE_CHANNEL, EXAMPLE_PORTAL, PortalId
 from zaptrix.core.portal import Locale
 from zaptrix.settings import Settings

@@ -13,9 +13,9 @@ import structlog
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from zaptrix.bridge.directory import Directory
-from zaptrix.bridge.registration import Registrar
-from zaptrix.bridge.subscription import Subscriptions
+from zaptrix.bridge.tenants.directory import Directory
+from zaptrix.bridge.tenants.registration import Registrar
+from zaptrix.bridge.tenants.subscription import Subscriptions
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.delivery.errors import Unauthorized

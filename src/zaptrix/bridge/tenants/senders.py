@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.store.accounts import portals
 from zaptrix.store.accounts.portals import SealedSender
 from zaptrix.store.accounts.sender_digests import SenderDigests, digest

@@ -9,7 +9,7 @@ import asyncio
 
 import structlog
 
-from zaptrix.bridge.directory import Directory
+from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Callback, SubscribedAccounts

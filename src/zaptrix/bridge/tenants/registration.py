@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from zaptrix.bridge.directory import Directory, Tenant
+from zaptrix.bridge.tenants.directory import Directory, Tenant
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal

@@ -1,0 +1,1 @@
+"""Portals and channels: managed, looked up, registered, and what each may use."""
