@@ -13,8 +13,8 @@ import structlog
 
 from zaptrix.bridge.file_sources import NOT_THERE, FileSources, PreparedFile
 from zaptrix.bridge.follow import Late, follow
-from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
-from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.tell.notices import Line, say
+from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits

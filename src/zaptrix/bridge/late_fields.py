@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from zaptrix.bridge.quotes import quoted
+from zaptrix.bridge.tell.quotes import quoted
 from zaptrix.bridge.templates import Templates
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel

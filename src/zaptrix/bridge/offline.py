@@ -14,7 +14,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unexpected

@@ -10,10 +10,10 @@ import structlog
 
 from zaptrix.bridge.changes import apply
 from zaptrix.bridge.handover import HandingOver
-from zaptrix.bridge.holding import held_at_once
-from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.outgoing import Outgoing, outgoing
 from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.bridge.tell.notices import Line, say
+from zaptrix.bridge.tell.pauses import held_at_once
 from zaptrix.bridge.tenants.directory import Directory, Tenant
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.core import limits

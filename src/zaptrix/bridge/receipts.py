@@ -11,8 +11,8 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from zaptrix.bridge.holding import held_back, pause_channel
-from zaptrix.bridge.notices import Line, say, sent_by_api
+from zaptrix.bridge.tell.notices import Line, say, sent_by_api
+from zaptrix.bridge.tell.pauses import held_back, pause_channel
 from zaptrix.core.delivery.errors import Scope
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.retry import Pause

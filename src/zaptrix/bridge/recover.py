@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from zaptrix.bridge.notices import Line, say
 from zaptrix.bridge.offline import Offline, recovered_notice
+from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooFast, Unauthorized, Unexpected

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from zaptrix.bridge.notices import Line, say
+from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import bitrix24_lane

@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from zaptrix.bridge.follow import Late, follow
-from zaptrix.bridge.holding import held_back, pause_channel, pause_portal
-from zaptrix.bridge.notices import Line, say, sent_by_api
+from zaptrix.bridge.tell.notices import Line, say, sent_by_api
+from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from zaptrix.app import App
-from zaptrix.bridge.holding import resume
+from zaptrix.bridge.tell.pauses import resume
 from zaptrix.broker.connection.connection import AWAY, answering
 from zaptrix.broker.connection.fitness import probe
 from zaptrix.core import limits

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request, Response, Router, get, post
 from msgspec import Meta, Struct
 
-from zaptrix.bridge.explain import Explanation, explain
+from zaptrix.bridge.tell.explain import Explanation, explain
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import structlog
 
-from zaptrix.bridge.notices import Line
+from zaptrix.bridge.tell.notices import Line
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.delivery.retry import Pause
