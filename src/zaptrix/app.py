@@ -24,7 +24,8 @@ from zaptrix.bridge.file_preparer import FilePreparer
 from zaptrix.bridge.file_sources import FileSources, SourceRules
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.offline import Offline
-from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
+from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.recover import Recovery
 from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.send import Sender
@@ -39,7 +40,6 @@ from zaptrix.bridge.tenants.subscription import Subscriptions
 from zaptrix.bridge.tenants.tenants import Concerned, Credentials, Tenants
 from zaptrix.bridge.typing import Typing
 from zaptrix.bridge.uploads import Uploads
-from zaptrix.bridge.watch import LateStatuses, Watch
 from zaptrix.broker.cache.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import connect

@@ -26,7 +26,7 @@ from zaptrix.bridge.dispatcher import Dispatcher
 from zaptrix.bridge.inbound import InboundSteps
 from zaptrix.bridge.late_fields import Naming, Quoting
 from zaptrix.bridge.outbound import OutboundSteps
-from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.routing import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience

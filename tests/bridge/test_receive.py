@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.bridge.house import House, a_customer, asked, now
-from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.cli.embedded import Servers

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.bridge.house import House, now
-from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.receive.heartbeat import Watch
+from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.bridge.tenants.directory import Directory
-from zaptrix.bridge.watch import Watch
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.lanes import outbound_lane

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bridge.house import House
 from tests.bridge.test_replay import a_form
-from zaptrix.bridge.watch import LateStatuses, Watch
+from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.lanes import incoming_lane
@@ -50,7 +50,7 @@ async def test_who_has_not_looked_since_an_outage_lets_nothing_overtake(
     for watch in (first, second):
         await watch.beat()
         await watch.beat()
-    monkeypatch.setattr("zaptrix.bridge.watch.elapsed_s", lambda: elapsed_s() + limits.SILENT_S + 1)
+    monkeypatch.setattr("zaptrix.bridge.receive.heartbeat.elapsed_s", lambda: elapsed_s() + limits.SILENT_S + 1)
     await house.ledger.run("UPDATE gateway_beat SET at = now() - make_interval(secs => $1)", limits.SILENT_S + 1)
     await first.beat()
     assert await state_of_the_next(house, second, portal, talk) is EventState.HELD
@@ -110,7 +110,7 @@ async def test_a_number_of_which_something_always_comes_is_not_waited_for_for_ev
     house: House, channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "STATUS_READ_S", 30.0)
-    monkeypatch.setattr("zaptrix.bridge.watch._READ_LOOKS", 3_000)
+    monkeypatch.setattr("zaptrix.bridge.receive.heartbeat._READ_LOOKS", 3_000)
     await house.ledger.run("UPDATE gateway_beat SET at = now(), statuses_until = now() - interval '1 hour'")
     await a_status(house, channel, "before")
     asked = asyncio.create_task(LateStatuses(house.ledger.database, 9.0).under_way_s(channel))

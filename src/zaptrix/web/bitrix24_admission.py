@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from zaptrix.bitrix24.inbound import webhook
+from zaptrix.bridge.receive.heartbeat import Watch
 from zaptrix.bridge.tenants.directory import Directory
-from zaptrix.bridge.watch import Watch
 from zaptrix.core import limits
 from zaptrix.core.event import NewEvent
 

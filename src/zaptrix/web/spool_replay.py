@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from zaptrix.bridge.receive import Receiver
+from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.store.journal.spool import Spool
 from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
 
