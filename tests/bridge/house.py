@@ -23,11 +23,11 @@ from zaptrix.bridge.calls import Calls
 from zaptrix.bridge.claiming import Claimer
 from zaptrix.bridge.confirmer import Confirmer
 from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.inbound import InboundSteps
 from zaptrix.bridge.late_fields import Naming, Quoting
-from zaptrix.bridge.outbound import OutboundSteps
 from zaptrix.bridge.receive.receiver import Receiver
-from zaptrix.bridge.routing import Route
+from zaptrix.bridge.route.inbound import InboundSteps
+from zaptrix.bridge.route.outbound import OutboundSteps
+from zaptrix.bridge.route.router import Route
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.templates import Templates

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tests.bridge.house import House, a_customer, answered, asked, chat_of, now
 from tests.store.ledger import Ledger
-from zaptrix.bridge.routing import Route
+from zaptrix.bridge.route.router import Route
 from zaptrix.core.customer.referral import Referral
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.lanes import Queue, incoming_lane

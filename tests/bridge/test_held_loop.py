@@ -11,7 +11,7 @@ from tests.bridge.house import House, answered
 from tests.bridge.ringing import Ringing
 from zaptrix.bitrix24 import translate
 from zaptrix.bitrix24.inbound.webhook import Name
-from zaptrix.bridge.routing import Route
+from zaptrix.bridge.route.router import Route
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.limits import BITRIX_BODY_BYTES_MAX
 from zaptrix.core.message.message import Direction

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bridge.house import House, a_customer, asked
 from tests.bridge.test_route_inbound import texts
-from zaptrix.bridge.routing import Elsewhere, Item, Overtaken, Route
+from zaptrix.bridge.route.router import Elsewhere, Item, Overtaken, Route
 from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.connection.database import StoreConflict, StoreRefused

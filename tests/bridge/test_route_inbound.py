@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24, now
-from zaptrix.bridge.routing import Item
+from zaptrix.bridge.route.router import Item
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.delivery.lanes import Lane, incoming_lane
 from zaptrix.core.event import CustomerMessage, Ignored, Unroutable

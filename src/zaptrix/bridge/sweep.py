@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import structlog
 
-from zaptrix.bridge.receipts import apply_receipts, tell_ended
+from zaptrix.bridge.route.receipts import apply_receipts, tell_ended
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue

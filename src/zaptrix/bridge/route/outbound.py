@@ -8,10 +8,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from zaptrix.bridge.changes import apply
-from zaptrix.bridge.handover import HandingOver
-from zaptrix.bridge.outgoing import Outgoing, outgoing
-from zaptrix.bridge.routing import Item, plain_mark
+from zaptrix.bridge.route.handover import HandingOver
+from zaptrix.bridge.route.operator_changes import apply
+from zaptrix.bridge.route.operator_messages import Outgoing, outgoing
+from zaptrix.bridge.route.router import Item, plain_mark
 from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tell.pauses import held_at_once
 from zaptrix.bridge.tenants.directory import Directory, Tenant

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.outgoing import Cutting, Outgoing, channels_that_sign
+from zaptrix.bridge.route.operator_messages import Cutting, Outgoing, channels_that_sign
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.routing import Item
+from zaptrix.bridge.route.router import Item
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import Answering, OperatorMessage

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.repeats import further
-from zaptrix.bridge.routing import Item
+from zaptrix.bridge.route.repeats import further
+from zaptrix.bridge.route.router import Item
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.identity import merged
 from zaptrix.core.event import CustomerMessage, Event

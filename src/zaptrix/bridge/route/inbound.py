@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from zaptrix.bridge.conversations import Conversations
-from zaptrix.bridge.handover import HandingOver
-from zaptrix.bridge.moves import relink
-from zaptrix.bridge.receipts import Applied, apply_receipts, apply_template_changes, tell_ended
-from zaptrix.bridge.routing import Item, plain_mark
-from zaptrix.bridge.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
+from zaptrix.bridge.route.conversations import Conversations
+from zaptrix.bridge.route.customer_moves import relink
+from zaptrix.bridge.route.handover import HandingOver
+from zaptrix.bridge.route.receipts import Applied, apply_receipts, apply_template_changes, tell_ended
+from zaptrix.bridge.route.router import Item, plain_mark
+from zaptrix.bridge.route.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
 from zaptrix.bridge.tell.quotes import quoted
 from zaptrix.bridge.tenants.directory import Directory, Tenant
 from zaptrix.broker.cache.cache import ConversationCache, SeenCache

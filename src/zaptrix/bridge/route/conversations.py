@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from zaptrix.bridge.moves import join
-from zaptrix.bridge.spoken import Incoming, Who, customers_of
+from zaptrix.bridge.route.customer_moves import join
+from zaptrix.bridge.route.spoken import Incoming, Who, customers_of
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation

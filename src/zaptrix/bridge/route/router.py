@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from zaptrix.bridge.handover import HandingOver
+from zaptrix.bridge.route.handover import HandingOver
 from zaptrix.bridge.tenants.budgets import KEPT_BY_DIGEST
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits

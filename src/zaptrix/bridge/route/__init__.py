@@ -1,0 +1,1 @@
+"""Route: an event becomes messages of a conversation, edits, receipts, or a move of a customer."""
