@@ -20,8 +20,10 @@ from zaptrix.bitrix24.rest import codes as bitrix24_codes
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bridge.building import Landing, Languages, Platforms, deliver, drains, recover
 from zaptrix.bridge.erasure import Erasure
-from zaptrix.bridge.file_preparer import FilePreparer
-from zaptrix.bridge.file_sources import FileSources, SourceRules
+from zaptrix.bridge.files.preparer import FilePreparer
+from zaptrix.bridge.files.sources import FileSources, SourceRules
+from zaptrix.bridge.files.typing_indicator import Typing
+from zaptrix.bridge.files.uploads import Uploads
 from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
@@ -38,8 +40,6 @@ from zaptrix.bridge.tenants.registration import Registrar
 from zaptrix.bridge.tenants.senders import Senders
 from zaptrix.bridge.tenants.subscription import Subscriptions
 from zaptrix.bridge.tenants.tenants import Concerned, Credentials, Tenants
-from zaptrix.bridge.typing import Typing
-from zaptrix.bridge.uploads import Uploads
 from zaptrix.broker.cache.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import connect

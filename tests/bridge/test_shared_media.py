@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zaptrix.bridge.shared_media import OtherStore, SharedMedia, media_fault
+from zaptrix.bridge.files.shared_media import OtherStore, SharedMedia, media_fault
 from zaptrix.core import limits
 from zaptrix.core.installation.faults import Fault, FaultKind
 from zaptrix.media.blobs import Blobs, BlobsAway

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from zaptrix.bitrix24.portal import disk
-from zaptrix.bridge import file_preparer, file_sources
+from zaptrix.bridge.files import preparer, sources
 from zaptrix.core.wording.error_codes import ErrorClass, notice_of, own_rule
 from zaptrix.media import blobs, fetch, file_type, reach, signed_links, voice, voice_recoder
 from zaptrix.worker import fetching
@@ -22,8 +22,8 @@ MODULES: tuple[ModuleType, ...] = (
     voice_recoder,
     file_type,
     voice,
-    file_sources,
-    file_preparer,
+    sources,
+    preparer,
     fetching,
     disk,
 )

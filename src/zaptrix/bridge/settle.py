@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from zaptrix.bridge.follow import Late, follow
+from zaptrix.bridge.files.follow_up import Late, follow
 from zaptrix.bridge.tell.notices import Line, say, sent_by_api
 from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import msgspec
 
 from zaptrix.app import open_app
-from zaptrix.bridge.shared_media import SharedMedia, media_fault
+from zaptrix.bridge.files.shared_media import SharedMedia, media_fault
 from zaptrix.core.installation.faults import Fault, FaultKind, Unfit
 from zaptrix.settings import Settings
 from zaptrix.store.connection.database import StoreUnavailable

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from zaptrix.app import App, open_app
-from zaptrix.bridge.shared_media import SharedMedia
+from zaptrix.bridge.files.shared_media import SharedMedia
 from zaptrix.core.limits import CONNECTIONS_MAX
 from zaptrix.media.signed_links import PREFIX
 from zaptrix.settings import Settings

@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from zaptrix.app import App, open_app
-from zaptrix.bridge.shared_media import SharedMedia
+from zaptrix.bridge.files.shared_media import SharedMedia
 from zaptrix.broker.queues.workers import LaneWorkers
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue

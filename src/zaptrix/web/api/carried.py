@@ -11,8 +11,8 @@ from litestar import Request, Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
+from zaptrix.bridge.files.uploads import StoredUpload
 from zaptrix.bridge.send import Held
-from zaptrix.bridge.uploads import StoredUpload
 from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX

@@ -9,7 +9,7 @@ from litestar import Request, Response, Router, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
-from zaptrix.bridge.uploads import StoredUpload
+from zaptrix.bridge.files.uploads import StoredUpload
 from zaptrix.core import limits
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.message.interactive import (

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from zaptrix.bridge.file_sources import NOT_THERE, FileSources, PreparedFile
-from zaptrix.bridge.follow import Late, follow
+from zaptrix.bridge.files.follow_up import Late, follow
+from zaptrix.bridge.files.sources import NOT_THERE, FileSources, PreparedFile
+from zaptrix.bridge.files.typing_indicator import Typing
 from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
-from zaptrix.bridge.typing import Typing
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, Scope, Unavailable
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane

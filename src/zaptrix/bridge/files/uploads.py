@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from zaptrix.bridge.file_sources import BROWSER, fallback_name
+from zaptrix.bridge.files.sources import BROWSER, fallback_name
 from zaptrix.core import limits
 from zaptrix.core.message.media import Blob, fitting_name
 from zaptrix.core.message.message import MediaKind

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from zaptrix import __version__
-from zaptrix.bridge.recoding import Recoding
+from zaptrix.bridge.files.recoding import Recoding
 from zaptrix.bridge.tenants.directory import Tenant
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits

@@ -1,0 +1,1 @@
+"""Files on their way: fetched, made fit, uploaded, and followed up."""
