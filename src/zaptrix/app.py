@@ -30,9 +30,9 @@ from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
 from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.recover import Recovery
 from zaptrix.bridge.reminders import Reminders
-from zaptrix.bridge.send import Sender
+from zaptrix.bridge.send.sender import Sender
+from zaptrix.bridge.send.templates import Templates
 from zaptrix.bridge.sweep import Sweep, SweepPatience
-from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants.budgets import Budgets, daily
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.bridge.tenants.ground import Ground

@@ -28,9 +28,9 @@ from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.route.inbound import InboundSteps
 from zaptrix.bridge.route.outbound import OutboundSteps
 from zaptrix.bridge.route.router import Route
+from zaptrix.bridge.send.templates import Templates
 from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
-from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.bridge.tenants.ground import Ground

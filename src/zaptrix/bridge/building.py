@@ -20,8 +20,8 @@ from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.route.inbound import InboundSteps
 from zaptrix.bridge.route.outbound import OutboundSteps
 from zaptrix.bridge.route.router import Route
+from zaptrix.bridge.send.templates import Templates
 from zaptrix.bridge.settle import Settler
-from zaptrix.bridge.templates import Templates
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.broker.queues.workers import Drain

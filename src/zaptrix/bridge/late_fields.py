@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
+from zaptrix.bridge.send.templates import Templates
 from zaptrix.bridge.tell.quotes import quoted
-from zaptrix.bridge.templates import Templates
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import ChannelId

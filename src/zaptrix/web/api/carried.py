@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from zaptrix.bridge.files.uploads import StoredUpload
-from zaptrix.bridge.send import Held
+from zaptrix.bridge.send.sender import Held
 from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from litestar import Request, Response, Router, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from zaptrix.bridge.send import Answered, Target
+from zaptrix.bridge.send.sender import Answered, Target
 from zaptrix.core import limits
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import MessageId

@@ -12,7 +12,7 @@ from litestar import Request, Response
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from zaptrix.bridge.send import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
+from zaptrix.bridge.send.sender import Answered, BadTarget, KeyReused, NoSuchTarget, Once, Queued, Target
 from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
 from zaptrix.core.message.message import Content

@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
-from zaptrix.bridge.templates import NoAccount, NoSuchTemplate
+from zaptrix.bridge.send.templates import NoAccount, NoSuchTemplate
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized
 from zaptrix.core.ids import ChannelId
