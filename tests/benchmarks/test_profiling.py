@@ -3,7 +3,9 @@
 from benchmarks.profiling import shares, shown
 
 START = "<module> (zaptrix/__main__.py:5);worker (zaptrix/cli/main.py:72);Runner.run (asyncio/runners.py:118)"
-SENDS = f"{START};Calls.run (zaptrix/bridge/calls.py:99);_request (aiohttp/client.py:500);loads (json/decoder.py:3)"
+SENDS = (
+    f"{START};Calls.run (zaptrix/bridge/deliver/calls.py:99);_request (aiohttp/client.py:500);loads (json/decoder.py:3)"
+)
 CLAIMS = f"{START};claim (zaptrix/store/ledger/claims.py:40)"
 
 

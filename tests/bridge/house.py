@@ -17,19 +17,19 @@ from redis.asyncio import Redis
 from tests.bridge.ringing import Ringing
 from tests.store.ledger import Ledger
 from zaptrix.bitrix24.platform import Bitrix24
-from zaptrix.bridge.attachments import Attachments
-from zaptrix.bridge.call_limit import CallBounds, CallLimit
-from zaptrix.bridge.calls import Calls
-from zaptrix.bridge.claiming import Claimer
-from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.late_fields import Naming, Quoting
+from zaptrix.bridge.deliver.attachments import Attachments
+from zaptrix.bridge.deliver.call_limit import CallBounds, CallLimit
+from zaptrix.bridge.deliver.calls import Calls
+from zaptrix.bridge.deliver.claiming import Claimer
+from zaptrix.bridge.deliver.confirmer import Confirmer
+from zaptrix.bridge.deliver.dispatcher import Dispatcher
+from zaptrix.bridge.deliver.late_fields import Naming, Quoting
+from zaptrix.bridge.deliver.settler import Settler
 from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.route.inbound import InboundSteps
 from zaptrix.bridge.route.outbound import OutboundSteps
 from zaptrix.bridge.route.router import Route
 from zaptrix.bridge.send.templates import Templates
-from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.bridge.tenants.directory import Directory

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger import to_whatsapp
-from zaptrix.bridge.settle import Judged
+from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation

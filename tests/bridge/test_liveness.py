@@ -17,10 +17,10 @@ from redis.asyncio import Redis
 
 from tests.bridge.house import House, ScriptedPlatform, lane_to_whatsapp, now
 from tests.store.ledger import Ledger, to_whatsapp
-from zaptrix.bridge import call_limit
-from zaptrix.bridge.claiming import Claimed
-from zaptrix.bridge.left_alone import LeftAlone
-from zaptrix.bridge.settle import Judged
+from zaptrix.bridge.deliver import call_limit
+from zaptrix.bridge.deliver.claiming import Claimed
+from zaptrix.bridge.deliver.left_alone import LeftAlone
+from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.broker.cache.hits import Hits

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from zaptrix.bridge.attachments import Addresses, Attachments
-from zaptrix.bridge.call_limit import CallBounds, CallLimit
-from zaptrix.bridge.calls import Calls
-from zaptrix.bridge.claiming import Claimer
-from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.dispatcher import Dispatcher
-from zaptrix.bridge.late_fields import Naming, Quoting
+from zaptrix.bridge.deliver.attachments import Addresses, Attachments
+from zaptrix.bridge.deliver.call_limit import CallBounds, CallLimit
+from zaptrix.bridge.deliver.calls import Calls
+from zaptrix.bridge.deliver.claiming import Claimer
+from zaptrix.bridge.deliver.confirmer import Confirmer
+from zaptrix.bridge.deliver.dispatcher import Dispatcher
+from zaptrix.bridge.deliver.late_fields import Naming, Quoting
+from zaptrix.bridge.deliver.settler import Settler
 from zaptrix.bridge.offline import Offline, OfflineRules
 from zaptrix.bridge.recover import Recovery, RecoveryRules
 from zaptrix.bridge.route.inbound import InboundSteps
 from zaptrix.bridge.route.outbound import OutboundSteps
 from zaptrix.bridge.route.router import Route
 from zaptrix.bridge.send.templates import Templates
-from zaptrix.bridge.settle import Settler
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.broker.queues.workers import Drain

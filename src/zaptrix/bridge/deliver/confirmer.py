@@ -22,9 +22,9 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from zaptrix.bridge.call_limit import CallBounds
+from zaptrix.bridge.deliver.call_limit import CallBounds
+from zaptrix.bridge.deliver.tick import Tick
 from zaptrix.bridge.tenants.ground import Ground
-from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel, is_awaited
 from zaptrix.core.delivery.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable

@@ -22,14 +22,14 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from zaptrix.bridge.call_limit import CallBounds
-from zaptrix.bridge.calls import Calls, Ended
-from zaptrix.bridge.claiming import Claimed, Claimer
-from zaptrix.bridge.confirmer import Confirmer
-from zaptrix.bridge.left_alone import LeftAlone
-from zaptrix.bridge.offer import BatchOffer
-from zaptrix.bridge.owner import Owner
-from zaptrix.bridge.settle import Judged, Settler
+from zaptrix.bridge.deliver.call_limit import CallBounds
+from zaptrix.bridge.deliver.calls import Calls, Ended
+from zaptrix.bridge.deliver.claiming import Claimed, Claimer
+from zaptrix.bridge.deliver.confirmer import Confirmer
+from zaptrix.bridge.deliver.left_alone import LeftAlone
+from zaptrix.bridge.deliver.offer import BatchOffer
+from zaptrix.bridge.deliver.owner import Owner
+from zaptrix.bridge.deliver.settler import Judged, Settler
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel

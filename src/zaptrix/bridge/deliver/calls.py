@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from zaptrix.bridge.attachments import Attachments
-from zaptrix.bridge.call_limit import CallBounds
-from zaptrix.bridge.late_fields import LateField
-from zaptrix.bridge.settle import Judged
+from zaptrix.bridge.deliver.attachments import Attachments
+from zaptrix.bridge.deliver.call_limit import CallBounds
+from zaptrix.bridge.deliver.late_fields import LateField
+from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.errors import (

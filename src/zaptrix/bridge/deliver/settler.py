@@ -11,11 +11,11 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from zaptrix.bridge.deliver.tick import Tick
 from zaptrix.bridge.files.follow_up import Late, follow
 from zaptrix.bridge.tell.notices import Line, say, sent_by_api
 from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
-from zaptrix.bridge.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel, is_awaited
 from zaptrix.core.delivery.errors import Scope
