@@ -12,13 +12,11 @@ import aiohttp
 from redis.asyncio import Redis
 
 from zaptrix.bitrix24 import translate as bitrix24_translate
-from zaptrix.bitrix24.building import PortalAccess, TokenStore, portal_access
 from zaptrix.bitrix24.portal.disk import PortalDisk
 from zaptrix.bitrix24.portal.history import PortalHistories
 from zaptrix.bitrix24.portal.offline_queue import PortalQueue
 from zaptrix.bitrix24.rest import codes as bitrix24_codes
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bridge.building import Landing, Languages, Platforms, deliver, drains, recover
 from zaptrix.bridge.erasure import Erasure
 from zaptrix.bridge.files.preparer import FilePreparer
 from zaptrix.bridge.files.sources import FileSources, SourceRules
@@ -47,6 +45,9 @@ from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.broker.pace.throttle import Throttle
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.queues.workers import Drain
+from zaptrix.building.bitrix24 import PortalAccess, TokenStore, portal_access
+from zaptrix.building.bridge import Landing, Languages, Platforms, deliver, drains, recover
+from zaptrix.building.whatsapp import GraphAccess, graph_access
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.delivery.retry import Patience
@@ -64,7 +65,6 @@ from zaptrix.store.connection.replica import Reads, open_reads
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.journal.spool import Spool
 from zaptrix.tasks import ended
-from zaptrix.whatsapp.building import GraphAccess, graph_access
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.codes import codes as whatsapp_codes
 from zaptrix.whatsapp.inbound import translate as whatsapp_translate

@@ -1,0 +1,1 @@
+"""What `app.py` is composed of: a builder for each room."""
