@@ -23,10 +23,10 @@ from zaptrix.bridge.files.sources import FileSources, SourceRules
 from zaptrix.bridge.files.typing_indicator import Typing
 from zaptrix.bridge.files.uploads import Uploads
 from zaptrix.bridge.letters import Letters
-from zaptrix.bridge.offline import Offline
 from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
 from zaptrix.bridge.receive.receiver import Receiver
-from zaptrix.bridge.recover import Recovery
+from zaptrix.bridge.recover.history import Recovery
+from zaptrix.bridge.recover.offline_queue import Offline
 from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.send.sender import Sender
 from zaptrix.bridge.send.templates import Templates

@@ -10,8 +10,8 @@ import pytest
 
 from tests.bridge.house import now
 from tests.store.ledger import Ledger
-from zaptrix.bridge.offline import Offline
-from zaptrix.bridge.recover import Recovery, RecoveryRules
+from zaptrix.bridge.recover.history import Recovery, RecoveryRules
+from zaptrix.bridge.recover.offline_queue import Offline
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.bridge.tenants.ground import Ground

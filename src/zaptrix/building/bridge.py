@@ -16,8 +16,8 @@ from zaptrix.bridge.deliver.confirmer import Confirmer
 from zaptrix.bridge.deliver.dispatcher import Dispatcher
 from zaptrix.bridge.deliver.late_fields import Naming, Quoting
 from zaptrix.bridge.deliver.settler import Settler
-from zaptrix.bridge.offline import Offline, OfflineRules
-from zaptrix.bridge.recover import Recovery, RecoveryRules
+from zaptrix.bridge.recover.history import Recovery, RecoveryRules
+from zaptrix.bridge.recover.offline_queue import Offline, OfflineRules
 from zaptrix.bridge.route.inbound import InboundSteps
 from zaptrix.bridge.route.outbound import OutboundSteps
 from zaptrix.bridge.route.router import Route

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from zaptrix.bridge.offline import Offline, recovered_notice
+from zaptrix.bridge.recover.offline_queue import Offline, recovered_notice
 from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
