@@ -17,20 +17,16 @@ from zaptrix.bitrix24.portal.history import PortalHistories
 from zaptrix.bitrix24.portal.offline_queue import PortalQueue
 from zaptrix.bitrix24.rest import codes as bitrix24_codes
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bridge.erasure import Erasure
 from zaptrix.bridge.files.preparer import FilePreparer
 from zaptrix.bridge.files.sources import FileSources, SourceRules
 from zaptrix.bridge.files.typing_indicator import Typing
 from zaptrix.bridge.files.uploads import Uploads
-from zaptrix.bridge.letters import Letters
 from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
 from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.recover.history import Recovery
 from zaptrix.bridge.recover.offline_queue import Offline
-from zaptrix.bridge.reminders import Reminders
 from zaptrix.bridge.send.sender import Sender
 from zaptrix.bridge.send.templates import Templates
-from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants.budgets import Budgets, daily
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.bridge.tenants.ground import Ground
@@ -38,6 +34,10 @@ from zaptrix.bridge.tenants.registration import Registrar
 from zaptrix.bridge.tenants.senders import Senders
 from zaptrix.bridge.tenants.subscription import Subscriptions
 from zaptrix.bridge.tenants.tenants import Concerned, Credentials, Tenants
+from zaptrix.bridge.upkeep.dead_letters import Letters
+from zaptrix.bridge.upkeep.erasure import Erasure
+from zaptrix.bridge.upkeep.sweep import Sweep, SweepPatience
+from zaptrix.bridge.upkeep.window_reminders import Reminders
 from zaptrix.broker.cache.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import connect

@@ -30,10 +30,10 @@ from zaptrix.bridge.route.inbound import InboundSteps
 from zaptrix.bridge.route.outbound import OutboundSteps
 from zaptrix.bridge.route.router import Route
 from zaptrix.bridge.send.templates import Templates
-from zaptrix.bridge.sweep import Sweep, SweepPatience
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.bridge.tenants.ground import Ground
+from zaptrix.bridge.upkeep.sweep import Sweep, SweepPatience
 from zaptrix.broker.cache.cache import ConversationCache, SeenCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells

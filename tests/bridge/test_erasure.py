@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bridge.house import House, a_customer, now
-from zaptrix.bridge.erasure import Erasure
+from zaptrix.bridge.upkeep.erasure import Erasure
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.media.blobs import Blobs

@@ -9,8 +9,8 @@ import msgspec
 from litestar import Request, Router, get, post
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from zaptrix.bridge.letters import Fate
 from zaptrix.bridge.tell.explain import Explanation, explain
+from zaptrix.bridge.upkeep.dead_letters import Fate
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import BULK_MAX, PAGE_DEFAULT
 from zaptrix.core.message.message import Notice

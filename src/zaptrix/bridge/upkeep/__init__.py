@@ -1,0 +1,1 @@
+"""Upkeep: what is done again and again, and what an admin puts on its way again."""
