@@ -10,7 +10,7 @@ import pytest
 
 from zaptrix.core.wording import catalog
 from zaptrix.core.wording.catalog import Locale
-from zaptrix.web import problems
+from zaptrix.web.http import problems
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "zaptrix"
 # Riddles that stood in titles and details once, or would fit beside them.

@@ -16,7 +16,7 @@ from zaptrix.core.wording import catalog
 from zaptrix.core.wording.catalog import Locale, Sentence
 from zaptrix.core.wording.notices import notice_text
 from zaptrix.settings import Settings
-from zaptrix.web import problems
+from zaptrix.web.http import problems
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "zaptrix").rglob("*.py"))

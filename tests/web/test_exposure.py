@@ -3,7 +3,7 @@
 import pytest
 
 from zaptrix.settings import Settings
-from zaptrix.web.exposure import is_from_inside, is_private
+from zaptrix.web.http.exposure import is_from_inside, is_private
 
 
 def settings(host: str, public_url: str = "") -> Settings:

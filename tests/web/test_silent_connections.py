@@ -14,8 +14,8 @@ import pytest
 
 from tests.web.gateway import Gateway, a_gateway, a_message, a_signed_request, a_webhook, processes_of
 from zaptrix.core import limits
-from zaptrix.web.bodies import UploadClock
 from zaptrix.web.connections import Open, too_many
+from zaptrix.web.http.bodies import UploadClock
 from zaptrix.web.server import bound
 
 MANY = 1_500

@@ -16,9 +16,9 @@ from zaptrix.core.ids import PortalId
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store.accounts import api_keys
 from zaptrix.store.accounts.api_keys import ApiKey
-from zaptrix.web.address import client_address
-from zaptrix.web.exposure import is_from_inside, is_private
-from zaptrix.web.problems import FORBIDDEN, INSUFFICIENT_SCOPE, Problem, too_many, unauthorized
+from zaptrix.web.http.address import client_address
+from zaptrix.web.http.exposure import is_from_inside, is_private
+from zaptrix.web.http.problems import FORBIDDEN, INSUFFICIENT_SCOPE, Problem, too_many, unauthorized
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 

@@ -27,9 +27,9 @@ from zaptrix.core import limits
 from zaptrix.settings import Settings
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.web.address import address_of, is_in
-from zaptrix.web.bodies import Bodies
-from zaptrix.web.talk import Client
+from zaptrix.web.http.address import address_of, is_in
+from zaptrix.web.http.bodies import Bodies
+from zaptrix.web.http.talk import Client
 
 log = structlog.get_logger(__name__)
 

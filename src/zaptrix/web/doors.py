@@ -21,11 +21,10 @@ from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.journal.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.web.address import client_address
-from zaptrix.web.answers import EMPTY, Response, plain
 from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
-from zaptrix.web.bodies import Bodies
-from zaptrix.web.problems import (
+from zaptrix.web.http.address import client_address
+from zaptrix.web.http.bodies import Bodies
+from zaptrix.web.http.problems import (
     FORBIDDEN,
     MALFORMED,
     METHOD_NOT_ALLOWED,
@@ -34,7 +33,8 @@ from zaptrix.web.problems import (
     unauthorized,
     unavailable,
 )
-from zaptrix.web.talk import Scope, Talk
+from zaptrix.web.http.responses import EMPTY, Response, plain
+from zaptrix.web.http.talk import Scope, Talk
 from zaptrix.whatsapp.inbound import webhook
 
 META_PATH = "/webhooks/meta"

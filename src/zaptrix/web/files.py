@@ -19,9 +19,9 @@ from zaptrix.core.message.media import UNKNOWN_TYPE, type_of_name
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob
 from zaptrix.media.signed_links import PREFIX, Link
-from zaptrix.web.answers import REQUEST_ID
-from zaptrix.web.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem, no_such, unavailable
-from zaptrix.web.talk import Headers, Scope, Talk
+from zaptrix.web.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem, no_such, unavailable
+from zaptrix.web.http.responses import REQUEST_ID
+from zaptrix.web.http.talk import Headers, Scope, Talk
 
 log = structlog.get_logger(__name__)
 

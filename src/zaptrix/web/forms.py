@@ -14,7 +14,7 @@ from multipart import MultipartError, PushMultipartParser, parse_options_header
 
 from zaptrix.core.limits import API_BODY_BYTES_MAX, FORM_FIELDS_MAX
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.web.problems import MALFORMED, TOO_LARGE, Problem, WrongField, invalid
+from zaptrix.web.http.problems import MALFORMED, TOO_LARGE, Problem, WrongField, invalid
 
 T = TypeVar("T")
 FILE = "file"

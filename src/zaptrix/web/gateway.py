@@ -21,22 +21,22 @@ from zaptrix.settings import Settings
 from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.web import answers
-from zaptrix.web.answers import REQUEST_ID, Response
-from zaptrix.web.asgi import Exchange
 from zaptrix.web.beating import begin_beating, keep_beating
-from zaptrix.web.bodies import Bodies
 from zaptrix.web.connections import Connections
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.files import PATH_LABEL, Files
+from zaptrix.web.http import responses
+from zaptrix.web.http.asgi import Exchange
+from zaptrix.web.http.bodies import Bodies
+from zaptrix.web.http.problems import TOO_LARGE, Problem, broken
+from zaptrix.web.http.responses import REQUEST_ID, Response
+from zaptrix.web.http.talk import Message, Receive, Scope, Send, Talk
 from zaptrix.web.languages import problem_language
 from zaptrix.web.monitor import shared_health
-from zaptrix.web.problems import TOO_LARGE, Problem, broken
 from zaptrix.web.readiness import Readiness
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_following, keep_replaying
-from zaptrix.web.talk import Message, Receive, Scope, Send, Talk
 
 log = structlog.get_logger(__name__)
 
@@ -89,8 +89,8 @@ class Gateway:
         else:
             answer = await _through_door(door, scope, talk, request_id)
         if self.readiness.stopping:
-            answer = answers.last(answer)
-        await answers.give(answer, talk, request_id)
+            answer = responses.last(answer)
+        await responses.give(answer, talk, request_id)
         metrics.http_answered(scope.method, path, answer.status, time.perf_counter() - began)
 
     async def _through_site(self, scope: Scope, talk: Talk, request_id: str) -> tuple[Response, str]:
@@ -161,7 +161,7 @@ async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str
         metrics.alarmed(AlarmKind.BROKE_DOWN)
         log.exception("file failed", path=PATH_LABEL, request_id=request_id, alarm=True)
         answer = _of_problem(broken(), scope, request_id, path=PREFIX)
-    await answers.give(answer, talk, request_id)
+    await responses.give(answer, talk, request_id)
     return answer.status
 
 
@@ -171,7 +171,7 @@ def _broken(scope: Scope, request_id: str) -> Response:
 
 def _of_problem(problem: Problem, scope: Scope, request_id: str, *, path: str | None = None) -> Response:
     locale = problem_language(scope.headers.get("accept-language"), scope.query_string)
-    return answers.of_problem(problem, path=path or scope.path, request_id=request_id, locale=locale)
+    return responses.of_problem(problem, path=path or scope.path, request_id=request_id, locale=locale)
 
 
 def _request_id(scope: Scope) -> str:

@@ -20,14 +20,14 @@ import zaptrix
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings
-from zaptrix.web import problems
 from zaptrix.web.api.carried import BODY, WHOLE
 from zaptrix.web.callers import scope_of
 from zaptrix.web.doors import BITRIX24_PATH, META_PATH
 from zaptrix.web.examples import CHANNEL_ID, CONVERSATION_ID, MESSAGE_ID, PORTAL_ID, examples
-from zaptrix.web.exposure import is_private
 from zaptrix.web.forms import FILE
-from zaptrix.web.problems import CONTENT_TYPE, ProblemDocument, ProblemKind
+from zaptrix.web.http import problems
+from zaptrix.web.http.exposure import is_private
+from zaptrix.web.http.problems import CONTENT_TYPE, ProblemDocument, ProblemKind
 
 Schema = dict[str, Any]
 

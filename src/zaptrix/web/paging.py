@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.limits import PAGE_MAX
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.web.problems import WrongField, invalid
+from zaptrix.web.http.problems import WrongField, invalid
 
 Item = TypeVar("Item")
 Place = TypeVar("Place")

@@ -11,8 +11,8 @@ from litestar import Request
 
 from zaptrix.core.foreign_json import BROKEN, NESTING_MAX, is_too_deep
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.web.http.problems import INVALID, MALFORMED, UNSUPPORTED, Problem, WrongField, invalid
 from zaptrix.web.parameters import check_query
-from zaptrix.web.problems import INVALID, MALFORMED, UNSUPPORTED, Problem, WrongField, invalid
 from zaptrix.web.validation import pointer, wrong_field
 
 T = TypeVar("T")

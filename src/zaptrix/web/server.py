@@ -21,8 +21,8 @@ from zaptrix.open_files import allow_open_files
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
 from zaptrix.web.connections import Connection
-from zaptrix.web.exposure import is_private
 from zaptrix.web.gateway import Gateway
+from zaptrix.web.http.exposure import is_private
 from zaptrix.web.processes import Processes
 
 log = structlog.get_logger(__name__)

@@ -29,10 +29,7 @@ from zaptrix.web.api.restores import restores_router
 from zaptrix.web.api.templates import templates_router
 from zaptrix.web.callers import known_caller, request_id_of
 from zaptrix.web.docs import docs_handlers
-from zaptrix.web.languages import problem_language
-from zaptrix.web.openapi import describe
-from zaptrix.web.parameters import refused_parameters
-from zaptrix.web.problems import (
+from zaptrix.web.http.problems import (
     BY_STATUS,
     CONTENT_TYPE,
     INTERNAL,
@@ -46,6 +43,9 @@ from zaptrix.web.problems import (
     no_such,
     unavailable,
 )
+from zaptrix.web.languages import problem_language
+from zaptrix.web.openapi import describe
+from zaptrix.web.parameters import refused_parameters
 from zaptrix.web.reading import strict_request
 
 log = structlog.get_logger(__name__)

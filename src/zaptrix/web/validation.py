@@ -16,7 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from zaptrix.core.wording.catalog import Sentence, section
-from zaptrix.web.problems import WrongField
+from zaptrix.web.http.problems import WrongField
 
 _PLACE: Final = re.compile(r"^(?P<what>.*?) - at `\$(?P<place>.*)`$", re.DOTALL)
 _STEP: Final = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<number>\d+)\]|\[(?P<any>\.\.\.)\]")

@@ -35,8 +35,7 @@ from zaptrix.web.api.sending import (
 from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.examples import example_file
 from zaptrix.web.forms import FILE, KeepFile, read_form, whole_body
-from zaptrix.web.patterns import whole
-from zaptrix.web.problems import (
+from zaptrix.web.http.problems import (
     INVALID,
     MALFORMED,
     TOO_LARGE,
@@ -48,6 +47,7 @@ from zaptrix.web.problems import (
     invalid,
     unavailable,
 )
+from zaptrix.web.patterns import whole
 from zaptrix.web.reading import converted, decoded, says_json
 
 _OVER_BUDGET = Sentence("api.files.over_budget")

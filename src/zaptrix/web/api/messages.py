@@ -28,9 +28,9 @@ from zaptrix.web.api.sending import (
     queue,
 )
 from zaptrix.web.callers import SCOPE, app_of, caller_of
+from zaptrix.web.http.problems import no_such
 from zaptrix.web.languages import Lang, language_about
 from zaptrix.web.paging import INT64_MAX
-from zaptrix.web.problems import no_such
 from zaptrix.web.reading import Check, check, message_text, one_line
 
 

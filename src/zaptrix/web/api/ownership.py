@@ -10,7 +10,7 @@ from zaptrix.core.access.ownership import TOLD, Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError, Unauthorized
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store.accounts.api_keys import ApiKey
-from zaptrix.web.problems import CONFLICT, NOT_OWNED, Problem, WrongField, unavailable
+from zaptrix.web.http.problems import CONFLICT, NOT_OWNED, Problem, WrongField, unavailable
 
 _FIELDS: Final = {
     Denial.NUMBER_TOKEN: "/access_token",

@@ -52,9 +52,7 @@ from zaptrix.web.api.sending import (
     told_problems,
 )
 from zaptrix.web.callers import SCOPE, actor_of, app_of, caller_of, only_of, request_id_of
-from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.patterns import whole
-from zaptrix.web.problems import (
+from zaptrix.web.http.problems import (
     CHANNEL_NOT_FIT,
     DOES_NOT_FIT,
     REFUSED_BY_META,
@@ -65,6 +63,8 @@ from zaptrix.web.problems import (
     too_many,
     unavailable,
 )
+from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.patterns import whole
 from zaptrix.web.reading import check, one_line
 
 AnyRequest = Request[Any, Any, Any]

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 from zaptrix.core import limits
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.web.answers import linger, parts_of
-from zaptrix.web.problems import MALFORMED, TIMEOUT, TOO_LARGE, Problem, unavailable
-from zaptrix.web.talk import Client, HungUp, Scope, Talk
+from zaptrix.web.http.problems import MALFORMED, TIMEOUT, TOO_LARGE, Problem, unavailable
+from zaptrix.web.http.responses import linger, parts_of
+from zaptrix.web.http.talk import Client, HungUp, Scope, Talk
 
 _CLOSE = {"Connection": "close"}  # what was not read would be taken for the next request of the connection
 _HUNG_UP = Sentence("api.body.hung_up")

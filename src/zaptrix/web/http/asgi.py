@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from zaptrix.web import answers
-from zaptrix.web.answers import Response
-from zaptrix.web.bodies import UploadClock, too_slow
-from zaptrix.web.talk import HungUp, Message, Talk
+from zaptrix.web.http import responses
+from zaptrix.web.http.bodies import UploadClock, too_slow
+from zaptrix.web.http.responses import Response
+from zaptrix.web.http.talk import HungUp, Message, Talk
 
 
 class Exchange:
@@ -16,7 +16,7 @@ class Exchange:
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
-        self._parts: AsyncIterator[bytes] | None = answers.parts_of(talk)
+        self._parts: AsyncIterator[bytes] | None = responses.parts_of(talk)
         self._clock = UploadClock()
         self._status: int | None = None
         self._headers: list[tuple[str, str]] = []
@@ -48,7 +48,7 @@ class Exchange:
 
     async def linger(self) -> None:
         if self._parts is not None:
-            await answers.linger(self._parts)
+            await responses.linger(self._parts)
 
     @property
     def answer(self) -> Response | None:

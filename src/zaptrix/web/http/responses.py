@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from zaptrix.core.portal import Locale
-from zaptrix.web.problems import CONTENT_TYPE, Problem
-from zaptrix.web.talk import Headers, HungUp, Talk
+from zaptrix.web.http.problems import CONTENT_TYPE, Problem
+from zaptrix.web.http.talk import Headers, HungUp, Talk
 
 REQUEST_ID = "x-request-id"
 _LINGER_BYTES = 8 * 1024 * 1024

@@ -1,0 +1,1 @@
+"""HTTP: addresses, bodies, responses, problems, and who comes by a private way."""
