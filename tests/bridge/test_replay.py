@@ -16,8 +16,8 @@ from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.portal import Portal
 from zaptrix.store.connection.database import StoreUnavailable, open_database
 from zaptrix.store.journal.spool import Spool
-from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
-from zaptrix.web.spool_replay import Replay
+from zaptrix.web.doors.bitrix24_admission import Admission, NotAdmitted
+from zaptrix.web.doors.spool_replay import Replay
 
 
 @pytest.fixture

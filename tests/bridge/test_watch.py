@@ -16,7 +16,7 @@ from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.journal import events, recovery
-from zaptrix.web.bitrix24_admission import Admission
+from zaptrix.web.doors.bitrix24_admission import Admission
 
 
 async def a_watch(house: House) -> Watch:

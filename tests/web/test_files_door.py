@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.web.gateway import Gateway
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.signed_links import Links
-from zaptrix.web.files import Span, span_of
+from zaptrix.web.doors.media import Span, span_of
 
 BYTES = bytes(range(256)) * 4_000  # about a megabyte
 

@@ -23,8 +23,8 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.connections import Connections
-from zaptrix.web.doors import BITRIX24_PATH, META_PATH, Doors
-from zaptrix.web.files import PATH_LABEL, Files
+from zaptrix.web.doors.media import PATH_LABEL, Files
+from zaptrix.web.doors.webhooks import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.http import responses
 from zaptrix.web.http.asgi import Exchange
 from zaptrix.web.http.bodies import Bodies

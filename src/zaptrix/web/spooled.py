@@ -16,8 +16,8 @@ from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.web.bitrix24_admission import Admission
-from zaptrix.web.spool_replay import Replay
+from zaptrix.web.doors.bitrix24_admission import Admission
+from zaptrix.web.doors.spool_replay import Replay
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ import structlog
 
 from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.store.journal.spool import Spool
-from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
+from zaptrix.web.doors.bitrix24_admission import Admission, NotAdmitted
 
 log = structlog.get_logger(__name__)
 

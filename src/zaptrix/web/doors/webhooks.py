@@ -21,7 +21,7 @@ from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.journal.spool import SpoolFull
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.web.bitrix24_admission import Admission, NotAdmitted
+from zaptrix.web.doors.bitrix24_admission import Admission, NotAdmitted
 from zaptrix.web.http.address import client_address
 from zaptrix.web.http.bodies import Bodies
 from zaptrix.web.http.problems import (
