@@ -10,7 +10,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from zaptrix.core.wording.catalog import Locale
-from zaptrix.web.validation import wrong_field
+from zaptrix.web.api.request.validation import wrong_field
 
 
 class Colour(StrEnum):

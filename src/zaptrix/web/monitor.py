@@ -23,7 +23,7 @@ from zaptrix.store.processes import totals
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family
 from zaptrix.telemetry.metrics import Waiting
-from zaptrix.web.callers import app_of, watcher
+from zaptrix.web.api.request.callers import app_of, watcher
 from zaptrix.web.lookups import look_at_postgresql, looked_up, queue_sizes, workers_at_work
 from zaptrix.web.shared_answer import SharedAnswer
 

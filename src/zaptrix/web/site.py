@@ -25,9 +25,12 @@ from zaptrix.web.api.interactive import interactive_router
 from zaptrix.web.api.kinds import kinds_router
 from zaptrix.web.api.messages import messages_router
 from zaptrix.web.api.portals import portals_router
+from zaptrix.web.api.request.callers import known_caller, request_id_of
+from zaptrix.web.api.request.languages import problem_language
+from zaptrix.web.api.request.parameters import refused_parameters
+from zaptrix.web.api.request.reading import strict_request
 from zaptrix.web.api.restores import restores_router
 from zaptrix.web.api.templates import templates_router
-from zaptrix.web.callers import known_caller, request_id_of
 from zaptrix.web.docs import docs_handlers
 from zaptrix.web.http.problems import (
     BY_STATUS,
@@ -43,10 +46,7 @@ from zaptrix.web.http.problems import (
     no_such,
     unavailable,
 )
-from zaptrix.web.languages import problem_language
 from zaptrix.web.openapi import describe
-from zaptrix.web.parameters import refused_parameters
-from zaptrix.web.reading import strict_request
 
 log = structlog.get_logger(__name__)
 

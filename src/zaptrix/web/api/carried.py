@@ -23,6 +23,10 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, TooLarge
 from zaptrix.store.accounts.budgets import Budget
+from zaptrix.web.api.request.callers import app_of, caller_of, request_id_of
+from zaptrix.web.api.request.forms import FILE, KeepFile, read_form, whole_body
+from zaptrix.web.api.request.patterns import whole
+from zaptrix.web.api.request.reading import converted, decoded, says_json
 from zaptrix.web.api.sending import (
     Answering,
     QueuedView,
@@ -32,9 +36,7 @@ from zaptrix.web.api.sending import (
     target_of,
     told_problems,
 )
-from zaptrix.web.callers import app_of, caller_of, request_id_of
 from zaptrix.web.examples import example_file
-from zaptrix.web.forms import FILE, KeepFile, read_form, whole_body
 from zaptrix.web.http.problems import (
     INVALID,
     MALFORMED,
@@ -47,8 +49,6 @@ from zaptrix.web.http.problems import (
     invalid,
     unavailable,
 )
-from zaptrix.web.patterns import whole
-from zaptrix.web.reading import converted, decoded, says_json
 
 _OVER_BUDGET = Sentence("api.files.over_budget")
 

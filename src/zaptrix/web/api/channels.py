@@ -23,11 +23,11 @@ from zaptrix.store.accounts.channels import ChannelFields
 from zaptrix.store.accounts.portals import Taken
 from zaptrix.store.connection.database import Connection
 from zaptrix.web.api.ownership import taken, told_ownership
-from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.api.request.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.api.request.paging import Cursor, Limit, OfPortal, Page, page_of, place_of
+from zaptrix.web.api.request.patterns import whole
+from zaptrix.web.api.request.reading import Check, check, one_line, token
 from zaptrix.web.http.problems import LIMIT_REACHED, Problem, WrongField, no_such
-from zaptrix.web.paging import Cursor, Limit, OfPortal, Page, page_of, place_of
-from zaptrix.web.patterns import whole
-from zaptrix.web.reading import Check, check, one_line, token
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, description="For people.", examples=["Vendas"])]
 PhoneNumberId = Annotated[

@@ -15,9 +15,9 @@ from zaptrix.store.ledger import views
 from zaptrix.store.ledger.views import MessageView
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import ConversationView
-from zaptrix.web.callers import app_of, caller_of, only_of
+from zaptrix.web.api.request.callers import app_of, caller_of, only_of
+from zaptrix.web.api.request.paging import Cursor, Limit, OfChannel, OfPortal, Page, page_of, place_of
 from zaptrix.web.http.problems import no_such
-from zaptrix.web.paging import Cursor, Limit, OfChannel, OfPortal, Page, page_of, place_of
 
 
 @get("/", summary="List conversations", operation_id="listConversations")

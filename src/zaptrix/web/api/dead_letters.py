@@ -18,10 +18,10 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.ledger import views
 from zaptrix.store.ledger.views import MessageView
-from zaptrix.web.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.api.request.callers import actor_of, app_of, caller_of, only_of
+from zaptrix.web.api.request.languages import Lang, language_about
+from zaptrix.web.api.request.paging import INT64_MAX, Cursor, Limit, OfPortal, Page, page_of, place_of
 from zaptrix.web.http.problems import WrongField, invalid, no_such
-from zaptrix.web.languages import Lang, language_about
-from zaptrix.web.paging import INT64_MAX, Cursor, Limit, OfPortal, Page, page_of, place_of
 
 
 class Selection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

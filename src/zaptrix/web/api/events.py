@@ -13,9 +13,9 @@ from zaptrix.core.ids import EventId
 from zaptrix.core.limits import PAGE_DEFAULT
 from zaptrix.store.journal import events
 from zaptrix.store.journal.events import EventView
-from zaptrix.web.callers import actor_of, admin, app_of
+from zaptrix.web.api.request.callers import actor_of, admin, app_of
+from zaptrix.web.api.request.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.http.problems import no_such
-from zaptrix.web.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 
 # The journal has an index of these alone.
 Listed = Annotated[

@@ -29,13 +29,13 @@ from zaptrix.core.message.message import Interactive, Media, MediaKind
 from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.message.validation import Misfits
 from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
+from zaptrix.web.api.request.callers import SCOPE, app_of
+from zaptrix.web.api.request.reading import check, one_line
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
 )
-from zaptrix.web.callers import SCOPE, app_of
-from zaptrix.web.reading import check, one_line
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]

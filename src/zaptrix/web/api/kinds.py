@@ -16,6 +16,9 @@ from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message.message import Content
 from zaptrix.core.message.validation import Misfits
 from zaptrix.web.api.carried import judging
+from zaptrix.web.api.request.callers import SCOPE, app_of, caller_of, request_id_of
+from zaptrix.web.api.request.paging import INT64_MAX
+from zaptrix.web.api.request.reading import check, one_line
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
@@ -25,9 +28,6 @@ from zaptrix.web.api.sending import (
     queued_answer,
     told_problems,
 )
-from zaptrix.web.callers import SCOPE, app_of, caller_of, request_id_of
-from zaptrix.web.paging import INT64_MAX
-from zaptrix.web.reading import check, one_line
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]

@@ -21,17 +21,17 @@ from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.store.ledger import views
 from zaptrix.store.ledger.views import AttemptView, MessageDetail, MessageView
 from zaptrix.web.api.carried import judging
+from zaptrix.web.api.request.callers import SCOPE, app_of, caller_of
+from zaptrix.web.api.request.languages import Lang, language_about
+from zaptrix.web.api.request.paging import INT64_MAX
+from zaptrix.web.api.request.reading import Check, check, message_text, one_line
 from zaptrix.web.api.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
     queue,
 )
-from zaptrix.web.callers import SCOPE, app_of, caller_of
 from zaptrix.web.http.problems import no_such
-from zaptrix.web.languages import Lang, language_about
-from zaptrix.web.paging import INT64_MAX
-from zaptrix.web.reading import Check, check, message_text, one_line
 
 
 class TextMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,11 +24,11 @@ from zaptrix.store.accounts import portals
 from zaptrix.store.accounts.api_keys import ApiKey
 from zaptrix.store.accounts.portals import PortalFields, Taken
 from zaptrix.web.api.ownership import taken, told_ownership
-from zaptrix.web.callers import actor_of, admin, app_of, caller_of, only_admins, only_of
+from zaptrix.web.api.request.callers import actor_of, admin, app_of, caller_of, only_admins, only_of
+from zaptrix.web.api.request.paging import Cursor, Limit, Page, page_of, place_of
+from zaptrix.web.api.request.patterns import whole
+from zaptrix.web.api.request.reading import Check, check, http_address, one_line, token
 from zaptrix.web.http.problems import FORBIDDEN, Problem, WrongField, invalid, no_such
-from zaptrix.web.paging import Cursor, Limit, Page, page_of, place_of
-from zaptrix.web.patterns import whole
-from zaptrix.web.reading import Check, check, http_address, one_line, token
 
 _ADDRESS = "https://, a host, no user, query or fragment."
 PortalUrl = Annotated[

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from zaptrix.core.installation.backup import UNKNOWABLE
 from zaptrix.store.backup import restores
 from zaptrix.store.backup.restores import Report
-from zaptrix.web.callers import admin, app_of
-from zaptrix.web.languages import Lang, language_of
+from zaptrix.web.api.request.callers import admin, app_of
+from zaptrix.web.api.request.languages import Lang, language_of
 
 
 class Restores(Struct, frozen=True, kw_only=True):

@@ -17,11 +17,11 @@ from zaptrix.core.ids import ChannelId, ConversationId, MessageId
 from zaptrix.core.limits import IDEMPOTENCY_KEY_MAX
 from zaptrix.core.message.message import Content
 from zaptrix.core.wording.catalog import Sentence
-from zaptrix.web.callers import app_of, caller_of, request_id_of
+from zaptrix.web.api.request.callers import app_of, caller_of, request_id_of
+from zaptrix.web.api.request.paging import INT64_MAX
+from zaptrix.web.api.request.reading import one_line
+from zaptrix.web.api.request.validation import pointer
 from zaptrix.web.http.problems import KEY_REUSED, Problem, Thing, WrongField, invalid, no_such
-from zaptrix.web.paging import INT64_MAX
-from zaptrix.web.reading import one_line
-from zaptrix.web.validation import pointer
 
 IdempotencyKey = Annotated[
     str | None,

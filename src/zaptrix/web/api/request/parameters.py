@@ -16,8 +16,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.web.api.request.validation import MISSING, UNKNOWN, listed, pointer, wrong_field
 from zaptrix.web.http.problems import UNKNOWN_PARAMETER, Problem, Source, WrongField, invalid
-from zaptrix.web.validation import MISSING, UNKNOWN, listed, pointer, wrong_field
 
 _NAME_MAX = 64
 _TOLD_MAX = 10

@@ -11,9 +11,9 @@ from litestar import Request
 
 from zaptrix.core.foreign_json import BROKEN, NESTING_MAX, is_too_deep
 from zaptrix.core.wording.catalog import Sentence
+from zaptrix.web.api.request.parameters import check_query
+from zaptrix.web.api.request.validation import pointer, wrong_field
 from zaptrix.web.http.problems import INVALID, MALFORMED, UNSUPPORTED, Problem, WrongField, invalid
-from zaptrix.web.parameters import check_query
-from zaptrix.web.validation import pointer, wrong_field
 
 T = TypeVar("T")
 

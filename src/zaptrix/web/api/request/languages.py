@@ -16,7 +16,7 @@ from litestar.params import Parameter
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.language import accepted, choose
-from zaptrix.web.callers import app_of
+from zaptrix.web.api.request.callers import app_of
 
 Lang = Annotated[
     Locale | None,
