@@ -17,7 +17,7 @@ from openapi_python_client import generate
 from openapi_python_client.config import Config, ConfigFile, MetaType
 
 from proof.world import Tenant, World, eventually
-from zaptrix.web import examples
+from zaptrix.web.api.send import examples
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,7 +9,7 @@ from typing import Final
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from zaptrix.web.examples import FILES_PATH, example_files
+from zaptrix.web.api.send.examples import FILES_PATH, example_files
 
 _CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

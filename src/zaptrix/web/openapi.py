@@ -20,11 +20,11 @@ import zaptrix
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.wording.catalog import Locale
 from zaptrix.settings import Settings
-from zaptrix.web.api.carried import BODY, WHOLE
 from zaptrix.web.api.request.callers import scope_of
 from zaptrix.web.api.request.forms import FILE
+from zaptrix.web.api.send.examples import CHANNEL_ID, CONVERSATION_ID, MESSAGE_ID, PORTAL_ID, examples
+from zaptrix.web.api.send.with_file import BODY, WHOLE
 from zaptrix.web.doors.webhooks import BITRIX24_PATH, META_PATH
-from zaptrix.web.examples import CHANNEL_ID, CONVERSATION_ID, MESSAGE_ID, PORTAL_ID, examples
 from zaptrix.web.http import problems
 from zaptrix.web.http.exposure import is_private
 from zaptrix.web.http.problems import CONTENT_TYPE, ProblemDocument, ProblemKind

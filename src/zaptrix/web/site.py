@@ -20,9 +20,6 @@ from zaptrix.web.api.channels import channels_router
 from zaptrix.web.api.conversations import conversations_router
 from zaptrix.web.api.dead_letters import dead_letters_router
 from zaptrix.web.api.events import events_router
-from zaptrix.web.api.files import files_router
-from zaptrix.web.api.interactive import interactive_router
-from zaptrix.web.api.kinds import kinds_router
 from zaptrix.web.api.messages import messages_router
 from zaptrix.web.api.portals import portals_router
 from zaptrix.web.api.request.callers import known_caller, request_id_of
@@ -30,6 +27,9 @@ from zaptrix.web.api.request.languages import problem_language
 from zaptrix.web.api.request.parameters import refused_parameters
 from zaptrix.web.api.request.reading import strict_request
 from zaptrix.web.api.restores import restores_router
+from zaptrix.web.api.send.files import files_router
+from zaptrix.web.api.send.interactive import interactive_router
+from zaptrix.web.api.send.kinds import kinds_router
 from zaptrix.web.api.templates import templates_router
 from zaptrix.web.docs import docs_handlers
 from zaptrix.web.http.problems import (

@@ -20,17 +20,17 @@ from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.store.ledger import views
 from zaptrix.store.ledger.views import AttemptView, MessageDetail, MessageView
-from zaptrix.web.api.carried import judging
 from zaptrix.web.api.request.callers import SCOPE, app_of, caller_of
 from zaptrix.web.api.request.languages import Lang, language_about
 from zaptrix.web.api.request.paging import INT64_MAX
 from zaptrix.web.api.request.reading import Check, check, message_text, one_line
-from zaptrix.web.api.sending import (
+from zaptrix.web.api.send.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
     queue,
 )
+from zaptrix.web.api.send.with_file import judging
 from zaptrix.web.http.problems import no_such
 
 

@@ -41,12 +41,11 @@ from zaptrix.store.accounts import channels
 from zaptrix.store.accounts import templates as stored
 from zaptrix.store.accounts.templates import Place, TemplateChangeView, TemplateFilter
 from zaptrix.store.encryption import UnreadableSecret
-from zaptrix.web.api.carried import told_misfits
 from zaptrix.web.api.request.callers import SCOPE, actor_of, app_of, caller_of, only_of, request_id_of
 from zaptrix.web.api.request.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
 from zaptrix.web.api.request.patterns import whole
 from zaptrix.web.api.request.reading import check, one_line
-from zaptrix.web.api.sending import (
+from zaptrix.web.api.send.sending import (
     IdempotencyKey,
     QueuedView,
     Targeted,
@@ -55,6 +54,7 @@ from zaptrix.web.api.sending import (
     target_of,
     told_problems,
 )
+from zaptrix.web.api.send.with_file import told_misfits
 from zaptrix.web.http.problems import (
     CHANNEL_NOT_FIT,
     DOES_NOT_FIT,

@@ -15,11 +15,10 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
 from zaptrix.core.message.message import Content
 from zaptrix.core.message.validation import Misfits
-from zaptrix.web.api.carried import judging
 from zaptrix.web.api.request.callers import SCOPE, app_of, caller_of, request_id_of
 from zaptrix.web.api.request.paging import INT64_MAX
 from zaptrix.web.api.request.reading import check, one_line
-from zaptrix.web.api.sending import (
+from zaptrix.web.api.send.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
@@ -28,6 +27,7 @@ from zaptrix.web.api.sending import (
     queued_answer,
     told_problems,
 )
+from zaptrix.web.api.send.with_file import judging
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]

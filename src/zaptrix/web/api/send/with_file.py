@@ -27,7 +27,8 @@ from zaptrix.web.api.request.callers import app_of, caller_of, request_id_of
 from zaptrix.web.api.request.forms import FILE, KeepFile, read_form, whole_body
 from zaptrix.web.api.request.patterns import whole
 from zaptrix.web.api.request.reading import converted, decoded, says_json
-from zaptrix.web.api.sending import (
+from zaptrix.web.api.send.examples import example_file
+from zaptrix.web.api.send.sending import (
     Answering,
     QueuedView,
     answered_of,
@@ -36,7 +37,6 @@ from zaptrix.web.api.sending import (
     target_of,
     told_problems,
 )
-from zaptrix.web.examples import example_file
 from zaptrix.web.http.problems import (
     INVALID,
     MALFORMED,

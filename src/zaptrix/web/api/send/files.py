@@ -12,14 +12,14 @@ from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.limits import FILE_NAME_BYTES_MAX, MEDIA_CAPTION_MAX
 from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.message.text import plain_text
-from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.request.callers import SCOPE, app_of
 from zaptrix.web.api.request.reading import check, message_text, one_line
-from zaptrix.web.api.sending import (
+from zaptrix.web.api.send.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
 )
+from zaptrix.web.api.send.with_file import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]

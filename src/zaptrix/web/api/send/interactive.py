@@ -28,14 +28,14 @@ from zaptrix.core.message.interactive import (
 from zaptrix.core.message.message import Interactive, Media, MediaKind
 from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.message.validation import Misfits
-from zaptrix.web.api.carried import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 from zaptrix.web.api.request.callers import SCOPE, app_of
 from zaptrix.web.api.request.reading import check, one_line
-from zaptrix.web.api.sending import (
+from zaptrix.web.api.send.sending import (
     Answering,
     IdempotencyKey,
     QueuedView,
 )
+from zaptrix.web.api.send.with_file import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 
 AnyRequest = Request[Any, Any, Any]
 Sent = Response[QueuedView]

@@ -1,0 +1,1 @@
+"""What `/api/messages` takes: each kind of message, with its file and its examples."""
