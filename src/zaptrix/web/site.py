@@ -19,6 +19,8 @@ from zaptrix.web import monitor
 from zaptrix.web.api.channels import channels_router
 from zaptrix.web.api.conversations import conversations_router
 from zaptrix.web.api.dead_letters import dead_letters_router
+from zaptrix.web.api.description.docs import docs_handlers
+from zaptrix.web.api.description.openapi import describe
 from zaptrix.web.api.events import events_router
 from zaptrix.web.api.messages import messages_router
 from zaptrix.web.api.portals import portals_router
@@ -31,7 +33,6 @@ from zaptrix.web.api.send.files import files_router
 from zaptrix.web.api.send.interactive import interactive_router
 from zaptrix.web.api.send.kinds import kinds_router
 from zaptrix.web.api.templates import templates_router
-from zaptrix.web.docs import docs_handlers
 from zaptrix.web.http.problems import (
     BY_STATUS,
     CONTENT_TYPE,
@@ -46,7 +47,6 @@ from zaptrix.web.http.problems import (
     no_such,
     unavailable,
 )
-from zaptrix.web.openapi import describe
 
 log = structlog.get_logger(__name__)
 
