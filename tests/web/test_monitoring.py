@@ -15,7 +15,7 @@ import zaptrix
 from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook, until
 from zaptrix.cli.embedded import Servers
 from zaptrix.store.schema import migrate
-from zaptrix.web.monitor import HEALTH_GOOD_FOR_S
+from zaptrix.web.api.monitoring.monitoring import HEALTH_GOOD_FOR_S
 
 PAGES = ("/cache/stats", "/queues/stats", "/metrics", "/metrics/json")
 QUEUES = ["incoming-messages", "bitrix24-messages", "outbound-messages", "meta-messages"]

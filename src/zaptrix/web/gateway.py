@@ -21,6 +21,7 @@ from zaptrix.settings import Settings
 from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
+from zaptrix.web.api.monitoring.monitoring import shared_health
 from zaptrix.web.api.request.languages import problem_language
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.connections import Connections
@@ -32,7 +33,6 @@ from zaptrix.web.http.bodies import Bodies
 from zaptrix.web.http.problems import TOO_LARGE, Problem, broken
 from zaptrix.web.http.responses import REQUEST_ID, Response
 from zaptrix.web.http.talk import Message, Receive, Scope, Send, Talk
-from zaptrix.web.monitor import shared_health
 from zaptrix.web.readiness import Readiness
 from zaptrix.web.registering import keep_registering
 from zaptrix.web.site import build_site

@@ -15,7 +15,6 @@ from zaptrix.settings import Settings
 from zaptrix.store.connection.database import StoreRefused, StoreUnavailable
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.web import monitor
 from zaptrix.web.api.channels import channels_router
 from zaptrix.web.api.conversations import conversations_router
 from zaptrix.web.api.dead_letters import dead_letters_router
@@ -23,6 +22,7 @@ from zaptrix.web.api.description.docs import docs_handlers
 from zaptrix.web.api.description.openapi import describe
 from zaptrix.web.api.events import events_router
 from zaptrix.web.api.messages import messages_router
+from zaptrix.web.api.monitoring import monitoring
 from zaptrix.web.api.portals import portals_router
 from zaptrix.web.api.request.callers import known_caller, request_id_of
 from zaptrix.web.api.request.languages import problem_language
@@ -90,7 +90,7 @@ def _routes() -> list[Router]:
         guards=[known_caller],
         security=[{"bearer": []}, {"api_key": []}],
     )
-    return [api, Router("/", route_handlers=list(monitor.HANDLERS), tags=["Monitoring"])]
+    return [api, Router("/", route_handlers=list(monitoring.HANDLERS), tags=["Monitoring"])]
 
 
 def _answer(request: AnyRequest, problem: Problem) -> Response[bytes]:

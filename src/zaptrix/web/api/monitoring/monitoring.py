@@ -23,9 +23,9 @@ from zaptrix.store.processes import totals
 from zaptrix.telemetry import exposition
 from zaptrix.telemetry.exposition import Family
 from zaptrix.telemetry.metrics import Waiting
+from zaptrix.web.api.monitoring.lookups import look_at_postgresql, looked_up, queue_sizes, workers_at_work
+from zaptrix.web.api.monitoring.shared_answer import SharedAnswer
 from zaptrix.web.api.request.callers import app_of, watcher
-from zaptrix.web.lookups import look_at_postgresql, looked_up, queue_sizes, workers_at_work
-from zaptrix.web.shared_answer import SharedAnswer
 
 HEALTH_GOOD_FOR_S = 0.5
 _METRICS_TYPE = exposition.CONTENT_TYPE.removesuffix("; charset=utf-8")  # the framework adds it
