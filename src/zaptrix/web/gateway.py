@@ -23,6 +23,7 @@ from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.api.monitoring.monitoring import shared_health
 from zaptrix.web.api.request.languages import problem_language
+from zaptrix.web.api.site import build_site
 from zaptrix.web.beating import begin_beating, keep_beating
 from zaptrix.web.connections import Connections
 from zaptrix.web.doors.media import PATH_LABEL, Files
@@ -35,7 +36,6 @@ from zaptrix.web.http.responses import REQUEST_ID, Response
 from zaptrix.web.http.talk import Message, Receive, Scope, Send, Talk
 from zaptrix.web.readiness import Readiness
 from zaptrix.web.registering import keep_registering
-from zaptrix.web.site import build_site
 from zaptrix.web.spooled import keep_following, keep_replaying
 
 log = structlog.get_logger(__name__)
