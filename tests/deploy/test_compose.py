@@ -14,7 +14,7 @@ import yaml
 from tests.programs import ROOT, ran
 from zaptrix.core import limits
 from zaptrix.settings import NAMES, Settings
-from zaptrix.web import server
+from zaptrix.web.server import server
 
 DEPLOY = ROOT / "deploy"
 FILE = DEPLOY / "compose.yaml"

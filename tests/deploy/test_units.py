@@ -8,7 +8,7 @@ import pytest
 from tests.programs import ROOT, answered
 from zaptrix.core import limits
 from zaptrix.settings import KINDS, NAMES, Settings
-from zaptrix.web import server
+from zaptrix.web.server import server
 
 UNITS = ROOT / "deploy" / "systemd"
 COMMON = UNITS / "zaptrix-.service.d" / "common.conf"

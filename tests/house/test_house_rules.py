@@ -28,11 +28,11 @@ CATCH_ALL_ALLOWED = {
     "src/zaptrix/bridge/deliver/confirmer.py": "what breaks in one portal's call is left to rows, and others are told",
     "src/zaptrix/bridge/deliver/dispatcher.py": "what breaks in one portal's call must not end those of the others",
     "src/zaptrix/bridge/tenants/registration.py": "a registration ends and is recorded, whatever broke",
-    "src/zaptrix/web/gateway.py": "whatever a request or the start breaks on is logged once and answered 500",
-    "src/zaptrix/web/connections.py": "whatever a socket tells, the callers' clocks go on",
+    "src/zaptrix/web/server/gateway.py": "whatever a request or the start breaks on is logged once and answered 500",
+    "src/zaptrix/web/server/connections.py": "whatever a socket tells, the callers' clocks go on",
     "src/zaptrix/web/doors/webhooks.py": "an event that is never sent twice is kept, whatever broke",
-    "src/zaptrix/web/registering.py": "one channel's trouble must not keep the others' connectors off their lines",
-    "src/zaptrix/web/spooled.py": "what is in the spool stands nowhere else, so its replay never ends",
+    "src/zaptrix/web/server/registering.py": "one channel's trouble must not keep others off their lines",
+    "src/zaptrix/web/server/spooled.py": "what is in the spool stands nowhere else, so its replay never ends",
 }
 READMES = ("README.md", "README.pt-BR.md")
 USED_FROM_OUTSIDE = {

@@ -7,7 +7,7 @@ from tests.web.simulators import simulators
 from zaptrix.app import App, open_app
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import channels, portals
-from zaptrix.web.registering import is_seeded
+from zaptrix.web.server.registering import is_seeded
 
 META_DOWN = {"side": "meta", "where": "api", "kind": "status", "status": 503}
 BITRIX24_DOWN = {"side": "bitrix24", "where": "api", "kind": "status", "status": 503}

@@ -14,9 +14,9 @@ import pytest
 
 from tests.web.gateway import Gateway, a_gateway, a_message, a_signed_request, a_webhook, processes_of
 from zaptrix.core import limits
-from zaptrix.web.connections import Open, too_many
 from zaptrix.web.http.bodies import UploadClock
-from zaptrix.web.server import bound
+from zaptrix.web.server.connections import Open, too_many
+from zaptrix.web.server.server import bound
 
 MANY = 1_500
 _POST = b"POST /webhooks/%b HTTP/1.1\r\nHost: x\r\n"

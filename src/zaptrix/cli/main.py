@@ -69,7 +69,7 @@ def serve() -> None:
         settings = _production_settings(vouched=True)
         from zaptrix.cli.seeding import sow
         from zaptrix.cli.shared_store import join_media_store
-        from zaptrix.web.server import serve as run
+        from zaptrix.web.server.server import serve as run
 
         asyncio.run(sow(settings))
         join_media_store()

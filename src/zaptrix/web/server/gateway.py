@@ -24,8 +24,6 @@ from zaptrix.telemetry.metrics import AlarmKind
 from zaptrix.web.api.monitoring.monitoring import shared_health
 from zaptrix.web.api.request.languages import problem_language
 from zaptrix.web.api.site import build_site
-from zaptrix.web.beating import begin_beating, keep_beating
-from zaptrix.web.connections import Connections
 from zaptrix.web.doors.media import PATH_LABEL, Files
 from zaptrix.web.doors.webhooks import BITRIX24_PATH, META_PATH, Doors
 from zaptrix.web.http import responses
@@ -34,9 +32,11 @@ from zaptrix.web.http.bodies import Bodies
 from zaptrix.web.http.problems import TOO_LARGE, Problem, broken
 from zaptrix.web.http.responses import REQUEST_ID, Response
 from zaptrix.web.http.talk import Message, Receive, Scope, Send, Talk
-from zaptrix.web.readiness import Readiness
-from zaptrix.web.registering import keep_registering
-from zaptrix.web.spooled import keep_following, keep_replaying
+from zaptrix.web.server.beating import begin_beating, keep_beating
+from zaptrix.web.server.connections import Connections
+from zaptrix.web.server.readiness import Readiness
+from zaptrix.web.server.registering import keep_registering
+from zaptrix.web.server.spooled import keep_following, keep_replaying
 
 log = structlog.get_logger(__name__)
 

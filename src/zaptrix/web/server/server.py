@@ -20,10 +20,10 @@ from zaptrix.core import limits
 from zaptrix.open_files import allow_open_files
 from zaptrix.settings import Settings, SettingsError
 from zaptrix.telemetry import log as logs
-from zaptrix.web.connections import Connection
-from zaptrix.web.gateway import Gateway
 from zaptrix.web.http.exposure import is_private
-from zaptrix.web.processes import Processes
+from zaptrix.web.server.connections import Connection
+from zaptrix.web.server.gateway import Gateway
+from zaptrix.web.server.processes import Processes
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""The server: its processes, connections, readiness, and what it does beside requests."""
