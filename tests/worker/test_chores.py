@@ -15,7 +15,7 @@ from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.ledger import chores as told
 from zaptrix.store.ledger.chores import Chore
 from zaptrix.tasks import ended
-from zaptrix.worker import chores
+from zaptrix.worker import schedule
 
 LOOKS = 20
 EVERY_S = 0.01
@@ -107,8 +107,8 @@ async def test_at_rest_a_look_asks_once_for_all_chores(
     monkeypatch.setattr(told, "waiting", counted_look)
     monkeypatch.setattr(Database, "connection", counted)
     for every in ("_LOOK_S", "_RECOVER_EVERY_S", "_OFFLINE_EVERY_S", "_RELEASE_EVERY_S", "_ERASE_EVERY_S"):
-        monkeypatch.setattr(chores, every, EVERY_S)
-    working = chores.chores_of(app)
+        monkeypatch.setattr(schedule, every, EVERY_S)
+    working = schedule.chores_of(app)
     try:
         await _until(lambda: looked >= LOOKS)  # what comes but once a minute is over
         looked, trips = 0, 0

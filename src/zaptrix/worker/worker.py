@@ -23,10 +23,10 @@ from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.tasks import ended, spare_the_collector
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
-from zaptrix.worker.chores import chores_of, watches_of
 from zaptrix.worker.fetching import Fetching
 from zaptrix.worker.heartbeat import beating
 from zaptrix.worker.metrics_server import serve_metrics
+from zaptrix.worker.schedule import chores_of, watches_of
 from zaptrix.worker.totals import add_totals, keep_totals
 
 log = structlog.get_logger(__name__)
