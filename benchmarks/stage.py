@@ -23,8 +23,8 @@ from benchmarks.letters import APP_SECRET
 from benchmarks.load import Counted, Load
 from benchmarks.tenants import Tenant, Terms, settle_in, tenants
 from proof.ports import free_port
-from zaptrix.cli.children import Child, Program
-from zaptrix.cli.embedded import servers_in
+from zaptrix.cli.local.children import Child, Program
+from zaptrix.cli.local.servers import servers_in
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.ledger.receipts import STANDS
 from zaptrix.store.schema.migrate import upgrade

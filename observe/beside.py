@@ -10,8 +10,8 @@ from pathlib import Path
 from observe.local import Targets
 from observe.servers import LOCAL, NotHere, answers, grafana, prometheus
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.supervisor import Signals, Supervisor
-from zaptrix.cli.up import beside
+from zaptrix.cli.local.supervisor import Signals, Supervisor
+from zaptrix.cli.local.up import beside
 from zaptrix.settings import Settings
 
 _START_S = 30.0

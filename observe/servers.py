@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from observe.local import Targets, grafana_provisioning, prometheus_config
-from zaptrix.cli.children import Program
-from zaptrix.cli.supervisor import Process
+from zaptrix.cli.local.children import Program
+from zaptrix.cli.local.supervisor import Process
 
 LOCAL = "127.0.0.1"
 _STOP_S = 20.0

@@ -21,7 +21,7 @@ from proof.arena import make_template
 from proof.plan import plan_of
 from proof.run import SLOW_S, Outcome, run
 from proof.topologies import OWN_STRIKES, TOPOLOGIES
-from zaptrix.cli.children import Child, Program
+from zaptrix.cli.local.children import Child, Program
 
 SECONDS = 20.0
 WORLD_S_MAX = 420.0

@@ -16,8 +16,8 @@ from proof.ports import free_port
 from proof.skewed import step
 from proof.tap import Tap
 from proof.world import START_S_MAX, Tenant, World, eventually, iso
-from zaptrix.cli.children import Child
-from zaptrix.cli.embedded import servers_in
+from zaptrix.cli.local.children import Child
+from zaptrix.cli.local.servers import servers_in
 from zaptrix.core.limits import PEER_SILENT_S_MAX
 from zaptrix.store.schema.migrate import upgrade
 

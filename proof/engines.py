@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import asyncpg
 
-from zaptrix.cli.children import Account, Child, Holder, Program, account_for, run
-from zaptrix.cli.postgres import programs
-from zaptrix.cli.waiting import wait_until
+from zaptrix.cli.local.children import Account, Child, Holder, Program, account_for, run
+from zaptrix.cli.local.postgres import programs
+from zaptrix.cli.local.waiting import wait_until
 
 ROLE = "zaptrix"
 START_WAIT_S = 60.0

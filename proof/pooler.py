@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from zaptrix.cli.children import Child, Holder, Program, account_for
-from zaptrix.cli.postgres import DATABASE, EmbeddedPostgres, programs
-from zaptrix.cli.waiting import wait_until
+from zaptrix.cli.local.children import Child, Holder, Program, account_for
+from zaptrix.cli.local.postgres import DATABASE, EmbeddedPostgres, programs
+from zaptrix.cli.local.waiting import wait_until
 
 START_WAIT_S = 20
 _PORT = 6432

@@ -9,9 +9,9 @@ import redis
 from redis.exceptions import RedisError
 
 from proof.ports import free_port
-from zaptrix.cli.children import Child, Holder, Program
-from zaptrix.cli.redis_server import SETTINGS, server_program
-from zaptrix.cli.waiting import wait_until
+from zaptrix.cli.local.children import Child, Holder, Program
+from zaptrix.cli.local.redis_server import SETTINGS, server_program
+from zaptrix.cli.local.waiting import wait_until
 
 READY_S_MAX = 30.0
 STOP_S_MAX = 10.0

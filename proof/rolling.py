@@ -21,7 +21,7 @@ from typing import NamedTuple
 from proof.balancer import Balancer
 from proof.ports import free_port
 from proof.world import HASTE, START_S_MAX, STOP_S_MAX, Tenant, World, eventually
-from zaptrix.cli.children import Child
+from zaptrix.cli.local.children import Child
 
 DELAY_S = 2.0  # SHUTDOWN_DELAY_S: the balancer asks eight times in it
 ASK_EVERY_S = 0.25

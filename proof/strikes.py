@@ -16,7 +16,7 @@ from proof.plan import STANDSTILLS, STRIKES, STRIKES_AT_FILES, Strike
 from proof.skewed import step
 from proof.topologies import Server
 from proof.world import START_S_MAX, STOP_S_MAX, eventually
-from zaptrix.cli.children import Child
+from zaptrix.cli.local.children import Child
 
 REFRESHED_S_MAX = 5.0
 REFRESHES_BEGIN_S = 0.5

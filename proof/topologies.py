@@ -16,7 +16,7 @@ from proof.plan import Strike
 from proof.pooler import Pooler
 from proof.postgres_pair import PostgresPair
 from proof.redis_nodes import ClusterServers, RedisServers, SentinelServers, wait_for
-from zaptrix.cli.embedded import Servers, servers_in
+from zaptrix.cli.local.servers import Servers, servers_in
 
 Struck = Callable[[Strike], Awaitable[None]]
 

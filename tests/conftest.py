@@ -16,7 +16,7 @@ from tests.pure import is_pure, keeps_to_python
 from tests.servers import empty_redis, fresh_database, migrate_template, running
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.queues.bells import Bells
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.store.connection.database import Database, open_database
 
 # The same examples every time: a run that fails can be run again. How long one takes is a benchmark's matter.

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import redis.asyncio
 
-from zaptrix.cli.embedded import Servers, servers_in
+from zaptrix.cli.local.servers import Servers, servers_in
 
 TEMPLATE = "zaptrix_migrated"
 

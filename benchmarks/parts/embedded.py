@@ -22,7 +22,7 @@ from benchmarks.parts.act import Plan, Scene, Show
 from benchmarks.parts.inbound import Cast, opened
 from benchmarks.stage import SETTLE_S_MAX, Shape, Zaptrix
 from benchmarks.tenants import Terms
-from zaptrix.cli.embedded import servers_in
+from zaptrix.cli.local.servers import servers_in
 
 RATE_PER_S = 50
 STRETCHES = 6  # of the plan's seconds

@@ -15,7 +15,7 @@ from benchmarks.letters import text_of
 from benchmarks.load import Counted
 from proof.ports import free_port
 from proof.world import eventually
-from zaptrix.cli.children import Child, Program
+from zaptrix.cli.local.children import Child, Program
 
 
 class FarSide:

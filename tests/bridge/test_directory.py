@@ -8,7 +8,7 @@ import pytest
 from tests.store.ledger import Ledger
 from zaptrix.bridge.tenants import directory as directory_module
 from zaptrix.bridge.tenants.directory import Directory
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Unauthorized
 from zaptrix.core.ids import ChannelId

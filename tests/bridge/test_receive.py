@@ -8,7 +8,7 @@ from tests.bridge.house import House, a_customer, asked, now
 from zaptrix.bridge.receive.receiver import Receiver
 from zaptrix.bridge.tenants.budgets import Budgets
 from zaptrix.broker.queues.bells import Bells
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.core import limits
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import EventState, NewEvent

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 import zaptrix
 from zaptrix.cli import doctor_words
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.cli.main import app
 from zaptrix.core.portal import Locale
 from zaptrix.settings import KINDS, PREFIXES

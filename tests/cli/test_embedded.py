@@ -15,16 +15,16 @@ import redis
 import redis.asyncio
 
 from tests.processes import is_alive, wait_for
-from zaptrix.cli.embedded import Servers, encryption_key, servers_in
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import data_folder
-from zaptrix.cli.redis_server import server_program
+from zaptrix.cli.local.data_folder import data_folder
+from zaptrix.cli.local.redis_server import server_program
+from zaptrix.cli.local.servers import Servers, encryption_key, servers_in
 
 HOLDER = """
 import sys
 from pathlib import Path
-from zaptrix.cli.embedded import servers_in
-from zaptrix.cli.folders import data_folder
+from zaptrix.cli.local.servers import servers_in
+from zaptrix.cli.local.data_folder import data_folder
 
 with data_folder(Path(sys.argv[1])) as folder:
     servers = servers_in(folder)

@@ -16,10 +16,10 @@ from proof.pooler import Pooler
 from proof.ports import free_port
 from tests.processes import wait_for
 from tests.servers import TEMPLATE, execute
-from zaptrix.cli.children import Child, Program
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.children import Child, Program
+from zaptrix.cli.local.redis_server import server_program
+from zaptrix.cli.local.servers import Servers
 from zaptrix.cli.main import app
-from zaptrix.cli.redis_server import server_program
 from zaptrix.core.installation import compatibility
 from zaptrix.core.installation.faults import WORDS, Fault, FaultKind
 from zaptrix.core.portal import Locale

@@ -11,9 +11,9 @@ from threading import Timer
 import pytest
 
 from tests.processes import descendants, is_alive, wait_for
-from zaptrix.cli.children import Child, Program, run
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.supervisor import Process, Signals, Supervisor
+from zaptrix.cli.local.children import Child, Program, run
+from zaptrix.cli.local.supervisor import Process, Signals, Supervisor
 
 # Ends when asked, says so, and leaves nothing unsaid.
 POLITE = """

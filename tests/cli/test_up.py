@@ -16,9 +16,9 @@ import pytest
 from proof.ports import free_port
 from tests.processes import descendants, is_alive, wait_for
 from tests.running_up import STOP_WAIT_S, House, asked, in_chats, started
-from zaptrix.cli import folders, up
-from zaptrix.cli.redis_server import server_program
-from zaptrix.cli.up import with_local_servers
+from zaptrix.cli.local import data_folder, up
+from zaptrix.cli.local.redis_server import server_program
+from zaptrix.cli.local.up import with_local_servers
 from zaptrix.core import limits
 from zaptrix.settings import KINDS, Settings
 
@@ -65,15 +65,15 @@ def test_what_it_writes_is_nobody_elses_and_what_stood_open_is_closed(house: Hou
     folder = house.output.parent
     made = ("keys", "log", "media", "metrics", "postgres", "redis", "sim", "spool")
     wait_for(lambda: all((folder / name).exists() for name in made), 30, "a folder of each part")
-    found = [folder / name for name in folders.NAMES if (folder / name).exists()]
+    found = [folder / name for name in data_folder.NAMES if (folder / name).exists()]
     below = [path for part in found for path in [part, *part.rglob("*")] if not path.is_socket()]
     assert not [path for path in below if path.exists() and path.stat().st_mode & 0o077]
     (folder / "media").chmod(0o755)
     (folder / "else").mkdir()
     (folder / "else").chmod(0o755)  # whatever this process's umask is
-    assert folders.open_to_others(folder) == [folder / "media"]
-    folders.close_to_others(folder)
-    assert folders.open_to_others(folder) == []
+    assert data_folder.open_to_others(folder) == [folder / "media"]
+    data_folder.close_to_others(folder)
+    assert data_folder.open_to_others(folder) == []
     assert (folder / "else").stat().st_mode & 0o777 == 0o755
 
 

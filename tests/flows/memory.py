@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zaptrix.cli.children import Child
+from zaptrix.cli.local.children import Child
 
 PROC = Path("/proc")
 MIB = 1024 * 1024

@@ -14,7 +14,7 @@ from proof.ports import free_port
 from proof.world import Tenant, World, eventually
 from tests.flows.test_files import JPEG, PNG, attached, got, notices, opened, sha, shown
 from tests.media.s3_server import S3Server, running_s3
-from zaptrix.cli.children import Child
+from zaptrix.cli.local.children import Child
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from proof.ports import free_port
 from tests.processes import wait_for
 from tests.programs import program
-from zaptrix.cli.children import Child, Program
+from zaptrix.cli.local.children import Child, Program
 
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY"
 BUCKET = "media"

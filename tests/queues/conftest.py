@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.queues.workers import LaneWorkers
-from zaptrix.cli.embedded import log_file
-from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.cli.local.redis_server import EmbeddedRedis
+from zaptrix.cli.local.servers import log_file
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.settings import Settings
 

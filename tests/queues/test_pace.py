@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from zaptrix.broker.connection.connection import AWAY, connect
 from zaptrix.broker.pace.pace import LATE_S_MAX, LOCAL_BUCKETS_MAX, US, Buckets, PaceVerdict, RedisPace
 from zaptrix.broker.pace.throttle import LocalBuckets, Throttle
-from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.cli.local.redis_server import EmbeddedRedis
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import TooFast
 from zaptrix.core.delivery.pace import Bucket

@@ -10,7 +10,7 @@ from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import CONNECTIONS_MAX, FairPool
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import RedisHealth, bell_counts, look_at_redis
-from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.cli.local.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.installation.faults import FaultKind
 from zaptrix.telemetry.metrics import Waiting

@@ -18,7 +18,7 @@ from tests.queues.conftest import StartWorkers, eventually
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
 from zaptrix.broker.stats import bell_counts
-from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.cli.local.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.telemetry.metrics import Waiting
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from tests.store.ledger import Ledger
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable, open_database, revision
 from zaptrix.store.schema import migrate
 

@@ -9,7 +9,7 @@ from zlib import crc32
 import pytest
 
 from tests.servers import fresh_database
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.store.connection.database import open_database, revision
 from zaptrix.store.schema import migrate

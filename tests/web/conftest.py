@@ -8,7 +8,7 @@ import pytest
 
 from tests.servers import execute
 from tests.web.gateway import Gateway, a_gateway
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import redis.asyncio
 
 import zaptrix
 from tests.web.gateway import METRICS_TOKEN, Gateway, a_conversation, a_gateway, a_letter, a_message, a_webhook, until
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.store.schema import migrate
 from zaptrix.web.api.monitoring.monitoring import HEALTH_GOOD_FOR_S
 

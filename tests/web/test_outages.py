@@ -11,7 +11,7 @@ import pytest
 
 from tests.processes import descendants
 from tests.web.gateway import Gateway, Json, a_gateway, a_message, a_request_id, a_webhook, an_event, until
-from zaptrix.cli.embedded import Servers
+from zaptrix.cli.local.servers import Servers
 from zaptrix.store.schema.migrate import upgrade
 
 

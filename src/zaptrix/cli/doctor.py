@@ -22,9 +22,9 @@ from zaptrix.bitrix24.rest.oauth import OFFICIAL_HOSTS
 from zaptrix.broker.connection import fitness as redis_fitness
 from zaptrix.cli import public_address
 from zaptrix.cli.doctor_words import HEADINGS, LEVELS, WORDS
-from zaptrix.cli.folders import open_to_others
+from zaptrix.cli.local.data_folder import open_to_others
+from zaptrix.cli.local.redis_server import version_told
 from zaptrix.cli.public_address import Seen, Unreachable
-from zaptrix.cli.redis_server import version_told
 from zaptrix.core import limits
 from zaptrix.core.installation.addresses import is_loopback
 from zaptrix.core.installation.faults import Fault, Unfit

@@ -16,11 +16,11 @@ from rich.table import Table
 
 import zaptrix
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import close_to_others
 from zaptrix.cli.language import locale
+from zaptrix.cli.local.data_folder import close_to_others
+from zaptrix.cli.local.up import beside, with_local_servers
+from zaptrix.cli.local.up import up as run_everything
 from zaptrix.cli.told import errors, interruptible, settings_of, settings_with_database, told
-from zaptrix.cli.up import beside, with_local_servers
-from zaptrix.cli.up import up as run_everything
 from zaptrix.core.access.scopes import EVERY_SCOPE, KeyScope
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import PortalId

@@ -14,9 +14,9 @@ from zaptrix.broker.pace.pace import forget_pace
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import look_at_redis
 from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
-from zaptrix.cli.embedded import keep_keys, kept_keys, servers_in
 from zaptrix.cli.errors import Interrupted, StartError
-from zaptrix.cli.folders import data_folder, private
+from zaptrix.cli.local.data_folder import data_folder, private
+from zaptrix.cli.local.servers import keep_keys, kept_keys, servers_in
 from zaptrix.core.installation.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
 from zaptrix.core.installation.faults import Unfit
 from zaptrix.core.portal import Locale

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from zaptrix.cli.errors import Interrupted, StartError
 from zaptrix.cli.language import locale
-from zaptrix.cli.up import beside, with_local_servers
+from zaptrix.cli.local.up import beside, with_local_servers
 from zaptrix.core.installation.faults import Unfit
 from zaptrix.settings import Settings, SettingsError, slips
 

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from zaptrix.cli.children import Program, run
-from zaptrix.cli.embedded import encryption_key, log_file, servers_in
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import data_folder, environment_of_holder
-from zaptrix.cli.supervisor import Process, Signals, Supervisor
+from zaptrix.cli.local.children import Program, run
+from zaptrix.cli.local.data_folder import data_folder, environment_of_holder
+from zaptrix.cli.local.servers import encryption_key, log_file, servers_in
+from zaptrix.cli.local.supervisor import Process, Signals, Supervisor
 from zaptrix.core import limits
 from zaptrix.settings import NAMES, Settings, overlaid
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Protocol
 
-from zaptrix.cli.children import Child, Holder, Program
 from zaptrix.cli.errors import StartError
+from zaptrix.cli.local.children import Child, Holder, Program
 
 RESTART_FIRST_S = 0.5
 RESTART_MAX_S = 30.0

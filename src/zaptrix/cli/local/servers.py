@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from zaptrix.cli.folders import private
-from zaptrix.cli.postgres import EmbeddedPostgres
-from zaptrix.cli.redis_server import EmbeddedRedis
+from zaptrix.cli.local.data_folder import private
+from zaptrix.cli.local.postgres import EmbeddedPostgres
+from zaptrix.cli.local.redis_server import EmbeddedRedis
 
 LOG_BYTES_MAX = 10_000_000
 

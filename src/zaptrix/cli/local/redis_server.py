@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from zaptrix.cli.children import Child, Holder, Program
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import (
+from zaptrix.cli.local.children import Child, Holder, Program
+from zaptrix.cli.local.data_folder import (
     forget_socket_folder,
     make_socket_folder,
     pid_in,
@@ -22,7 +22,7 @@ from zaptrix.cli.folders import (
     stop_leftover,
     works_in,
 )
-from zaptrix.cli.waiting import wait_until
+from zaptrix.cli.local.waiting import wait_until
 
 SOCKET = "redis.sock"
 NAMES = ("valkey-server", "redis-server")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.waiting import wait_until
+from zaptrix.cli.local.waiting import wait_until
 
 NAMES = ("graph_url", "keys", "lock", "log", "media", "metrics", "postgres", "redis", "sim", "spool")
 """What we make in a data folder."""

@@ -6,9 +6,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from zaptrix.cli.children import Account, Child, Holder, Program, account_for, run
 from zaptrix.cli.errors import StartError
-from zaptrix.cli.folders import (
+from zaptrix.cli.local.children import Account, Child, Holder, Program, account_for, run
+from zaptrix.cli.local.data_folder import (
     forget_socket_folder,
     make_socket_folder,
     pid_in,
@@ -17,7 +17,7 @@ from zaptrix.cli.folders import (
     stop_leftover,
     works_in,
 )
-from zaptrix.cli.waiting import wait_until
+from zaptrix.cli.local.waiting import wait_until
 
 SOCKET = ".s.PGSQL.5432"
 ROLE = "zaptrix"
