@@ -6,7 +6,7 @@ from cryptography.fernet import Fernet
 
 from tests.store.ledger import Ledger
 from zaptrix.cli.api_keys import create_api_key
-from zaptrix.cli.checks import check_platforms
+from zaptrix.cli.doctor.checks import check_platforms
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import api_keys
 from zaptrix.store.connection.database import Database

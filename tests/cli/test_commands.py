@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 import zaptrix
-from zaptrix.cli import doctor_words
+from zaptrix.cli.doctor import doctor_words
 from zaptrix.cli.local.servers import Servers
 from zaptrix.cli.main import app
 from zaptrix.core.portal import Locale

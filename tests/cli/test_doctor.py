@@ -20,8 +20,8 @@ from aiohttp import web
 from proof.ports import free_port
 from tests.certificates import Authority
 from zaptrix import __version__
-from zaptrix.cli import doctor, public_address
-from zaptrix.cli.doctor import Doctor, Finding
+from zaptrix.cli.doctor import doctor, public_address
+from zaptrix.cli.doctor.doctor import Doctor, Finding
 from zaptrix.core.portal import Locale
 from zaptrix.deadlines import new_worker_id
 from zaptrix.settings import Settings

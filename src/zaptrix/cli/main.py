@@ -120,7 +120,7 @@ def doctor(
 ) -> None:
     """Examine settings, servers, keys and both platforms; the exit code is 1 when something is wrong."""
     with told():
-        from zaptrix.cli.doctor import WRONG, Doctor, as_text
+        from zaptrix.cli.doctor.doctor import WRONG, Doctor, as_text
 
         settings = with_local_servers(settings_of(beside(os.environ)))
         examination = Doctor(settings, locale(asked=lang))

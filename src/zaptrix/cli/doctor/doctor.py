@@ -20,11 +20,11 @@ from rich.table import Table
 import zaptrix
 from zaptrix.bitrix24.rest.oauth import OFFICIAL_HOSTS
 from zaptrix.broker.connection import fitness as redis_fitness
-from zaptrix.cli import public_address
-from zaptrix.cli.doctor_words import HEADINGS, LEVELS, WORDS
+from zaptrix.cli.doctor import public_address
+from zaptrix.cli.doctor.doctor_words import HEADINGS, LEVELS, WORDS
+from zaptrix.cli.doctor.public_address import Seen, Unreachable
 from zaptrix.cli.local.data_folder import open_to_others
 from zaptrix.cli.local.redis_server import version_told
-from zaptrix.cli.public_address import Seen, Unreachable
 from zaptrix.core import limits
 from zaptrix.core.installation.addresses import is_loopback
 from zaptrix.core.installation.faults import Fault, Unfit
@@ -226,7 +226,7 @@ class Doctor:
 
     async def _inside(self) -> list[Finding]:
         """What PostgreSQL is set to, and how full it is."""
-        from zaptrix.cli.checks import check_inside
+        from zaptrix.cli.doctor.checks import check_inside
 
         inside = await check_inside(self._house)
         used = f"{inside.used}/{inside.places}"
@@ -287,7 +287,7 @@ class Doctor:
 
     async def _at_work(self) -> list[Finding]:
         """Whether somebody takes webhooks in, and somebody delivers."""
-        from zaptrix.cli.checks import check_at_work
+        from zaptrix.cli.doctor.checks import check_at_work
 
         at_work = await check_at_work(self._house)
         found = [self._line("gateway", good=at_work.gateway)]
@@ -319,7 +319,7 @@ class Doctor:
 
     async def _stored(self) -> list[Finding]:
         """Stored secrets, and portals that hide their history."""
-        from zaptrix.cli.checks import check_recovery, check_secrets
+        from zaptrix.cli.doctor.checks import check_recovery, check_secrets
 
         found: list[Finding] = []
         if self._settings.encryption_keys:
@@ -336,7 +336,7 @@ class Doctor:
 
     async def _tenants(self) -> list[Finding]:
         """Each number's token and each portal's, as the platforms see them."""
-        from zaptrix.cli.checks import check_platforms
+        from zaptrix.cli.doctor.checks import check_platforms
 
         if not self._settings.encryption_keys:
             return []
