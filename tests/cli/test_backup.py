@@ -343,7 +343,7 @@ async def pressed_ctrl_c(*_arguments: object, **_named: object) -> None:
     [
         ("backup", "zaptrix.store.backup.dump.blobs", "no backup was made", None),
         ("restore", "zaptrix.store.backup.restores.mark", "nothing was restored; run it again", 0),
-        ("restore", "zaptrix.cli.restore._forget_redis", "nothing was restored; run it again", None),
+        ("restore", "zaptrix.cli.backup.restore._forget_redis", "nothing was restored; run it again", None),
     ],
 )
 def test_ctrl_c_is_told_in_a_sentence(
@@ -377,7 +377,7 @@ def test_ctrl_c_after_all_rows_are_in_says_so(
     async def last_one(url: str, *to: str, **named: Any) -> None:
         await (real(url, *to, **named) if to else pressed_ctrl_c())
 
-    monkeypatch.setattr("zaptrix.cli.restore.upgrade", last_one)
+    monkeypatch.setattr("zaptrix.cli.backup.restore.upgrade", last_one)
     elsewhere = house.empty()
     result = typed("restore", str(archive), DATABASE_URL=elsewhere, DATA_DIR=str(tmp_path))
     assert result.exit_code == 130

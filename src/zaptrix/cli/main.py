@@ -157,8 +157,8 @@ def backup(
         if passphrase_file and not keys_to:
             raise StartError("--passphrase-file is of use with --keys-to FILE alone: name where the keys go, too")
         settings = settings_with_database()
-        from zaptrix.cli import backup_words
-        from zaptrix.cli.backup import make
+        from zaptrix.cli.backup import backup_words
+        from zaptrix.cli.backup.backup import make
         from zaptrix.cli.sealed_keys import seal
 
         if keys_to:
@@ -195,9 +195,9 @@ def restore(
     What it holds as open may have been sent since: it is verified first, and told of where nobody can tell.
     """
     with told(), interruptible("nothing was restored; run it again"):
-        from zaptrix.cli import backup_words
-        from zaptrix.cli.restore import look, report_of, servers_of, with_keys
-        from zaptrix.cli.restore import restore as put_back
+        from zaptrix.cli.backup import backup_words
+        from zaptrix.cli.backup.restore import look, report_of, servers_of, with_keys
+        from zaptrix.cli.backup.restore import restore as put_back
 
         if report:
             print(asyncio.run(report_of(settings_with_database(), locale())))

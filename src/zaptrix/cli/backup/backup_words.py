@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from zaptrix.cli.backup import Made
+from zaptrix.cli.backup.backup import Made
+from zaptrix.cli.backup.restore import Restored
 from zaptrix.cli.language import locale
-from zaptrix.cli.restore import Restored
 from zaptrix.core.installation.backup import Manifest
 from zaptrix.core.wording.catalog import Sentence
 

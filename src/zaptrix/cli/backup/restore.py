@@ -13,7 +13,7 @@ from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.pace.pace import forget_pace
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import look_at_redis
-from zaptrix.cli.backup import MEDIA, SPOOL, files_of, verify
+from zaptrix.cli.backup.backup import MEDIA, SPOOL, files_of, verify
 from zaptrix.cli.errors import Interrupted, StartError
 from zaptrix.cli.local.data_folder import data_folder, private
 from zaptrix.cli.local.servers import keep_keys, kept_keys, servers_in

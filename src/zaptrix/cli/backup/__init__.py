@@ -1,0 +1,1 @@
+"""`zaptrix backup` and `zaptrix restore`."""
