@@ -24,7 +24,7 @@ from cryptography.fernet import Fernet
 from proof.ports import free_port
 from proof.tap import Tap
 from proof.topologies import Engines, Topology, single
-from zaptrix.cli.api_keys import create_api_key
+from zaptrix.cli.keys.api_keys import create_api_key
 from zaptrix.cli.local.children import Child, Program
 from zaptrix.settings import Settings
 from zaptrix.store.schema.migrate import upgrade

@@ -5,8 +5,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from tests.store.ledger import Ledger
-from zaptrix.cli.api_keys import create_api_key
 from zaptrix.cli.doctor.checks import check_platforms
+from zaptrix.cli.keys.api_keys import create_api_key
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import api_keys
 from zaptrix.store.connection.database import Database

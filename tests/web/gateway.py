@@ -26,7 +26,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.web.simulators import simulators
-from zaptrix.cli.api_keys import create_api_key
+from zaptrix.cli.keys.api_keys import create_api_key
 from zaptrix.core.ids import PortalId
 from zaptrix.settings import Settings
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.web.gateway import Gateway, Json, a_channel, a_conversation
-from zaptrix.cli.api_keys import create_api_key, list_api_keys
+from zaptrix.cli.keys.api_keys import create_api_key, list_api_keys
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import PortalId
 

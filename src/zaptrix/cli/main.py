@@ -159,7 +159,7 @@ def backup(
         settings = settings_with_database()
         from zaptrix.cli.backup import backup_words
         from zaptrix.cli.backup.backup import make
-        from zaptrix.cli.sealed_keys import seal
+        from zaptrix.cli.keys.sealed_keys import seal
 
         if keys_to:
             settings.need("ENCRYPTION_KEYS")
@@ -231,7 +231,7 @@ def create_api_key(
     """Make a key and print it, once."""
     with told():
         settings = settings_with_database()
-        from zaptrix.cli.api_keys import create_api_key as create
+        from zaptrix.cli.keys.api_keys import create_api_key as create
         from zaptrix.store.connection.database import StoreRefused
 
         try:
@@ -255,7 +255,7 @@ def list_api_keys() -> None:
     """Show all keys: what each is for, and when it was last used. The keys themselves cannot be shown."""
     with told():
         settings = settings_with_database()
-        from zaptrix.cli.api_keys import list_api_keys as listed
+        from zaptrix.cli.keys.api_keys import list_api_keys as listed
 
         keys = asyncio.run(listed(settings))
     table = Table("id", "name", "for", "may", "last used", "ends", "revoked")
@@ -272,7 +272,7 @@ def revoke_api_key(key_id: Annotated[str, typer.Argument(help="The id that `zapt
     """Close a key for good: whoever calls with it is refused from now on."""
     with told():
         settings = settings_with_database()
-        from zaptrix.cli.api_keys import revoke_api_key as revoke
+        from zaptrix.cli.keys.api_keys import revoke_api_key as revoke
 
         if not asyncio.run(revoke(settings, key_id)):
             raise StartError(f"there is no open key {key_id}; `zaptrix api-key list` shows the keys")
@@ -285,7 +285,7 @@ def list_keys() -> None:
     with told():
         settings = settings_with_database()
         settings.need("ENCRYPTION_KEYS")
-        from zaptrix.cli.keys import look
+        from zaptrix.cli.keys.keys import look
 
         found = asyncio.run(look(settings))
     table = Table("key", "secrets", "what to do")
@@ -306,7 +306,7 @@ def rotate_keys() -> None:
     with told():
         settings = settings_with_database()
         settings.need("ENCRYPTION_KEYS")
-        from zaptrix.cli.keys import rotate
+        from zaptrix.cli.keys.keys import rotate
 
         with Progress(console=errors) as progress:
             done = asyncio.run(rotate(settings, progress))
@@ -323,7 +323,7 @@ def unseal_keys(
 ) -> None:
     """Print the encryption keys in a sealed file, as ENCRYPTION_KEYS takes them."""
     with told():
-        from zaptrix.cli.sealed_keys import unseal
+        from zaptrix.cli.keys.sealed_keys import unseal
 
         print(unseal(file, passphrase_file))
 
