@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bridge.house import House, ScriptedPlatform
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.broker.cache.cache import ConversationCache
 from zaptrix.broker.cache.hits import Hits

@@ -15,7 +15,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from tests.bridge.ringing import Ringing
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bridge.deliver.attachments import Attachments
 from zaptrix.bridge.deliver.call_limit import CallBounds, CallLimit

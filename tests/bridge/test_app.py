@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.cli.doctor.checks import check_platforms
 from zaptrix.cli.keys.api_keys import create_api_key
 from zaptrix.settings import Settings

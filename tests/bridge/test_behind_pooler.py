@@ -9,7 +9,7 @@ import pytest
 
 from proof.pooler import Pooler
 from tests.bridge.house import House, lane_to_whatsapp
-from tests.store.ledger import START, Ledger
+from tests.store.ledger_rows import START, Ledger
 from zaptrix.cli.local.servers import Servers
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction

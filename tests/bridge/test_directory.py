@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.bridge.tenants import directory as directory_module
 from zaptrix.bridge.tenants.directory import Directory
 from zaptrix.cli.local.servers import Servers

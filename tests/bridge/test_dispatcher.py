@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bridge.house import UNHURRIED, House, chat_of, lane_to_bitrix24, lane_to_whatsapp, now
-from tests.store.ledger import to_whatsapp
+from tests.store.ledger_rows import to_whatsapp
 from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.core import limits

@@ -13,7 +13,7 @@ from msgspec import inspect
 from msgspec.structs import replace
 
 from tests.bridge.house import House, a_customer, answered, asked, chat_of, now
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.bridge.route.router import Route
 from zaptrix.core.customer.referral import Referral
 from zaptrix.core.delivery.claim import Parcel

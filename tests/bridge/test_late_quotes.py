@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24
-from tests.store.ledger import outbound, to_whatsapp
+from tests.store.ledger_rows import outbound, to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.delivery.lanes import incoming_lane

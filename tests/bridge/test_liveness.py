@@ -16,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bridge.house import House, ScriptedPlatform, lane_to_whatsapp, now
-from tests.store.ledger import Ledger, to_whatsapp
+from tests.store.ledger_rows import Ledger, to_whatsapp
 from zaptrix.bridge.deliver import call_limit
 from zaptrix.bridge.deliver.claiming import Claimed
 from zaptrix.bridge.deliver.left_alone import LeftAlone

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
-from tests.store.ledger import to_whatsapp
+from tests.store.ledger_rows import to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.errors import Unclear

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from tests.bridge.house import now
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.bridge.recover.history import Recovery, RecoveryRules
 from zaptrix.bridge.recover.offline_queue import Offline
 from zaptrix.bridge.tenants.budgets import Budgets

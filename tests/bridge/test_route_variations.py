@@ -10,7 +10,7 @@ from itertools import chain
 
 from tests.bitrix24.captured import CHAT, TREES, form_of
 from tests.bridge.house import House
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from tests.variations import all_single
 from tests.whatsapp.builders import NUMBER
 from tests.whatsapp.test_fixtures import POSTS

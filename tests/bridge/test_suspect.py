@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bridge.house import House
-from tests.store.ledger import Ledger, inbound, outbound
+from tests.store.ledger_rows import Ledger, inbound, outbound
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from tests.bridge.house import House, a_customer, lane_to_bitrix24, lane_to_whatsapp, now
-from tests.store.ledger import START, to_whatsapp
+from tests.store.ledger_rows import START, to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel, Portal

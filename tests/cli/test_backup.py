@@ -23,7 +23,7 @@ from typer.testing import CliRunner, Result
 from tests.certificates import Authority
 from tests.media.s3_server import SECRET, running_s3
 from tests.servers import execute
-from tests.store.ledger import Ledger, outbound
+from tests.store.ledger_rows import Ledger, outbound
 from zaptrix.cli.local.servers import Servers, encryption_key, keep_keys
 from zaptrix.cli.main import app
 from zaptrix.core.installation.backup import fingerprint

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.store.connection.database import Database
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.core.ids import PortalId
 from zaptrix.store.accounts import api_keys
 from zaptrix.store.accounts.api_keys import ApiKey

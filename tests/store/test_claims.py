@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from tests.store.ledger import Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
+from tests.store.ledger_rows import Ledger, ids, inbound, outbound, to_bitrix24, to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.limits import ROUNDS

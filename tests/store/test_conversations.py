@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.store.connection.database import StoreRefused

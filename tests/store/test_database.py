@@ -5,7 +5,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.cli.local.servers import Servers
 from zaptrix.store.connection.database import Database, StoreRefused, StoreUnavailable, open_database, revision
 from zaptrix.store.schema import migrate

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.core import limits
 from zaptrix.store.processes import figures
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.store.ledger import Ledger, outbound
+from tests.store.ledger_rows import Ledger, outbound
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import MessageId
 from zaptrix.store.accounts import api_keys, idempotency

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from tests.store.test_quiet_statistics import blocks
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import Event, EventState, NewEvent

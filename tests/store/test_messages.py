@@ -1,6 +1,6 @@
 """Writing into the ledger: in order, and once by the platforms' ids."""
 
-from tests.store.ledger import Ledger, inbound, outbound
+from tests.store.ledger_rows import Ledger, inbound, outbound
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Notice, Origin
 from zaptrix.store.connection.database import StoreRefused

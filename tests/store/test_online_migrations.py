@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from tests.store.migration_judge import judged
 from zaptrix.core.installation.faults import Unfit
 from zaptrix.store.schema import fitness, migrate, schema

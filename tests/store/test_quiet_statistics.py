@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from tests.store.test_claims import a_backlog
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message.message import Direction

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.ledger import Ledger, outbound, to_whatsapp
+from tests.store.ledger_rows import Ledger, outbound, to_whatsapp
 from zaptrix.core.event import Pricing, Receipt
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Origin, State

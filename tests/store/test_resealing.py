@@ -2,7 +2,7 @@
 
 from cryptography.fernet import Fernet
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.store.accounts import channels, portals, resealing
 from zaptrix.store.accounts.portals import StoredTokens
 from zaptrix.store.encryption import SecretBox

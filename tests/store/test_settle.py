@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from tests.store.ledger import Ledger, outbound, settlement, to_bitrix24, to_whatsapp
+from tests.store.ledger_rows import Ledger, outbound, settlement, to_bitrix24, to_whatsapp
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
 from zaptrix.core.limits import ROUNDS

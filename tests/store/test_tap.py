@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from proof.tap import Tap
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from tests.store.test_claims import a_backlog
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction

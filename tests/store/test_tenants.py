@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.store.ledger import Ledger, outbound, to_whatsapp
+from tests.store.ledger_rows import Ledger, outbound, to_whatsapp
 from zaptrix.core.delivery.errors import Unauthorized
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import ChannelId, PortalId

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.store.ledger import START, Ledger, to_bitrix24, to_whatsapp
+from tests.store.ledger_rows import START, Ledger, to_bitrix24, to_whatsapp
 from zaptrix.core.ids import AttemptId, WorkerId
 from zaptrix.core.message.message import Media, MediaKind
 from zaptrix.core.portal import Channel

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.app import App, open_app
 from zaptrix.settings import Settings
 from zaptrix.store.connection.database import Connection, Database

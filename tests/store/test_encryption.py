@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.store.ledger import Ledger
+from tests.store.ledger_rows import Ledger
 from zaptrix.core.ids import PortalId
 from zaptrix.store.accounts import channels, portals
 from zaptrix.store.accounts.channels import ChannelFields
