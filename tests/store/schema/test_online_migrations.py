@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from tests.store.ledger_rows import Ledger
-from tests.store.migration_judge import judged
+from tests.store.schema.migration_judge import judged
 from zaptrix.core.installation.faults import Unfit
 from zaptrix.store.schema import fitness, migrate, schema
 from zaptrix.store.schema.migrate import Telling, Waiting
