@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from proof.tap import Tap
+from tests.store.ledger.test_claims import a_backlog
 from tests.store.ledger_rows import Ledger
-from tests.store.test_claims import a_backlog
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.store.ledger.test_quiet_statistics import blocks
 from tests.store.ledger_rows import Ledger
-from tests.store.test_quiet_statistics import blocks
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.core.event import Event, EventState, NewEvent
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_id

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
+from tests.store.ledger.test_quiet_statistics import BLOCKS_A_ROW, blocks
 from tests.store.ledger_rows import WRITTEN_AT, Ledger, inbound, outbound
-from tests.store.test_quiet_statistics import BLOCKS_A_ROW, blocks
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction

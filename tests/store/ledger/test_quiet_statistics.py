@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
+from tests.store.ledger.test_claims import a_backlog
 from tests.store.ledger_rows import Ledger
-from tests.store.test_claims import a_backlog
 from zaptrix.core.limits import ROUNDS
 from zaptrix.core.message.message import Direction
 from zaptrix.core.portal import Channel
