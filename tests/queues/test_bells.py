@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from tests.queues.conftest import StartWorkers, eventually
+from tests.broker.conftest import StartWorkers, eventually
 from zaptrix.broker.queues.bells import DRAIN, LATER, SOON_MAX, Bells
 from zaptrix.broker.stats import bell_counts
 from zaptrix.core.delivery.lanes import Lane, Queue

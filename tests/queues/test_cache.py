@@ -11,7 +11,7 @@ import structlog
 from cryptography.fernet import Fernet, MultiFernet
 from redis.asyncio import Redis
 
-from tests.queues.conftest import eventually
+from tests.broker.conftest import eventually
 from zaptrix.broker.cache.cache import ConversationCache, RedisTokenCache, SeenCache
 from zaptrix.broker.cache.hits import Hits, Lookups
 from zaptrix.broker.connection.keys import Keys

@@ -15,7 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from proof.redis_nodes import ClusterServers, Node, wait_for
-from tests.queues.conftest import StartWorkers, eventually
+from tests.broker.conftest import StartWorkers, eventually
+from tests.broker.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
 from tests.queues.test_bells import (  # noqa: F401  # played here, too
     test_a_bell_rung_while_the_lane_is_drained_rings_again_when_it_ends,
     test_a_bell_that_waits_already_adds_no_job,
@@ -39,7 +40,6 @@ from tests.queues.test_pace import (  # noqa: F401
     test_a_throttle_is_shared_by_all_processes,
     test_several_buckets_are_taken_together_or_not_at_all,
 )
-from tests.queues.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
 from zaptrix.broker.connection.connection import AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.broker.connection.fitness import examine, probe
 from zaptrix.broker.connection.keys import as_cluster

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from proof.redis_nodes import SERVICE, SentinelServers
-from tests.queues.conftest import StartWorkers, eventually
+from tests.broker.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import ANSWER_S_MAX, AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.broker.connection.fitness import examine
 from zaptrix.broker.pace.pace import RedisPace

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from tests.queues.conftest import StartWorkers, eventually
+from tests.broker.conftest import StartWorkers, eventually
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.queues.workers import STOP_GRACE_S, Drain, LaneWorkers
 from zaptrix.broker.stats import bell_counts
@@ -247,7 +247,7 @@ async def test_idle_workers_stop_at_once_even_without_redis(
 
 WORKER = """
 import asyncio, sys
-from tests.queues.conftest import settings_for
+from tests.broker.conftest import settings_for
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.connection.connection import connect

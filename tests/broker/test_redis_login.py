@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from proof.ports import free_port
 from proof.redis_nodes import ClusterServers, Node
-from tests.queues.conftest import StartWorkers, eventually
+from tests.broker.conftest import StartWorkers, eventually
 from zaptrix.broker.cache.cache import RedisTokenCache, SeenCache
 from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.connection.connection import connect

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from tests.queues.conftest import StartWorkers, eventually
+from tests.broker.conftest import StartWorkers, eventually
 from zaptrix.broker.connection.connection import CONNECTIONS_MAX, FairPool
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.broker.stats import RedisHealth, bell_counts, look_at_redis
