@@ -16,8 +16,7 @@ from redis.asyncio import Redis
 
 from proof.redis_nodes import ClusterServers, Node, wait_for
 from tests.broker.conftest import StartWorkers, eventually
-from tests.broker.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
-from tests.queues.test_bells import (  # noqa: F401  # played here, too
+from tests.broker.queues.test_bells import (  # noqa: F401  # played here, too
     test_a_bell_rung_while_the_lane_is_drained_rings_again_when_it_ends,
     test_a_bell_that_waits_already_adds_no_job,
     test_a_lane_has_never_two_runners_and_no_work_is_left_behind,
@@ -25,6 +24,7 @@ from tests.queues.test_bells import (  # noqa: F401  # played here, too
     test_of_several_later_bells_the_earliest_counts,
     test_ringing_soon_joins_what_comes_meanwhile,
 )
+from tests.broker.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
 from tests.queues.test_cache import (  # noqa: F401
     cache,
     hits,

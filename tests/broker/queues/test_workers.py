@@ -22,7 +22,7 @@ from zaptrix.cli.local.redis_server import EmbeddedRedis
 from zaptrix.core.delivery.lanes import Lane, Queue
 from zaptrix.telemetry.metrics import Waiting
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 A, B = Lane(Queue.META, "a"), Lane(Queue.META, "b")
 
 
