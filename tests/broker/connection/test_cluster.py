@@ -16,6 +16,11 @@ from redis.asyncio import Redis
 
 from proof.redis_nodes import ClusterServers, Node, wait_for
 from tests.broker.conftest import StartWorkers, eventually
+from tests.broker.pace.test_pace import (  # noqa: F401
+    test_a_first_start_makes_nobody_wait,
+    test_a_throttle_is_shared_by_all_processes,
+    test_several_buckets_are_taken_together_or_not_at_all,
+)
 from tests.broker.queues.test_bells import (  # noqa: F401  # played here, too
     test_a_bell_rung_while_the_lane_is_drained_rings_again_when_it_ends,
     test_a_bell_that_waits_already_adds_no_job,
@@ -34,11 +39,6 @@ from tests.queues.test_cache import (  # noqa: F401
     test_cache_stats_show_redis_and_the_hit_rate,
     test_the_second_time_a_key_is_probably_seen,
     test_what_is_kept_of_tokens_goes_over_to_a_new_key_and_keeps_its_end,
-)
-from tests.queues.test_pace import (  # noqa: F401
-    test_a_first_start_makes_nobody_wait,
-    test_a_throttle_is_shared_by_all_processes,
-    test_several_buckets_are_taken_together_or_not_at_all,
 )
 from zaptrix.broker.connection.connection import AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.broker.connection.fitness import examine, probe

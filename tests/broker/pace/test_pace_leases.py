@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from tests.queues.test_pace import ENTERPRISE, NUMBER, PORTAL, START_US, most_in_bucket
+from tests.broker.pace.test_pace import ENTERPRISE, NUMBER, PORTAL, START_US, most_in_bucket
 from zaptrix.broker.pace.pace import US, Buckets, Call, PaceVerdict, forget_pace
 from zaptrix.broker.pace.pace_leases import LEASE_S, LEASED_MAX
 from zaptrix.core import limits
