@@ -15,6 +15,16 @@ import pytest
 from redis.asyncio import Redis
 
 from proof.redis_nodes import ClusterServers, Node, wait_for
+from tests.broker.cache.test_cache import (  # noqa: F401
+    cache,
+    hits,
+    test_a_conversation_is_found_both_ways,
+    test_a_forgotten_conversation_is_a_miss_both_ways,
+    test_a_forgotten_owner_takes_all_its_conversations_along,
+    test_cache_stats_show_redis_and_the_hit_rate,
+    test_the_second_time_a_key_is_probably_seen,
+    test_what_is_kept_of_tokens_goes_over_to_a_new_key_and_keeps_its_end,
+)
 from tests.broker.conftest import StartWorkers, eventually
 from tests.broker.pace.test_pace import (  # noqa: F401
     test_a_first_start_makes_nobody_wait,
@@ -30,16 +40,6 @@ from tests.broker.queues.test_bells import (  # noqa: F401  # played here, too
     test_ringing_soon_joins_what_comes_meanwhile,
 )
 from tests.broker.test_stats import test_a_healthy_redis_is_one_that_takes_what_the_queues_write  # noqa: F401
-from tests.queues.test_cache import (  # noqa: F401
-    cache,
-    hits,
-    test_a_conversation_is_found_both_ways,
-    test_a_forgotten_conversation_is_a_miss_both_ways,
-    test_a_forgotten_owner_takes_all_its_conversations_along,
-    test_cache_stats_show_redis_and_the_hit_rate,
-    test_the_second_time_a_key_is_probably_seen,
-    test_what_is_kept_of_tokens_goes_over_to_a_new_key_and_keeps_its_end,
-)
 from zaptrix.broker.connection.connection import AWAY, CONNECTIONS_MAX, answering, connect
 from zaptrix.broker.connection.fitness import examine, probe
 from zaptrix.broker.connection.keys import as_cluster
