@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bitrix24.builders import a_customer, a_parcel, an_event, in_chat
-from tests.bitrix24.test_webhook import CHAT, an_item, messages
+from tests.bitrix24.inbound.test_webhook import CHAT, an_item, messages
 from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.translate import to_delivery, to_elements, to_notice, translate
 from zaptrix.core.customer.conversation import Conversation

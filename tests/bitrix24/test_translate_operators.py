@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.bitrix24.builders import an_event
+from tests.bitrix24.inbound.test_webhook import CHAT, an_item, messages
 from tests.bitrix24.test_translate import routed, written
-from tests.bitrix24.test_webhook import CHAT, an_item, messages
 from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.translate import translate
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bitrix24.builders import PORTAL_ID, an_event
-from tests.bitrix24.test_form import HOSTILE, http_build_query
+from tests.bitrix24.inbound.test_form import HOSTILE, http_build_query
 from zaptrix.bitrix24.inbound.webhook import (
     Form,
     Name,
