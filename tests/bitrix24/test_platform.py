@@ -9,7 +9,7 @@ import pytest
 
 from tests.bitrix24.answering import Reply
 from tests.bitrix24.builders import a_channel, a_customer, a_parcel, in_chat
-from tests.bitrix24.test_client import Rig, a_rig, error
+from tests.bitrix24.rest.test_client import Rig, a_rig, error
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel

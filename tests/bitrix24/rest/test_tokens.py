@@ -14,7 +14,7 @@ import pytest
 
 from tests.bitrix24.answering import Answering, Reply
 from tests.bitrix24.builders import PORTAL_ID, MemoryCache, MemoryVault, a_pair, a_portal, utc_now
-from tests.bitrix24.test_client import error, fresh
+from tests.bitrix24.rest.test_client import error, fresh
 from zaptrix.bitrix24.rest.oauth import OFFICIAL_HOSTS, OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.delivery.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
