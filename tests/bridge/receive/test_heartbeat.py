@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.bridge.house import House
-from tests.bridge.test_replay import a_form
+from tests.bridge.receive.test_replay import a_form
 from zaptrix.bridge.receive.heartbeat import LateStatuses, Watch
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
