@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bridge.house import UNHURRIED, House, lane_to_whatsapp, now
-from tests.bridge.test_receipts import a_receipt, tell
+from tests.bridge.route.test_receipts import a_receipt, tell
 from tests.store.ledger_rows import to_bitrix24, to_whatsapp
 from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.bridge.deliver.tick import Tick

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bridge.house import House, a_customer, asked
-from tests.bridge.test_route_inbound import texts
+from tests.bridge.route.test_inbound import texts
 from zaptrix.bridge.route.router import Elsewhere, Item, Overtaken, Route
 from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal

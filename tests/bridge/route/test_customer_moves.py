@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.bridge.house import House, answered, asked, now
-from tests.bridge.test_route_inbound import talks, texts
+from tests.bridge.route.test_inbound import talks, texts
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.phone import e164
