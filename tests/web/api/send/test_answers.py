@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.web.api.send.test_kinds import errors
 from tests.web.gateway import Gateway, Json, Reply, a_conversation, a_letter
-from tests.web.test_kinds_api import errors
 
 
 @pytest.fixture
