@@ -39,6 +39,14 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
     assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
 
 
+def test_every_room_is_in_the_architecture() -> None:
+    """A room is a package: what has an `__init__.py`."""
+    source = ROOT / "src" / "zaptrix"
+    rooms = {path.parent.relative_to(source).as_posix() for path in source.rglob("__init__.py")} - {"."}
+    text = ARCHITECTURE.read_text()
+    assert [room for room in sorted(rooms) if f"`{room}/`" not in text] == []
+
+
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text())
