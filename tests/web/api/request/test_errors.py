@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.web.gateway import Gateway, Json, Reply
+from zaptrix.core.wording.catalog import Locale
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 POINTER = re.compile(r"(/[^/]+)+")
@@ -70,7 +71,7 @@ async def test_a_parameter_that_is_wrong_or_missing_is_named_as_the_caller_names
         ("/api/messages/templates", "/channel_id", "is missing"),
         ("/api/messages/templates/changes?limit=3", "/channel_id", "is missing"),
         ("/api/events?state=routed", "/state", "has to be one of: new, unroutable"),
-        ("/api/dead-letters?lang=fr", "/lang", "has to be one of: pt-BR, en"),
+        ("/api/dead-letters?lang=fr", "/lang", f"has to be one of: {', '.join(Locale)}"),
         ("/api/portals?limit=0", "/limit", "is less than 1"),
         ("/api/portals?limit=x", "/limit", "has to be a whole number"),
         ("/api/portals?limit=1&limit=2", "/limit", "is given more than once"),
