@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SCREENSHOT_BYTES_MAX = 1_500_000
 ARCHITECTURE = ROOT / "docs" / "ARCHITECTURE.md"
+ABOUT_THE_CODE = [ARCHITECTURE, ROOT / "docs" / "INTERNALS.md", ROOT / "docs" / "FLOWS.md"]
+PROSE_WORDS_MAX = 1_000  # five minutes, with time to look at the tables and the picture
 
 
 def _functions() -> set[str]:
@@ -19,8 +21,8 @@ def _functions() -> set[str]:
     return {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
 
 
-def test_every_test_that_the_architecture_names_is_there() -> None:
-    text = ARCHITECTURE.read_text()
+def test_every_test_that_they_name_is_there() -> None:
+    text = "\n".join(page.read_text() for page in ABOUT_THE_CODE)
     named = re.findall(r"\b(test_\w+?)(…?)(?=[`:,. ])", text.replace("test_*.py", ""))
     functions, files = _functions(), {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
     missing = [
@@ -32,11 +34,17 @@ def test_every_test_that_the_architecture_names_is_there() -> None:
     assert missing == []
 
 
-def test_every_file_that_the_architecture_names_is_there() -> None:
-    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|lua))", ARCHITECTURE.read_text()))
+@pytest.mark.parametrize("page", ABOUT_THE_CODE, ids=lambda page: page.stem)
+def test_every_file_that_it_names_is_there(page: Path) -> None:
+    named = set(re.findall(r"`((?:\w+/)+\w+\.(?:py|lua))", page.read_text()))
     roots = (ROOT / "src" / "zaptrix", ROOT / "tests", ROOT)
     assert named
     assert [name for name in sorted(named) if not any((root / name).exists() for root in roots)] == []
+
+
+def test_the_architecture_is_read_in_five_minutes() -> None:
+    prose = [line for line in ARCHITECTURE.read_text().splitlines() if not line.startswith(("|", " ", "`"))]
+    assert sum(len(line.split()) for line in prose) < PROSE_WORDS_MAX
 
 
 def test_every_room_is_in_the_architecture() -> None:
