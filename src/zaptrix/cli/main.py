@@ -1,4 +1,4 @@
-"""`zaptrix`: the command line. Each command reads the settings, says what is wrong with them, and hands over."""
+"""`zaptrix`: the command line; each command reads the settings, reports what is wrong, and calls what does it."""
 
 import asyncio
 import os

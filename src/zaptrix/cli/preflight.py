@@ -1,6 +1,7 @@
-"""Before a process serves: can it use what it stands on? What it never could is refused here, in one sentence.
+"""Checks of PostgreSQL, Redis and the data folder before a process serves.
 
-A server that is only away is no reason to stay away ourselves: a gateway takes in webhooks without PostgreSQL.
+What can never work is refused here, in one sentence. A server that is only away is no reason to refuse: a gateway takes
+in webhooks without PostgreSQL.
 """
 
 from __future__ import annotations

@@ -1,1 +1,4 @@
-"""Nouns and rules. Pure: no I/O, no clock, no randomness, no environment."""
+"""The domain: what a message, a customer and a delivery are, and the rules about them.
+
+Pure: no I/O, no clock, no randomness, no environment.
+"""

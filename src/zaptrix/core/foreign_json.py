@@ -1,8 +1,8 @@
-"""JSON that others wrote: what reading it may raise, and how deeply it may be nested. Pure.
+"""Reading JSON that others wrote: what it may raise, and how deeply it may be nested.
 
 Whoever reads it catches `BROKEN`, all of it: a reader that forgets one of them turns a caller's mistake, or malice,
 into an error of ours. A value that could be read can still be too deep to be written again, as the interpreter's stack
-bounds both; so `is_too_deep` sets one bound for all.
+bounds both; so `is_too_deep` sets one bound for all. Pure.
 """
 
 from __future__ import annotations

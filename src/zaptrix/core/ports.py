@@ -1,4 +1,7 @@
-"""What one room needs of another, or the bridge of a platform. `app.py` hands the real thing over."""
+"""Protocols by which the packages call each other without importing each other.
+
+So the bridge knows no platform: `app.py` passes the implementations in.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where backups are kept: a folder, or an object store. An archive is a set of objects under its name.
+"""Storage of backups: archives in a folder, or in an object store.
 
-It is written beside its place and renamed when it is whole; an object store cannot rename, so there the manifest, which
-is written last, is what makes it whole.
+An archive is a set of objects under its name. It is written beside its place and renamed when it is whole; an object
+store cannot rename, so there the manifest, which is written last, is what makes it whole.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a file is, told by its bytes: what a sender says of it is a hint at most. Pure."""
+"""Detection of a file's type by its bytes.
+
+What a sender says of its type is a hint at most. Pure.
+"""
 
 from __future__ import annotations
 

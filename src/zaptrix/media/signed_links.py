@@ -1,8 +1,8 @@
-"""Addresses of files: public, signed, and good for a while. Pure.
+"""Signed addresses of files: public, and good for a while.
 
     /media/<until>-<signature>/<day>/<random>/<name>
 
-Nothing is looked up for one: what may be fetched, under which name and until when, is what was signed.
+Nothing is looked up for one: what may be fetched, under which name and until when, is what was signed. Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A recording to ogg/opus, one channel: what WhatsApp shows as a voice note. The program of a process of its own.
+"""Recodes a recording to ogg/opus, one channel: what WhatsApp shows as a voice note.
 
-A decoder meets bytes that a stranger wrote: it runs with little memory and little time, apart from everything else.
+A decoder reads bytes from outside, so this is the program of a process of its own, with little memory and little time.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/audio-messages
 """
 

@@ -1,4 +1,7 @@
-"""What a log may not say: secrets, what people wrote, and who they are. Pure; the last step before a line is out."""
+"""Redaction of logs: secrets, what people wrote, and who they are never reach a line.
+
+The last step before a line is written. Pure.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,7 @@
-"""What is worth not asking PostgreSQL for again. A miss, a flush or an absent Redis costs a query and nothing else."""
+"""Caches in Redis: conversations, webhook items that were seen, and access tokens.
+
+Each saves a query of PostgreSQL. A miss, a flush or an absent Redis costs that query and nothing else.
+"""
 
 from __future__ import annotations
 

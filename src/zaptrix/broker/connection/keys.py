@@ -1,6 +1,7 @@
-"""Names of keys. On a cluster each begins with a tag, `{tag}:name`, and keys of one tag are on one node.
+"""Names of Redis keys, on one server and on a cluster.
 
-A script and a transaction work on keys of one node alone: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+On a cluster each name begins with a tag, `{tag}:name`, and keys of one tag are on one node; a script and a transaction
+work on keys of one node alone: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
 The keys of a queue share a tag, and so do all of pace, whose script takes from several buckets at once; every other key
 stands alone, and is its own tag. Elsewhere names have no tag, and are what they always were: processes of two
 versions, beside each other during an upgrade, see the same bells, buckets and caches (docs/adr/).

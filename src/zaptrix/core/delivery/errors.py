@@ -1,5 +1,6 @@
-"""What a platform call can end in, other than success. Raised by the platforms' clients, judged by
-`core.delivery.retry`.
+"""What a platform call can end in, other than success.
+
+Raised by the platforms' clients, judged by `core.delivery.retry`.
 
     PlatformError
       TooFast       a limit was met: wait, it costs no attempt

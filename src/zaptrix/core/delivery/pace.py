@@ -1,4 +1,7 @@
-"""Buckets: how fast we may call. The arithmetic of a bucket lives in Redis, shared by all processes."""
+"""Rate limits of both platforms, as token buckets: how fast we may call.
+
+The arithmetic of a bucket is done in Redis, shared by all processes (`broker.pace`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The only place that knows what to do about an outcome. Pure: `decide(outcome, ...)` returns a verdict."""
+"""The retry policy: `decide(outcome, ...)` returns the verdict on an attempt.
+
+It is the only place that knows what to do about an outcome. Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a backup consists of, and what keeps one from being restored. Pure."""
+"""The format of a backup: what one consists of, and what keeps one from being restored.
+
+Pure.
+"""
 
 from __future__ import annotations
 

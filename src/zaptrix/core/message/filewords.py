@@ -1,4 +1,7 @@
-"""What is said in a file's place: that it is on its way, or why it will not come. Pure."""
+"""The line of text in a file's place: that it is on its way, or why it will not come.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""What a customer is asked to press, pick, open or give, and what WhatsApp allows of it. Pure.
+"""Interactive messages: what a customer is asked to press, pick, open or give, and what WhatsApp allows of it.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-reply-buttons-messages
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-list-messages
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/interactive-cta-url-messages

@@ -1,6 +1,6 @@
-"""What a customer can say without words, and what a message can carry beside them. Told in no language: the room that
-shows it finds the words.
+"""The kinds of content that a customer can send beside text and files, and the marks that a message can carry.
 
+They hold values in no language: the platform that shows one finds the words.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 

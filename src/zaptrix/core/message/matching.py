@@ -1,4 +1,7 @@
-"""Which message somebody means who repeats its words. Pure."""
+"""Finding the message that is meant by somebody who repeats its words.
+
+Pure.
+"""
 
 from __future__ import annotations
 

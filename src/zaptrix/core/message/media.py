@@ -1,5 +1,6 @@
-"""Files: what kinds there are, which types WhatsApp takes as what, and how large. Pure: tables.
+"""Files: what kinds there are, which types WhatsApp takes as what, and how large.
 
+Pure: tables.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
 

@@ -1,6 +1,7 @@
-"""Templates: what Meta has approved, what a send fills in, and what the customer reads then. Pure.
+"""Templates: what Meta has approved, what a send fills in, and what the customer reads then.
 
 A template is known by its name *and* language. Its texts hold variables, numbered (`{{1}}`) or named (`{{nome}}`).
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/overview
 https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/components
 """

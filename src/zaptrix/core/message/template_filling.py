@@ -1,6 +1,7 @@
-"""Filling a template: is what a send brings what Meta approved? Every field at fault is named, before Meta is asked.
+"""Validation of a template send: whether what it fills in is what Meta approved.
 
-Pure. Places are JSON pointers into the filling (https://www.rfc-editor.org/rfc/rfc6901).
+Every field at fault is named before Meta is asked. Places are JSON pointers into the filling
+(https://www.rfc-editor.org/rfc/rfc6901). Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/template-messages
 """
 

@@ -1,6 +1,6 @@
-"""What is wrong with one field of a send. Pure.
+"""What is wrong with one field of a send.
 
-Places are JSON pointers into what came (https://www.rfc-editor.org/rfc/rfc6901).
+Places are JSON pointers into what came (https://www.rfc-editor.org/rfc/rfc6901). Pure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The texts for people, in every language that has a file here. A new language is a new file, and nothing else.
+"""The texts for people, in every language that has a file here.
 
-A text has a key, which is its path in the file: `notices.refused`. Values stand in it as `{name}`, and a brace as two.
-Each file is read once in a process. A house test holds that all have the same keys with the same values in them, that
-the code asks for no key that is missing, and that it asks for each.
+A new language is a new file, and nothing else. A text has a key, which is its path in the file: `notices.refused`.
+Values stand in it as `{name}`, and a brace as two. Each file is read once in a process. A test holds that all have the
+same keys with the same values in them, that the code asks for no key that is missing, and that it asks for each.
 """
 
 from __future__ import annotations

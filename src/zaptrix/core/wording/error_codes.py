@@ -1,6 +1,6 @@
-"""What a platform's error code stands for: the shape of a row of its table, and the codes that are our own. Pure.
+"""What a platform's error code stands for: the shape of a row of its table, and the codes that are our own.
 
-The rows themselves stand with their platform. `docs/ERRORS.md` shows them all.
+The rows themselves stand with their platform. `docs/ERRORS.md` shows them all. Pure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Who changed what. Never secrets, phones or texts."""
+"""The audit trail: who changed what, and when.
+
+It never holds secrets, phones or texts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A restored ledger is suspect: what it holds as open may have been done since its dump. What is known of that."""
+"""What is known of a ledger that was restored from a backup.
+
+What it holds as open may have been done since its dump, so each such message is marked and verified first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bring a database to the newest schema, beside processes that use it. Forward only."""
+"""Migrates a database to the newest schema, beside processes that use it.
+
+Forward only.
+"""
 
 from __future__ import annotations
 

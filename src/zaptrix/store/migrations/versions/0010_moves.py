@@ -1,4 +1,7 @@
-"""Customers move: a conversation may have had another user id, or have been two. Where a customer came from is kept."""
+"""Customers move: a conversation may have had another user id, or have been two.
+
+Where a customer came from is kept.
+"""
 
 from alembic import op
 

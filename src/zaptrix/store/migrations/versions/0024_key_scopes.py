@@ -1,4 +1,7 @@
-"""What an API key may do, and until when. Keys that were there before may do everything, without an end."""
+"""Scopes and an end for API keys.
+
+Keys that were there before may do everything, without an end.
+"""
 
 from alembic import op
 
