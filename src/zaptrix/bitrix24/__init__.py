@@ -1,1 +1,1 @@
-"""The Bitrix24 room: Open Channels of many portals, by their REST API and their events."""
+"""Bitrix24: Open Channels of many portals, by their REST API and their events."""

@@ -1,4 +1,7 @@
-"""How a file of a portal's is named when it has no address, and which one an address leads to. Pure."""
+"""References to files on a portal's disk: `disk:<id>` in place of an address, and the file that an address leads to.
+
+Pure.
+"""
 
 from __future__ import annotations
 

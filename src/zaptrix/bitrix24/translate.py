@@ -1,4 +1,7 @@
-"""Bitrix24's wire format <-> neutral messages. Pure: tables of small functions."""
+"""Translates Bitrix24's wire format to neutral messages and back.
+
+Pure: tables of small functions.
+"""
 
 from __future__ import annotations
 

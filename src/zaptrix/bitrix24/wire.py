@@ -1,6 +1,7 @@
-"""The shapes of Bitrix24's events and answers, read leniently: foreign data ends here. Pure.
+"""The wire format of Bitrix24's events and answers, read leniently.
 
-Every scalar of an event is a string, nulls and empty lists vanish, an empty map of an answer arrives as `[]`.
+Every scalar of an event is a string, nulls and empty lists vanish, an empty map of an answer arrives as `[]`; what
+leaves this module has one type a field. Pure.
 https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/index.html
 """
 

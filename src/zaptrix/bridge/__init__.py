@@ -1,1 +1,4 @@
-"""The story: receive -> route -> deliver -> recover. A step is one committed transaction and one verdict."""
+"""The use cases of the gateway: receive -> route -> deliver -> recover.
+
+A step is one committed transaction and one verdict.
+"""

@@ -1,1 +1,1 @@
-"""What `app.py` is composed of: a builder for each room."""
+"""The builders that `app.py` composes the gateway from."""

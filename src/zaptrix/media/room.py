@@ -1,4 +1,4 @@
-"""The room as the rest of the house sees it."""
+"""The parts of this package that the rest of the gateway uses: stored files, the fetcher and signed addresses."""
 
 from __future__ import annotations
 

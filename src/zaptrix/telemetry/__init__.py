@@ -1,1 +1,1 @@
-"""What the house tells about itself: logs and metrics."""
+"""Logs and metrics of the gateway."""

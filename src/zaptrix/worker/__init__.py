@@ -1,1 +1,4 @@
-"""The worker's door: bells in, work done, nothing lost when it goes wrong."""
+"""The worker process: answers bells, fetches files, and runs what is scheduled.
+
+Nothing is lost when it goes wrong.
+"""

@@ -1,5 +1,6 @@
-"""Blocks that stand beside a message in Bitrix24 (links, tables, pictures), as text. Pure; never raises.
+"""Renders the blocks that stand beside a message in Bitrix24 (links, tables, pictures) as text.
 
+Pure; never raises.
 https://apidocs.bitrix24.com/api-reference/chats/messages/attachments/index.html
 """
 

@@ -1,5 +1,6 @@
-"""PHP-style forms, as Bitrix24 posts its events: `data[MESSAGES][0][im][chat_id]=1767`. Pure.
+"""Parses PHP-style forms, as Bitrix24 posts its events: `data[MESSAGES][0][im][chat_id]=1767`.
 
+Pure.
 https://apidocs.bitrix24.com/api-reference/events/index.html
 """
 

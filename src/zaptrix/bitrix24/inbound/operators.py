@@ -1,5 +1,6 @@
-"""What operators write, change and take back, as neutral messages. Pure.
+"""Translates what operators write, change and take back to neutral messages.
 
+Pure.
 https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/index.html
 """
 

@@ -1,7 +1,7 @@
-"""The message that an operator answers, as Bitrix24 tells it: by its words, at the head of the text. Pure.
+"""Finds the message that an operator answers, by the quoted words at the head of the text.
 
 There is no id: a quote is a block between two lines of 54 dashes, with the author and the time above the words, lines
-that begin with `>>`, or `[quote]`. A portal may name its own message behind the time: `#chat1767/86497`.
+that begin with `>>`, or `[quote]`. A portal may name its own message behind the time: `#chat1767/86497`. Pure.
 https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
 """
 

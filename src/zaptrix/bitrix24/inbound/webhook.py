@@ -1,5 +1,6 @@
-"""Events at the door: who claims to send them, and how a form becomes items of the journal. Pure.
+"""Bitrix24's webhooks: which portal a form claims to be from, and the journal items that it becomes.
 
+Pure.
 https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/events/index.html
 """
 

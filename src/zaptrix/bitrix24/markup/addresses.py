@@ -1,6 +1,6 @@
-"""Addresses behind words: whether the words say them already. Pure.
+"""Tells whether the words of a link say its address already.
 
-A portal makes a link of every address and mailbox that somebody types, and shows long ones cut.
+A portal makes a link of every address and mailbox that somebody types, and shows long ones cut. Pure.
 https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
 """
 

@@ -1,5 +1,6 @@
-"""BBCode <-> neutral text. Pure, linear in the length of the text, and never raises.
+"""Translates BBCode to neutral text and back.
 
+Pure, linear in the length of the text, and never raises.
 https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
 """
 

@@ -1,7 +1,6 @@
-"""What customers and programs said, as the operator reads it: quotes, marks and every kind without words of its own.
-Pure.
+"""Renders what customers and programs said as the operator reads it: quotes, marks and every kind without text.
 
-An open line takes text alone, so a place is a link to a map, a reaction a line that names what it is about.
+An open line takes text alone, so a place is a link to a map, a reaction a line that names what it is about. Pure.
 https://apidocs.bitrix24.com/api-reference/chats/messages/formatting.html
 """
 

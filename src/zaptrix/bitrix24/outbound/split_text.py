@@ -1,6 +1,6 @@
-"""Long texts, cut where a reader would pause, so that a portal takes each part whole. Pure.
+"""Splits long texts where a reader would pause, so that a portal takes each part whole.
 
-A portal cuts a text that is longer than 20,000 characters of BBCode, and says so with an ellipsis alone.
+A portal cuts a text that is longer than 20,000 characters of BBCode, and says so with an ellipsis alone. Pure.
 https://apidocs.bitrix24.com/api-reference/chats/messages/im-message-add.html
 """
 

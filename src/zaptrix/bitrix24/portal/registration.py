@@ -1,5 +1,6 @@
-"""The connector on a portal: registered, active on its line, its events bound. Every step can be taken again.
+"""Registers the connector on a portal: registered, active on its line, its events bound.
 
+Every step can be repeated.
 https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/index.html
 """
 

@@ -1,7 +1,8 @@
-"""Bitrix24's error codes, as rows. Data only.
+"""Bitrix24's error codes, as rows of a table.
 
 Statuses differ between documentation, versions and plans, so a code counts for more than the status beside it, and its
-case counts for nothing. https://apidocs.bitrix24.com/error-codes.html
+case counts for nothing. Data only.
+https://apidocs.bitrix24.com/error-codes.html
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Bitrix24's error codes -> our errors, by the rows of `code_table`. Pure."""
+"""Maps Bitrix24's error codes to our errors, by the rows of `code_table`.
+
+Pure.
+"""
 
 from __future__ import annotations
 

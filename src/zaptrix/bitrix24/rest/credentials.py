@@ -1,4 +1,4 @@
-"""A portal's credentials before they are kept: does a portal answer at its address, and are the tokens its own?"""
+"""Checks a portal's credentials before they are stored: a portal answers at its address, and the tokens are its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Calls: what is claimed is made ready, sent or looked for, and judged. Nothing here writes what came of it."""
+"""Calls a platform for claimed messages: prepares, sends or verifies them, and judges the outcome.
+
+Nothing here writes what came of it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Changes: an operator edits or deletes a message. WhatsApp can do neither to what a business has sent, so that it is
-done where the message still waits, and told where the customer has it already.
+"""Applies an operator's edit or deletion of a message.
 
+WhatsApp can do neither to what a business has sent, so that it is done where the message still waits, and told where
+the customer has it already.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 """
 

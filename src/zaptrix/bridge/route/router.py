@@ -1,4 +1,7 @@
-"""Route: events -> messages. What both directions share: batches, fences, and the isolation of what is poisonous."""
+"""Routes events to messages, in batches of one transaction.
+
+It holds what both directions share: batches, fences against a second runner, and the isolation of events that fail.
+"""
 
 from __future__ import annotations
 

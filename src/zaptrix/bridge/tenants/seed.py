@@ -1,4 +1,7 @@
-"""Seed: the first portal and channel from the environment. Everything after them comes by the API."""
+"""Makes the first portal and channel from the environment.
+
+Everything after them comes by the API.
+"""
 
 from __future__ import annotations
 

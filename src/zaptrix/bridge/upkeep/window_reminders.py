@@ -1,4 +1,7 @@
-"""Reminders: a customer waits, and soon WhatsApp will take templates only. Said in the chat, once a window."""
+"""Reminds operators of customers whose window closes soon, as WhatsApp then takes templates only.
+
+The reminder is a notice in the chat, once a window.
+"""
 
 from __future__ import annotations
 
