@@ -27,6 +27,7 @@ AT_MOST = {
     "excused imports": 0,
     "files over 400 lines": 0,
     "functions over 60 lines": 0,
+    "module docstrings to mend": 0,
     "waivers for too many arguments": 0,
 }
 # Names that two public classes have. None is added: a new class is named for the one thing that it is. Who ends one of

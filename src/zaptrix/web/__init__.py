@@ -1,1 +1,1 @@
-"""The web door: what platforms, API callers, monitors and browsers knock on."""
+"""The web server: webhooks of the platforms, the management API, monitoring, and files."""

@@ -1,1 +1,1 @@
-"""The WhatsApp room: Meta's wire format to the house's neutral message and back."""
+"""WhatsApp: Meta's wire format to the neutral message and back."""

@@ -1,5 +1,6 @@
-"""The shape of what customers say: one of `messages[]` with all its kinds. Every field may be absent.
+"""The wire format of what customers say: one of `messages[]` with all its kinds.
 
+Every field may be absent.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 

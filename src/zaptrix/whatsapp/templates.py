@@ -1,5 +1,6 @@
-"""Templates on the wire: Meta's definitions to ours, and a filled one to what a send carries. Pure.
+"""The wire format of templates: Meta's definitions to ours, and a filled one to what a send carries.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/templates/template-management
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/template-messages
 """

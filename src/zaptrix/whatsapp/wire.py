@@ -1,8 +1,8 @@
-"""Shapes of Meta's webhooks: peeks for the door, whole items for translation. Pure.
+"""The wire format of Meta's webhooks and answers.
 
-The door peeks at what names and sorts an item, and leaves the rest as the bytes that came. Translation reads strictly
-first, which is fast; what does not fit is read again leniently: a field of a wrong type is left out, a number written
-as text (or the other way round) is taken, and so no optional field can cost an item.
+The webhook endpoint reads what names and sorts an item, and leaves the rest as the bytes that came. Translation reads
+strictly first, which is fast; what does not fit is read again leniently: a field of a wrong type is left out, a number
+written as text (or the other way round) is taken, and so no optional field can cost an item. Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 

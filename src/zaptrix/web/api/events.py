@@ -1,4 +1,7 @@
-"""Events: webhook items that nobody could be found for, kept to be replayed. For admins: they belong to no portal."""
+"""Endpoints for events: webhook items without a tenant, which are kept to be replayed.
+
+For admins: they belong to no portal.
+"""
 
 from __future__ import annotations
 

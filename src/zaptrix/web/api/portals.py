@@ -1,4 +1,7 @@
-"""Portals: the Bitrix24 accounts. Secrets go in and never come out."""
+"""Endpoints for portals, the Bitrix24 accounts.
+
+Secrets go in and never come out.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The last restore from a backup: what it did, and what is missing. For admins: it is of all portals."""
+"""Endpoint for the last restore from a backup: what it did, and what is missing.
+
+For admins: it is of all portals.
+"""
 
 from __future__ import annotations
 

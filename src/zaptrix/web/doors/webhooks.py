@@ -1,7 +1,8 @@
-"""The webhook doors: nothing is answered 200 before it is on disk. No framework, no task, and a log
-line a webhook at debug only.
+"""Endpoints for webhooks of both platforms, outside of the framework.
 
-What a platform signed is never throttled: a refused webhook of one tenant would make the platform slow for all.
+They are on the hot path: no framework, no task, and a log line a webhook at debug only. What a platform signed is never
+throttled: a refused webhook of one tenant would make the platform slow for all. Nothing is answered 200 before it is on
+disk.
 """
 
 from __future__ import annotations

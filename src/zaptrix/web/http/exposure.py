@@ -1,4 +1,7 @@
-"""Whether only friends can knock: the gateway, what it is known as, and the call itself are all private. Pure."""
+"""Tells whether the gateway and a call to it are private: its host, the address it is known by, and the call's own.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Problem documents: every error that leaves by the web door looks like this. https://www.rfc-editor.org/rfc/rfc9457
+"""Problem details for HTTP: every error that the web server answers is such a document.
 
 `document` writes what is said for people in the language that the caller asked for.
+https://www.rfc-editor.org/rfc/rfc9457
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Meta's codes of the platform, the account and the number: rows of the table in `codes`. Data only."""
+"""Meta's codes of the platform, the account and the number: rows of the table in `codes`.
+
+Data only.
+"""
 
 from __future__ import annotations
 

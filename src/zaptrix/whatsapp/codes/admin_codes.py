@@ -1,6 +1,6 @@
-"""Meta's codes of what only admins do: registration, calls, flows, names, onboarding. Rows of the table in `codes`.
+"""Meta's codes of what only admins do (registration, calls, flows, names, onboarding): rows of the table in `codes`.
 
-No message of ours should meet one; a message that does is refused, and the admin is told what it is about.
+No message of ours should meet one; a message that does is refused, and the admin is told what it is about. Data only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Meta's error codes to our errors, in one table. Pure.
+"""Maps Meta's error codes to our errors, by one table.
 
-Meta asks to branch on `code`, never on titles or the HTTP status.
+Meta asks to branch on `code`, never on titles or the HTTP status. Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes
 """
 

@@ -1,4 +1,7 @@
-"""Meta's codes of messages and templates: rows of the table in `codes`. Data only."""
+"""Meta's codes of messages and templates: rows of the table in `codes`.
+
+Data only.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""People's cards: Meta's fields to ours, and to a vCard where the customer's phone sent none. Pure.
+"""Translates contact cards: Meta's fields to ours, and to a vCard where the customer's phone sent none.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/contacts
 """
 

@@ -1,4 +1,7 @@
-"""What an item of a webhook is called, what makes two deliveries of it the same, and whose lane it is in. Pure."""
+"""The name of a webhook's item, the key by which two deliveries of it are the same, and the lane it is in.
+
+Pure.
+"""
 
 from __future__ import annotations
 

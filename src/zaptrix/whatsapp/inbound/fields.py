@@ -1,6 +1,6 @@
-"""Values that stand in an item in no fixed shape: amounts, degrees, and the fields of a kind that nobody knows. Pure.
+"""Reads values that stand in an item in no fixed form: amounts, degrees, and the fields of an unknown kind.
 
-What cannot be read is shown as it came, and nothing is rounded or made up: a person decides by it.
+What cannot be read is shown as it came, and nothing is rounded or made up: a person decides by it. Pure.
 """
 
 from __future__ import annotations

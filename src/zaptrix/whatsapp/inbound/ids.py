@@ -1,5 +1,6 @@
-"""A customer's ids, whichever field they came in: the number, and the business-scoped user id. Pure.
+"""Reads a customer's ids, whichever field they came in: the number, and the business-scoped user id.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
 """
 

@@ -1,7 +1,8 @@
-"""What a customer sent, by its kind: one small function each. Pure; never raises.
+"""Translates what a customer sent, by its kind: one small function each.
 
 A kind that is not in the table, or that is not built as documented, becomes `Unknown`: visible to the operator, and
-kept for an admin. https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+kept for an admin. Pure; never raises.
+https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 
 from __future__ import annotations

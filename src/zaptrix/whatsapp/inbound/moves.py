@@ -1,5 +1,6 @@
-"""A customer's ids have changed: a new number, or a new user id. Pure.
+"""Reads that a customer's ids have changed: a new number, or a new user id.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/system
 """
 

@@ -1,7 +1,7 @@
-"""The post with one item, as nearly all of them are, read in two strokes. Pure.
+"""The fast path for a webhook with one item, as nearly all of them have.
 
-Whatever is not exactly that, or not in the common shape, is `webhook.split`'s to take apart with care; both ways give
-an item the same name, key and lane. Measured: 6 us a post instead of 14.
+Whatever is not exactly that, or not of the usual form, is left to `webhook.split`; both ways give an item the same
+name, key and lane. Measured: 6 us a post instead of 14. Pure.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""A journalled item of Meta's to what it means to the bridge. Pure: a table of small functions.
+"""Translates a journalled item of Meta's to what it means to the bridge.
 
+Pure: a table of small functions.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 

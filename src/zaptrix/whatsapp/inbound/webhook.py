@@ -1,6 +1,7 @@
-"""Meta's door: is this Meta, and which items does the post hold. Pure, and fast: it stands before the answer 200.
+"""Meta's webhooks: verifies the signature, and splits a post into its items.
 
-One post carries up to 1,000 updates of many numbers, so that one bad item must never harm the others.
+One post carries up to 1,000 updates of many numbers, so that one bad item must never harm the others. Pure, and fast:
+it runs before the answer 200.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 """
 

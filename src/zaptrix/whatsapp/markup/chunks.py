@@ -1,8 +1,9 @@
-"""Chunks: what stands between two spaces, and which of them have to arrive as they were written. Pure.
+"""Chunks: what stands between two spaces, and which of them have to arrive as they were written.
 
 A bank, a site or a login takes a payment code, an address or a password byte for byte or not at all. So a mark begins
 and ends at a chunk's edges only, and where the signs of a chunk may be its own (`_maria_silva_`, `...503***6304`,
 `PROMO_10`) they are neither read as marks nor kept from binding by a U+200B: whoever copies the chunk copies that too.
+Pure.
 https://www.bcb.gov.br/content/estabilidadefinanceira/pix/Regulamento_Pix/II_ManualdePadroesparaIniciacaodoPix.pdf
 """
 

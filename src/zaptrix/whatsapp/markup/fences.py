@@ -1,5 +1,6 @@
-"""Code between backticks: three of them around lines, one of them around words. Pure, and linear.
+"""Parses code between backticks: three of them around lines, one of them around words.
 
+Pure, and linear in the length of the text.
 https://faq.whatsapp.com/539178204879377
 """
 

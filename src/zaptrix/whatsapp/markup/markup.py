@@ -1,9 +1,10 @@
-"""WhatsApp's marks to the neutral text and back. Pure, and linear in the length of the text.
+"""Translates WhatsApp's marks to the neutral text and back.
 
 `*bold*`, `_italic_`, `~struck~`, three backticks or one around code, `> quote`. A mark binds within one line, at the
 edges of words, and with no space inside its edges; a block of code may go over several lines. There is no escape: where
 a character that was written for itself would pair up, a U+200B keeps it from binding. What may be a code, an address or
-a handle is left as it is (`chunks`): rather than touch it, a mark beside it is left out.
+a handle is left as it is (`chunks`): rather than touch it, a mark beside it is left out. Pure, and linear in the length
+of the text.
 https://faq.whatsapp.com/539178204879377
 """
 

@@ -1,4 +1,7 @@
-"""Quotes as words: where WhatsApp will not show the message that is answered. Pure."""
+"""Renders a quote as text, where WhatsApp will not show the message that is answered.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Long texts, cut where a reader would pause, so that WhatsApp takes each part as one message. Pure.
+"""Splits long texts where a reader would pause, so that WhatsApp takes each part as one message.
 
 The limit holds for what is sent: marks, the zero-width spaces beside them and the operator's name count. Meta does not
-say what it calls a character, so they are counted as UTF-16 does: what fits that way fits every way.
+say what it calls a character, so they are counted as UTF-16 does: what fits that way fits every way. Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/text-messages
 """
 

@@ -1,5 +1,6 @@
-"""Messages as the Graph API wants them: a type, and what stands under that name. Pure.
+"""Translates neutral messages to the Graph API's: a type, and what stands under that name.
 
+Pure.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/messages/send-messages
 """
 

@@ -1,4 +1,7 @@
-"""What goes into the Graph API and comes out of it, as the client's callers know it. Pure."""
+"""Uploads and sends of the Graph API: the form of an upload, the message with an uploaded file, and the id of a send.
+
+No I/O; the boundary of a form is random.
+"""
 
 from __future__ import annotations
 

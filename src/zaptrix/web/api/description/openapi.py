@@ -1,6 +1,7 @@
-"""The API's description. The framework makes it from the handlers; the doors and the problems are added here.
+"""The API's description as OpenAPI, made by the framework from the handlers.
 
-It is told as OpenAPI 3.0, which the bundled Swagger UI shows and most generators of clients read.
+The webhooks and the problems are added here. It is told as OpenAPI 3.0, which the bundled Swagger UI shows and most
+generators of clients read.
 """
 
 from __future__ import annotations
