@@ -152,3 +152,27 @@ def test_whoever_locks_several_rows_refers_to_the_lock_order() -> None:
         if LOCKED_IN_ORDER.search(text) and "docs/adr/0034" not in text:
             silent.append(path.name)
     assert silent == []
+
+
+def test_every_file_and_folder_that_contributing_names_is_there() -> None:
+    """Paths begin at `src/zaptrix/`, or where the page says; `fr.toml` is the one of its example."""
+    named = set(re.findall(r"`((?:[\w.-]+/)+(?:[\w.-]+\.\w+)?)`", (ROOT / "CONTRIBUTING.md").read_text()))
+    roots = (ROOT / "src" / "zaptrix", ROOT / "src", ROOT)
+    missing = [name for name in sorted(named) if not any((root / name).exists() for root in roots)]
+    assert missing == ["core/wording/fr.toml"]
+
+
+def test_every_name_of_the_code_that_contributing_gives_with_its_file_is_there() -> None:
+    """As in "`whatsapp/inbound/kinds.py`: ..., in `_READERS`": the names stand in one of the files of their step."""
+    steps = re.split(r"\n(?=\d\. |#|\*)", (ROOT / "CONTRIBUTING.md").read_text().partition("## How to add")[2])
+    absent = []
+    for step in steps:
+        files = re.findall(r"`((?:\w+/)+\w+\.py)`", step)
+        text = "\n".join(path.read_text() for path in _of_source(files))
+        absent += [name for name in re.findall(r"`(_[A-Za-z_]+|[a-z]+_of|kinds_router)`", step) if name not in text]
+    assert absent == []
+
+
+def _of_source(files: list[str]) -> list[Path]:
+    roots = (ROOT / "src" / "zaptrix", ROOT / "src", ROOT)
+    return [root / name for name in files for root in roots if (root / name).exists()]

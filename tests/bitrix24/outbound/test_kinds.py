@@ -1,5 +1,7 @@
 """What the operator reads of every kind, word for word, in both languages."""
 
+from typing import get_args
+
 import pytest
 
 from zaptrix.bitrix24.markup.markup import to_bbcode
@@ -25,8 +27,9 @@ from zaptrix.core.message.kinds import (
     Revoked,
     Unknown,
     Unsupported,
+    Wordless,
 )
-from zaptrix.core.message.message import Media, MediaKind, Said, Words
+from zaptrix.core.message.message import Media, MediaKind, Said, Words, kind_of
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.phrases import PHRASES
@@ -41,132 +44,138 @@ def read(content: Said, locale: Locale = PT) -> str:
     return to_bbcode(shown(content, locale))
 
 
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (Words(Text((Span("oi "), Span("azul", (Mark.BOLD,))))), "oi [b]azul[/b]"),
-        (Words(Text()), "[mensagem vazia]"),
-        (Words(plain_text("sim"), marks=Marks(quote=OURS)), ">>Empresa: Temos, sim!\nsim"),
-        (Words(plain_text("e verde?"), marks=Marks(quote=THEIRS)), ">>Cliente: tem azul?\ne verde?"),
-        (
-            Words(plain_text("sim"), marks=Marks(quote=Quote(whatsapp_id="w"))),
-            ">>uma mensagem que não está aqui\nsim",
-        ),
-        (
-            Words(plain_text("este"), marks=Marks(quote=Quote(whatsapp_id="w", kind="image", gist="comprovante"))),
-            ">>Cliente: [imagem] comprovante\neste",
-        ),
-        (Words(plain_text("leia"), marks=Marks(forwarded=Forwarded.ONCE)), "[i]↪ Encaminhada[/i]\nleia"),
-        (Words(plain_text("leia"), marks=Marks(forwarded=Forwarded.OFTEN)), "[i]↪ Encaminhada muitas vezes[/i]\nleia"),
-        (
-            Words(plain_text("oi"), marks=Marks(standby=True)),
-            "[i]🔀 Outro aplicativo cuida desta conversa agora; o que for respondido aqui pode não chegar[/i]\noi",
-        ),
-        (
-            Words(plain_text("Quero saber mais"), marks=Marks(referral=AD)),
-            "📣 Veio de um anúncio: Fale conosco — https://fb.me/3abc\nQuero saber mais",
-        ),
-        (
-            Words(plain_text("oi"), marks=Marks(referral=Referral(source="post"))),
-            "📣 Veio de uma publicação\noi",
-        ),
-        (
-            Words(plain_text("tem?"), marks=Marks(product=Product(catalog_id="1", retailer_id="SKU-77"))),
-            "🛍 Sobre o produto: SKU-77\ntem?",
-        ),
-        (Media(kind=MediaKind.IMAGE, source="1", caption=plain_text("comprovante")), "[imagem] comprovante"),
-        (Media(kind=MediaKind.AUDIO, source="1", voice=True), "[mensagem de voz]"),
-        (
-            Media(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", caption=plain_text("assinado")),
-            "[documento] contrato.pdf · assinado",
-        ),
-        (
-            Location(latitude=-25.4296, longitude=-49.2719, name="Praça Osório", address="Centro, Curitiba"),
-            "📍 Localização: Praça Osório\nCentro, Curitiba\nhttps://maps.google.com/?q=-25.4296,-49.2719",
-        ),
-        (Location(latitude=0.00000001, longitude=-0.5), "📍 Localização\nhttps://maps.google.com/?q=0,-0.5"),
-        (Location(name="Praça"), "📍 Localização: Praça\n(sem coordenadas)"),
-        (
-            Cards(
-                cards=(
-                    Card(
-                        name="Beto Lima",
-                        organisation="Lima ME",
-                        phones=("+55 41 97777-6666",),
-                        emails=("beto@example.com",),
-                        birthday="1990-01-23",
-                    ),
-                )
-            ),
-            "👤 Contato: Beto Lima\nLima ME\n☎ +55 41 97777-6666\n✉ beto@example.com\n🎂 Nascimento: 1990-01-23",
-        ),
-        (
-            Cards(cards=(Card(phones=("+5541988887777",)),), own=True),
-            "👤 O cliente compartilhou o próprio número\n☎ +5541988887777",
-        ),
-        (
-            Reply(way=ReplyWay.BUTTON, id="y", title="Sim", marks=Marks(quote=OURS)),
-            ">>Empresa: Temos, sim!\n🔘 Escolheu: Sim",
-        ),
-        (
-            Reply(way=ReplyWay.LIST, id="1", title="09:30", description="Dra. Paula"),
-            "🔘 Escolheu: 09:30\nDra. Paula",
-        ),
-        (Reply(way=ReplyWay.TEMPLATE, id="cancel"), "🔘 Escolheu: cancel"),
-        (
-            Reply(way=ReplyWay.FLOW, answers=(FormAnswer("nome", "Ana"), FormAnswer("", "solto"))),
-            "📝 Formulário respondido\nnome: Ana\nsolto",
-        ),
-        (Reply(way=ReplyWay.CALL_PERMISSION, id="accept"), "📞 Permitiu receber ligações"),
-        (Reply(way=ReplyWay.CALL_PERMISSION, id="reject"), "📞 Não permitiu ligações"),
-        (Reaction(emoji="👍", marks=Marks(quote=OURS)), ">>Empresa: Temos, sim!\nReagiu com 👍"),
-        (Reaction(marks=Marks(quote=OURS)), ">>Empresa: Temos, sim!\nRetirou a reação"),
-        (
-            Order(
-                lines=(
-                    OrderLine(product="SKU-77", quantity=2, price="79.90", currency="BRL"),
-                    OrderLine(product="SKU-78"),
+READ: list[tuple[Said, str]] = [
+    (Words(Text((Span("oi "), Span("azul", (Mark.BOLD,))))), "oi [b]azul[/b]"),
+    (Words(Text()), "[mensagem vazia]"),
+    (Words(plain_text("sim"), marks=Marks(quote=OURS)), ">>Empresa: Temos, sim!\nsim"),
+    (Words(plain_text("e verde?"), marks=Marks(quote=THEIRS)), ">>Cliente: tem azul?\ne verde?"),
+    (
+        Words(plain_text("sim"), marks=Marks(quote=Quote(whatsapp_id="w"))),
+        ">>uma mensagem que não está aqui\nsim",
+    ),
+    (
+        Words(plain_text("este"), marks=Marks(quote=Quote(whatsapp_id="w", kind="image", gist="comprovante"))),
+        ">>Cliente: [imagem] comprovante\neste",
+    ),
+    (Words(plain_text("leia"), marks=Marks(forwarded=Forwarded.ONCE)), "[i]↪ Encaminhada[/i]\nleia"),
+    (Words(plain_text("leia"), marks=Marks(forwarded=Forwarded.OFTEN)), "[i]↪ Encaminhada muitas vezes[/i]\nleia"),
+    (
+        Words(plain_text("oi"), marks=Marks(standby=True)),
+        "[i]🔀 Outro aplicativo cuida desta conversa agora; o que for respondido aqui pode não chegar[/i]\noi",
+    ),
+    (
+        Words(plain_text("Quero saber mais"), marks=Marks(referral=AD)),
+        "📣 Veio de um anúncio: Fale conosco — https://fb.me/3abc\nQuero saber mais",
+    ),
+    (
+        Words(plain_text("oi"), marks=Marks(referral=Referral(source="post"))),
+        "📣 Veio de uma publicação\noi",
+    ),
+    (
+        Words(plain_text("tem?"), marks=Marks(product=Product(catalog_id="1", retailer_id="SKU-77"))),
+        "🛍 Sobre o produto: SKU-77\ntem?",
+    ),
+    (Media(kind=MediaKind.IMAGE, source="1", caption=plain_text("comprovante")), "[imagem] comprovante"),
+    (Media(kind=MediaKind.AUDIO, source="1", voice=True), "[mensagem de voz]"),
+    (
+        Media(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", caption=plain_text("assinado")),
+        "[documento] contrato.pdf · assinado",
+    ),
+    (
+        Location(latitude=-25.4296, longitude=-49.2719, name="Praça Osório", address="Centro, Curitiba"),
+        "📍 Localização: Praça Osório\nCentro, Curitiba\nhttps://maps.google.com/?q=-25.4296,-49.2719",
+    ),
+    (Location(latitude=0.00000001, longitude=-0.5), "📍 Localização\nhttps://maps.google.com/?q=0,-0.5"),
+    (Location(name="Praça"), "📍 Localização: Praça\n(sem coordenadas)"),
+    (
+        Cards(
+            cards=(
+                Card(
+                    name="Beto Lima",
+                    organisation="Lima ME",
+                    phones=("+55 41 97777-6666",),
+                    emails=("beto@example.com",),
+                    birthday="1990-01-23",
                 ),
-                catalog_id="1948",
-                note="Entregar à tarde",
+            )
+        ),
+        "👤 Contato: Beto Lima\nLima ME\n☎ +55 41 97777-6666\n✉ beto@example.com\n🎂 Nascimento: 1990-01-23",
+    ),
+    (
+        Cards(cards=(Card(phones=("+5541988887777",)),), own=True),
+        "👤 O cliente compartilhou o próprio número\n☎ +5541988887777",
+    ),
+    (
+        Reply(way=ReplyWay.BUTTON, id="y", title="Sim", marks=Marks(quote=OURS)),
+        ">>Empresa: Temos, sim!\n🔘 Escolheu: Sim",
+    ),
+    (
+        Reply(way=ReplyWay.LIST, id="1", title="09:30", description="Dra. Paula"),
+        "🔘 Escolheu: 09:30\nDra. Paula",
+    ),
+    (Reply(way=ReplyWay.TEMPLATE, id="cancel"), "🔘 Escolheu: cancel"),
+    (
+        Reply(way=ReplyWay.FLOW, answers=(FormAnswer("nome", "Ana"), FormAnswer("", "solto"))),
+        "📝 Formulário respondido\nnome: Ana\nsolto",
+    ),
+    (Reply(way=ReplyWay.CALL_PERMISSION, id="accept"), "📞 Permitiu receber ligações"),
+    (Reply(way=ReplyWay.CALL_PERMISSION, id="reject"), "📞 Não permitiu ligações"),
+    (Reaction(emoji="👍", marks=Marks(quote=OURS)), ">>Empresa: Temos, sim!\nReagiu com 👍"),
+    (Reaction(marks=Marks(quote=OURS)), ">>Empresa: Temos, sim!\nRetirou a reação"),
+    (
+        Order(
+            lines=(
+                OrderLine(product="SKU-77", quantity=2, price="79.90", currency="BRL"),
+                OrderLine(product="SKU-78"),
             ),
-            (
-                "🛒 Pedido (catálogo 1948)\n2 × SKU-77 — BRL 79.90\n1 × SKU-78\n"
-                "Total sem 1 item(ns), cuja quantidade ou preço não pôde ser lido: BRL 159.80\nEntregar à tarde"
-            ),
+            catalog_id="1948",
+            note="Entregar à tarde",
         ),
         (
-            Edited(text=plain_text("tem verde?"), marks=Marks(quote=THEIRS)),
-            ">>Cliente: tem azul?\n✏ O cliente editou a mensagem: tem verde?",
+            "🛒 Pedido (catálogo 1948)\n2 × SKU-77 — BRL 79.90\n1 × SKU-78\n"
+            "Total sem 1 item(ns), cuja quantidade ou preço não pôde ser lido: BRL 159.80\nEntregar à tarde"
         ),
-        (Revoked(marks=Marks(quote=THEIRS)), ">>Cliente: tem azul?\n🗑 O cliente apagou esta mensagem"),
+    ),
+    (
+        Edited(text=plain_text("tem verde?"), marks=Marks(quote=THEIRS)),
+        ">>Cliente: tem azul?\n✏ O cliente editou a mensagem: tem verde?",
+    ),
+    (Revoked(marks=Marks(quote=THEIRS)), ">>Cliente: tem azul?\n🗑 O cliente apagou esta mensagem"),
+    (
+        InGroup(kind="text", text="oi, grupo"),
+        "👥 O contato escreveu num grupo; o que for respondido aqui vai só para o contato\noi, grupo",
+    ),
+    (
+        Unsupported(kind="poll_creation", code=131051),
+        "⚠ O cliente enviou algo que o WhatsApp não mostra aqui (enquete). Peça que envie de outra forma.",
+    ),
+    (
+        Unsupported(kind="of_tomorrow"),
+        "⚠ O cliente enviou algo que o WhatsApp não mostra aqui. Peça que envie de outra forma.",
+    ),
+    (
+        Unsupported(code=131060),
         (
-            InGroup(kind="text", text="oi, grupo"),
-            "👥 O contato escreveu num grupo; o que for respondido aqui vai só para o contato\noi, grupo",
+            "⚠ O cliente enviou uma mensagem que o WhatsApp não mostra aqui. Veja no celular da empresa ou "
+            "peça que envie de novo."
         ),
-        (
-            Unsupported(kind="poll_creation", code=131051),
-            "⚠ O cliente enviou algo que o WhatsApp não mostra aqui (enquete). Peça que envie de outra forma.",
-        ),
-        (
-            Unsupported(kind="of_tomorrow"),
-            "⚠ O cliente enviou algo que o WhatsApp não mostra aqui. Peça que envie de outra forma.",
-        ),
-        (
-            Unsupported(code=131060),
-            (
-                "⚠ O cliente enviou uma mensagem que o WhatsApp não mostra aqui. Veja no celular da empresa ou "
-                "peça que envie de novo."
-            ),
-        ),
-        (
-            Unknown(kind="hologram"),
-            "⚠ O cliente enviou algo que o WhatsApp não mostra aqui. Peça que envie de outra forma.",
-        ),
-    ],
-)
+    ),
+    (
+        Unknown(kind="hologram"),
+        "⚠ O cliente enviou algo que o WhatsApp não mostra aqui. Peça que envie de outra forma.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "line"), READ)
 def test_the_operator_reads(content: Said, line: str) -> None:
     assert read(content) == line
+
+
+def test_each_kind_that_customers_send_is_read_above() -> None:
+    assert {type(content) for content, _ in READ} >= {Words, Media, *get_args(Wordless)}
+    named = {kind_of(content) for content, _ in READ if not isinstance(content, Words)}
+    assert named <= PHRASES.keys()  # a quote of it begins with that word
 
 
 def test_an_english_portal_reads_english() -> None:

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1] / "migrations"
 
 OFFLINE_UP_TO = "0026"
 """Migrations up to here were written for a house that stands still. Later ones run beside a busy one, and
-tests/house/test_migrations.py judges each."""
+tests/store/schema/test_online_migrations.py judges each."""
 
 _REVISION = re.compile(r"[0-9]{4,9}")
 _TITLE = re.compile(r'\A"""(.+?)(?:\n|""")')
