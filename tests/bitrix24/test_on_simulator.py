@@ -14,7 +14,7 @@ from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.portal.disk import PortalDisk
 from zaptrix.bitrix24.portal.registration import EVENTS_PATH, register, unregister
-from zaptrix.core.delivery.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.errors import FailureScope, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.delivery.outcome import Absent, Accepted
 from zaptrix.core.event import ConnectorLost, DialogStarted, OperatorMessage
 from zaptrix.core.ids import ChannelId
@@ -52,7 +52,7 @@ async def test_a_line_that_is_not_there_is_told_as_the_channels_trouble(simulato
     async with a_stage(simulator_url, registered=False) as stage:
         with pytest.raises(Unauthorized) as refusal:
             await register(stage.client, stage.portal, a_channel(99), stage.door.url)
-        assert refusal.value.scope is Scope.CHANNEL
+        assert refusal.value.scope is FailureScope.CHANNEL
 
 
 async def test_a_file_that_is_not_on_the_disk_any_more_is_refused_and_no_mystery(simulator_url: str) -> None:
@@ -73,7 +73,7 @@ async def test_an_unregistered_channel_is_off_its_line_and_told_as_lost(simulato
         assert (lost.connector_id, lost.line_id) == (stage.portal.connector_id, 14)
         (outcome,) = await stage.platform.send((stage.a_parcel(),))
         assert isinstance(outcome, Unauthorized)
-        assert outcome.scope is Scope.CHANNEL
+        assert outcome.scope is FailureScope.CHANNEL
 
 
 async def test_customers_write_and_the_line_shows_them_as_they_look(simulator_url: str) -> None:
@@ -247,7 +247,7 @@ async def test_a_revoked_refresh_token_holds_the_portal_until_an_admin_gives_new
         await stage.control(f"portals/{stage.key}/expire", {})
         (outcome,) = await stage.platform.send((stage.a_parcel(),))
         assert isinstance(outcome, Unauthorized)
-        assert (outcome.scope, outcome.code) == (Scope.PORTAL, "invalid_grant")
+        assert (outcome.scope, outcome.code) == (FailureScope.PORTAL, "invalid_grant")
         fresh = await stage.control(f"portals/{stage.key}/tokens", {})
         stage.vault.pairs[stage.portal.id] = msgspec.structs.replace(
             stage.vault.pairs[stage.portal.id],

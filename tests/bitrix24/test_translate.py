@@ -18,7 +18,7 @@ from zaptrix.core.event import ConnectorLost, DialogStarted, Ignored, OperatorMe
 from zaptrix.core.ids import ChannelId, ConversationId, PortalId
 from zaptrix.core.message.interactive import Choice, Choices
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message.message import Interactive, Media, MediaKind, Notice, Words
+from zaptrix.core.message.message import Interactive, MediaContent, MediaKind, Notice, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 
 FILES = [
@@ -59,14 +59,14 @@ def test_every_file_is_a_message_and_the_words_go_with_the_first() -> None:
     found = written({"text": "[b]Bia:[/b] [br]Segue", "files": FILES})
     assert isinstance(found, OperatorMessage)
     first, second = found.content, found.more[0]
-    assert isinstance(first, Media)
+    assert isinstance(first, MediaContent)
     assert (first.kind, first.name, first.caption, first.size) == (
         MediaKind.DOCUMENT,
         "Angebot-2026.pdf",
         plain_text("Segue"),
         182734,
     )
-    assert isinstance(second, Media)
+    assert isinstance(second, MediaContent)
     assert (second.name, second.source, bool(second.caption), second.author) == (
         "foto.jpg",
         "https://acme-demo.bitrix24.com/~Zp0aB",
@@ -78,7 +78,10 @@ def test_every_file_is_a_message_and_the_words_go_with_the_first() -> None:
 def test_files_alone_have_no_words() -> None:
     found = written({"text": "[b]Bia:[/b] ", "files": FILES})
     assert isinstance(found, OperatorMessage)
-    assert [bool(each.caption) for each in (found.content, *found.more) if isinstance(each, Media)] == [False, False]
+    assert [bool(each.caption) for each in (found.content, *found.more) if isinstance(each, MediaContent)] == [
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("words", ["x" * 801, "ouça"])
@@ -225,7 +228,7 @@ def test_a_line_that_shows_a_message_has_its_file_below(type_: str, attached: di
     about = Interactive(
         body=plain_text("[b]?[/b]"),
         ask=Choices((Choice(id="y", title="Sim"),)),
-        file=Media(kind=MediaKind.IMAGE, source="", name="a.png"),
+        file=MediaContent(kind=MediaKind.IMAGE, source="", name="a.png"),
     )
     notice = Notice("sent_by_api", about=about, about_id=7)
     blob = Blob(key="k", size=3, sha256="0", type=type_, name="a.png")
@@ -239,21 +242,24 @@ def test_a_line_that_shows_a_message_has_its_file_below(type_: str, attached: di
     ("media", "line"),
     [
         (
-            Media(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", mime="application/pdf"),
+            MediaContent(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", mime="application/pdf"),
             "[arquivo não recebido: o WhatsApp não o guarda mais] contrato.pdf (application/pdf)",
         ),
         (
-            Media(kind=MediaKind.DOCUMENT, source="1", mime="application/zip", caption=plain_text("as notas")),
+            MediaContent(kind=MediaKind.DOCUMENT, source="1", mime="application/zip", caption=plain_text("as notas")),
             "[arquivo não recebido: o WhatsApp não o guarda mais] (application/zip)\nas notas",
         ),
         (
-            Media(kind=MediaKind.IMAGE, source="1", name="foto.jpg", mime="image/jpeg"),
+            MediaContent(kind=MediaKind.IMAGE, source="1", name="foto.jpg", mime="image/jpeg"),
             "[foto não recebida: o WhatsApp não o guarda mais] foto.jpg",
         ),
-        (Media(kind=MediaKind.AUDIO, source="1", voice=True), "[áudio não recebido: o WhatsApp não o guarda mais]"),
+        (
+            MediaContent(kind=MediaKind.AUDIO, source="1", voice=True),
+            "[áudio não recebido: o WhatsApp não o guarda mais]",
+        ),
     ],
 )
-def test_a_file_that_did_not_come_leaves_its_name_kind_and_words(media: Media, line: str) -> None:
+def test_a_file_that_did_not_come_leaves_its_name_kind_and_words(media: MediaContent, line: str) -> None:
     (element,) = to_elements(a_parcel(content=media), media)
     assert element.content["message"] | {"id": "", "date": 0} == {"id": "", "date": 0, "text": line}  # type: ignore[operator]
 
@@ -261,7 +267,7 @@ def test_a_file_that_did_not_come_leaves_its_name_kind_and_words(media: Media, l
 def test_a_name_that_the_portal_would_cut_stands_in_the_words() -> None:
     blob = Blob(key="k", size=1, sha256="0", type="application/pdf", name=f"{'n' * 60}.pdf")
     name = f"contrato de {'n' * 60}.pdf"
-    media = Media(kind=MediaKind.DOCUMENT, source="1", name=name)
+    media = MediaContent(kind=MediaKind.DOCUMENT, source="1", name=name)
     file = Attachment(state=AttachmentState.READY, blob=blob, address="https://gw.example/media/1")
     parcel = replace(a_parcel(content=media), attachment=file)
     (element,) = to_elements(parcel, media)

@@ -11,7 +11,7 @@ from tests.bitrix24.test_translate import routed, written
 from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.translate import translate
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
-from zaptrix.core.message.message import Media, Words
+from zaptrix.core.message.message import MediaContent, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 
 DASHES = "-" * 54
@@ -69,7 +69,7 @@ def test_a_quote_before_a_file_leaves_the_caption() -> None:
     found = operators(">>manda a foto\nsegue", files=files)
     assert found.answering is not None
     (media,) = found.answering.contents
-    assert isinstance(media, Media)
+    assert isinstance(media, MediaContent)
     assert media.caption == plain_text("segue")
 
 
@@ -183,7 +183,7 @@ def test_what_the_line_says_by_itself_keeps_its_heading() -> None:
 def test_a_file_alone_has_no_caption_but_an_author(text: str) -> None:
     found = written({"user_id": "27", "text": text, "files": [PICTURE]})
     assert isinstance(found, OperatorMessage)
-    assert isinstance(found.content, Media)
+    assert isinstance(found.content, MediaContent)
     assert (found.content.author, found.content.caption) == ("Bia Lima", Text())
 
 
@@ -206,7 +206,7 @@ PICTURE = {"name": "a.jpg", "type": "image", "link": SHORT}
 )
 def test_the_link_of_a_file_is_the_one_that_names_its_host(links: dict[str, str], source: str) -> None:
     found = operators("", files=[PICTURE | links])
-    assert isinstance(found.content, Media)
+    assert isinstance(found.content, MediaContent)
     assert found.content.source == source
 
 

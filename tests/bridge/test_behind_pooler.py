@@ -20,7 +20,7 @@ from zaptrix.store.connection.database import Database, open_database
 from zaptrix.store.connection.dialling import SESSION
 from zaptrix.store.ledger import claims
 from zaptrix.store.processes import workers
-from zaptrix.store.processes.workers import Place, Renewal
+from zaptrix.store.processes.workers import Renewal, WorkerPlace
 from zaptrix.store.schema import migrate
 
 _CLIENTS = 20
@@ -90,7 +90,7 @@ async def test_workers_beat_and_take_over_behind_it(house: House, channel: Chann
     database, gone, lives = house.ledger.database, new_worker_id(), new_worker_id()
     async with database.connection() as connection:
         for worker in (gone, lives):
-            await workers.register(connection, worker, 10, Place("host-1", 7), "1.2.3")
+            await workers.register(connection, worker, 10, WorkerPlace("host-1", 7), "1.2.3")
         ask = claims.Ask(channel.id, new_attempt_id(gone), 1)
         await claims.claim_to_send(connection, Direction.OUTBOUND, [ask], after=START)
         await connection.execute("UPDATE worker SET lease_until = now() - interval '1 s' WHERE id = $1", gone)

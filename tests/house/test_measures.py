@@ -10,7 +10,6 @@ from tests.house.measures import (
     GATEWAY,
     PACKAGES,
     ROOT,
-    SIMULATORS,
     Measure,
     Tree,
     decisions,
@@ -29,57 +28,6 @@ AT_MOST = {
     "functions over 60 lines": 0,
     "module docstrings to mend": 0,
     "waivers for too many arguments": 0,
-}
-# Names that two public classes have. None is added: a new class is named for the one thing that it is. Who ends one of
-# these takes it out.
-SHARED_BY = {
-    GATEWAY: frozenset(
-        {
-            "Answering",
-            "Card",
-            "Change",
-            "Due",
-            "Ended",
-            "Facts",
-            "Failure",
-            "Fault",
-            "Form",
-            "Health",
-            "Held",
-            "Interactive",
-            "Item",
-            "Link",
-            "Mark",
-            "Media",
-            "Moved",
-            "NumberCredentials",
-            "Offer",
-            "Origin",
-            "Owner",
-            "Part",
-            "Place",
-            "PortalCredentials",
-            "Product",
-            "Queue",
-            "Reply",
-            "Scope",
-            "Sender",
-            "Sent",
-            "Span",
-            "Standing",
-            "SubscribedApp",
-            "Taken",
-            "Text",
-            "Told",
-            "Unreadable",
-            "Value",
-            "Waiting",
-            "Way",
-            "Words",
-            "Written",
-        }
-    ),
-    SIMULATORS: frozenset(),
 }
 
 
@@ -102,10 +50,7 @@ def test_a_number_never_gets_worse(rows: dict[str, Measure], what: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_two_public_classes_share_a_name(tree: Tree, package: str) -> None:
     shared = shared_names(tree, package)
-    new = {name: modules for name, modules in shared.items() if name not in SHARED_BY[package]}
-    assert not new, f"name each for the one thing that it is: {new}"
-    ended = SHARED_BY[package] - shared.keys()
-    assert not ended, f"these are one class's alone now; take them out of SHARED_BY: {sorted(ended)}"
+    assert not shared, f"name each for the one thing that it is: {shared}"
 
 
 def test_each_decision_on_the_way_is_a_class_of_ours(tree: Tree) -> None:

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from aiohttp import web
 
-from zaptrix.media.fetch import Allowed, Origin
+from zaptrix.media.fetch import Allowed, ServerOrigin
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -30,7 +30,7 @@ class Host:
 
     @property
     def allowed(self) -> Allowed:
-        return Allowed(origins=(Origin.of(self.url),))
+        return Allowed(origins=(ServerOrigin.of(self.url),))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from tests.bent_answers import ANSWERS, Bending, head
 from tests.media.hosts import LOOPBACK, dripping, endless, giving, hosting, redirecting, silent
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unavailable
 from zaptrix.media.blobs import Blobs
-from zaptrix.media.fetch import Allowed, Fetcher, Origin
+from zaptrix.media.fetch import Allowed, Fetcher, ServerOrigin
 from zaptrix.media.reach import CheckedResolver, ForbiddenAddress, may_reach
 
 SECRET = {"Authorization": "Bearer never-to-a-stranger"}
@@ -71,9 +71,9 @@ async def test_a_file_comes_with_what_the_server_says_of_it(fetcher: Fetcher) ->
 )
 async def test_an_address_of_our_own_host_is_refused_even_where_its_name_is_allowed(strict: Fetcher, url: str) -> None:
     async with hosting(giving(b"our secret")) as host:
-        address = url.format(port=Origin.of(host.url).port)
+        address = url.format(port=ServerOrigin.of(host.url).port)
         with pytest.raises(Refused) as refused:
-            await fetch(strict, address, Allowed(origins=(Origin.of(address),)))
+            await fetch(strict, address, Allowed(origins=(ServerOrigin.of(address),)))
         assert refused.value.code == "forbidden_address"
         assert "127" not in str(refused.value)
         assert host.asked == []
@@ -82,9 +82,9 @@ async def test_an_address_of_our_own_host_is_refused_even_where_its_name_is_allo
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0177.0.0.1", "localhost."])
 async def test_an_odd_way_to_write_our_own_host_leads_nowhere(strict: Fetcher, host: str) -> None:
     async with hosting(giving(b"our secret")) as ours:
-        address = f"http://{host}:{Origin.of(ours.url).port}/"
+        address = f"http://{host}:{ServerOrigin.of(ours.url).port}/"
         with pytest.raises(PlatformError):
-            await fetch(strict, address, Allowed(origins=(Origin.of(address),)))
+            await fetch(strict, address, Allowed(origins=(ServerOrigin.of(address),)))
         assert ours.asked == []
 
 
@@ -369,7 +369,7 @@ async def test_a_link_of_any_sort_ends_in_an_error_of_ours(
     async with Bending().running() as server:
         server.always(head(302, f"Location: {link}", length=0))
         with pytest.raises(PlatformError):
-            await fetch(fetcher, server.url, Allowed(origins=(Origin.of(server.url),), anywhere=True))
+            await fetch(fetcher, server.url, Allowed(origins=(ServerOrigin.of(server.url),), anywhere=True))
 
 
 @pytest.mark.parametrize("odd", ANSWERS)
@@ -378,7 +378,7 @@ async def test_a_host_that_answers_anything_ends_in_a_file_or_an_error_of_ours(o
     async with Bending().running() as server:
         server.always(ANSWERS[odd])
         with suppress(PlatformError):
-            await fetch(fetcher, server.url, Allowed(origins=(Origin.of(server.url),)))
+            await fetch(fetcher, server.url, Allowed(origins=(ServerOrigin.of(server.url),)))
     await fetcher.close()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zaptrix.core.delivery.errors import Scope, Unclear
+from zaptrix.core.delivery.errors import FailureScope, Unclear
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.delivery.outcome import Accepted
 from zaptrix.core.delivery.retry import Bury, Pause, Retry, Reupload, Sent, Snooze, Verify
@@ -73,7 +73,7 @@ LIVE = Live(
     oldest_age_s={Queue.META: 12.5},
     bells={Queue.META: {Waiting.ACTIVE: 1}},
     cache_hit_ratio={CacheName.CONVERSATION: 0.9},
-    paused={Scope.PORTAL: 2},
+    paused={FailureScope.PORTAL: 2},
     files_waiting={Direction.INBOUND: 4},
     servers={Server.POSTGRESQL: 0.002, Server.REDIS: None},
     worked=frozenset({Queue.META}),

@@ -14,9 +14,9 @@ from tests.whatsapp.builders import ANA, NUMBER, TOKEN, FreePace, OneToken, a_ch
 from zaptrix import __version__
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     PlatformError,
     Refused,
-    Scope,
     TooFast,
     Unauthorized,
     Unavailable,
@@ -242,7 +242,7 @@ async def test_each_code_of_meta_ends_in_one_class(
     assert type(error) is kind
     assert error.code == str(code)
     if isinstance(error, Unauthorized):
-        assert error.scope is Scope.CHANNEL
+        assert error.scope is FailureScope.CHANNEL
     if isinstance(error, Refused):
         assert error.notice in NOTICES
 
@@ -452,7 +452,7 @@ async def test_a_refusal_for_its_pace_is_told_to_the_bucket_it_speaks_of(
 
 class NoToken:
     async def number_token(self, channel_id: ChannelId) -> str:  # noqa: ARG002
-        raise Unauthorized("no_token", scope=Scope.CHANNEL)
+        raise Unauthorized("no_token", scope=FailureScope.CHANNEL)
 
 
 class NoPace:

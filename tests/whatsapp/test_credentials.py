@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer, unused_port
 from tests.whatsapp.test_client import Graph, Handler, a_client, failing, told
 from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError
-from zaptrix.whatsapp.credentials import NumberCredentials
+from zaptrix.whatsapp.credentials import GraphCredentials
 
 NUMBER, ACCOUNT, ANOTHER = "210987654321098", "102290129340398", "999999999999999"
 DISPLAY = {"id": NUMBER, "display_phone_number": "+55 11 4004-1234"}
@@ -44,11 +44,11 @@ def graph() -> Graph:
 
 
 @pytest.fixture
-async def credentials(graph: Graph) -> AsyncIterator[NumberCredentials]:
+async def credentials(graph: Graph) -> AsyncIterator[GraphCredentials]:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", graph.serve)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        yield NumberCredentials(a_client(session, str(server.make_url("/")), pace=graph.pace))
+        yield GraphCredentials(a_client(session, str(server.make_url("/")), pace=graph.pace))
 
 
 async def denial(call: Awaitable[object]) -> Denial:
@@ -58,7 +58,7 @@ async def denial(call: Awaitable[object]) -> Denial:
 
 
 async def test_meta_is_asked_with_the_token_that_is_to_be_kept_and_at_nobodys_pace(
-    graph: Graph, credentials: NumberCredentials
+    graph: Graph, credentials: GraphCredentials
 ) -> None:
     graph.answer = told(of_account(ACCOUNT))
     assert await credentials.account_of(NUMBER, "EAA-new", None) == ACCOUNT
@@ -80,7 +80,7 @@ async def test_meta_is_asked_with_the_token_that_is_to_be_kept_and_at_nobodys_pa
         {"data": [DISPLAY]},
     ],
 )
-async def test_another_answer_is_no_proof(graph: Graph, credentials: NumberCredentials, answer: Any) -> None:
+async def test_another_answer_is_no_proof(graph: Graph, credentials: GraphCredentials, answer: Any) -> None:
     graph.answer = told(answer)
     assert await denial(credentials.account_of(NUMBER, "EAA", None)) is Denial.NUMBER
 
@@ -90,7 +90,7 @@ async def test_another_answer_is_no_proof(graph: Graph, credentials: NumberCrede
     [(190, Denial.NUMBER_TOKEN), (200, Denial.NUMBER_TOKEN), (33, Denial.NUMBER), (100, Denial.NUMBER)],
 )
 async def test_what_meta_denies_is_told_apart(
-    graph: Graph, credentials: NumberCredentials, code: int, why: Denial
+    graph: Graph, credentials: GraphCredentials, code: int, why: Denial
 ) -> None:
     graph.answer = failing(code)
     assert await denial(credentials.account_of(NUMBER, "EAA", None)) is why
@@ -109,7 +109,7 @@ async def test_what_meta_denies_is_told_apart(
     ],
 )
 async def test_an_answer_that_says_nothing_is_neither_proof_nor_denial(
-    graph: Graph, credentials: NumberCredentials, answer: Handler
+    graph: Graph, credentials: GraphCredentials, answer: Handler
 ) -> None:
     graph.answer = answer
     with pytest.raises(PlatformError) as caught:
@@ -119,13 +119,13 @@ async def test_an_answer_that_says_nothing_is_neither_proof_nor_denial(
 
 async def test_a_meta_that_is_away_is_neither(graph: Graph) -> None:
     async with aiohttp.ClientSession() as session:
-        away = NumberCredentials(a_client(session, f"http://127.0.0.1:{unused_port()}", pace=graph.pace))
+        away = GraphCredentials(a_client(session, f"http://127.0.0.1:{unused_port()}", pace=graph.pace))
         with pytest.raises(PlatformError) as caught:
             await away.account_of(NUMBER, "EAA", None)
     assert not isinstance(caught.value, NotOwned)
 
 
-async def test_an_account_is_the_one_that_the_number_names(graph: Graph, credentials: NumberCredentials) -> None:
+async def test_an_account_is_the_one_that_the_number_names(graph: Graph, credentials: GraphCredentials) -> None:
     graph.answer = told(of_account(ACCOUNT))
     assert await credentials.account_of(NUMBER, "EAA", ACCOUNT) == ACCOUNT
     assert await denial(credentials.account_of(NUMBER, "EAA", ANOTHER)) is Denial.ACCOUNT
@@ -133,7 +133,7 @@ async def test_an_account_is_the_one_that_the_number_names(graph: Graph, credent
 
 
 async def test_where_the_number_names_none_its_account_has_to_list_it(
-    graph: Graph, credentials: NumberCredentials
+    graph: Graph, credentials: GraphCredentials
 ) -> None:
     graph.answer = listing(["1", "2"], ["3", NUMBER])
     assert await credentials.account_of(NUMBER, "EAA", ACCOUNT) == ACCOUNT
@@ -144,7 +144,7 @@ async def test_where_the_number_names_none_its_account_has_to_list_it(
     assert await denial(credentials.account_of(NUMBER, "EAA", ACCOUNT)) is Denial.ACCOUNT
 
 
-async def test_a_list_that_does_not_end_is_no_proof(graph: Graph, credentials: NumberCredentials) -> None:
+async def test_a_list_that_does_not_end_is_no_proof(graph: Graph, credentials: GraphCredentials) -> None:
     async def answer(request: web.Request) -> web.Response:
         if not request.path.endswith("/phone_numbers"):
             return web.json_response(DISPLAY)

@@ -15,7 +15,7 @@ from tests.simulator.stage import ANA, NUMBER, Stage
 from tests.whatsapp.builders import FreePace, OneToken, a_channel, a_conversation
 from zaptrix.core.delivery.errors import PlatformError, Refused, Unauthorized, Unavailable
 from zaptrix.core.message.message import MediaKind
-from zaptrix.media.fetch import Allowed, Fetcher, Origin
+from zaptrix.media.fetch import Allowed, Fetcher, ServerOrigin
 from zaptrix.whatsapp.client import GraphClient
 from zaptrix.whatsapp.outbound.translate import media_message
 from zaptrix.whatsapp.outbound.upload import MediaToSend
@@ -33,7 +33,7 @@ class Bench:
             session, graph_url=f"{stage.url}/meta", version="v26.0", tokens=OneToken(token), pace=FreePace()
         )
         self.fetcher = Fetcher(private=LOOPBACK, timeout_s=5.0)
-        self.allowed = Allowed(origins=(Origin.of(stage.url),))
+        self.allowed = Allowed(origins=(ServerOrigin.of(stage.url),))
 
     async def customer_sends(self, content: bytes, **media: object) -> dict[str, Any]:
         told = {"type": "image", "mime": "image/jpeg", "content_base64": base64.b64encode(content).decode(), **media}

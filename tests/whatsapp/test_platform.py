@@ -16,7 +16,7 @@ from zaptrix.core.delivery.outcome import Absent, Accepted
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.message.kinds import Marks, Quote
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message.message import Content, Media, MediaKind, Notice, Origin, Words
+from zaptrix.core.message.message import Content, MediaContent, MediaKind, Notice, Origin, Words
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.ports import Platform
@@ -175,7 +175,7 @@ PICTURE = Blob(key="2026-11-14/0", size=9, sha256="0", type="image/jpeg", name="
 def with_picture(source: str, **more: Any) -> Any:
     """A picture that was uploaded as 77; `source` is where its message says that it is."""
     file = Attachment(state=AttachmentState.READY, blob=PICTURE, sent_as=MediaKind.IMAGE, media_id="77")
-    return replace(a_parcel(content=Media(kind=MediaKind.IMAGE, source=source, **more)), attachment=file)
+    return replace(a_parcel(content=MediaContent(kind=MediaKind.IMAGE, source=source, **more)), attachment=file)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, TooF
 from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.ids import PortalId
-from zaptrix.core.message.message import Media, Notice, Side
+from zaptrix.core.message.message import MediaContent, Notice, Side
 from zaptrix.core.message.template import Template
 from zaptrix.core.portal import CrmMode
 from zaptrix.core.ports import Call
@@ -60,7 +60,11 @@ class Bitrix24:
         calls: list[list[Parcel]] = []
         filling: dict[tuple[str, int], list[Parcel]] = {}
         for parcel in parcels:
-            if isinstance(parcel.content, Notice | Media) or parcel.attempts >= _ATTEMPTS_TOGETHER or is_long(parcel):
+            if (
+                isinstance(parcel.content, Notice | MediaContent)
+                or parcel.attempts >= _ATTEMPTS_TOGETHER
+                or is_long(parcel)
+            ):
                 calls.append([parcel])
                 continue
             line = _line(parcel)

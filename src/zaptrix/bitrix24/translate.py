@@ -28,7 +28,7 @@ from zaptrix.core.limits import BITRIX_TEXT_MAX
 from zaptrix.core.message.filewords import lost, promise
 from zaptrix.core.message.kinds import NO_MARKS
 from zaptrix.core.message.media import AttachmentState
-from zaptrix.core.message.message import Media, MediaKind, Notice, Said, Words
+from zaptrix.core.message.message import MediaContent, MediaKind, Notice, Said, Words
 from zaptrix.core.message.template import Template
 from zaptrix.core.message.text import Span, Text, plain_text, rich_text
 from zaptrix.core.wording.notices import notice_text
@@ -138,7 +138,7 @@ def keys_of(parcel: Parcel) -> list[str]:
 def _words_of(parcel: Parcel, said: Said) -> Text:
     """The words of a message; those with its file, or in the file's place."""
     locale = parcel.portal.locale
-    if not isinstance(said, Media):
+    if not isinstance(said, MediaContent):
         return shown(said, locale)
     file = parcel.attachment
     if file is not None and file.state is AttachmentState.READY:
@@ -156,7 +156,7 @@ def _words_of(parcel: Parcel, said: Said) -> Text:
 def is_wordless(parcel: Parcel) -> bool:
     """Whether a file goes alone. With words an element is taken even when its file cannot be fetched."""
     content = parcel.content
-    bare = isinstance(content, Media) and content.is_bare and not _whole_name(content)
+    bare = isinstance(content, MediaContent) and content.is_bare and not _whole_name(content)
     return bare and parcel.attempts < limits.FILE_ALONE_TRIES
 
 
@@ -173,7 +173,7 @@ def _files(parcel: Parcel) -> dict[str, object]:
     return {"files": [{"url": file.address, "name": short_name(file.blob.name)}]}
 
 
-def _whole_name(file: Media) -> str:
+def _whole_name(file: MediaContent) -> str:
     """The name of a document, where the portal keeps only its end."""
     name = file.name or ""
     return name if file.kind is MediaKind.DOCUMENT and len(name) > limits.BITRIX_FILE_NAME_MAX else ""

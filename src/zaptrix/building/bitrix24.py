@@ -11,7 +11,7 @@ import aiohttp
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.bitrix24.portal import registration
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bitrix24.rest.credentials import PortalCredentials
+from zaptrix.bitrix24.rest.credentials import RestCredentials
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.delivery.retry import Patience
@@ -24,7 +24,7 @@ class PortalAccess(NamedTuple):
     """How portals are spoken to: by REST, with credentials that are not kept yet, and by delivery."""
 
     client: PortalClient
-    credentials: PortalCredentials
+    credentials: RestCredentials
     platform: Bitrix24
     public_url: str
 
@@ -61,4 +61,4 @@ def portal_access(
         patience=Patience(base_s=settings.retry_base_s, verify_wait_s=settings.bitrix_verify_wait_s),
         calls_at_once=settings.bitrix_parallel_calls,
     )
-    return PortalAccess(client, PortalCredentials(session, oauth=oauth, now=now), platform, settings.public_url)
+    return PortalAccess(client, RestCredentials(session, oauth=oauth, now=now), platform, settings.public_url)

@@ -10,7 +10,7 @@ from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.ports import NumberTokens, Pace, Statuses
 from zaptrix.settings import Settings
 from zaptrix.whatsapp.client import GraphClient
-from zaptrix.whatsapp.credentials import NumberCredentials
+from zaptrix.whatsapp.credentials import GraphCredentials
 from zaptrix.whatsapp.platform import WhatsApp
 
 
@@ -18,7 +18,7 @@ class GraphAccess(NamedTuple):
     """How WhatsApp is spoken to: by the Graph API, with credentials that are not kept yet, and by delivery."""
 
     client: GraphClient
-    credentials: NumberCredentials
+    credentials: GraphCredentials
     platform: WhatsApp
 
 
@@ -42,4 +42,4 @@ def graph_access(
             file_wait_s=settings.media_ready_s,
         ),
     )
-    return GraphAccess(client, NumberCredentials(client), platform)
+    return GraphAccess(client, GraphCredentials(client), platform)

@@ -8,7 +8,7 @@ from zaptrix.cli.language import locale
 from zaptrix.core.wording.catalog import section
 from zaptrix.settings import Settings
 from zaptrix.store.schema import fitness
-from zaptrix.store.schema.migrate import Telling, Waiting, pending, statements, upgrade
+from zaptrix.store.schema.migrate import MigrationWait, Telling, pending, statements, upgrade
 from zaptrix.store.schema.schema import Migration, migrations
 
 _WORDS = section("migrate")
@@ -28,7 +28,7 @@ async def migrate(settings: Settings) -> None:
             left.remove(revision)
         _say("applied", revision=revision, title=titles[revision])
 
-    def waiting(told: Waiting) -> None:
+    def waiting(told: MigrationWait) -> None:
         _say("waiting", revision=left[0] if left else "", again_s=told.again_s, holders=told.holders or "-")
 
     telling = Telling(

@@ -40,7 +40,7 @@ class ReplyFile(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class OperatorReply(msgspec.Struct, frozen=True, kw_only=True):
     """An operator's message in a history."""
 
     bitrix_message_id: int
@@ -64,7 +64,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """What a chat's history holds. `replies`: operators' messages that nobody confirmed, the oldest first."""
 
-    replies: tuple[Reply, ...] = ()
+    replies: tuple[OperatorReply, ...] = ()
     shown: tuple[Shown, ...] = ()
 
 
@@ -79,7 +79,7 @@ class Histories(Protocol):
         """What each chat's sessions hold; nothing where we may not look."""
         ...
 
-    def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
+    def event(self, chat: Chat, portal: Portal, reply: OperatorReply, *, late: bool, give_up: str | None) -> NewEvent:
         """The event that should have told of `reply`, with the key that it would have had."""
         ...
 
@@ -91,7 +91,7 @@ class OfflineRows(msgspec.Struct, frozen=True, kw_only=True):
     process_id: str
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class RecoveredEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event out of a row. The ids are None when the row does not name them."""
 
     event: NewEvent
@@ -126,7 +126,7 @@ class OfflineEvents(Protocol):
 
     def events(
         self, portal: Portal, rows: Sequence[object], judge: Callable[[datetime | None], Recovered]
-    ) -> list[Told]:
+    ) -> list[RecoveredEvent]:
         """What the rows tell, each with the key that its online event has; never raises. `judge` takes the time of
         a row."""
         ...

@@ -23,7 +23,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore
 
 from zaptrix.core import limits
-from zaptrix.core.installation.backup import Part
+from zaptrix.core.installation.backup import ArchiveObject
 from zaptrix.core.installation.faults import FaultKind
 from zaptrix.core.portal import Locale
 from zaptrix.media.object_store import S3Access, StoreUnfit, fault_of, open_store
@@ -54,7 +54,7 @@ class Archive:
         self._store = store
         self._prefix = prefix
 
-    async def write(self, path: str, source: AsyncIterable[bytes]) -> Part:
+    async def write(self, path: str, source: AsyncIterable[bytes]) -> ArchiveObject:
         """Keep what `source` yields. Nothing is left under `path` of what breaks off."""
         seen = _Passing(source)
         try:
@@ -63,9 +63,9 @@ class Archive:
             )
         except (BaseError, OSError) as exc:
             raise seen.failed or _told(path, exc) from exc
-        return Part(path, seen.bytes, seen.sha256.hexdigest())
+        return ArchiveObject(path, seen.bytes, seen.sha256.hexdigest())
 
-    async def read(self, part: Part) -> AsyncIterator[bytes]:
+    async def read(self, part: ArchiveObject) -> AsyncIterator[bytes]:
         """The bytes of `part`; the last of them comes only when all of them are those that were written."""
         seen = _Passing(self._bytes(part.path))
         held = b""

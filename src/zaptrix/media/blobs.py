@@ -44,7 +44,7 @@ class TooLarge(Exception):
     """More bytes came than may."""
 
 
-class Written(msgspec.Struct, frozen=True):
+class WrittenFile(msgspec.Struct, frozen=True):
     """A file that was written. `head` is its beginning, for telling its type."""
 
     key: str
@@ -65,7 +65,7 @@ class Blobs:
         # What is held of each file that is being written; only stores elsewhere ask for so much.
         self._block = limits.MEDIA_BLOCK_BYTES if url else limits.MEDIA_PART_BYTES
 
-    async def write(self, parts: AsyncIterable[bytes], *, day: date, bytes_max: int) -> Written:
+    async def write(self, parts: AsyncIterable[bytes], *, day: date, bytes_max: int) -> WrittenFile:
         """Keep what `parts` yields. Nothing is left of a file that breaks off.
 
         Raises TooLarge, BlobsAway, and whatever `parts` raises.
@@ -78,7 +78,7 @@ class Blobs:
             if copy.broken:
                 raise
             raise _away(exc) from exc
-        return Written(key, copy.size, copy.sha256.hexdigest(), bytes(copy.head))
+        return WrittenFile(key, copy.size, copy.sha256.hexdigest(), bytes(copy.head))
 
     async def put_back(self, key: str, parts: AsyncIterable[bytes]) -> None:
         """A file of a backup, under the key that it had. Raises BlobsAway, and whatever `parts` raises."""

@@ -33,7 +33,7 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 
 
-class Origin(NamedTuple):
+class ServerOrigin(NamedTuple):
     """A server that an admin named, with its port: it alone may be in a private network, or speak plain HTTP."""
 
     scheme: str
@@ -41,7 +41,7 @@ class Origin(NamedTuple):
     port: int
 
     @classmethod
-    def of(cls, url: str) -> Origin:
+    def of(cls, url: str) -> ServerOrigin:
         """Raises ValueError for what is no address of a server."""
         parsed = URL(url)
         if not parsed.host or parsed.port is None:
@@ -53,7 +53,7 @@ class Allowed(msgspec.Struct, frozen=True):
     """Where a file may be: on servers that were named, or below domains, by HTTPS on its own port. `anywhere`: below
     any domain, which is for public addresses that a caller of ours wrote."""
 
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[ServerOrigin, ...] = ()
     domains: tuple[str, ...] = ()
     anywhere: bool = False
 
@@ -127,7 +127,7 @@ class Fetcher:
     def _session_for(self, at: URL, allowed: Allowed) -> ClientSession:
         """By what an address may reach. Raises Refused when it is not allowed at all."""
         host = (at.host or "").lower().rstrip(".")
-        named = Origin(at.scheme, host, at.port or 0) in allowed.origins
+        named = ServerOrigin(at.scheme, host, at.port or 0) in allowed.origins
         known = allowed.anywhere or any(_is_below(host, domain) for domain in allowed.domains)
         below = at.scheme == "https" and at.port == 443 and known
         if not (named or below) or at.user or at.password:

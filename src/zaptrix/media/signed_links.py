@@ -22,7 +22,7 @@ _PATH = re.compile(r"/media/(\d{1,12})-([A-Za-z0-9_-]{43})/(\d{4}-\d\d-\d\d/[0-9
 _PURPOSE = b"zaptrix: address of a file"
 
 
-class Link(msgspec.Struct, frozen=True):
+class SignedFile(msgspec.Struct, frozen=True):
     """A file that may be fetched now."""
 
     key: str
@@ -43,7 +43,7 @@ class Links:
         signature = _signature(self._keys[0], key, name, end)
         return f"{self._public_url}{PREFIX}{end}-{signature}/{key}/{quote(name, safe='')}"
 
-    def opened(self, path: str, now: datetime) -> Link | None:
+    def opened(self, path: str, now: datetime) -> SignedFile | None:
         """What `path` leads to; None when it was not made here, was changed, or has run out.
 
         `path` as it came, or with its escapes resolved: servers differ.
@@ -54,7 +54,7 @@ class Links:
         end, signature, key, name = int(found[1]), found[2], found[3], unquote(found[4])
         # All are compared, each in constant time.
         good = [hmac.compare_digest(_signature(each, key, name, end), signature) for each in self._keys]
-        return Link(key, name) if any(good) and end > now.timestamp() else None
+        return SignedFile(key, name) if any(good) and end > now.timestamp() else None
 
 
 def _signature(secret: bytes, key: str, name: str, end: int) -> str:

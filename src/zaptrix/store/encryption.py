@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from zaptrix.core.delivery.errors import Scope, Unauthorized
+from zaptrix.core.delivery.errors import FailureScope, Unauthorized
 
 UNREADABLE = "secret_unreadable"
 
@@ -15,7 +15,7 @@ class UnreadableSecret(Unauthorized):
     """A stored secret was encrypted with a key that is not among ENCRYPTION_KEYS: nothing can be sent with it, and the
     channel or portal is held until somebody has brought the key back or given another secret."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: FailureScope) -> None:
         super().__init__(UNREADABLE, "encrypted with a key that is not among ENCRYPTION_KEYS", scope=scope)
 
 
@@ -37,7 +37,7 @@ class SecretBox:
     def seal(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode()
 
-    def open(self, sealed: str, scope: Scope = Scope.PORTAL) -> str:
+    def open(self, sealed: str, scope: FailureScope = FailureScope.PORTAL) -> str:
         """`scope`: how much cannot work without it. Raises UnreadableSecret."""
         try:
             return self._fernet.decrypt(sealed.encode()).decode()

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import zaptrix
-from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.errors import FailureScope
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.message.message import Direction
 from zaptrix.telemetry import metric_files, metrics
@@ -73,7 +73,7 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     oldest_age_s: Mapping[Queue, float] | None = None
     bells: Mapping[Queue, Mapping[Waiting, int]] | None = None
     cache_hit_ratio: Mapping[CacheName, float] | None = None
-    paused: Mapping[Scope, int] | None = None
+    paused: Mapping[FailureScope, int] | None = None
     recovering: int | None = None
     files_waiting: Mapping[Direction, int] | None = None
     replica_lag_s: float | None = None

@@ -28,7 +28,7 @@ from zaptrix.core.ports import Callback, NumberTokens, Pace
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
 from zaptrix.whatsapp import wire
 from zaptrix.whatsapp.codes import codes
-from zaptrix.whatsapp.items import Fault
+from zaptrix.whatsapp.items import MetaError
 from zaptrix.whatsapp.outbound.translate import Typed
 from zaptrix.whatsapp.outbound.upload import UploadForm, Wamid, wamid_of
 from zaptrix.whatsapp.templates import TemplatePage, definition_of
@@ -97,7 +97,7 @@ class GraphClient:
             "POST",
             channel,
             f"{channel.phone_number_id}/messages",
-            wire.Sent,
+            wire.SendResponse,
             buckets=(number_bucket(channel), pair_bucket(conversation)),
             request_id=request_id,
             content={
@@ -216,7 +216,7 @@ class GraphClient:
         path = f"{waba_id}/message_templates?{urlencode(query)}"
         await self._call("DELETE", channel, path, wire.Done, buckets=_NO_BUCKETS, repeatable=True)
 
-    async def subscribed_apps(self, channel: Channel, waba_id: str) -> list[wire.SubscribedApp]:
+    async def subscribed_apps(self, channel: Channel, waba_id: str) -> list[wire.AppSubscription]:
         """The apps that get the webhooks of a WhatsApp Business account. Two gateways there answer twice."""
         found = await self._call("GET", channel, f"{waba_id}/subscribed_apps", wire.SubscribedApps, repeatable=True)
         return found.data
@@ -327,17 +327,17 @@ def _read_as(shape: type[T], answer: HttpResponse, body: bytes, *, repeatable: b
         raise codes.error_of_answer(fault, answer.status, retry_after_s=answer.retry_after_s, repeatable=repeatable)
     try:
         return wire.read(body, shape)
-    except wire.Unreadable:
+    except wire.NotJsonObject:
         # 200 and no JSON: it may well have been done.
         raise _unclear("no_json", "200 without a JSON object", repeatable=repeatable) from None
 
 
-def _fault(body: bytes) -> Fault | None:
+def _fault(body: bytes) -> MetaError | None:
     if b'"error"' not in body:
         return None
     try:
-        return wire.read(body, wire.Failure).error
-    except wire.Unreadable:
+        return wire.read(body, wire.ErrorResponse).error
+    except wire.NotJsonObject:
         return None
 
 

@@ -20,7 +20,7 @@ _PER_PAGE = 100
 _PAGES_MAX = 50  # an account has a few dozen numbers
 
 
-class NumberCredentials:
+class GraphCredentials:
     """`core.ports.NumberCredentials` on the Graph API."""
 
     def __init__(self, graph: GraphClient) -> None:

@@ -13,7 +13,7 @@ class ErrorData(msgspec.Struct, frozen=True):
     details: str | None = None
 
 
-class Fault(msgspec.Struct, frozen=True):
+class MetaError(msgspec.Struct, frozen=True):
     """An error as webhooks and answers carry it. `code` None: it names none, which is not Meta's 0, a bad token."""
 
     code: int | None = None
@@ -56,7 +56,7 @@ class ReferralItem(msgspec.Struct, frozen=True):
 # --- kinds -----------------------------------------------------------------------------------------------------------
 
 
-class Text(msgspec.Struct, frozen=True):
+class TextItem(msgspec.Struct, frozen=True):
     body: str = ""
 
 
@@ -71,7 +71,7 @@ class File(msgspec.Struct, frozen=True):
     voice: bool | None = None
 
 
-class Place(msgspec.Struct, frozen=True):
+class LocationItem(msgspec.Struct, frozen=True):
     """Degrees as they came: what is no number is shown, and never made into one."""
 
     latitude: object = None
@@ -138,7 +138,7 @@ class Pressed(msgspec.Struct, frozen=True):
     description: str | None = None
 
 
-class Form(msgspec.Struct, frozen=True):
+class NfmReply(msgspec.Struct, frozen=True):
     """nfm_reply. `response_json` is a text that holds JSON."""
 
     name: str | None = None
@@ -160,11 +160,11 @@ class PaymentMethod(msgspec.Struct, frozen=True):
     reference_id: str | None = None
 
 
-class Interactive(msgspec.Struct, frozen=True):
+class InteractiveReply(msgspec.Struct, frozen=True):
     type: str | None = None
     button_reply: Pressed | None = None
     list_reply: Pressed | None = None
-    nfm_reply: Form | None = None
+    nfm_reply: NfmReply | None = None
     call_permission_reply: CallPermission | None = None
     payment_method: PaymentMethod | None = None
 
@@ -198,7 +198,7 @@ class OrderItem(msgspec.Struct, frozen=True):
 
 class NewWords(msgspec.Struct, frozen=True):
     type: str | None = None
-    text: Text | None = None
+    text: TextItem | None = None
     image: File | None = None
     video: File | None = None
     document: File | None = None
@@ -240,16 +240,16 @@ class Message(msgspec.Struct, frozen=True):
     type: str = ""
     context: Context | None = None
     referral: ReferralItem | None = None
-    errors: list[Fault] = []
-    text: Text | None = None
+    errors: list[MetaError] = []
+    text: TextItem | None = None
     image: File | None = None
     video: File | None = None
     audio: File | None = None
     document: File | None = None
     sticker: File | None = None
-    location: Place | None = None
+    location: LocationItem | None = None
     contacts: list[CardItem] | None = None
-    interactive: Interactive | None = None
+    interactive: InteractiveReply | None = None
     button: TemplateButton | None = None
     reaction: ReactionItem | None = None
     order: OrderItem | None = None

@@ -19,7 +19,7 @@ from zaptrix.core.message.kinds import Cards, Location, Reaction
 from zaptrix.core.message.media import Attachment, AttachmentState
 from zaptrix.core.message.message import (
     Interactive,
-    Media,
+    MediaContent,
     MediaKind,
     Origin,
     Side,
@@ -178,13 +178,13 @@ def message_of(parcel: Parcel) -> Typed:
             return reaction(reacted)
         case Interactive() as asked:
             return interactive(asked, _header(parcel, asked.file) if asked.file else None)
-        case Media() as media if (file := parcel.attachment) and _is_at_meta(file):
+        case MediaContent() as media if (file := parcel.attachment) and _is_at_meta(file):
             return media_message(_media(parcel, media, file))
         case _:
             return text_message(_body(parcel))
 
 
-def _header(parcel: Parcel, content: Media) -> MediaToSend:
+def _header(parcel: Parcel, content: MediaContent) -> MediaToSend:
     file = parcel.attachment
     if file is not None and file.state is AttachmentState.WANTED:
         raise _under_way()
@@ -234,7 +234,7 @@ def _lost(file: Attachment | None) -> Refused:
 def _body(parcel: Parcel) -> str:
     """The text as it goes out. Raises Refused for what WhatsApp would never take."""
     content = parcel.content
-    if isinstance(content, Media):
+    if isinstance(content, MediaContent):
         content = Words(_in_its_place(parcel, content), content.author)
     if not isinstance(content, Words):
         raise Refused("unsupported", "only text goes to WhatsApp", notice="unsupported")
@@ -247,7 +247,7 @@ def _body(parcel: Parcel) -> str:
     return body
 
 
-def _media(parcel: Parcel, content: Media, file: Attachment) -> MediaToSend:
+def _media(parcel: Parcel, content: MediaContent, file: Attachment) -> MediaToSend:
     """The file as it goes out, its caption signed as a text would be."""
     assert file.media_id is not None
     caption = _rendered(parcel, content.caption, content.author) if content.caption else ""
@@ -260,7 +260,7 @@ def _media(parcel: Parcel, content: Media, file: Attachment) -> MediaToSend:
     )
 
 
-def _in_its_place(parcel: Parcel, content: Media) -> Text:
+def _in_its_place(parcel: Parcel, content: MediaContent) -> Text:
     """What goes when the file itself does not. Raises Refused when it never will."""
     file = parcel.attachment
     if file is None or file.state is AttachmentState.FAILED:

@@ -25,10 +25,10 @@ from zaptrix.core.message.template import (
     Media,
     ParameterFormat,
     Template,
-    Value,
+    VariableValue,
     language_code,
 )
-from zaptrix.whatsapp.wire import Paging, Unreadable, read
+from zaptrix.whatsapp.wire import NotJsonObject, Paging, read
 
 Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ class WireButton(msgspec.Struct, frozen=True):
     phone_number: str = ""
 
 
-class Offer(msgspec.Struct, frozen=True):
+class LimitedTimeOffer(msgspec.Struct, frozen=True):
     text: str | None = None
     has_expiration: object = None
 
@@ -59,7 +59,7 @@ class WirePart(msgspec.Struct, frozen=True):
     text: str = ""
     buttons: list[WireButton] = []
     cards: list[WireCard] = []
-    limited_time_offer: Offer | None = None
+    limited_time_offer: LimitedTimeOffer | None = None
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -157,7 +157,9 @@ def to_wire(message: Template) -> Json:
     return {"name": message.name, "language": {"code": message.language}, "components": components}
 
 
-def _components(header: FilledHeader | None, body: Sequence[Value], buttons: Sequence[FilledButton]) -> list[Json]:
+def _components(
+    header: FilledHeader | None, body: Sequence[VariableValue], buttons: Sequence[FilledButton]
+) -> list[Json]:
     components: list[Json] = []
     if header is not None:
         components.append({"type": "header", "parameters": [_header_parameter(header)]})
@@ -173,7 +175,7 @@ def _cards(cards: Sequence[FilledCard]) -> list[Json]:
     ]
 
 
-def _text_parameter(value: Value) -> Json:
+def _text_parameter(value: VariableValue) -> Json:
     named = {"parameter_name": value.name} if value.name else {}
     return {"type": "text", **named, "text": value.text}
 
@@ -272,7 +274,7 @@ class ChangeValue(msgspec.Struct, frozen=True):
     correct_category: str | None = None
 
 
-class Change(msgspec.Struct, frozen=True):
+class TemplateChangeBody(msgspec.Struct, frozen=True):
     """An event's body."""
 
     entry_id: str = ""
@@ -297,8 +299,8 @@ _WORD_MAX = 64
 def template_change(event: Event) -> Routed:
     """What a webhook tells of a template. By its keys: Meta's own samples carry one field's value under another."""
     try:
-        told = read(event.body, Change)
-    except Unreadable as error:
+        told = read(event.body, TemplateChangeBody)
+    except NotJsonObject as error:
         return Unroutable(str(error))
     value = told.value
     if not value.message_template_id or not told.entry_id or len(value.message_template_id) > _ID_MAX:

@@ -32,7 +32,7 @@ from msgspec.inspect import (
 from msgspec.inspect import Type as ShapeType
 
 from zaptrix.core.foreign_json import BROKEN
-from zaptrix.whatsapp.items import Fault, Message
+from zaptrix.whatsapp.items import Message, MetaError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -134,7 +134,7 @@ class Status(msgspec.Struct, frozen=True):
     recipient_type: str | None = None
     biz_opaque_callback_data: str | None = None
     pricing: StatusPricing | None = None
-    errors: list[Fault] = []
+    errors: list[MetaError] = []
 
 
 class ItemValue(msgspec.Struct, frozen=True):
@@ -144,7 +144,7 @@ class ItemValue(msgspec.Struct, frozen=True):
     statuses: list[Status] = []
 
 
-class Item(msgspec.Struct, frozen=True):
+class ItemBody(msgspec.Struct, frozen=True):
     """An event's body: one change with one item."""
 
     value: ItemValue = ItemValue()
@@ -153,15 +153,15 @@ class Item(msgspec.Struct, frozen=True):
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-class Failure(msgspec.Struct, frozen=True):
-    error: Fault | None = None
+class ErrorResponse(msgspec.Struct, frozen=True):
+    error: MetaError | None = None
 
 
 class SentMessage(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SendResponse(msgspec.Struct, frozen=True):
     """The answer to a send. `contacts` has no `wa_id` when it went to a user id."""
 
     contacts: list[Contact] = []
@@ -185,7 +185,7 @@ class HealthEntity(msgspec.Struct, frozen=True):
     id: str = ""
 
 
-class Health(msgspec.Struct, frozen=True):
+class HealthStatus(msgspec.Struct, frozen=True):
     entities: list[HealthEntity] = []
 
 
@@ -194,7 +194,7 @@ class PhoneNumber(msgspec.Struct, frozen=True):
 
     id: str = ""
     display_phone_number: str | None = None
-    health_status: Health | None = None
+    health_status: HealthStatus | None = None
 
 
 class Cursors(msgspec.Struct, frozen=True):
@@ -219,23 +219,23 @@ class PhoneNumbers(msgspec.Struct, frozen=True):
     paging: Paging | None = None
 
 
-class SubscribedApp(msgspec.Struct, frozen=True):
+class AppSubscription(msgspec.Struct, frozen=True):
     override_callback_uri: str | None = None
 
 
 class SubscribedApps(msgspec.Struct, frozen=True):
-    data: list[SubscribedApp] = []
+    data: list[AppSubscription] = []
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-class Unreadable(Exception):
+class NotJsonObject(Exception):
     """Foreign bytes that are no JSON object."""
 
 
 def read(body: bytes | Raw, shape: type[T]) -> T:
-    """`body` as `shape`; its texts hold no NUL, which PostgreSQL cannot store. Raises Unreadable."""
+    """`body` as `shape`; its texts hold no NUL, which PostgreSQL cannot store. Raises NotJsonObject."""
     data = bytes(body)
     if rb"\u0000" not in data:
         try:
@@ -245,10 +245,10 @@ def read(body: bytes | Raw, shape: type[T]) -> T:
     try:
         found = json.loads(data.decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError) as error:
-        raise Unreadable("not JSON") from error
+        raise NotJsonObject("not JSON") from error
     struct = _described(shape)
     if not isinstance(found, dict) or not isinstance(struct, StructType):
-        raise Unreadable("not a JSON object")
+        raise NotJsonObject("not a JSON object")
     made: T = _struct(struct, found)
     return made
 

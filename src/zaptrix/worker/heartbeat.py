@@ -23,7 +23,7 @@ from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
 from zaptrix.store.connection.database import Database, StoreUnavailable, open_database
 from zaptrix.store.processes import workers
-from zaptrix.store.processes.workers import Place
+from zaptrix.store.processes.workers import WorkerPlace
 from zaptrix.tasks import ended
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind
@@ -102,7 +102,7 @@ class Heartbeat:
 
     async def _register(self) -> None:
         worker, asked_s = new_worker_id(), elapsed_s()
-        place = Place(socket.gethostname(), os.getpid())
+        place = WorkerPlace(socket.gethostname(), os.getpid())
         async with self._database.within(self._answer_s) as connection:
             await workers.register(connection, worker, self._lease_s, place, zaptrix.__version__)
         self._id = worker

@@ -9,7 +9,6 @@ from zaptrix.bitrix24.outbound.kinds import shown
 from zaptrix.bitrix24.portal.contacts import source_fields
 from zaptrix.core.customer.referral import Referral, utm_of
 from zaptrix.core.message.kinds import (
-    Card,
     Cards,
     Edited,
     FormAnswer,
@@ -19,7 +18,8 @@ from zaptrix.core.message.kinds import (
     Marks,
     Order,
     OrderLine,
-    Product,
+    PersonCard,
+    ProductReference,
     Quote,
     Reaction,
     Reply,
@@ -29,7 +29,7 @@ from zaptrix.core.message.kinds import (
     Unsupported,
     Wordless,
 )
-from zaptrix.core.message.message import Media, MediaKind, Said, Words, kind_of
+from zaptrix.core.message.message import MediaContent, MediaKind, Said, Words, kind_of
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.phrases import PHRASES
@@ -72,13 +72,13 @@ READ: list[tuple[Said, str]] = [
         "📣 Veio de uma publicação\noi",
     ),
     (
-        Words(plain_text("tem?"), marks=Marks(product=Product(catalog_id="1", retailer_id="SKU-77"))),
+        Words(plain_text("tem?"), marks=Marks(product=ProductReference(catalog_id="1", retailer_id="SKU-77"))),
         "🛍 Sobre o produto: SKU-77\ntem?",
     ),
-    (Media(kind=MediaKind.IMAGE, source="1", caption=plain_text("comprovante")), "[imagem] comprovante"),
-    (Media(kind=MediaKind.AUDIO, source="1", voice=True), "[mensagem de voz]"),
+    (MediaContent(kind=MediaKind.IMAGE, source="1", caption=plain_text("comprovante")), "[imagem] comprovante"),
+    (MediaContent(kind=MediaKind.AUDIO, source="1", voice=True), "[mensagem de voz]"),
     (
-        Media(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", caption=plain_text("assinado")),
+        MediaContent(kind=MediaKind.DOCUMENT, source="1", name="contrato.pdf", caption=plain_text("assinado")),
         "[documento] contrato.pdf · assinado",
     ),
     (
@@ -90,7 +90,7 @@ READ: list[tuple[Said, str]] = [
     (
         Cards(
             cards=(
-                Card(
+                PersonCard(
                     name="Beto Lima",
                     organisation="Lima ME",
                     phones=("+55 41 97777-6666",),
@@ -102,7 +102,7 @@ READ: list[tuple[Said, str]] = [
         "👤 Contato: Beto Lima\nLima ME\n☎ +55 41 97777-6666\n✉ beto@example.com\n🎂 Nascimento: 1990-01-23",
     ),
     (
-        Cards(cards=(Card(phones=("+5541988887777",)),), own=True),
+        Cards(cards=(PersonCard(phones=("+5541988887777",)),), own=True),
         "👤 O cliente compartilhou o próprio número\n☎ +5541988887777",
     ),
     (
@@ -173,7 +173,7 @@ def test_the_operator_reads(content: Said, line: str) -> None:
 
 
 def test_each_kind_that_customers_send_is_read_above() -> None:
-    assert {type(content) for content, _ in READ} >= {Words, Media, *get_args(Wordless)}
+    assert {type(content) for content, _ in READ} >= {Words, MediaContent, *get_args(Wordless)}
     named = {kind_of(content) for content, _ in READ if not isinstance(content, Words)}
     assert named <= PHRASES.keys()  # a quote of it begins with that word
 
@@ -189,7 +189,7 @@ def test_nothing_that_a_customer_writes_acts_as_a_tag_or_a_quote() -> None:
     quoted = Marks(quote=Quote(whatsapp_id="w", kind="text", gist=hostile))
     for content in (
         Location(name=hostile, address=hostile),
-        Cards(cards=(Card(name=hostile, phones=(hostile,)),)),
+        Cards(cards=(PersonCard(name=hostile, phones=(hostile,)),)),
         Reply(way=ReplyWay.LIST, title=hostile, description=hostile),
         Order(note=hostile, lines=(OrderLine(product=hostile),)),
         Words(plain_text("a"), marks=Marks(referral=Referral(headline=hostile, url=hostile))),

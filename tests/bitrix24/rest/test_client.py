@@ -28,9 +28,9 @@ from zaptrix.bitrix24.rest.client import PortalClient, is_move
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     PlatformError,
     Refused,
-    Scope,
     TooFast,
     Unauthorized,
     Unavailable,
@@ -193,7 +193,7 @@ async def test_a_dead_key_holds_the_portal(status: int, code: str) -> None:
     async with a_rig(error(status, code)) as rig:
         refusal = await rig.fails()
         assert isinstance(refusal, Unauthorized)
-        assert (refusal.scope, refusal.code) == (Scope.PORTAL, code)
+        assert (refusal.scope, refusal.code) == (FailureScope.PORTAL, code)
 
 
 async def test_a_plan_without_rest_holds_the_portal_whatever_was_called() -> None:
@@ -207,7 +207,7 @@ async def test_a_connector_that_is_off_holds_its_channel_alone(code: str) -> Non
     async with a_rig(error(400, code)) as rig:
         refusal = await rig.fails()
         assert isinstance(refusal, Unauthorized)
-        assert refusal.scope is Scope.CHANNEL
+        assert refusal.scope is FailureScope.CHANNEL
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ async def test_a_dead_refresh_token_holds_the_portal() -> None:
     async with a_rig(error(401, "expired_token"), oauth=error(400, "invalid_grant")) as rig:
         refusal = await rig.fails()
         assert isinstance(refusal, Unauthorized)
-        assert (refusal.scope, refusal.code) == (Scope.PORTAL, "invalid_grant")
+        assert (refusal.scope, refusal.code) == (FailureScope.PORTAL, "invalid_grant")
 
 
 async def test_a_portal_that_has_moved_is_followed_with_the_same_post_and_remembered() -> None:

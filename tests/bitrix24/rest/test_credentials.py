@@ -10,7 +10,7 @@ import pytest
 
 from tests.bitrix24.answering import Answering, Reply
 from tests.bitrix24.builders import a_pair, a_portal, utc_now
-from zaptrix.bitrix24.rest.credentials import PortalCredentials
+from zaptrix.bitrix24.rest.credentials import RestCredentials
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.core.access.ownership import Denial, NotOwned
 from zaptrix.core.delivery.errors import PlatformError
@@ -30,7 +30,7 @@ def owned(member_id: str = a_portal().member_id, client_id: str = a_pair().clien
 class Rig:
     portal_server: Answering
     oauth_server: Answering
-    credentials: PortalCredentials
+    credentials: RestCredentials
     portal: Portal
 
     async def check(self, *, stored: bool = False, may_refresh: bool = True) -> TokenPair:
@@ -45,7 +45,7 @@ async def a_rig(*replies: Reply, oauth: tuple[Reply, ...] = (owned(),)) -> Async
         aiohttp.ClientSession() as session,
     ):
         server = OAuth(session, url=f"{oauth_server.url}/oauth/token/", now=utc_now)
-        credentials = PortalCredentials(session, oauth=server, now=utc_now)
+        credentials = RestCredentials(session, oauth=server, now=utc_now)
         yield Rig(portal_server, oauth_server, credentials, a_portal(f"{portal_server.url}/rest/"))
 
 

@@ -17,7 +17,7 @@ from tests.bitrix24.builders import PORTAL_ID, MemoryCache, MemoryVault, a_pair,
 from tests.bitrix24.rest.test_client import error, fresh
 from zaptrix.bitrix24.rest.oauth import OFFICIAL_HOSTS, OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
-from zaptrix.core.delivery.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import FailureScope, PlatformError, TooFast, Unauthorized, Unavailable
 from zaptrix.core.ids import PortalId
 
 PORTAL = a_portal()
@@ -250,7 +250,7 @@ async def test_a_refusal_of_the_oauth_server_means_one_error_and_tells_no_secret
         with pytest.raises(kind) as refusal:
             await rig.oauth.refresh(a_pair())
         assert refusal.value.code == code
-        assert not isinstance(refusal.value, Unauthorized) or refusal.value.scope is Scope.PORTAL
+        assert not isinstance(refusal.value, Unauthorized) or refusal.value.scope is FailureScope.PORTAL
         assert not any(secret in repr(refusal.getrepr(chain=True)) for secret in SECRETS)
 
 

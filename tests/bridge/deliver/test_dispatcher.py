@@ -18,8 +18,8 @@ from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     Refused,
-    Scope,
     TooFast,
     Unauthorized,
     Unavailable,
@@ -36,7 +36,7 @@ from zaptrix.core.ports import Call
 from zaptrix.store.connection.database import Connection, StoreUnavailable
 from zaptrix.store.ledger.claims import ClaimedRow
 from zaptrix.whatsapp.codes.codes import error_of
-from zaptrix.whatsapp.items import Fault
+from zaptrix.whatsapp.items import MetaError
 
 
 async def test_a_conversations_messages_arrive_in_their_order(
@@ -259,7 +259,7 @@ async def test_a_pair_that_meta_refuses_for_its_pace_holds_nobody_else(
     house: House, channel: Channel, talk: Conversation
 ) -> None:
     calm = await house.ledger.talk(channel)
-    refusal = error_of(Fault(code=131056, message="pair rate limit hit"))
+    refusal = error_of(MetaError(code=131056, message="pair rate limit hit"))
 
     async def answer(parcel: Parcel) -> Outcome:
         return refusal if parcel.conversation.id == talk.id else await house.whatsapp.take(parcel)
@@ -439,7 +439,7 @@ async def test_a_bad_key_holds_everything_behind_it_and_costs_nothing(
     for _ in range(10):
         await house.ledger.outbound(await house.ledger.talk(channel))
     (asked,) = await house.ledger.inbound(talk)
-    house.whatsapp.always(Unauthorized("190", "token dead", scope=Scope.CHANNEL))
+    house.whatsapp.always(Unauthorized("190", "token dead", scope=FailureScope.CHANNEL))
     await house.drain(lane_to_whatsapp(channel))
     calls = len(house.whatsapp.asked)
     assert calls <= house.whatsapp.calls_at_once
@@ -461,7 +461,7 @@ async def test_the_operator_whose_message_met_a_bad_key_is_told_once_that_it_is_
 ) -> None:
     for _ in range(5):
         await house.ledger.outbound(talk)
-    house.whatsapp.always(Unauthorized("190/463", "expired", scope=Scope.CHANNEL))
+    house.whatsapp.always(Unauthorized("190/463", "expired", scope=FailureScope.CHANNEL))
     await house.drain(lane_to_whatsapp(channel))
     await house.drain(lane_to_whatsapp(channel))
     (told,) = await house.notices()
@@ -476,7 +476,7 @@ async def test_every_conversation_that_waits_behind_a_bad_key_is_told_once(
         await house.ledger.outbound(each, 2)
     await house.ledger.inbound(silent)
     house.whatsapp.calls_at_once = 1
-    house.whatsapp.always(Unauthorized("190/463", "expired", scope=Scope.CHANNEL))
+    house.whatsapp.always(Unauthorized("190/463", "expired", scope=FailureScope.CHANNEL))
     await house.drain(lane_to_whatsapp(channel))
     told = [one["talk"] for one in await house.notices()]
     assert sorted(told) == sorted([talk.id, waiting.id])
@@ -500,7 +500,7 @@ async def test_a_portals_bad_key_pauses_the_portal_and_nothing_that_goes_to_what
 ) -> None:
     await house.ledger.inbound(talk)
     (answer,) = await house.ledger.outbound(talk)
-    house.bitrix24.always(Unauthorized("invalid_grant", scope=Scope.PORTAL))
+    house.bitrix24.always(Unauthorized("invalid_grant", scope=FailureScope.PORTAL))
     await house.drain(lane_to_bitrix24(portal))
     assert await house.ledger.value("SELECT paused_reason FROM portal_config") == "invalid_grant"
     await house.drain(lane_to_whatsapp(channel))

@@ -28,7 +28,7 @@ from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
-from zaptrix.core.delivery.errors import Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.errors import FailureScope, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.delivery.lanes import Lane, Queue, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
 from zaptrix.core.ids import ChannelId, PortalId
@@ -146,7 +146,7 @@ class World:
                 case 5:
                     return Refused("no")
                 case 6:
-                    scope = rolls.choice(list(Scope))
+                    scope = rolls.choice(list(FailureScope))
                     self._repair(parcel)
                     return Unauthorized("bad", scope=scope)
             return await platform.take(parcel)
@@ -459,7 +459,7 @@ async def test_who_waits_for_a_place_when_it_has_to_be_left_alone_ends_no_claims
 
     async def unauthorized(_parcel: Parcel) -> Outcome:
         await answered.wait()
-        return Unauthorized("190", scope=Scope.CHANNEL)
+        return Unauthorized("190", scope=FailureScope.CHANNEL)
 
     house.whatsapp.answers = unauthorized
     await house.ledger.outbound(talk)

@@ -16,7 +16,15 @@ from zaptrix.bridge.deliver.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.claim import Parcel
-from zaptrix.core.delivery.errors import PlatformError, Refused, Scope, TooFast, Unauthorized, Unavailable, Unclear
+from zaptrix.core.delivery.errors import (
+    FailureScope,
+    PlatformError,
+    Refused,
+    TooFast,
+    Unauthorized,
+    Unavailable,
+    Unclear,
+)
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.delivery.retry import Sent
 from zaptrix.core.ids import ChannelId, MessageId
@@ -222,7 +230,7 @@ def test_a_ticks_end_is_recorded_once_and_only_where_there_may_be_a_row(
 FAILURES = [
     (Unavailable("503"), 0),
     (TooFast("pace"), 0),
-    (Unauthorized("190", scope=Scope.CHANNEL), 0),
+    (Unauthorized("190", scope=FailureScope.CHANNEL), 0),
     (Unclear("timeout"), 1),
 ]
 

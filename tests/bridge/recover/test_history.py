@@ -21,7 +21,7 @@ from zaptrix.core.delivery.errors import PlatformError, Unavailable
 from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Chat, ChatState, Look, Reply
+from zaptrix.core.recovery import Chat, ChatState, Look, OperatorReply
 from zaptrix.deadlines import Stopping
 from zaptrix.store.connection.database import StoreUnavailable
 
@@ -42,7 +42,7 @@ class ScriptedHistories:
     async def looks(self, portal: Portal, asked: Sequence[tuple[Chat, ChatState]]) -> list[Look]:
         raise AssertionError((portal, asked))
 
-    def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
+    def event(self, chat: Chat, portal: Portal, reply: OperatorReply, *, late: bool, give_up: str | None) -> NewEvent:
         raise AssertionError((chat, portal, reply, late, give_up))
 
 

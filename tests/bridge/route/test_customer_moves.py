@@ -18,7 +18,7 @@ from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, incoming_lane, outb
 from zaptrix.core.event import CustomerMoved, Ignored, TemplateChange, Unroutable
 from zaptrix.core.ids import meta_id
 from zaptrix.core.message.kinds import Edited, Marks, Quote, Reaction, Revoked, Unknown, Unsupported
-from zaptrix.core.message.message import Media, MediaKind, Said, Words, kind_of
+from zaptrix.core.message.message import MediaContent, MediaKind, Said, Words, kind_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.people import conversations
@@ -399,7 +399,7 @@ async def test_a_move_that_came_before_the_one_before_it_is_made_after_it(
 ABOUT = Marks(quote=Quote(whatsapp_id="wamid.first"))
 BODIES: list[tuple[str, Said]] = [
     ("text", Words(plain_text("chegou"))),
-    ("image", Media(kind=MediaKind.IMAGE, source="1")),
+    ("image", MediaContent(kind=MediaKind.IMAGE, source="1")),
     ("edit", Edited(text=plain_text("outra"))),
     ("revoke", Revoked(marks=ABOUT)),
 ]

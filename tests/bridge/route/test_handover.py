@@ -21,7 +21,7 @@ from zaptrix.core.delivery.lanes import Queue, incoming_lane
 from zaptrix.core.event import CustomerMoved, OperatorChange, Routed
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.message.kinds import Cards, InGroup, Location, Marks, Order, Reaction, Reply, Unsupported
-from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Words
+from zaptrix.core.message.message import Content, Direction, MediaContent, MediaKind, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.connection.database import Connection, StoreUnavailable
@@ -189,7 +189,7 @@ async def test_what_carries_a_file_waits_for_it_and_is_looked_after_by_a_bell(
     handing: House, taking: Taking, channel: Channel, portal: Portal
 ) -> None:
     ana = a_customer()
-    image = Media(kind=MediaKind.IMAGE, source="1")
+    image = MediaContent(kind=MediaKind.IMAGE, source="1")
     await told(handing, channel, asked(channel, ana, "", content=image), asked(channel, ana, "behind it"))
     assert await handing.ledger.states() == ["pending", "pending"]
     assert taking.taken == []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.bridge.house import House, a_customer, asked, lane_to_bitrix24, now
-from zaptrix.bridge.route.router import Item
+from zaptrix.bridge.route.router import TranslatedEvent
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.delivery.lanes import Lane, incoming_lane
 from zaptrix.core.event import CustomerMessage, Ignored, Unroutable
@@ -89,7 +89,7 @@ async def test_a_hint_of_redis_that_is_wrong_loses_nothing(house: House, channel
     step = house.routes[lane.queue]._step_of
     async with house.ledger.database.connection() as connection:
         (event,) = await journal.waiting(connection, [lane], 1)
-    await step([Item(event, message)]).prepare()  # and then it died
+    await step([TranslatedEvent(event, message)]).prepare()  # and then it died
     await house.drain(lane)
     assert await texts(house) == ["oi"]
 

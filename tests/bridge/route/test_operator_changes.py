@@ -13,7 +13,7 @@ from zaptrix.core.delivery.errors import Unexpected
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import OperatorChange
 from zaptrix.core.message.kinds import Marks, Quote
-from zaptrix.core.message.message import Content, Media, MediaKind, Words, quote_of
+from zaptrix.core.message.message import Content, MediaContent, MediaKind, Words, quote_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Channel
 
@@ -41,7 +41,7 @@ async def ledger(house: House) -> list[tuple[str, str]]:
 
 
 def _words(content: Any) -> str:
-    text = content.caption if isinstance(content, Media) else content.text
+    text = content.caption if isinstance(content, MediaContent) else content.text
     return str(text.plain)
 
 
@@ -108,14 +108,14 @@ async def test_an_edit_that_needs_more_parts_goes_whole_and_in_order(
 
 
 async def test_an_edited_caption_stays_with_its_file(house: House, talk: Conversation) -> None:
-    photo = Media(kind=MediaKind.IMAGE, source="https://p.test/f", caption=plain_text("a foto"))
+    photo = MediaContent(kind=MediaKind.IMAGE, source="https://p.test/f", caption=plain_text("a foto"))
     await happens(house, talk, answered(talk, "", content=photo, bitrix_message_id=NOTE), edited(talk, "a planta"))
     assert await ledger(house) == [("pending", "a planta")]
     assert await house.ledger.value("SELECT kind FROM message") == "image"
 
 
 async def test_words_that_no_caption_holds_are_told(house: House, talk: Conversation) -> None:
-    photo = Media(kind=MediaKind.IMAGE, source="https://p.test/f", caption=plain_text("a foto"))
+    photo = MediaContent(kind=MediaKind.IMAGE, source="https://p.test/f", caption=plain_text("a foto"))
     await happens(house, talk, answered(talk, "", content=photo, bitrix_message_id=NOTE), edited(talk, "x" * 900))
     assert await ledger(house) == [("pending", "a foto")]
     assert await told(house) == [("edited_late", "a foto")]
@@ -132,7 +132,7 @@ async def test_an_edited_answer_is_an_answer_still(house: House, talk: Conversat
 
 
 async def test_a_file_that_is_still_fetched_stops_with_its_message(house: House, talk: Conversation) -> None:
-    photo = Media(kind=MediaKind.IMAGE, source="https://p.test/f")
+    photo = MediaContent(kind=MediaKind.IMAGE, source="https://p.test/f")
     await happens(house, talk, answered(talk, "", content=photo, bitrix_message_id=NOTE), edited(talk, None))
     assert await house.ledger.value("SELECT state FROM file") == "failed"
     assert [state for state, _ in await ledger(house)] == ["dismissed"]

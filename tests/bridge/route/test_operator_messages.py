@@ -13,7 +13,7 @@ from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import Answering, OperatorMessage, Recovered, Untold
 from zaptrix.core.message.kinds import Quote
-from zaptrix.core.message.message import Content, Media, MediaKind, Notice, Words, quote_of
+from zaptrix.core.message.message import Content, MediaContent, MediaKind, Notice, Words, quote_of
 from zaptrix.core.message.text import Mark, Span, Text, plain_text
 from zaptrix.core.portal import Channel
 
@@ -158,7 +158,7 @@ async def test_what_whatsapp_would_not_show_is_not_named(
 
 async def test_only_the_first_part_and_a_caption_answer(house: House, channel: Channel, talk: Conversation) -> None:
     await customer_said(house, channel, talk, "manda")
-    photo = Media(kind=MediaKind.IMAGE, source="https://p.test/f", caption=plain_text("segue"))
+    photo = MediaContent(kind=MediaKind.IMAGE, source="https://p.test/f", caption=plain_text("segue"))
     found = await heard(
         house,
         talk,
@@ -205,7 +205,7 @@ async def test_what_no_row_can_hold_is_left_out_of_a_message_that_goes(house: Ho
     assert row["said"].text.plain == "https://loja.example/pedido"
 
 
-PHOTO = Media(kind=MediaKind.IMAGE, source="https://p.test/f", author="Rui")
+PHOTO = MediaContent(kind=MediaKind.IMAGE, source="https://p.test/f", author="Rui")
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ async def test_a_caption_is_measured_as_it_is_sent(
     found = await heard(
         house, talk, answered(talk, "", content=msgspec.structs.replace(PHOTO, caption=plain_text(caption)))
     )
-    assert ["media" if isinstance(row["said"], Media) else "text" for row in found] == contents
+    assert ["media" if isinstance(row["said"], MediaContent) else "text" for row in found] == contents
     said = found[0]["said"]
-    assert (said.caption if isinstance(said, Media) else said.text) == plain_text(caption)
+    assert (said.caption if isinstance(said, MediaContent) else said.text) == plain_text(caption)
     assert [row["part"] for row in found] == list(range(len(contents)))
 
 
@@ -259,7 +259,7 @@ async def test_a_file_without_its_words_is_told_of_also_when_metas_receipt_is_fa
     await house.ledger.run("UPDATE message SET due_at = now()")
 
     async def overtaken(parcel: Parcel) -> Outcome:
-        if not (isinstance(parcel.content, Media) and parcel.content.caption):
+        if not (isinstance(parcel.content, MediaContent) and parcel.content.caption):
             return Refused("http_404", notice="file_gone")
         await house.ledger.run(
             "UPDATE message SET state = 'sent', attempt_id = NULL, whatsapp_id = 'wamid.1' WHERE id = $1",
@@ -283,7 +283,7 @@ async def test_a_file_without_its_words_is_a_dead_letter_of_its_own(
     await house.ledger.run("UPDATE message SET due_at = now()")
 
     async def words_alone(parcel: Parcel) -> Outcome:
-        if isinstance(parcel.content, Media) and parcel.content.caption:
+        if isinstance(parcel.content, MediaContent) and parcel.content.caption:
             return Accepted(whatsapp_id="wamid.1", file_lost="http_404")
         return Refused("http_404", notice="file_gone")
 

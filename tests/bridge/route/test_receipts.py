@@ -15,14 +15,16 @@ from zaptrix.core.delivery.errors import Unclear
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import Receipt
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message.message import Direction, Media, MediaKind, Origin, State, Words
+from zaptrix.core.message.message import Direction, MediaContent, MediaKind, Origin, State, Words
 from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.ledger import messages
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
 
-PICTURE = Media(kind=MediaKind.IMAGE, source="https://company.bitrix24.com.br/boleto.png", caption=plain_text("x"))
+PICTURE = MediaContent(
+    kind=MediaKind.IMAGE, source="https://company.bitrix24.com.br/boleto.png", caption=plain_text("x")
+)
 
 
 def a_receipt(message_id: int | None, status: State, **changes: Any) -> Receipt:

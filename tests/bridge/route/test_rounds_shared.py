@@ -9,7 +9,7 @@ import pytest
 
 from tests.bridge.house import House, a_customer, asked
 from tests.bridge.route.test_inbound import texts
-from zaptrix.bridge.route.router import Elsewhere, Item, Overtaken, Route
+from zaptrix.bridge.route.router import Elsewhere, Overtaken, Route, TranslatedEvent
 from zaptrix.core.delivery.lanes import Lane, Queue, incoming_lane
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.connection.database import StoreConflict, StoreRefused
@@ -27,7 +27,7 @@ class Counting:
         self._made = route._step_of
         route._step_of = self
 
-    def __call__(self, items: Sequence[Item]) -> Any:
+    def __call__(self, items: Sequence[TranslatedEvent]) -> Any:
         self.batches.append(len(items))
         step = self._made(items)
         prepare = step.prepare
@@ -194,7 +194,7 @@ async def test_what_came_later_does_not_go_before_what_was_left(
     answers = [StoreRefused("x"), Elsewhere(frozenset({lane})) if isinstance(gives_way, str) else gives_way]
     written = route._step
 
-    async def step(items: Sequence[Item]) -> None:
+    async def step(items: Sequence[TranslatedEvent]) -> None:
         if answers:
             raise answers.pop(0)
         await written(items)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.bridge.house import House
 from zaptrix.bridge.tenants.registration import Registrar
-from zaptrix.core.delivery.errors import Scope, Unavailable, Unexpected
+from zaptrix.core.delivery.errors import FailureScope, Unavailable, Unexpected
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.encryption import UnreadableSecret
@@ -73,7 +73,7 @@ async def test_a_channel_whose_secrets_cannot_be_read_keeps_no_other_from_its_tu
 ) -> None:
     first, _ = await house.ledger.channel(portal, name="a"), await house.ledger.channel(portal, name="b")
     line = Line()
-    line.fails[first.id] = UnreadableSecret(Scope.CHANNEL)
+    line.fails[first.id] = UnreadableSecret(FailureScope.CHANNEL)
     await aged(house)
     for _ in range(2):
         await a_registrar(house, line).retry()

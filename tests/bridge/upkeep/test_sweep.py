@@ -66,7 +66,7 @@ async def test_what_a_worker_held_that_ended_goes_on_with_the_next_sweep(
     (message_id,) = await house.ledger.outbound(talk)
     gone = new_worker_id()
     async with house.ledger.database.connection() as connection:
-        await workers.register(connection, gone, 60, workers.Place("host-1", 7), "1.2.3")
+        await workers.register(connection, gone, 60, workers.WorkerPlace("host-1", 7), "1.2.3")
         ask = claims.Ask(channel.id, new_attempt_id(gone), 1)
         await claims.claim_to_send(connection, Direction.OUTBOUND, [ask], after=START)
         await workers.leave(connection, gone)

@@ -2,13 +2,13 @@
 
 import pytest
 
-from zaptrix.broker.connection.address import Form, Host, read
+from zaptrix.broker.connection.address import Host, RedisTopology, read
 from zaptrix.core.installation.addresses import redis_slip
 
 
 def test_a_cluster_has_several_hosts_and_one_login() -> None:
     where = read("redis+cluster://u:p%40%2F@10.0.0.1:7000,[::1]:7001,redis.example.com")
-    assert where.form is Form.CLUSTER
+    assert where.form is RedisTopology.CLUSTER
     assert where.hosts == (Host("10.0.0.1", 7000), Host("::1", 7001), Host("redis.example.com", 6379))
     assert where.options == {"username": "u", "password": "p@/"}
 

@@ -199,7 +199,7 @@ async def test_which_release_each_worker_runs_is_told(database_url: str, redis_u
     try:
         for pid, version, level in ((41, __version__, doctor.OK), (42, "0.0.9", doctor.WARNING)):
             async with database.connection() as connection:
-                await workers.register(connection, new_worker_id(), 60, workers.Place("host-1", pid), version)
+                await workers.register(connection, new_worker_id(), 60, workers.WorkerPlace("host-1", pid), version)
             (found,) = await releases()
             assert (found.level, found.what) == (level, "release: workers")
             assert f"{version} (host-1, {pid})" in found.told

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     OutOfTime,
     PlatformError,
     Refused,
-    Scope,
     StaleUpload,
     TooFast,
     Unauthorized,
@@ -87,11 +87,11 @@ DAY_OLD = timedelta(hours=24, seconds=1)
         (Unavailable("503"), a_case(attempts=3, age=DAY_OLD), Retry(after(8.0), "503")),
         (Unavailable("503"), a_case(attempts=4, age=timedelta(hours=24)), Retry(after(16.0), "503")),
         (Unavailable("503", "down"), a_case(attempts=4, age=DAY_OLD), Bury("503", "down", "unavailable")),
-        (Unavailable("http_404", hold=Scope.PORTAL), a_case(attempts=3), Retry(after(8.0), "http_404")),
+        (Unavailable("http_404", hold=FailureScope.PORTAL), a_case(attempts=3), Retry(after(8.0), "http_404")),
         (
-            Unavailable("http_404", "gone", hold=Scope.PORTAL),
+            Unavailable("http_404", "gone", hold=FailureScope.PORTAL),
             a_case(attempts=4, age=DAY_OLD),
-            Pause(Scope.PORTAL, "http_404", "gone", after(1.0)),
+            Pause(FailureScope.PORTAL, "http_404", "gone", after(1.0)),
         ),
         # No clear answer: the proof first. The fifth one is not sent again; a clear no before it does not count.
         (Unclear("timeout", "read"), a_case(), Verify(after(60.0), "timeout", "read")),
@@ -110,11 +110,15 @@ DAY_OLD = timedelta(hours=24, seconds=1)
             Bury("131053", "media", "file_refused"),
         ),
         # Our key is bad: held, and it costs nothing.
-        (Unauthorized("190", "dead", scope=Scope.CHANNEL), a_case(), Pause(Scope.CHANNEL, "190", "dead", after(1.0))),
         (
-            Unauthorized("invalid_grant", scope=Scope.PORTAL),
+            Unauthorized("190", "dead", scope=FailureScope.CHANNEL),
+            a_case(),
+            Pause(FailureScope.CHANNEL, "190", "dead", after(1.0)),
+        ),
+        (
+            Unauthorized("invalid_grant", scope=FailureScope.PORTAL),
             a_case(attempts=9),
-            Pause(Scope.PORTAL, "invalid_grant", "", after(1.0)),
+            Pause(FailureScope.PORTAL, "invalid_grant", "", after(1.0)),
         ),
         # Anything else: twice more, then a grave; always an alarm.
         (Unexpected("418", "tea"), a_case(), Retry(after(1.0), "418", "tea", alarm=True)),
@@ -138,9 +142,9 @@ def test_only_a_failure_of_the_message_costs_an_attempt() -> None:
         (TAKEN, a_case(attempts=4), Sent(TAKEN)),
         (Absent(), a_case(attempts=2), Snooze(NOW, "not_found")),
         (
-            Unauthorized("190", "dead", scope=Scope.CHANNEL),
+            Unauthorized("190", "dead", scope=FailureScope.CHANNEL),
             a_case(attempts=1),
-            Pause(Scope.CHANNEL, "190", "dead", after(1.0)),
+            Pause(FailureScope.CHANNEL, "190", "dead", after(1.0)),
         ),
         # Whatever else came back is no sure no: the search goes on.
         (Unavailable("503"), a_case(attempts=1), Verify(after(2.0), "503")),
@@ -170,7 +174,7 @@ ERRORS = st.sampled_from(
         Unavailable("503"),
         Unclear("timeout"),
         Refused("100"),
-        Unauthorized("190", scope=Scope.CHANNEL),
+        Unauthorized("190", scope=FailureScope.CHANNEL),
         Unexpected("418"),
     ]
 )

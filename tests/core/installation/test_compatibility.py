@@ -2,9 +2,9 @@
 
 import pytest
 
-from zaptrix.core.installation.compatibility import Fit, Span, fit, read, told
+from zaptrix.core.installation.compatibility import Fit, SchemaSpan, fit, read, told
 
-CODE = Span(oldest="0030", newest="0031")
+CODE = SchemaSpan(oldest="0030", newest="0031")
 
 
 @pytest.mark.parametrize(

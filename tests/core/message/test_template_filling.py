@@ -14,7 +14,7 @@ from zaptrix.core.message.template import (
     Media,
     Place,
     ProductSection,
-    Value,
+    VariableValue,
     sketch,
     variables,
 )
@@ -35,7 +35,7 @@ def misfits(definition: Definition, filling: Filling) -> list[tuple[str, str]]:
 def test_numbered_values_stand_in_their_order() -> None:
     message = fill(a_definition(), Filling(body=["Ana", "09:30"]))
     assert message.shown == "Olá Ana, sua consulta é às 09:30."
-    assert message.body == (Value("Ana"), Value("09:30"))
+    assert message.body == (VariableValue("Ana"), VariableValue("09:30"))
 
 
 def test_numbered_values_are_counted_by_their_numbers_and_not_by_where_they_stand() -> None:
@@ -48,9 +48,9 @@ def test_named_values_may_come_in_any_order() -> None:
     filling = Filling(header=HeaderFill(text="Ana"), body={"hora": "09:30", "nome": "Ana"})
     message = fill(NAMED, filling)
     assert message.shown == "Oi, Ana\nAna, a consulta é às 09:30.\nClínica Azul"
-    assert message.body == (Value("Ana", "nome"), Value("09:30", "hora"))
+    assert message.body == (VariableValue("Ana", "nome"), VariableValue("09:30", "hora"))
     assert message.header
-    assert message.header.text == Value("Ana", "nome")
+    assert message.header.text == VariableValue("Ana", "nome")
 
 
 def test_a_value_that_looks_like_a_variable_is_not_filled_again() -> None:
@@ -85,7 +85,7 @@ def test_a_carousel_takes_its_cards_in_their_order() -> None:
 
 def test_an_authentication_code_goes_into_body_and_button_and_is_not_shown() -> None:
     message = fill(AUTHENTICATION, Filling(code="482913"))
-    assert message.body == (Value("482913"),)
+    assert message.body == (VariableValue("482913"),)
     assert [(each.kind, each.fill.text) for each in message.buttons] == [("url", "482913")]
     assert "482913" not in message.shown
     assert message.shown.startswith("*••••••* é o seu código.")

@@ -14,7 +14,7 @@ from zaptrix.core.message.message import Side, State
 from zaptrix.core.portal import Channel, Locale, Portal
 from zaptrix.store.accounts import api_keys, channels, idempotency, portals
 from zaptrix.store.accounts.channels import ChannelFields
-from zaptrix.store.accounts.portals import PortalFields, StoredTokens, Taken
+from zaptrix.store.accounts.portals import PortalFields, StoredTokens, ValueTaken
 from zaptrix.store.ledger import receipts, settlements
 
 HERE = "https://gateway.example"
@@ -53,7 +53,7 @@ async def pause_channel(ledger: Ledger, channel: Channel, side: Side, reason: st
 @pytest.mark.parametrize("field", ["portal_url", "member_id"])
 async def test_two_portals_never_share_what_tells_them_apart(ledger: Ledger, field: str) -> None:
     await ledger.portal(**{field: "same"})
-    with pytest.raises(Taken) as raised:
+    with pytest.raises(ValueTaken) as raised:
         await ledger.portal(**{field: "same"})
     assert raised.value.field == field
 
@@ -67,7 +67,7 @@ async def test_a_portal_is_read_whose_language_another_release_knows(ledger: Led
 
 async def test_a_number_belongs_to_one_channel_in_all_portals(ledger: Ledger) -> None:
     channel = await ledger.channel(phone_number_id="210")
-    with pytest.raises(Taken) as raised:
+    with pytest.raises(ValueTaken) as raised:
         await ledger.channel(phone_number_id="210")
     assert raised.value.field == "phone_number_id"
     async with ledger.database.connection() as connection:
@@ -207,9 +207,9 @@ async def _furnished(ledger: Ledger) -> PortalId:
     receipt = Receipt(phone_number_id="1", whatsapp_id="w", message_id=None, status=State.READ, at=datetime.now(UTC))
     async with ledger.database.transaction() as connection:
         await settlements.record_failures(
-            connection, [settlements.Failure(message_id=message_id, verdict="retry", code="503", detail="")]
+            connection, [settlements.FailedAttempt(message_id=message_id, verdict="retry", code="503", detail="")]
         )
-        await receipts.park(connection, [receipts.Told(channel.id, receipt)])
+        await receipts.park(connection, [receipts.ChannelReceipt(channel.id, receipt)])
         holder = await api_keys.check(connection, await api_keys.create(connection, "CI", portal.id))
         assert holder is not None
         await idempotency.remember(connection, holder.id, "k", b"f", message_id)

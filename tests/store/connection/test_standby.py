@@ -13,7 +13,7 @@ from proof.engines import Engine, either
 from zaptrix.store.connection import dialling, replica
 from zaptrix.store.connection.database import Connection, Database, StoreUnavailable, open_database
 from zaptrix.store.connection.dialling import Dialler, apart
-from zaptrix.store.connection.replica import LagMeter, Reads, ReplicaState, Standing
+from zaptrix.store.connection.replica import LagMeter, Reads, ReplicaStanding, ReplicaState
 from zaptrix.store.schema import migrate
 
 DATABASE = "zaptrix"
@@ -68,7 +68,7 @@ async def reads(pair: Pair, primary: Database) -> AsyncIterator[Reads]:
 
 async def until_fit(reads: Reads) -> None:
     async with asyncio.timeout(LONG_S):
-        while (await reads.look() or Standing(ReplicaState.OTHER)).state is not ReplicaState.FIT:
+        while (await reads.look() or ReplicaStanding(ReplicaState.OTHER)).state is not ReplicaState.FIT:
             await asyncio.sleep(0.02)
 
 
@@ -119,13 +119,13 @@ async def test_a_replica_that_is_behind_is_not_asked_and_its_lag_is_told(
     finally:
         await pair.standby.execute("SELECT pg_wal_replay_resume()")
     await until_fit(reads)
-    assert reads.standing == Standing(ReplicaState.FIT, 0.0)
+    assert reads.standing == ReplicaStanding(ReplicaState.FIT, 0.0)
 
 
 async def test_an_idle_primary_is_no_lag(reads: Reads) -> None:
     for _ in range(3):
         await asyncio.sleep(0)
-        assert await reads.look() == Standing(ReplicaState.FIT, 0.0)
+        assert await reads.look() == ReplicaStanding(ReplicaState.FIT, 0.0)
 
 
 def test_a_lag_is_the_age_of_the_oldest_position_that_was_not_reached() -> None:
@@ -141,11 +141,11 @@ def test_a_lag_is_the_age_of_the_oldest_position_that_was_not_reached() -> None:
 async def test_a_replica_that_is_away_or_hangs_costs_its_callers_nothing(pair: Pair, primary: Database) -> None:
     nowhere = f"postgresql://zaptrix@/{DATABASE}?host=/nowhere"
     async with replica.open_reads(primary, nowhere, pool_max=2) as reads:
-        assert await reads.look() == Standing(ReplicaState.AWAY)
+        assert await reads.look() == ReplicaStanding(ReplicaState.AWAY)
         assert await reads.ask(who) is False
-        reads.standing = Standing(ReplicaState.FIT, 0.0)  # as before it went away
+        reads.standing = ReplicaStanding(ReplicaState.FIT, 0.0)  # as before it went away
         assert await reads.ask(who) is False
-        reads.standing = Standing(ReplicaState.FIT, 0.0)
+        reads.standing = ReplicaStanding(ReplicaState.FIT, 0.0)
         asked = []
 
         async def question(connection: Connection) -> None:
@@ -160,14 +160,14 @@ async def test_a_server_that_is_no_standby_of_the_primary_is_not_read(
 ) -> None:
     for url in (pair.primary.url_of(DATABASE), database_url):
         async with replica.open_reads(primary, url, pool_max=2) as reads:
-            assert await reads.look() == Standing(ReplicaState.OTHER)
+            assert await reads.look() == ReplicaStanding(ReplicaState.OTHER)
             assert await reads.ask(who) is False
 
 
 async def test_another_database_of_the_standby_is_not_read(pair: Pair, primary: Database) -> None:
     """It is of the same server, and would show another house's rows."""
     async with replica.open_reads(primary, pair.standby.url_of("postgres"), pool_max=2) as reads:
-        assert await reads.look() == Standing(ReplicaState.OTHER)
+        assert await reads.look() == ReplicaStanding(ReplicaState.OTHER)
         assert await reads.ask(who) is False
 
 

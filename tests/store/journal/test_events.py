@@ -16,7 +16,7 @@ from zaptrix.core.ids import ChannelId, ConversationId, EventId, external_chat_i
 from zaptrix.core.message.message import Side
 from zaptrix.store.connection.database import StoreRefused
 from zaptrix.store.journal import events, recovery
-from zaptrix.store.journal.events import Mark
+from zaptrix.store.journal.events import EventMark
 
 LANE = Lane(Queue.INCOMING, "210987654321098.4")
 CHATS = Lane(Queue.OUTBOUND, "0b8f9f1e-7c1b-4b53-9d0e-5f7a5f6f1a01.3")
@@ -46,7 +46,7 @@ async def waiting(ledger: Ledger, lane: Lane = LANE, limit: int = 100) -> list[E
         return await events.waiting(connection, [lane], limit)
 
 
-async def mark(ledger: Ledger, *marks: Mark) -> bool:
+async def mark(ledger: Ledger, *marks: EventMark) -> bool:
     async with ledger.database.transaction() as connection:
         return await events.mark(connection, marks)
 
@@ -71,7 +71,7 @@ async def test_a_lane_gives_its_oldest_new_events_in_order(ledger: Ledger) -> No
     assert [event.request_id for event in first] == ["r-0", "r-1", "r-2"]
     assert first[0].lane == LANE
     assert first[0].received_on == TODAY
-    assert await mark(ledger, *(Mark(event, EventState.ROUTED) for event in first))
+    assert await mark(ledger, *(EventMark(event, EventState.ROUTED) for event in first))
     assert [event.request_id for event in await waiting(ledger)] == ["r-3", "r-4"]
     assert [event.request_id for event in await waiting(ledger, other)] == ["r-5"]
     assert [event.request_id for event in await waiting(ledger, same_name)] == ["r-6"]
@@ -98,8 +98,8 @@ async def test_what_comes_after_a_held_event_of_its_conversation_waits_with_it(l
 async def test_a_batch_that_somebody_else_marked_in_part_is_not_ours(ledger: Ledger) -> None:
     await append(ledger, an_event(1), an_event(2))
     both = await waiting(ledger)
-    assert await mark(ledger, Mark(both[0], EventState.ROUTED))
-    assert not await mark(ledger, *(Mark(event, EventState.IGNORED) for event in both))
+    assert await mark(ledger, EventMark(both[0], EventState.ROUTED))
+    assert not await mark(ledger, *(EventMark(event, EventState.IGNORED) for event in both))
 
 
 async def test_rounds_with_events_that_have_waited_are_found(ledger: Ledger) -> None:
@@ -116,7 +116,7 @@ async def test_rounds_with_events_that_have_waited_are_found(ledger: Ledger) -> 
 async def test_an_unroutable_event_is_listed_without_its_words_and_replayed(ledger: Ledger) -> None:
     await append(ledger, an_event(1, body=b"what somebody wrote"), an_event(2))
     (first, _) = await waiting(ledger)
-    await mark(ledger, Mark(first, EventState.UNROUTABLE, "no channel has this number"))
+    await mark(ledger, EventMark(first, EventState.UNROUTABLE, "no channel has this number"))
     async with ledger.database.transaction() as connection:
         (shown,) = await events.listed(connection, EventState.UNROUTABLE, None, 10)
         assert (shown.id, shown.reason, shown.bytes) == (first.id, "no channel has this number", 19)

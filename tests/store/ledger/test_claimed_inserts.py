@@ -14,7 +14,7 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.message.message import Direction
 from zaptrix.store.ledger import messages
 from zaptrix.store.ledger.claims import Way
-from zaptrix.store.ledger.messages import NewMessage, Written
+from zaptrix.store.ledger.messages import NewMessage, WrittenMessage
 from zaptrix.store.people import conversations
 
 
@@ -22,7 +22,7 @@ def claimed(row: NewMessage) -> NewMessage:
     return replace(row, attempt_id=AttemptId(uuid4()))
 
 
-async def write(ledger: Ledger, *rows: NewMessage) -> list[Written]:
+async def write(ledger: Ledger, *rows: NewMessage) -> list[WrittenMessage]:
     async with ledger.database.transaction() as connection:
         await conversations.touch(connection, [row.conversation.id for row in rows])
         return await messages.write(connection, rows)

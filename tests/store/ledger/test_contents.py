@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from zaptrix.core.message.message import Media, MediaKind, Words
+from zaptrix.core.message.message import MediaContent, MediaKind, Words
 from zaptrix.core.message.text import plain_text
 from zaptrix.store.connection.database import Database
 from zaptrix.store.ledger.contents import encoded
@@ -22,11 +22,13 @@ from zaptrix.store.ledger.contents import encoded
     ],
 )
 async def test_what_no_row_can_hold_is_left_out_and_all_else_stays(database: Database, written: str, kept: str) -> None:
-    media = Media(kind=MediaKind.IMAGE, source="x", caption=plain_text(f"<{written}>"), name=f"<{written}>")
+    media = MediaContent(kind=MediaKind.IMAGE, source="x", caption=plain_text(f"<{written}>"), name=f"<{written}>")
     for content in (media, Words(plain_text(f"<{written}>"), author=f"<{written}>")):
         async with database.connection() as connection:
             row = await connection.fetchrow("SELECT $1::text::jsonb::text AS stored", encoded(content))
         assert row is not None
-        found = msgspec.json.decode(row["stored"], type=Media | Words)
-        texts = (found.caption.plain, found.name) if isinstance(found, Media) else (found.text.plain, found.author)
+        found = msgspec.json.decode(row["stored"], type=MediaContent | Words)
+        texts = (
+            (found.caption.plain, found.name) if isinstance(found, MediaContent) else (found.text.plain, found.author)
+        )
         assert texts == (f"<{kept}>", f"<{kept}>")

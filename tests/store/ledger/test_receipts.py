@@ -11,7 +11,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.message.message import Origin, State
 from zaptrix.core.portal import Channel
 from zaptrix.store.ledger import messages, receipts
-from zaptrix.store.ledger.receipts import Advance, Standing, Told
+from zaptrix.store.ledger.receipts import Advance, ChannelReceipt, MessageStanding
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -26,9 +26,9 @@ def a_receipt(whatsapp_id: str, status: State = State.DELIVERED, message_id: int
     )
 
 
-async def standings(ledger: Ledger, channel: Channel, *told: Receipt) -> list[Standing]:
+async def standings(ledger: Ledger, channel: Channel, *told: Receipt) -> list[MessageStanding]:
     async with ledger.database.transaction() as connection:
-        return await receipts.standings(connection, [Told(channel.id, receipt) for receipt in told])
+        return await receipts.standings(connection, [ChannelReceipt(channel.id, receipt) for receipt in told])
 
 
 async def advance(ledger: Ledger, message_id: int, state: State, at: datetime = NOON, **more: Any) -> dict[str, Any]:
@@ -126,8 +126,10 @@ async def test_an_early_receipt_waits_for_its_messages_id(ledger: Ledger) -> Non
     await ledger.outbound(await ledger.talk(other), whatsapp_id="wamid.A")  # the same id on another number
     early = [a_receipt("wamid.A", State.READ), a_receipt("wamid.A", State.SENT), a_receipt("wamid.A", State.SENT)]
     async with ledger.database.transaction() as connection:
-        await receipts.park(connection, [Told(channel.id, receipt) for receipt in early])
-        await receipts.park(connection, [Told(channel.id, receipt) for receipt in early])  # Meta repeats itself
+        await receipts.park(connection, [ChannelReceipt(channel.id, receipt) for receipt in early])
+        await receipts.park(
+            connection, [ChannelReceipt(channel.id, receipt) for receipt in early]
+        )  # Meta repeats itself
         assert await receipts.unpark(connection) == []
     await ledger.write(outbound(talk, whatsapp_id="wamid.A"))
     async with ledger.database.transaction() as connection:
@@ -142,7 +144,7 @@ async def test_an_early_receipt_waits_for_its_messages_id(ledger: Ledger) -> Non
 async def test_a_receipt_that_nobody_came_for_is_forgotten(ledger: Ledger) -> None:
     channel = await ledger.channel()
     async with ledger.database.transaction() as connection:
-        await receipts.park(connection, [Told(channel.id, a_receipt("wamid.A"))])
+        await receipts.park(connection, [ChannelReceipt(channel.id, a_receipt("wamid.A"))])
         await receipts.forget_parked(connection, hours=24 * 8)
         assert await connection.fetchval("SELECT count(*) FROM parked_receipt") == 1
         await connection.execute("UPDATE parked_receipt SET parked_at = now() - interval '9 days'")
@@ -181,7 +183,7 @@ async def test_a_parked_receipt_keeps_its_price(ledger: Ledger) -> None:
     channel = await ledger.channel()
     price = Pricing(category="marketing", billable=True)
     async with ledger.database.transaction() as connection:
-        await receipts.park(connection, [Told(channel.id, a_receipt("wamid.P", pricing=price))])
+        await receipts.park(connection, [ChannelReceipt(channel.id, a_receipt("wamid.P", pricing=price))])
     await ledger.outbound(await ledger.talk(channel), whatsapp_id="wamid.P")
     async with ledger.database.transaction() as connection:
         (told,) = await receipts.unpark(connection)

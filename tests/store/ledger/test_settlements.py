@@ -19,7 +19,7 @@ from zaptrix.store.ledger import awaited, claims, confirmations, expiry, message
 from zaptrix.store.ledger.claims import ClaimedRow
 from zaptrix.store.ledger.confirmations import ConfirmEnd, LateRound
 from zaptrix.store.ledger.receipts import Advance
-from zaptrix.store.ledger.settlements import Failure
+from zaptrix.store.ledger.settlements import FailedAttempt
 
 
 def soon(seconds: float = 60) -> datetime:
@@ -100,7 +100,7 @@ async def test_whatever_a_platform_says_of_an_error_the_verdict_is_written(ledge
     _, row = await one_claimed(ledger)
     code = detail[:100] * 2
     assert await ledger.end(row, "dead", error_code=code, error_detail=detail, costs_an_attempt=True)
-    failure = Failure(message_id=MessageId(row.fields["id"]), verdict="bury", code=code, detail=detail)
+    failure = FailedAttempt(message_id=MessageId(row.fields["id"]), verdict="bury", code=code, detail=detail)
     async with ledger.database.transaction() as connection:
         await settlements.record_failures(connection, [failure])
         found = await views.get(connection, MessageId(row.fields["id"]), None)
@@ -125,7 +125,7 @@ async def test_settlements_receipts_and_confirmations_of_the_same_messages_never
         await ledger.settle(*(settlement(row, "sent", confirm_in_s=0.0) for row in rows))
 
     async def advance(rows: list[ClaimedRow]) -> None:
-        told = [receipts.Told(channel.id, _receipt(row)) for row in rows]
+        told = [receipts.ChannelReceipt(channel.id, _receipt(row)) for row in rows]
         async with ledger.database.transaction() as connection:
             stood = await receipts.standings(connection, told)
             at = datetime.now(UTC)
@@ -139,7 +139,7 @@ async def test_settlements_receipts_and_confirmations_of_the_same_messages_never
 
     async def withdraw(rows: list[ClaimedRow]) -> None:
         async with ledger.database.transaction() as connection:
-            await receipts.standings(connection, [receipts.Told(channel.id, _receipt(row)) for row in rows])
+            await receipts.standings(connection, [receipts.ChannelReceipt(channel.id, _receipt(row)) for row in rows])
             await awaited.withdraw(connection, [row.fields["id"] for row in rows])
             await awaited.await_now(connection, [row.fields["id"] for row in rows])
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests.store.ledger_rows import START, Ledger, to_bitrix24, to_whatsapp
 from zaptrix.core.ids import AttemptId, WorkerId
-from zaptrix.core.message.message import Media, MediaKind
+from zaptrix.core.message.message import MediaContent, MediaKind
 from zaptrix.core.portal import Channel
 from zaptrix.deadlines import new_attempt_id, new_worker_id
 from zaptrix.store.ledger import claims, expiry, files
 from zaptrix.store.ledger.claims import ClaimedRow, Way
 from zaptrix.store.processes import workers
-from zaptrix.store.processes.workers import Place, Renewal, WorkerAtWork
+from zaptrix.store.processes.workers import Renewal, WorkerAtWork, WorkerPlace
 
 LEASE_S = 10.0
 NOBODY = Renewal(others_late=False)
@@ -25,7 +25,7 @@ async def registered(ledger: Ledger, **row: Any) -> WorkerId:
     """A worker, whose row is then changed."""
     worker = new_worker_id()
     async with ledger.database.connection() as connection:
-        await workers.register(connection, worker, LEASE_S, Place("host-1", 7), "1.2.3")
+        await workers.register(connection, worker, LEASE_S, WorkerPlace("host-1", 7), "1.2.3")
     for column, seconds in row.items():
         change = f"UPDATE worker SET {column} = {column} + make_interval(secs => $2) WHERE id = $1"  # noqa: S608
         await ledger.run(change, worker, float(seconds))
@@ -85,7 +85,7 @@ async def test_who_leaves_is_ended_and_forgotten_later(ledger: Ledger) -> None:
     worker, other = await registered(ledger), await registered(ledger)
     async with ledger.database.connection() as connection:
         await workers.leave(connection, worker)
-        assert await workers.at_work(connection, 5) == [WorkerAtWork(Place("host-1", 7), "1.2.3")]
+        assert await workers.at_work(connection, 5) == [WorkerAtWork(WorkerPlace("host-1", 7), "1.2.3")]
         await workers.forget(connection, 60)
         assert await workers.ended(connection) == [worker]
         await workers.forget(connection, -1)
@@ -178,7 +178,7 @@ async def prove(ledger: Ledger, way: Way, attempt_id: AttemptId) -> Sequence[Cla
 
 async def test_a_file_that_an_ended_worker_fetched_is_fetched_anew_at_once(ledger: Ledger) -> None:
     gone, channel = new_worker_id(), await ledger.channel()
-    picture = Media(kind=MediaKind.IMAGE, source="media-1")
+    picture = MediaContent(kind=MediaKind.IMAGE, source="media-1")
     (message_id,) = await ledger.inbound(await ledger.talk(channel), content=picture)
     async with ledger.database.transaction() as connection:
         await files.want(connection, [message_id], 60)

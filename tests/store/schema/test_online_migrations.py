@@ -14,7 +14,7 @@ from tests.store.ledger_rows import Ledger
 from tests.store.schema.migration_judge import judged
 from zaptrix.core.installation.faults import Unfit
 from zaptrix.store.schema import fitness, migrate, schema
-from zaptrix.store.schema.migrate import Telling, Waiting
+from zaptrix.store.schema.migrate import MigrationWait, Telling
 from zaptrix.store.schema.schema import OFFLINE_UP_TO, Migration, migrations
 
 GAP_S_MAX = 3.0  # of a writer's, on a machine that is busy otherwise; the mechanism allows half a second
@@ -200,11 +200,11 @@ async def test_a_migration_gives_way_to_who_uses_its_table_and_nobody_waits_behi
     ledger: Ledger, database_url: str, tmp_path: Path, table: str, times: int, step: str
 ) -> None:
     written(tmp_path, "9001", migrate.newest(), step)
-    gave_way: list[Waiting] = []
+    gave_way: list[MigrationWait] = []
     applied: list[str] = []
     async with busy(ledger, database_url) as writer, using(database_url, table, writing=True) as let_go:
 
-        def waiting(told: Waiting) -> None:
+        def waiting(told: MigrationWait) -> None:
             gave_way.append(told)
             if len(gave_way) == times:
                 let_go()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.web.gateway import Gateway
 from zaptrix.media.blobs import Blobs
 from zaptrix.media.signed_links import Links
-from zaptrix.web.doors.media import Span, span_of
+from zaptrix.web.doors.media import ByteRange, span_of
 
 BYTES = bytes(range(256)) * 4_000  # about a megabyte
 
@@ -189,8 +189,8 @@ def test_any_range_is_inside_the_file(wanted: str, size: int) -> None:
 
 
 def test_a_range_that_makes_no_sense_means_the_whole_file() -> None:
-    assert span_of("bytes=5-2", 10) == span_of("lines=1-2", 10) == span_of(None, 10) == Span(0, 10)
-    assert span_of("bytes=0-1,4-5", 10) == Span(0, 10)
+    assert span_of("bytes=5-2", 10) == span_of("lines=1-2", 10) == span_of(None, 10) == ByteRange(0, 10)
+    assert span_of("bytes=0-1,4-5", 10) == ByteRange(0, 10)
     assert span_of("bytes=-0", 10) is None
 
 

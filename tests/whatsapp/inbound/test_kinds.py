@@ -15,7 +15,6 @@ from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.referral import Referral
 from zaptrix.core.event import CustomerMessage, CustomerMoved, Ignored, Routed, Unroutable
 from zaptrix.core.message.kinds import (
-    Card,
     Cards,
     Edited,
     FormAnswer,
@@ -25,7 +24,8 @@ from zaptrix.core.message.kinds import (
     Marks,
     Order,
     OrderLine,
-    Product,
+    PersonCard,
+    ProductReference,
     Quote,
     Reaction,
     Reply,
@@ -35,7 +35,7 @@ from zaptrix.core.message.kinds import (
     Unsupported,
     Wordless,
 )
-from zaptrix.core.message.message import Content, Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.message.message import Content, MediaContent, MediaKind, Said, Words, gist_of, kind_of
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.whatsapp.inbound.translate import translate
@@ -91,35 +91,37 @@ KINDS: list[tuple[str, dict[str, Any], Said]] = [
             "type": "image",
             "image": {"caption": "comprovante", "mime_type": "image/jpeg", "sha256": "SfIn=", "id": "1003", "url": "x"},
         },
-        Media(
+        MediaContent(
             kind=MediaKind.IMAGE, source="1003", caption=plain_text("comprovante"), mime="image/jpeg", sha256="SfIn="
         ),
     ),
-    ("image", {"type": "image", "image": {}}, Media(kind=MediaKind.IMAGE, source="")),
+    ("image", {"type": "image", "image": {}}, MediaContent(kind=MediaKind.IMAGE, source="")),
     (
         "video",
         {"type": "video", "video": {"caption": "veja", "mime_type": "video/mp4", "id": "7657"}},
-        Media(kind=MediaKind.VIDEO, source="7657", caption=plain_text("veja"), mime="video/mp4"),
+        MediaContent(kind=MediaKind.VIDEO, source="7657", caption=plain_text("veja"), mime="video/mp4"),
     ),
     (
         "document",
         {"type": "document", "document": {"filename": "contrato assinado.pdf", "id": "88", "caption": "contrato"}},
-        Media(kind=MediaKind.DOCUMENT, source="88", name="contrato assinado.pdf", caption=plain_text("contrato")),
+        MediaContent(
+            kind=MediaKind.DOCUMENT, source="88", name="contrato assinado.pdf", caption=plain_text("contrato")
+        ),
     ),
     (
         "sticker",
         {"type": "sticker", "sticker": {"mime_type": "image/webp", "id": "55", "animated": True}},
-        Media(kind=MediaKind.STICKER, source="55", mime="image/webp"),
+        MediaContent(kind=MediaKind.STICKER, source="55", mime="image/webp"),
     ),
     (
         "voice",
         {"type": "audio", "audio": {"mime_type": "audio/ogg; codecs=opus", "id": "44", "voice": True}},
-        Media(kind=MediaKind.AUDIO, source="44", mime="audio/ogg; codecs=opus", voice=True),
+        MediaContent(kind=MediaKind.AUDIO, source="44", mime="audio/ogg; codecs=opus", voice=True),
     ),
     (
         "audio",
         {"type": "audio", "audio": {"mime_type": "audio/mpeg", "id": "45", "voice": False}},
-        Media(kind=MediaKind.AUDIO, source="45", mime="audio/mpeg"),
+        MediaContent(kind=MediaKind.AUDIO, source="45", mime="audio/mpeg"),
     ),
     (
         "location",
@@ -134,7 +136,7 @@ KINDS: list[tuple[str, dict[str, Any], Said]] = [
         {"type": "contacts", "contacts": [BETO]},
         Cards(
             cards=(
-                Card(
+                PersonCard(
                     name="Beto Lima",
                     organisation="Lima ME, Sócio",
                     phones=("+55 41 97777-6666",),
@@ -296,7 +298,7 @@ def test_each_kind_becomes_what_it_says(kind: str, item: dict[str, Any], content
 
 
 def test_each_kind_that_customers_send_becomes_something_above() -> None:
-    assert {type(content) for _, _, content in KINDS} >= {Words, Media, *get_args(Wordless)}
+    assert {type(content) for _, _, content in KINDS} >= {Words, MediaContent, *get_args(Wordless)}
 
 
 @pytest.mark.parametrize("item", [item for _, item, content in KINDS if not isinstance(content, Unknown)])
@@ -315,7 +317,10 @@ def test_what_is_read_has_a_name_and_is_not_kept_as_unroutable(item: dict[str, A
         ({"forwarded": False}, Marks()),
         (
             {"id": "wamid.HBgOURS", "referred_product": {"catalog_id": "1948", "product_retailer_id": "SKU-77"}},
-            Marks(quote=Quote(whatsapp_id="wamid.HBgOURS"), product=Product(catalog_id="1948", retailer_id="SKU-77")),
+            Marks(
+                quote=Quote(whatsapp_id="wamid.HBgOURS"),
+                product=ProductReference(catalog_id="1948", retailer_id="SKU-77"),
+            ),
         ),
         ({"id": "w" * 256}, Marks()),
         ({}, Marks()),
@@ -371,7 +376,7 @@ def test_degrees_written_as_text_are_read() -> None:
 
 def test_the_phones_own_vcard_is_kept_as_it_is() -> None:
     found = said(type="contacts", contacts=[{"vcard": "BEGIN:VCARD\nEND:VCARD", "phones": [{"wa_id": "554177776666"}]}])
-    assert found == Cards(cards=(Card(phones=("+554177776666",), vcard="BEGIN:VCARD\nEND:VCARD"),))
+    assert found == Cards(cards=(PersonCard(phones=("+554177776666",), vcard="BEGIN:VCARD\nEND:VCARD"),))
 
 
 @pytest.mark.parametrize("response_json", ["not json", "[" * 100_000, '"\\ud83d"', "{}", None])

@@ -20,16 +20,16 @@ from zaptrix.core.message.interactive import (
     Row,
     Section,
 )
-from zaptrix.core.message.kinds import Card, Cards, Location, Marks, Quote, Reaction
+from zaptrix.core.message.kinds import Cards, Location, Marks, PersonCard, Quote, Reaction
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message.message import Interactive, Media, MediaKind, Origin
+from zaptrix.core.message.message import Interactive, MediaContent, MediaKind, Origin
 from zaptrix.core.message.text import plain_text
 from zaptrix.whatsapp.outbound.translate import contacts, interactive, location, reaction
 from zaptrix.whatsapp.outbound.upload import MediaToSend
 from zaptrix.whatsapp.platform import message_of
 
 BLOB = Blob(key="2026-11-27/0", size=3, sha256="0", type="image/jpeg", name="foto.jpg")
-PICTURE = Media(kind=MediaKind.IMAGE, source="1037543291543636", name="a.jpg")
+PICTURE = MediaContent(kind=MediaKind.IMAGE, source="1037543291543636", name="a.jpg")
 
 
 def asking(ask: Ask, **more: Any) -> Interactive:
@@ -41,7 +41,7 @@ def test_what_a_place_does_not_have_is_left_out() -> None:
 
 
 def test_a_card_has_one_part_of_its_name_beside_the_whole_and_a_number_without_country_no_whatsapp_id() -> None:
-    card = Card(
+    card = PersonCard(
         name="Ana Souza", phones=("+55 41 98888-7777", "3333-4444"), addresses=("R. XV",), birthday="1990-05-17"
     )
     assert contacts(Cards(cards=(card,))) == (
@@ -116,23 +116,23 @@ def test_a_file_above_the_words_has_no_words_of_its_own() -> None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def with_file(content: Media | Interactive, **attachment: Any) -> Parcel:
+def with_file(content: MediaContent | Interactive, **attachment: Any) -> Parcel:
     parcel = replace(a_parcel(), content=content, origin=Origin.API)
     return replace(parcel, attachment=Attachment(**attachment)) if attachment else parcel
 
 
-CONTENTS: list[Media | Interactive] = [PICTURE, asking(PlaceWanted(), file=PICTURE)]
+CONTENTS: list[MediaContent | Interactive] = [PICTURE, asking(PlaceWanted(), file=PICTURE)]
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=["alone", "header"])
-def test_a_message_of_a_program_waits_for_its_file(content: Media | Interactive) -> None:
+def test_a_message_of_a_program_waits_for_its_file(content: MediaContent | Interactive) -> None:
     with pytest.raises(TooFast) as waits:
         message_of(with_file(content, state=AttachmentState.WANTED, media_id="77"))
     assert (waits.value.code, waits.value.one_conversation) == ("file_under_way", True)
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=["alone", "header"])
-def test_what_meta_has_goes_by_its_id_also_when_we_could_not_fetch_it(content: Media | Interactive) -> None:
+def test_what_meta_has_goes_by_its_id_also_when_we_could_not_fetch_it(content: MediaContent | Interactive) -> None:
     kind, told = message_of(with_file(content, state=AttachmentState.FAILED, media_id="77"))
     assert isinstance(told, dict)
     assert (told if kind == "image" else told["header"]["image"]) == {"id": "77"}
@@ -140,7 +140,7 @@ def test_what_meta_has_goes_by_its_id_also_when_we_could_not_fetch_it(content: M
 
 @pytest.mark.parametrize("content", CONTENTS, ids=["alone", "header"])
 @pytest.mark.parametrize("attachment", [{}, {"state": AttachmentState.FAILED, "code": "gone", "notice": "file_gone"}])
-def test_a_file_that_never_came_is_refused(content: Media | Interactive, attachment: dict[str, Any]) -> None:
+def test_a_file_that_never_came_is_refused(content: MediaContent | Interactive, attachment: dict[str, Any]) -> None:
     with pytest.raises(Refused) as refused:
         message_of(with_file(content, **attachment))
     assert refused.value.notice == "file_gone"

@@ -19,7 +19,7 @@ from zaptrix.bitrix24.markup.markup import from_bbcode, split_signature
 from zaptrix.core import limits
 from zaptrix.core.event import Answering, Ignored, OperatorChange, OperatorMessage, Routed, Untold
 from zaptrix.core.message.media import CAPTIONED
-from zaptrix.core.message.message import Content, Media, MediaKind, Words
+from zaptrix.core.message.message import Content, MediaContent, MediaKind, Words
 from zaptrix.core.message.text import Span, Text, rich_text
 
 _SYSTEM = "0"
@@ -149,8 +149,8 @@ def _contents(text: Text, author: str | None, files: Sequence[wire.SentFile]) ->
 _KINDS = {"image": MediaKind.IMAGE, "video": MediaKind.VIDEO, "audio": MediaKind.AUDIO}
 
 
-def _media(file: wire.SentFile, author: str | None) -> Media:
-    return Media(
+def _media(file: wire.SentFile, author: str | None) -> MediaContent:
+    return MediaContent(
         kind=_KINDS.get(file.type, MediaKind.DOCUMENT),
         source=file.link,
         name=file.name or None,

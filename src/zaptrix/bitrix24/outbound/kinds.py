@@ -16,7 +16,6 @@ from zaptrix.core.limits import QUOTE_CHARACTERS_MAX
 from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted
 from zaptrix.core.message.kinds import (
     NO_MARKS,
-    Card,
     Cards,
     Edited,
     FormAnswer,
@@ -26,6 +25,7 @@ from zaptrix.core.message.kinds import (
     Marks,
     Order,
     OrderLine,
+    PersonCard,
     Quote,
     Reaction,
     Reply,
@@ -34,7 +34,7 @@ from zaptrix.core.message.kinds import (
     Unknown,
     Unsupported,
 )
-from zaptrix.core.message.message import Interactive, Media, Said, Words, kind_of
+from zaptrix.core.message.message import Interactive, MediaContent, Said, Words, kind_of
 from zaptrix.core.message.text import Mark, Span, Text, rich_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.phrases import PHRASES, phrase
@@ -109,7 +109,7 @@ def _words(content: Words, locale: Locale) -> Lines:
     return [list(content.text.spans)] if content.text else [_line("[", phrase("empty", locale), "]")]
 
 
-def _media(content: Media, locale: Locale) -> Lines:
+def _media(content: MediaContent, locale: Locale) -> Lines:
     """Until the file itself is carried: a line that names it, with its caption."""
     label = f"[{phrase(kind_of(content), locale)}]"
     spans = [Span(f"{label} {content.name}" if content.name else label)]
@@ -185,7 +185,7 @@ def _cards(content: Cards, locale: Locale) -> Lines:
     return [line for card in content.cards for line in _card(card, label, locale)]
 
 
-def _card(card: Card, label: str, locale: Locale) -> Lines:
+def _card(card: PersonCard, label: str, locale: Locale) -> Lines:
     lines = [_label(label, card.name)]
     lines += [_line(card.organisation)] if card.organisation else []
     lines += [_line("☎ ", phone) for phone in card.phones]
@@ -301,7 +301,7 @@ def _unknown(content: Unknown, locale: Locale) -> Lines:
 # Each function takes its own kind: the table is what joins them.
 _SHOWN: dict[type[Any], Callable[[Any, Locale], Lines]] = {
     Words: _words,
-    Media: _media,
+    MediaContent: _media,
     Interactive: _interactive,
     Location: _location,
     Cards: _cards,

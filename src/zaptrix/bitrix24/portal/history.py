@@ -15,7 +15,7 @@ from zaptrix.bitrix24.disknames import named
 from zaptrix.bitrix24.inbound.webhook import told_late
 from zaptrix.bitrix24.markup.markup import from_bbcode
 from zaptrix.bitrix24.rest.client import PortalClient
-from zaptrix.bitrix24.rest.codes import Failure, judge, words
+from zaptrix.bitrix24.rest.codes import RestFailure, judge, words
 from zaptrix.bitrix24.translate import is_part
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized, Unavailable, Unclear
@@ -23,7 +23,7 @@ from zaptrix.core.delivery.pace import Spending
 from zaptrix.core.event import NewEvent, Recovered
 from zaptrix.core.ids import parse_callback_data
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Chat, ChatState, Look, Reply, ReplyFile, Shown
+from zaptrix.core.recovery import Chat, ChatState, Look, OperatorReply, ReplyFile, Shown
 from zaptrix.core.wording.notices import is_notice
 
 _DIALOG = "imopenlines.dialog.get"
@@ -60,7 +60,7 @@ class PortalHistories:
         sessions = iter(found)
         return [_look([next(sessions) for _ in wheres]) for wheres in wanted]
 
-    def event(self, chat: Chat, portal: Portal, reply: Reply, *, late: bool, give_up: str | None) -> NewEvent:
+    def event(self, chat: Chat, portal: Portal, reply: OperatorReply, *, late: bool, give_up: str | None) -> NewEvent:
         """As the portal would have posted it, with the operator's name in front."""
         signed = f"[b]{reply.author}:[/b] [br]{reply.text}" if reply.author else reply.text
         files = [
@@ -97,7 +97,7 @@ class PortalHistories:
             result = wire.dig(told, "result", name)
             return Refused("no_result", method) if result is None else reader(result)
         code, description = wire.dig(error, "error"), wire.dig(error, "error_description")
-        failure = Failure(
+        failure = RestFailure(
             method=method, status=400, code=words(code), description=words(description), reset_at=None, now=self._now()
         )  # fmt: skip
         judged = judge(failure)
@@ -144,7 +144,7 @@ def _shown(message: wire.HistoryMessage, history: wire.History) -> Shown | None:
     return Shown(key=key, customers=True, written_at=message.written_at)
 
 
-def _operators(histories: Iterable[wire.History]) -> list[Reply]:
+def _operators(histories: Iterable[wire.History]) -> list[OperatorReply]:
     found = {
         message.id: _reply(message, history)
         for history in histories
@@ -166,10 +166,10 @@ def _is_operators(message: wire.HistoryMessage, people: Mapping[int, wire.Person
     )
 
 
-def _reply(message: wire.HistoryMessage, history: wire.History) -> Reply:
+def _reply(message: wire.HistoryMessage, history: wire.History) -> OperatorReply:
     assert message.id is not None
     assert message.sender_id is not None
-    return Reply(
+    return OperatorReply(
         bitrix_message_id=message.id,
         author=history.people[message.sender_id].name,
         text=message.bbcode,

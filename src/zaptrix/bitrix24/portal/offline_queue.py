@@ -19,7 +19,7 @@ from zaptrix.core import limits
 from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.event import Recovered
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import NotKept, OfflineRows, Told
+from zaptrix.core.recovery import NotKept, OfflineRows, RecoveredEvent
 
 _EVENT = Name.MESSAGE_ADD
 _ALREADY_BOUND = "already bind"  # "binded", in the portal's words
@@ -75,7 +75,7 @@ class PortalQueue:
 
     def events(
         self, portal: Portal, rows: Sequence[object], judge: Callable[[datetime | None], Recovered]
-    ) -> list[Told]:
+    ) -> list[RecoveredEvent]:
         return [told for row in rows for told in _told(portal, row, judge)]
 
     async def _get(self, portal: Portal, params: dict[str, object]) -> OfflineRows:
@@ -110,14 +110,14 @@ def _is_process_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= _PROCESS_ID_MAX and value.isascii() and value.isprintable()
 
 
-def _told(portal: Portal, row: object, judge: Callable[[datetime | None], Recovered]) -> Iterator[Told]:
+def _told(portal: Portal, row: object, judge: Callable[[datetime | None], Recovered]) -> Iterator[RecoveredEvent]:
     """A row holds a whole event, of which each message is one of ours."""
     name, data = wire.dig(row, "EVENT_NAME"), _as_form(wire.dig(row, "EVENT_DATA"))
     fields = data if isinstance(data, dict) else {}
     items = next((value for key, value in fields.items() if key.upper() == _ITEMS), None)
     if name != _EVENT or not isinstance(items, list) or not items:
         form: Form = {"event": _as_form(name) or "", "data": data or _as_form(row) or {}}
-        yield from (Told(event=event) for event in to_event(form, portal.id, _REQUEST_ID))
+        yield from (RecoveredEvent(event=event) for event in to_event(form, portal.id, _REQUEST_ID))
         return
     recovered = judge(wire.moment(wire.dig(row, "TIMESTAMP_X")))
     mark = _as_form(msgspec.to_builtins(recovered)) or {}
@@ -126,7 +126,7 @@ def _told(portal: Portal, row: object, judge: Callable[[datetime | None], Recove
         marked: Value = {**item, "recovered": mark} if isinstance(item, dict) else item
         chat_id = wire.dig(item, "chat", "id")
         for event in to_event({"event": _EVENT, "data": {**shared, _ITEMS: [marked]}}, portal.id, _REQUEST_ID):
-            yield Told(
+            yield RecoveredEvent(
                 event=event,
                 external_chat_id=chat_id if isinstance(chat_id, str) else None,
                 bitrix_message_id=wire.number(wire.dig(item, "im", "message_id")),

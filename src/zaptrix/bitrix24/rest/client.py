@@ -14,10 +14,10 @@ import aiohttp
 import msgspec
 
 import zaptrix
-from zaptrix.bitrix24.rest.codes import STALE_TOKEN, Failure, judge, no_answer, no_json, words
+from zaptrix.bitrix24.rest.codes import STALE_TOKEN, RestFailure, judge, no_answer, no_json, words
 from zaptrix.bitrix24.wire import dig, listed
 from zaptrix.core import limits
-from zaptrix.core.delivery.errors import Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import FailureScope, TooFast, Unauthorized, Unavailable
 from zaptrix.core.delivery.pace import Operating, Spending, portal_bucket, portal_key
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ids import PortalId
@@ -59,7 +59,7 @@ class _Read(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """What an answer says: `found`, or a failure."""
 
     operating: Operating | None
-    failure: Failure | None
+    failure: RestFailure | None
     found: T | None
 
 
@@ -188,7 +188,9 @@ class PortalClient:
             raise no_answer(asked.method, f"http_{answer.status}", "an answer without a result")
         return _Read(operating=operating, failure=None, found=reader(dig(body, "result")))
 
-    def _failure(self, method: str, answer: HttpResponse, body: object, operating: Operating | None) -> Failure | None:
+    def _failure(
+        self, method: str, answer: HttpResponse, body: object, operating: Operating | None
+    ) -> RestFailure | None:
         # An error may stand on top, whatever the status, or inside of the result of a registration.
         for place in (body, dig(body, "result")):
             if not isinstance(place, dict) or place.get("error") is None:
@@ -201,8 +203,8 @@ class PortalClient:
 
     def _refusal(
         self, method: str, answer: HttpResponse, operating: Operating | None, code: object, description: object
-    ) -> Failure:
-        return Failure(
+    ) -> RestFailure:
+        return RestFailure(
             method=method,
             status=answer.status,
             code=words(code),
@@ -220,12 +222,12 @@ class PortalClient:
         old = self._endpoint(portal)
         endpoint = _endpoint_of(old, method, location)
         if endpoint is None:
-            raise Unavailable("redirected", f"{method}: to something that is no REST address", hold=Scope.PORTAL)
+            raise Unavailable("redirected", f"{method}: to something that is no REST address", hold=FailureScope.PORTAL)
         if endpoint == old:
-            raise Unavailable("redirected", f"{method}: in a circle", hold=Scope.PORTAL)
+            raise Unavailable("redirected", f"{method}: in a circle", hold=FailureScope.PORTAL)
         if not is_move(old, endpoint):
             raise Unauthorized(
-                "moved", "the portal redirects to a strange host; correct its address", scope=Scope.PORTAL
+                "moved", "the portal redirects to a strange host; correct its address", scope=FailureScope.PORTAL
             )
         if len(self._moved) >= _ENDPOINTS_MAX:
             self._moved.clear()
@@ -283,7 +285,7 @@ def _figure(value: object, most: float) -> float | None:
     return float(value)
 
 
-def _plausible(told: Operating | None, failure: Failure) -> Operating | None:
+def _plausible(told: Operating | None, failure: RestFailure) -> Operating | None:
     """Nobody's limit is so low that a refusal by it would be believed: it would be remembered for a month."""
     refused = failure.code.casefold() == _OPERATING_LIMIT
     return None if told and refused and told.used_s < _LIMIT_S_LEAST else told

@@ -12,9 +12,9 @@ import msgspec
 
 from zaptrix.bitrix24.rest.code_table import PAGE, RULES
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     PlatformError,
     Refused,
-    Scope,
     TooFast,
     Unauthorized,
     Unavailable,
@@ -68,7 +68,7 @@ _WORDS_MAX = 2_000
 _DETAIL_MAX = 200
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class RestFailure(msgspec.Struct, frozen=True, kw_only=True):
     """A refusal in the portal's own words."""
 
     method: str
@@ -98,7 +98,7 @@ def rule_of(code: str) -> Rule | None:
 TABLE = CodeTable(rule_of, PAGE)
 
 
-def judge(failure: Failure) -> PlatformError:
+def judge(failure: RestFailure) -> PlatformError:
     """The error that `failure` stands for."""
     rule = rule_of(failure.code)
     if rule is None:
@@ -114,9 +114,9 @@ def judge(failure: Failure) -> PlatformError:
         case ErrorClass.REFUSED:
             return Refused(code, detail, notice=error_codes.notice_of(rule))
         case ErrorClass.CHANNEL:
-            return Unauthorized(code, detail, scope=Scope.CHANNEL)
+            return Unauthorized(code, detail, scope=FailureScope.CHANNEL)
         case ErrorClass.PORTAL:
-            return Unauthorized(code, detail, scope=Scope.PORTAL)
+            return Unauthorized(code, detail, scope=FailureScope.PORTAL)
         case _:
             return Unexpected(code, detail)
 
@@ -136,7 +136,7 @@ def no_json(method: str, status: int, retry_after_s: float | None = None) -> Pla
     if status == 429:
         return TooFast(code, detail, wait_s=retry_after_s)
     if 300 <= status < 500:
-        return Unavailable(code, detail, hold=Scope.PORTAL)
+        return Unavailable(code, detail, hold=FailureScope.PORTAL)
     return Unavailable(code, detail) if status == 503 else no_answer(method, code, "the answer is not JSON")
 
 
@@ -157,7 +157,7 @@ def safe_detail(text: str) -> str:
     return _OPAQUE.sub("…", redact_text(_LONG_DIGITS.sub("…", " ".join(text.split()))))[:_DETAIL_MAX]
 
 
-def _by_status(failure: Failure) -> PlatformError:
+def _by_status(failure: RestFailure) -> PlatformError:
     """A code that stands in no table says by its status whether it is about the message, about us or about neither.
 
     https://apidocs.bitrix24.com/error-codes.html
@@ -167,25 +167,25 @@ def _by_status(failure: Failure) -> PlatformError:
         case 429:
             return TooFast(code, detail, wait_s=failure.retry_after_s)
         case 401 | 402 | 403:
-            return Unauthorized(failure.shown_code, detail, scope=Scope.PORTAL)
+            return Unauthorized(failure.shown_code, detail, scope=FailureScope.PORTAL)
         case 503 | 423 | 425:
             return Unavailable(code, detail)
         case status if status in _OF_NO_PORTAL and not failure.code:
-            return Unavailable(code, detail, hold=Scope.PORTAL)
+            return Unavailable(code, detail, hold=FailureScope.PORTAL)
         case status if status == 408 or status >= 500:
             return no_answer(failure.method, code, safe_detail(failure.description))
         case _:
             return Unexpected(failure.shown_code, detail)
 
 
-def _kind(rule: Rule, failure: Failure) -> ErrorClass:
+def _kind(rule: Rule, failure: RestFailure) -> ErrorClass:
     """A plan without REST holds the portal whatever the call was for."""
     if rule.elsewhere is None or failure.method.startswith("imconnector."):
         return rule.kind
     return rule.kind if "commercial plan" in failure.description.casefold() else rule.elsewhere
 
 
-def _wait_s(rule: Rule, failure: Failure) -> float | None:
+def _wait_s(rule: Rule, failure: RestFailure) -> float | None:
     if failure.reset_at is None or failure.code.casefold() != _OPERATING_LIMIT:
         return rule.wait_s
     return min(max(failure.reset_at - failure.now.timestamp(), 1.0), _OPERATING_WINDOW_S)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.oauth import Grant, OAuth
 from zaptrix.core.access.ownership import Denial, NotOwned
-from zaptrix.core.delivery.errors import PlatformError, Refused, Scope, Unauthorized
+from zaptrix.core.delivery.errors import FailureScope, PlatformError, Refused, Unauthorized
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.ids import PortalId
 from zaptrix.core.portal import Portal
@@ -24,7 +24,7 @@ _METHOD = "app.info"
 _NO_PORTAL = re.compile(r"redirected|bad_endpoint|moved|http_4(?!08|25|29)\d\d")
 
 
-class PortalCredentials:
+class RestCredentials:
     """`core.ports.PortalCredentials` on the portal's REST and the OAuth server."""
 
     def __init__(self, session: aiohttp.ClientSession, *, oauth: OAuth, now: Callable[[], datetime]) -> None:
@@ -73,7 +73,7 @@ class _Given:
 
     async def refused(self, _portal: Portal, _token: str) -> str:
         if self._oauth is None:
-            raise _Stale("expired_token", "the portal does not take the access token", scope=Scope.PORTAL)
+            raise _Stale("expired_token", "the portal does not take the access token", scope=FailureScope.PORTAL)
         self.grant = grant = await self._oauth.refresh(self.pair)
         self.pair = replace(
             self.pair,

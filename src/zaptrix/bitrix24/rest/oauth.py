@@ -20,7 +20,7 @@ import zaptrix
 from zaptrix.bitrix24.rest.codes import is_code, safe_detail, words
 from zaptrix.bitrix24.wire import dig, number
 from zaptrix.core import limits
-from zaptrix.core.delivery.errors import PlatformError, Scope, TooFast, Unauthorized, Unavailable
+from zaptrix.core.delivery.errors import FailureScope, PlatformError, TooFast, Unauthorized, Unavailable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ports import TokenPair
 from zaptrix.exchange import HttpResponse, NoAnswer, NotSent, Request, exchange, read
@@ -56,7 +56,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class Owner(msgspec.Struct, frozen=True):
+class TokenOwner(msgspec.Struct, frozen=True):
     """Whose an access token is; None where the server does not say."""
 
     member_id: str | None = None
@@ -88,7 +88,7 @@ class OAuth:
                 raise Unavailable(code, f"no answer of the OAuth server that could be read: {exc}") from None
         raise Unavailable("oauth_unreachable", "no OAuth server could be reached")
 
-    async def owner(self, pair: TokenPair) -> Owner:
+    async def owner(self, pair: TokenPair) -> TokenOwner:
         """Whose the pair's access token is, by the word of the server that gave it; never raises.
 
         https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
@@ -107,7 +107,7 @@ class OAuth:
             with suppress(NotSent, NoAnswer):
                 if owner := await read("owner", await exchange(self._session, request), _owner):
                     return owner
-        return Owner()
+        return TokenOwner()
 
     def _urls(self, pair: TokenPair) -> list[str]:
         if self._url:
@@ -146,7 +146,7 @@ def _request(url: str, pair: TokenPair) -> Request:
     )
 
 
-def _owner(body: bytes) -> Owner | None:
+def _owner(body: bytes) -> TokenOwner | None:
     try:
         result = dig(msgspec.json.decode(body), "result")
     except BROKEN:
@@ -154,7 +154,7 @@ def _owner(body: bytes) -> Owner | None:
     member_id, client_id = dig(result, "install", "member_id"), dig(result, "client_id")
     if not isinstance(member_id, str) or not member_id:
         return None
-    return Owner(member_id, client_id if isinstance(client_id, str) and client_id else None)
+    return TokenOwner(member_id, client_id if isinstance(client_id, str) and client_id else None)
 
 
 def _is_token(value: object) -> TypeGuard[str]:
@@ -167,7 +167,7 @@ def _no_json(answer: HttpResponse) -> PlatformError:
     code, detail = f"oauth_http_{answer.status}", "the OAuth server's answer is not JSON"
     if answer.status == 429:
         return TooFast(code, detail, wait_s=answer.retry_after_s or _WAIT_S)
-    return Unavailable(code, detail, hold=Scope.PORTAL if 300 <= answer.status < 500 else None)
+    return Unavailable(code, detail, hold=FailureScope.PORTAL if 300 <= answer.status < 500 else None)
 
 
 def _refusal(answer: HttpResponse, told: object) -> PlatformError:
@@ -183,6 +183,6 @@ def _refusal(answer: HttpResponse, told: object) -> PlatformError:
         return Unavailable(code, detail)
     if not is_code(named) and status not in _REFUSED:
         # Neither tokens nor a word against ours: what goes on like that holds the portal.
-        return Unavailable(code, detail, hold=Scope.PORTAL)
+        return Unavailable(code, detail, hold=FailureScope.PORTAL)
     # Whatever else it says, no message is to blame: hold the portal until an admin has looked.
-    return Unauthorized(code, detail, scope=Scope.PORTAL)
+    return Unauthorized(code, detail, scope=FailureScope.PORTAL)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from zaptrix.core.delivery.claim import Parcel
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.media import Attachment
-from zaptrix.core.message.message import Media, Notice, Origin, file_of
+from zaptrix.core.message.message import MediaContent, Notice, Origin, file_of
 from zaptrix.store.connection.database import Database
 from zaptrix.store.ledger import files
 
@@ -70,4 +70,4 @@ def _named(parcel: Parcel) -> MessageId | None:
 
 def _may_be_promised(parcel: Parcel) -> bool:
     """People's files are: they would wonder. A program's message goes whole, as it was asked for."""
-    return isinstance(parcel.content, Media) and parcel.origin is not Origin.API
+    return isinstance(parcel.content, MediaContent) and parcel.origin is not Origin.API

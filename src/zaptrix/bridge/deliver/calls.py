@@ -54,16 +54,16 @@ class Ready(NamedTuple):
     waiting: list[Judged]
 
 
-class Ended(NamedTuple):
+class CallOutcome(NamedTuple):
     """What came of a call: each message's verdict, and until when the platform is to be left alone as a whole."""
 
     judged: list[Judged]
     leave_alone: datetime | None
 
-    def and_of(self, call: Sequence[tuple[Outcome, Judged]], now: datetime) -> Ended:
+    def and_of(self, call: Sequence[tuple[Outcome, Judged]], now: datetime) -> CallOutcome:
         """And what came of one more."""
         times = [at for outcome, judged in call if (at := _leave_alone(outcome, judged, now))]
-        return Ended(
+        return CallOutcome(
             [*self.judged, *(judged for _, judged in call)],
             min([*times, *([self.leave_alone] if self.leave_alone else [])], default=None),
         )
@@ -99,10 +99,10 @@ class Calls:
             waiting += [self.put_off(parcel, step.until(), step.wanted) for parcel in late]
         return Ready(await self._attachments.attach(parcels), waiting)
 
-    async def send(self, parcels: Sequence[Parcel], claimed_s: float) -> Ended:
+    async def send(self, parcels: Sequence[Parcel], claimed_s: float) -> CallOutcome:
         """Send while the claim of `claimed_s` (`elapsed_s()` before it) lasts, and leave off in time: then somebody
         else may take the messages up."""
-        ended = Ended([], None)
+        ended = CallOutcome([], None)
         for call in self.platform.calls(parcels):  # mostly one: what was made ready may be longer than before
             outcomes = await self._sent(call, self._deadline(call, claimed_s))
             ended = ended.and_of([(o, self._judge(p, o)) for p, o in zip(call, outcomes, strict=True)], self._now())

@@ -23,7 +23,7 @@ import structlog
 from msgspec.structs import replace
 
 from zaptrix.bridge.deliver.call_limit import CallBounds
-from zaptrix.bridge.deliver.calls import Calls, Ended
+from zaptrix.bridge.deliver.calls import CallOutcome, Calls
 from zaptrix.bridge.deliver.claiming import Claimed, Claimer
 from zaptrix.bridge.deliver.confirmer import Confirmer
 from zaptrix.bridge.deliver.left_alone import LeftAlone
@@ -278,7 +278,7 @@ class Dispatcher:
                 log.warning("call put off", reason=str(exc))
                 again_at = self._now() + timedelta(seconds=limits.STORE_AGAIN_S)
                 return [self._calls.put_off(parcel, again_at, "store_away") for parcel in call], None
-            ended = await self._calls.send(ready.parcels, claimed_s) if ready.parcels else Ended([], None)
+            ended = await self._calls.send(ready.parcels, claimed_s) if ready.parcels else CallOutcome([], None)
         judged = [*ready.waiting, *map(self._told, ended.judged)]
         if ended.leave_alone is not None:
             judged = [replace(each, leave_alone=ended.leave_alone) for each in judged]

@@ -18,7 +18,7 @@ from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.claim import Parcel, is_awaited
-from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.errors import FailureScope
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.outcome import Accepted
 from zaptrix.core.delivery.retry import (
@@ -36,7 +36,7 @@ from zaptrix.core.delivery.retry import (
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.message.message import (
     Direction,
-    Media,
+    MediaContent,
     Notice,
     Origin,
     Side,
@@ -49,7 +49,7 @@ from zaptrix.store.connection.database import Connection, StoreConflict, StoreRe
 from zaptrix.store.connection.group_commit import GroupCommit
 from zaptrix.store.ledger import backoffs, files, operator_changes, settlements
 from zaptrix.store.ledger.claims import ClaimedRow
-from zaptrix.store.ledger.settlements import Failure, Settlement
+from zaptrix.store.ledger.settlements import FailedAttempt, Settlement
 from zaptrix.store.people import conversations
 from zaptrix.store.people.conversations import Placed
 from zaptrix.telemetry import metrics
@@ -182,7 +182,7 @@ async def _overtaken(connection: Connection, judged: Sequence[Judged], ours: Seq
 
 async def _pause(connection: Connection, judged: Judged, verdict: Pause) -> bool:
     parcel = judged.parcel
-    if verdict.scope is Scope.PORTAL:
+    if verdict.scope is FailureScope.PORTAL:
         return await pause_portal(connection, parcel.portal.id, verdict)
     return await pause_channel(connection, parcel.channel.id, _BOUND_FOR[judged.direction], verdict)
 
@@ -272,13 +272,13 @@ def _placed(conversation_id: ConversationId, accepted: Accepted) -> Placed:
     )
 
 
-def _failure(judged: Judged) -> Failure | None:
+def _failure(judged: Judged) -> FailedAttempt | None:
     verdict = judged.verdict
     if isinstance(verdict, Sent) and (lost := verdict.accepted.file_lost):
-        return Failure(message_id=judged.parcel.message_id, verdict="file_lost", code=lost, detail="")
+        return FailedAttempt(message_id=judged.parcel.message_id, verdict="file_lost", code=lost, detail="")
     if isinstance(verdict, Sent) or (isinstance(verdict, Snooze) and not judged.proving):
         return None  # pace is not a failure
-    return Failure(
+    return FailedAttempt(
         message_id=judged.parcel.message_id,
         verdict=type(verdict).__name__.lower(),
         code=verdict.code,
@@ -325,7 +325,7 @@ def _late(judged: Judged) -> Late | None:
     What is not to be had at all ends as a dead letter of its own, is told of, and can be revived.
     """
     parcel, verdict = judged.parcel, judged.verdict
-    if not isinstance(verdict, Sent) or not isinstance(parcel.content, Media):
+    if not isinstance(verdict, Sent) or not isinstance(parcel.content, MediaContent):
         return None
     if not verdict.accepted.file_missing and not verdict.accepted.file_lost:
         return None
@@ -345,7 +345,11 @@ def _late(judged: Judged) -> Late | None:
 def _holds_whatsapp(judged: Judged) -> bool:
     """Whether operators' messages wait because of it; what a paused portal holds it can show nobody."""
     verdict = judged.verdict
-    return isinstance(verdict, Pause) and verdict.scope is not Scope.PORTAL and judged.direction is Direction.OUTBOUND
+    return (
+        isinstance(verdict, Pause)
+        and verdict.scope is not FailureScope.PORTAL
+        and judged.direction is Direction.OUTBOUND
+    )
 
 
 def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.kinds import NO_MARKS
-from zaptrix.core.message.message import Direction, Media, Origin
+from zaptrix.core.message.message import Direction, MediaContent, Origin
 from zaptrix.core.message.text import Text
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.ledger import files, messages
@@ -24,7 +24,7 @@ class Late(msgspec.Struct, frozen=True, kw_only=True):
     conversation: Conversation
     direction: Direction
     origin: Origin
-    media: Media
+    media: MediaContent
     request_id: str
     written_at: datetime
 

@@ -18,7 +18,7 @@ from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
-from zaptrix.core.delivery.errors import OutOfTime, PlatformError, Refused, Scope, Unavailable
+from zaptrix.core.delivery.errors import FailureScope, OutOfTime, PlatformError, Refused, Unavailable
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.retry import Case, Patience, Pause, Retry, Snooze, decide
 from zaptrix.core.ids import AttemptId, MessageId, PortalId
@@ -126,7 +126,7 @@ class FilePreparer:
     async def _wait_for_key(self, wanted: Wanted, error: PlatformError, verdict: Pause) -> None:
         """Paused here, and not only where delivery meets it, too: a message that waits for its file meets nothing."""
         async with self._database.transaction() as connection:
-            if verdict.scope is Scope.PORTAL:
+            if verdict.scope is FailureScope.PORTAL:
                 await pause_portal(connection, wanted.portal_id, verdict)
             elif await pause_channel(connection, wanted.channel_id, Side.WHATSAPP, verdict):
                 await say(connection, await held_back(connection, [wanted.channel_id], self._now()))

@@ -19,11 +19,11 @@ from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import Refused, Unauthorized, Unavailable
 from zaptrix.core.message.media import AS_DOCUMENT, CAPTIONED, Blob, fitting_name, way_of
-from zaptrix.core.message.message import Direction, Media, MediaKind, Origin
+from zaptrix.core.message.message import Direction, MediaContent, MediaKind, Origin
 from zaptrix.core.ports import MediaAccount, PortalFiles
-from zaptrix.media.blobs import NoSuchBlob, Written
+from zaptrix.media.blobs import NoSuchBlob, WrittenFile
 from zaptrix.media.fetch import Allowed
-from zaptrix.media.fetch import Origin as Server
+from zaptrix.media.fetch import ServerOrigin as Server
 from zaptrix.media.file_type import type_of
 from zaptrix.media.room import MediaRoom
 from zaptrix.media.voice import can_become_voice, is_voice
@@ -118,7 +118,7 @@ class FileSources:
             return PreparedFile(blob=blob, sent_as=media.kind, media_id=await self._uploaded(tenant, blob))
         return await self._for_whatsapp(tenant, media, blob, send_as=media.kind)
 
-    async def _as_voice(self, tenant: Tenant, media: Media, blob: Blob) -> Blob:
+    async def _as_voice(self, tenant: Tenant, media: MediaContent, blob: Blob) -> Blob:
         """The recording in the one form of a voice note, turned into it where it has to be."""
         head = await self._head(blob.key)
         if is_voice(blob.type, head):
@@ -132,7 +132,7 @@ class FileSources:
     async def _head(self, key: str) -> bytes:
         return b"".join([part async for part in self._room.blobs.read(key, limits.MEDIA_HEAD_BYTES)])
 
-    async def _from_meta(self, tenant: Tenant, media: Media) -> Blob:
+    async def _from_meta(self, tenant: Tenant, media: MediaContent) -> Blob:
         source = await self._at.media_source(tenant.channel, media.source)
         async with self._room.fetcher.open(
             source.url, self._meta, bytes_max=limits.MEDIA_BYTES_MAX, headers=source.headers
@@ -140,7 +140,7 @@ class FileSources:
             written = await self._keep(tenant, arriving.parts)
         return _blob(written, media, told=media.mime or source.type)
 
-    async def _from_portal(self, tenant: Tenant, media: Media) -> Blob:
+    async def _from_portal(self, tenant: Tenant, media: MediaContent) -> Blob:
         try:
             written = await self._portals_own(tenant, await self._portal_files.address(tenant.portal, media.source))
         except Unavailable as error:
@@ -158,20 +158,20 @@ class FileSources:
         await self._room.blobs.delete([written.key])
         return replace(_blob(voice, media, told=None), voice=True)
 
-    async def _portals_own(self, tenant: Tenant, address: str) -> Written:
+    async def _portals_own(self, tenant: Tenant, address: str) -> WrittenFile:
         origins = {Server.of(url) for url in (tenant.portal.portal_url, tenant.portal.client_endpoint) if url}
         async with self._room.fetcher.open(
             address, Allowed(origins=tuple(origins)), bytes_max=limits.MEDIA_BYTES_MAX, headers=BROWSER
         ) as arriving:
             return await self._keep(tenant, arriving.parts)
 
-    async def _keep(self, tenant: Tenant, parts: AsyncIterator[bytes]) -> Written:
+    async def _keep(self, tenant: Tenant, parts: AsyncIterator[bytes]) -> WrittenFile:
         written = await self._room.blobs.write(parts, day=self._now().date(), bytes_max=limits.MEDIA_BYTES_MAX)
         self._budgets.spend(tenant.portal.id, Budget.FILES, written.size)
         return written
 
     async def _for_whatsapp(
-        self, tenant: Tenant, media: Media, blob: Blob, send_as: MediaKind | None = None
+        self, tenant: Tenant, media: MediaContent, blob: Blob, send_as: MediaKind | None = None
     ) -> PreparedFile:
         way = AS_DOCUMENT if send_as else way_of(blob, sticker=media.kind is MediaKind.STICKER)
         if way is None or not blob.size:
@@ -221,7 +221,7 @@ def fallback_name(kind: MediaKind) -> str:
     return _WORDS[kind]
 
 
-def _blob(written: Written, media: Media, *, told: str | None) -> Blob:
+def _blob(written: WrittenFile, media: MediaContent, *, told: str | None) -> Blob:
     type_ = type_of(written.head, told=told, name=media.name)
     return Blob(
         key=written.key,

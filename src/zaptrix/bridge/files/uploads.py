@@ -13,8 +13,8 @@ from zaptrix.bridge.files.sources import BROWSER, fallback_name
 from zaptrix.core import limits
 from zaptrix.core.message.media import Blob, fitting_name
 from zaptrix.core.message.message import MediaKind
-from zaptrix.media.blobs import BlobsAway, Written
-from zaptrix.media.fetch import Allowed, Origin
+from zaptrix.media.blobs import BlobsAway, WrittenFile
+from zaptrix.media.fetch import Allowed, ServerOrigin
 from zaptrix.media.file_type import is_animated, type_of
 from zaptrix.media.room import MediaRoom
 from zaptrix.media.voice import can_become_voice, is_voice
@@ -36,7 +36,7 @@ class Uploads:
     def __init__(self, room: MediaRoom, link_origins: Sequence[str], now: Callable[[], datetime]) -> None:
         """`link_origins`: servers of our own that a caller may name beside public ones."""
         self._room = room
-        self._allowed = Allowed(origins=tuple(Origin.of(url) for url in link_origins), anywhere=True)
+        self._allowed = Allowed(origins=tuple(ServerOrigin.of(url) for url in link_origins), anywhere=True)
         self._now = now
 
     async def keep(
@@ -73,7 +73,7 @@ def _name_in(link: str) -> str | None:
     return unquote(PurePosixPath(urlsplit(link).path).name) or None
 
 
-def _kept(written: Written, kind: MediaKind, name: str | None, told: str | None) -> StoredUpload:
+def _kept(written: WrittenFile, kind: MediaKind, name: str | None, told: str | None) -> StoredUpload:
     # What holds a film as well as sound alone is sound here: the caller says so by the way it is sent.
     type_ = type_of(written.head, told=_ANY_SOUND if kind is MediaKind.AUDIO else told, name=name)
     blob = Blob(

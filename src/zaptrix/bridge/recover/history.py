@@ -21,7 +21,7 @@ from zaptrix.core.event import NewEvent
 from zaptrix.core.ids import ConversationId, PortalId
 from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import Chat, ChatState, Histories, Look, Reply
+from zaptrix.core.recovery import Chat, ChatState, Histories, Look, OperatorReply
 from zaptrix.elapsed import elapsed_s
 from zaptrix.settings import Settings
 from zaptrix.store.backup import restores
@@ -264,13 +264,13 @@ class Recovery:
         heard = await events.heard(connection, [each.event.key for each in young]) if young else set()
         return {each.chat.conversation_id for each in young if each.event.key not in heard}
 
-    def _judged(self, portal: Portal, chat: Chat, reply: Reply, restore: Restore | None) -> Missing:
+    def _judged(self, portal: Portal, chat: Chat, reply: OperatorReply, restore: Restore | None) -> Missing:
         fate = self._fate(reply, restore)
         give_up = fate.value if fate is RecoveredAs.TOO_LATE else None
         event = self._histories.event(chat, portal, reply, late=fate in _LATE, give_up=give_up)
         return Missing(chat=chat, event=event, fate=fate, files=bool(reply.files))
 
-    def _fate(self, reply: Reply, restore: Restore | None) -> RecoveredAs:
+    def _fate(self, reply: OperatorReply, restore: Restore | None) -> RecoveredAs:
         if restore and reply.written_at and reply.written_at <= restore.until:
             # Nobody was told that it had arrived, which proves little: it becomes a message that is looked for.
             return RecoveredAs.SUSPECT

@@ -23,13 +23,13 @@ from zaptrix.core.event import Recovered
 from zaptrix.core.ids import PortalId, parse_external_chat_id
 from zaptrix.core.message.message import Notice
 from zaptrix.core.portal import Portal
-from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, Told
+from zaptrix.core.recovery import NotKept, OfflineEvents, OfflineRows, RecoveredEvent
 from zaptrix.settings import Settings
 from zaptrix.store.backup import restores
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.store.journal import events, offline_queue, recovery
-from zaptrix.store.journal.offline_queue import Queue
+from zaptrix.store.journal.offline_queue import OfflineQueue
 from zaptrix.store.people import conversations
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, RecoveredAs
@@ -72,7 +72,7 @@ class Offline:
         if queue:
             await self._see_to(queue)
 
-    async def _see_to(self, queue: Queue) -> None:
+    async def _see_to(self, queue: OfflineQueue) -> None:
         portal = await self._directory.portal(queue.portal_id)
         if portal is None:
             return
@@ -95,13 +95,13 @@ class Offline:
             wait_s = exc.wait_s if isinstance(exc, TooFast) else None
             await self._put_off(portal, wait_s or limits.RECOVERY_AGAIN_S, None)
 
-    async def _bind(self, portal: Portal, queue: Queue) -> None:
+    async def _bind(self, portal: Portal, queue: OfflineQueue) -> None:
         await self._queue.bind(portal, wanted=queue.wanted)
         async with self._database.transaction() as connection:
             await offline_queue.bound(connection, portal.id, is_bound=queue.wanted)
         log.info("offline events", portal_id=str(portal.id), bound=queue.wanted)
 
-    async def _drain(self, portal: Portal, queue: Queue) -> None:
+    async def _drain(self, portal: Portal, queue: OfflineQueue) -> None:
         keep = await self._queue.keeps(portal) if queue.keeps is None or queue.unsure else queue.keeps
         if keep and queue.asking:
             for kept in await self._queue.left(portal):
@@ -131,7 +131,7 @@ class Offline:
         if kept.process_id and kept.rows:
             await self._queue.clear(portal, kept.process_id)
 
-    async def _write(self, portal: Portal, told: Sequence[Told]) -> None:
+    async def _write(self, portal: Portal, told: Sequence[RecoveredEvent]) -> None:
         async with self._database.transaction() as connection:
             ids = [each.bitrix_message_id for each in told if each.bitrix_message_id]
             known = await recovery.known(connection, portal.id, ids)
@@ -146,7 +146,7 @@ class Offline:
             metrics.recovered(fate, count)
             log.warning("found in the offline queue", portal_id=str(portal.id), messages=count, fate=fate.value)
 
-    async def _notices(self, connection: Connection, portal: Portal, new: Sequence[Told]) -> list[Line]:
+    async def _notices(self, connection: Connection, portal: Portal, new: Sequence[RecoveredEvent]) -> list[Line]:
         """One line a conversation and fate. A row may name a conversation that is another portal's: not there."""
         counted = Counter(
             (ids[1], _fate(each))
@@ -183,7 +183,7 @@ def recovered_notice(fate: RecoveredAs, count: int, hours: int) -> Notice:
     return Notice(code, {"count": str(count), "hours": str(hours)})
 
 
-def _fate(told: Told) -> RecoveredAs:
+def _fate(told: RecoveredEvent) -> RecoveredAs:
     assert told.recovered is not None
     if told.recovered.give_up:
         return RecoveredAs.TOO_LATE

@@ -19,7 +19,7 @@ from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.message.message import file_of
 from zaptrix.core.ports import Handover
 from zaptrix.store.ledger.contents import as_stored
-from zaptrix.store.ledger.messages import NewMessage, Written
+from zaptrix.store.ledger.messages import NewMessage, WrittenMessage
 
 
 class HandingOver:
@@ -55,7 +55,7 @@ class HandingOver:
     def written(
         self,
         rows: Sequence[NewMessage],
-        written: Sequence[Written],
+        written: Sequence[WrittenMessage],
         talks: Mapping[ConversationId, Conversation],
         tenants: Mapping[ChannelId, Tenant],
     ) -> None:
@@ -85,7 +85,7 @@ class HandingOver:
             self._handover.waits(*way)
 
 
-def _parcel(row: NewMessage, one: Written, attempt_id: AttemptId, talk: Conversation, tenant: Tenant) -> Parcel:
+def _parcel(row: NewMessage, one: WrittenMessage, attempt_id: AttemptId, talk: Conversation, tenant: Tenant) -> Parcel:
     """What a claim of this row would read."""
     return Parcel(
         message_id=one.id,

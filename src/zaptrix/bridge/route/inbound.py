@@ -11,7 +11,7 @@ from zaptrix.bridge.route.conversations import Conversations
 from zaptrix.bridge.route.customer_moves import relink
 from zaptrix.bridge.route.handover import HandingOver
 from zaptrix.bridge.route.receipts import Applied, apply_receipts, apply_template_changes, tell_ended
-from zaptrix.bridge.route.router import Item, plain_mark
+from zaptrix.bridge.route.router import TranslatedEvent, plain_mark
 from zaptrix.bridge.route.spoken import UNKNOWN, Incoming, in_order, is_owner, is_unknown, more_of
 from zaptrix.bridge.tell.quotes import quoted
 from zaptrix.bridge.tenants.directory import Directory, Tenant
@@ -21,16 +21,16 @@ from zaptrix.core.delivery.lanes import Lane, bitrix24_lane
 from zaptrix.core.event import CustomerMessage, CustomerMoved, EventState, Receipt, TemplateChange
 from zaptrix.core.ids import ChannelId, EventId, PortalId
 from zaptrix.core.message.kinds import Unknown
-from zaptrix.core.message.message import Direction, Media, Origin
+from zaptrix.core.message.message import Direction, MediaContent, Origin
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover
 from zaptrix.core.wording.error_codes import CodeTable
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import events
-from zaptrix.store.journal.events import Mark
+from zaptrix.store.journal.events import EventMark
 from zaptrix.store.ledger import files, messages
-from zaptrix.store.ledger.messages import NewMessage, Quotable, Wamid, Written
-from zaptrix.store.ledger.receipts import Told
+from zaptrix.store.ledger.messages import NewMessage, Quotable, Wamid, WrittenMessage
+from zaptrix.store.ledger.receipts import ChannelReceipt
 
 _OF_A_NUMBER = (CustomerMessage, CustomerMoved, Receipt)
 
@@ -45,14 +45,14 @@ class InboundSteps(msgspec.Struct, frozen=True, kw_only=True):
     handover: Handover
     file_wait_s: float  # a message waits this long for its file at the most
 
-    def __call__(self, items: Sequence[Item]) -> InboundStep:
+    def __call__(self, items: Sequence[TranslatedEvent]) -> InboundStep:
         return InboundStep(items, self)
 
 
 class InboundStep:
     """One batch of events, of many numbers."""
 
-    def __init__(self, items: Sequence[Item], given: InboundSteps) -> None:
+    def __init__(self, items: Sequence[TranslatedEvent], given: InboundSteps) -> None:
         self.handing = HandingOver(given.handover)
         self.numbers: dict[str, Channel] = {}
         self._given = given
@@ -83,7 +83,7 @@ class InboundStep:
             )
             self._perhaps_seen = [one for one, hint in zip(ids, hints, strict=True) if hint]
 
-    async def write(self, connection: Connection) -> list[Mark]:
+    async def write(self, connection: Connection) -> list[EventMark]:
         # What is there already comes first: messages are locked before conversations (docs/adr/, "Lock order").
         if told := self._receipts():
             self._told = await apply_receipts(connection, told, self._given.codes)
@@ -101,9 +101,9 @@ class InboundStep:
             self._accounts = await apply_template_changes(connection, changes)
         return [self._mark(item) for item in self._items]
 
-    def _receipts(self) -> list[Told]:
+    def _receipts(self) -> list[ChannelReceipt]:
         return [
-            Told(channel.id, item.routed)
+            ChannelReceipt(channel.id, item.routed)
             for item in self._items
             if isinstance(item.routed, Receipt) and (channel := self._channel(item))
         ]
@@ -117,7 +117,7 @@ class InboundStep:
         if len(written) < len(rows):
             written += await self._insert_further(connection, known)
         self.handing.written(rows, written, heard, self._tenants)
-        if files_of := [row.conversation.portal_id for row in rows if isinstance(row.content, Media)]:
+        if files_of := [row.conversation.portal_id for row in rows if isinstance(row.content, MediaContent)]:
             await files.want(connection, [one.id for one in written], self._given.file_wait_s)
             self._waiting_for_files = {*files_of}
 
@@ -157,33 +157,35 @@ class InboundStep:
             kept.append(said)
         self._spoken = kept
 
-    async def _insert_further(self, connection: Connection, quotable: Mapping[Wamid, Quotable]) -> list[Written]:
+    async def _insert_further(self, connection: Connection, quotable: Mapping[Wamid, Quotable]) -> list[WrittenMessage]:
         """The ledger had some of the ids, and Redis did not remember them."""
         stored = await messages.quotable(connection, [said.wamid for said in self._spoken])
         more = [each for said in self._spoken if (each := more_of(said, stored[said.wamid].content))]
         return await messages.write(connection, [self._ledger_row(said, quotable) for said in more]) if more else []
 
-    def _channel(self, item: Item) -> Channel | None:
+    def _channel(self, item: TranslatedEvent) -> Channel | None:
         """The channel that has the number, and had it when this came."""
         channel = self.numbers.get(item.event.lane.tenant)
         return channel if channel and is_owner(channel, item) else None
 
-    def _mark(self, item: Item) -> Mark:
+    def _mark(self, item: TranslatedEvent) -> EventMark:
         if isinstance(item.routed, TemplateChange) and item.routed.waba_id not in self._accounts:
-            return Mark(item.event, EventState.IGNORED, "no number here has the templates of this account")
+            return EventMark(item.event, EventState.IGNORED, "no number here has the templates of this account")
         if not isinstance(item.routed, _OF_A_NUMBER):
             return plain_mark(item)
         if self._channel(item) is None:
             others = item.event.lane.tenant in self.numbers
             why = "it came while the number was another portal's" if others else "no channel has this number"
-            return Mark(item.event, EventState.UNROUTABLE, why)
+            return EventMark(item.event, EventState.UNROUTABLE, why)
         if isinstance(item.routed, CustomerMessage) and isinstance(item.routed.content, Unknown):
             # The operator sees that something came; the event waits for a version that knows it.
-            return Mark(item.event, EventState.UNROUTABLE, f"an unknown kind of message: {item.routed.content.kind}")
+            return EventMark(
+                item.event, EventState.UNROUTABLE, f"an unknown kind of message: {item.routed.content.kind}"
+            )
         if isinstance(item.routed, CustomerMoved) and item.event.id not in self._relinked:
-            return Mark(item.event, EventState.IGNORED, "nobody here had these ids, or it is known")
+            return EventMark(item.event, EventState.IGNORED, "nobody here had these ids, or it is known")
         if item.event.id in self._twice:
-            return Mark(item.event, EventState.IGNORED, "delivered again: the ledger has it")
+            return EventMark(item.event, EventState.IGNORED, "delivered again: the ledger has it")
         return plain_mark(item)
 
     async def _relink(self, connection: Connection) -> None:
@@ -197,7 +199,7 @@ class InboundStep:
                     waiting.remove(item)
                     moved = True
 
-    async def _relink_one(self, connection: Connection, item: Item) -> bool:
+    async def _relink_one(self, connection: Connection, item: TranslatedEvent) -> bool:
         """Whether anybody's ids were changed."""
         channel = self._channel(item)
         assert channel is not None

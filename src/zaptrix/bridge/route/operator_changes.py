@@ -20,12 +20,12 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import Event, OperatorChange, OperatorMessage
 from zaptrix.core.message.matching import bare
 from zaptrix.core.message.media import CAPTIONED
-from zaptrix.core.message.message import Content, Media, Notice, State, Words, gist_of, quote_of
+from zaptrix.core.message.message import Content, MediaContent, Notice, State, Words, gist_of, quote_of
 from zaptrix.core.message.text import Text, in_a_line
 from zaptrix.core.ports import TextLimits
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.ledger import messages, operator_changes
-from zaptrix.store.ledger.operator_changes import Held
+from zaptrix.store.ledger.operator_changes import LockedPart
 
 _LOOSE = frozenset({State.PENDING, State.DEAD})  # it was not sent, and nobody is sending it
 
@@ -39,7 +39,7 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-def rule(change: OperatorChange, parts: Sequence[Held], cutting: Cutting) -> Ruling:
+def rule(change: OperatorChange, parts: Sequence[LockedPart], cutting: Cutting) -> Ruling:
     """What is to be done about `change`, by how far the parts of the message have come. Pure."""
     standing = [part for part in parts if part.state is not State.DISMISSED]
     if change.text is None:
@@ -55,19 +55,22 @@ def rule(change: OperatorChange, parts: Sequence[Held], cutting: Cutting) -> Rul
     return replace(ruling, notice="edited_unsent") if dead and ruling.notice is None else ruling
 
 
-def _says_the_same(change: OperatorChange, parts: Sequence[Held]) -> bool:
+def _says_the_same(change: OperatorChange, parts: Sequence[LockedPart]) -> bool:
     """A portal tells of changes that nobody made: a preview of a link, a word of our own that came back."""
     said = bare(words_of(parts))
     return said in {bare(text.plain) for text in (change.text, change.unquoted) if text is not None}
 
 
-def words_of(parts: Sequence[Held]) -> str:
+def words_of(parts: Sequence[LockedPart]) -> str:
     """The words of a message, all its parts together."""
-    said = (part.content.caption.plain if isinstance(part.content, Media) else gist_of(part.content) for part in parts)
+    said = (
+        part.content.caption.plain if isinstance(part.content, MediaContent) else gist_of(part.content)
+        for part in parts
+    )
     return "\n".join(words for words in said if words)
 
 
-def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cutting: Cutting) -> Ruling:
+def _rewritten(parts: Sequence[LockedPart], text: Text, author: str | None, cutting: Cutting) -> Ruling:
     words = [part for part in parts if isinstance(part.content, Words)]
     if not words:
         return _caption(parts[0], text, cutting)
@@ -87,9 +90,13 @@ def _rewritten(parts: Sequence[Held], text: Text, author: str | None, cutting: C
     )
 
 
-def _caption(first: Held, text: Text, cutting: Cutting) -> Ruling:
+def _caption(first: LockedPart, text: Text, cutting: Cutting) -> Ruling:
     media = first.content
-    if not isinstance(media, Media) or media.kind not in CAPTIONED or len(text.plain) > limits.MEDIA_CAPTION_KEPT:
+    if (
+        not isinstance(media, MediaContent)
+        or media.kind not in CAPTIONED
+        or len(text.plain) > limits.MEDIA_CAPTION_KEPT
+    ):
         return Ruling(notice="edited_late")
     if not cutting.fits_caption(text, media.author):
         return Ruling(notice="edited_late")
@@ -127,7 +134,9 @@ async def apply(
     return [Notice(ruling.notice, {"text": in_a_line(words_of(parts), limits.SKETCH_MAX)})] if told else []
 
 
-async def _carry_out(connection: Connection, change: OperatorChange, parts: Sequence[Held], ruling: Ruling) -> None:
+async def _carry_out(
+    connection: Connection, change: OperatorChange, parts: Sequence[LockedPart], ruling: Ruling
+) -> None:
     for part in parts:
         if part.id in ruling.rewritten:
             await operator_changes.rewrite(connection, part.id, ruling.rewritten[part.id])

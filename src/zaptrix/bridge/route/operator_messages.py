@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from zaptrix.bridge.route.router import Item
+from zaptrix.bridge.route.router import TranslatedEvent
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.event import Answering, OperatorMessage
@@ -26,7 +26,7 @@ from zaptrix.core.message.matching import Candidate, best_match
 from zaptrix.core.message.message import (
     Content,
     Direction,
-    Media,
+    MediaContent,
     Notice,
     Origin,
     Words,
@@ -90,7 +90,7 @@ class Cutting(NamedTuple):
 
 
 async def outgoing(
-    connection: Connection, heard: Sequence[tuple[Item, Conversation]], texts: TextLimits, view: OperatorView
+    connection: Connection, heard: Sequence[tuple[TranslatedEvent, Conversation]], texts: TextLimits, view: OperatorView
 ) -> list[Outgoing]:
     """What comes of operators' messages; nothing of those that would be in the ledger twice."""
     made = [await _made(connection, item, talk, view) for item, talk in heard]
@@ -108,7 +108,7 @@ async def channels_that_sign(connection: Connection, ids: set[ChannelId]) -> set
     return {channel.id for channel in found if channel and channel.operator_prefix}
 
 
-async def _made(connection: Connection, item: Item, talk: Conversation, view: OperatorView) -> Outgoing:
+async def _made(connection: Connection, item: TranslatedEvent, talk: Conversation, view: OperatorView) -> Outgoing:
     message = item.routed
     assert isinstance(message, OperatorMessage)
     written_at = message.recovered.written_at if message.recovered else None
@@ -133,7 +133,7 @@ async def _contents_of(
     if quote is None or answering is None:
         return [message.content, *message.more]
     first, *others = answering.contents
-    assert isinstance(first, Words | Media)
+    assert isinstance(first, Words | MediaContent)
     return [with_quote(first, quote), *others]
 
 
@@ -167,9 +167,9 @@ def _repeated(
 
 def _forms(content: Content, view: OperatorView) -> Iterator[str]:
     """Every form in which the portal may have shown a message, and may show it again in a quote."""
-    if isinstance(content, Media) and content.caption:
+    if isinstance(content, MediaContent) and content.caption:
         yield content.caption.plain
-    if isinstance(content, Media) and content.name:
+    if isinstance(content, MediaContent) and content.name:
         yield content.name
     yield gist_of(content)
     if not isinstance(content, Notice | Template):
@@ -179,7 +179,7 @@ def _forms(content: Content, view: OperatorView) -> Iterator[str]:
 def _author(talk: Conversation, said: Nameable) -> str:
     if said.direction is Direction.INBOUND:
         return talk.customer.name or ""
-    return (said.content.author if isinstance(said.content, Words | Media) else None) or ""
+    return (said.content.author if isinstance(said.content, Words | MediaContent) else None) or ""
 
 
 # --- what is long ----------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _length(one: Outgoing) -> int:
 
 def _words_of(content: Content) -> Text:
     match content:
-        case Words(text=text) | Media(caption=text):
+        case Words(text=text) | MediaContent(caption=text):
             return text
         case _:
             return Text()
@@ -210,7 +210,7 @@ def _is_worth_measuring(content: Content, texts: TextLimits) -> bool:
     match content:
         case Words(text=text):
             return texts.may_be_long(text)
-        case Media(caption=caption) if caption:
+        case MediaContent(caption=caption) if caption:
             return texts.may_be_long(caption, limits.MEDIA_CAPTION_MAX)
         case _:
             return False
@@ -230,7 +230,7 @@ def _cut(one: Outgoing, cutting: Cutting) -> list[Content]:
 def _parts(content: Content, cutting: Cutting) -> list[Content]:
     """The first part answers what the whole answers, and bears the author's name. Words that no caption holds go before
     their file."""
-    if isinstance(content, Media) and content.caption:
+    if isinstance(content, MediaContent) and content.caption:
         if cutting.fits_caption(content.caption, content.author):
             return [content]
         words = Words(content.caption, content.author, content.marks)

@@ -11,7 +11,7 @@ import structlog
 from zaptrix.bridge.route.handover import HandingOver
 from zaptrix.bridge.route.operator_changes import apply
 from zaptrix.bridge.route.operator_messages import Outgoing, outgoing
-from zaptrix.bridge.route.router import Item, plain_mark
+from zaptrix.bridge.route.router import TranslatedEvent, plain_mark
 from zaptrix.bridge.tell.notices import Line, say
 from zaptrix.bridge.tell.pauses import held_at_once
 from zaptrix.bridge.tenants.directory import Directory, Tenant
@@ -21,13 +21,13 @@ from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.event import ConnectorLost, DialogStarted, EventState, OperatorChange, OperatorMessage, Untold
 from zaptrix.core.ids import ChannelId, ConversationId, EventId, PortalId, connector_id, parse_external_chat_id
-from zaptrix.core.message.message import Media, Notice, Side
+from zaptrix.core.message.message import MediaContent, Notice, Side
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Handover, OperatorView, TextLimits
 from zaptrix.store.accounts import audit, channels
 from zaptrix.store.connection.database import Connection
 from zaptrix.store.journal import recovery
-from zaptrix.store.journal.events import Mark
+from zaptrix.store.journal.events import EventMark
 from zaptrix.store.journal.recovery import LateMark
 from zaptrix.store.ledger import files, messages, operator_changes
 from zaptrix.store.ledger.messages import NewMessage
@@ -53,7 +53,7 @@ class OutboundSteps(msgspec.Struct, frozen=True):
     texts: TextLimits
     view: OperatorView
 
-    def __call__(self, items: Sequence[Item]) -> OutboundStep:
+    def __call__(self, items: Sequence[TranslatedEvent]) -> OutboundStep:
         return OutboundStep(items, self)
 
 
@@ -62,7 +62,7 @@ class OutboundStep:
 
     numbers: Mapping[str, Channel] = {}  # a portal's events are the portal's
 
-    def __init__(self, items: Sequence[Item], given: OutboundSteps) -> None:
+    def __init__(self, items: Sequence[TranslatedEvent], given: OutboundSteps) -> None:
         self.handing = HandingOver(given.handover)
         self._items = items
         self._given = given
@@ -82,7 +82,7 @@ class OutboundStep:
             if tenant := await self._given.directory.channel(channel_id):
                 self._tenants[channel_id] = tenant
 
-    async def write(self, connection: Connection) -> list[Mark]:
+    async def write(self, connection: Connection) -> list[EventMark]:
         await self._resolve(connection)
         # Before anything else is held: whoever settles a message takes it before its conversation.
         await operator_changes.hold(
@@ -102,7 +102,7 @@ class OutboundStep:
                 await _hold(connection, _portal(item), item.routed)
         return [self._mark(item) for item in self._items]
 
-    async def _written(self, connection: Connection, written: Sequence[Item]) -> list[Line]:
+    async def _written(self, connection: Connection, written: Sequence[TranslatedEvent]) -> list[Line]:
         """Operators' messages into the ledger; what of them has to be told to who wrote them."""
         heard = [(item, talk) for item in written if (talk := self._talk(item))]
         whole = await outgoing(connection, heard, self._given.texts, self._given.view)
@@ -117,14 +117,14 @@ class OutboundStep:
             self.handing.written(rows, new, touched, self._tenants)
             waiting = [one.id for one in new if one.attempt_id is None]
             held = await held_at_once(connection, waiting, written[-1].event.received_at)
-            if any(isinstance(row.content, Media) for row in rows):
+            if any(isinstance(row.content, MediaContent) for row in rows):
                 await files.want(connection, waiting, self._given.file_wait_s)
-                self._rung = {row.conversation.channel_id for row in rows if isinstance(row.content, Media)}
+                self._rung = {row.conversation.channel_id for row in rows if isinstance(row.content, MediaContent)}
             if marks := [mark for item in written if (mark := _late_mark(item))]:
                 await recovery.mark_late(connection, waiting, marks)
         return held + [line for each in whole for line in _left_out(each)]
 
-    def _offered(self, rows: Sequence[NewMessage], written: Sequence[Item]) -> list[NewMessage]:
+    def _offered(self, rows: Sequence[NewMessage], written: Sequence[TranslatedEvent]) -> list[NewMessage]:
         """What may go at once, but for what is changed in this very batch, or came late, which is judged first."""
         changed = {(_portal(item), change.bitrix_message_id) for item, change, _ in self._asked()}
         late = {(mark.portal_id, mark.bitrix_message_id) for item in written if (mark := _late_mark(item))}
@@ -144,7 +144,7 @@ class OutboundStep:
                 told.append(Line(talk.id, _TEXT_CUT, item.event.received_at))
         return told
 
-    def _asked(self) -> Iterable[tuple[Item, OperatorChange, Conversation]]:
+    def _asked(self) -> Iterable[tuple[TranslatedEvent, OperatorChange, Conversation]]:
         for item in self._items:
             if isinstance(item.routed, OperatorChange) and (talk := self._talk(item)):
                 yield item, item.routed, talk
@@ -190,22 +190,22 @@ class OutboundStep:
                 case _:
                     pass
 
-    def _talk(self, item: Item) -> Conversation | None:
+    def _talk(self, item: TranslatedEvent) -> Conversation | None:
         """The conversation that an event names; one of another portal is nobody's."""
         ids = _named(item)
         talk = self._talks.get(ids[1]) if ids else None
         return talk if talk and ids and talk.channel_id == ids[0] and talk.portal_id == _portal(item) else None
 
-    def _mark(self, item: Item) -> Mark:
+    def _mark(self, item: TranslatedEvent) -> EventMark:
         if isinstance(item.routed, InChat) and self._talk(item) is None:
-            return Mark(item.event, EventState.UNROUTABLE, "no conversation of this portal has this chat id")
+            return EventMark(item.event, EventState.UNROUTABLE, "no conversation of this portal has this chat id")
         if reason := self._reasons.get(item.event.id):
             untold = isinstance(item.routed, Untold)
-            return Mark(item.event, EventState.UNROUTABLE if untold else EventState.IGNORED, reason)
+            return EventMark(item.event, EventState.UNROUTABLE if untold else EventState.IGNORED, reason)
         return plain_mark(item)
 
 
-def _portal(item: Item) -> PortalId:
+def _portal(item: TranslatedEvent) -> PortalId:
     return PortalId(UUID(item.event.lane.tenant))
 
 
@@ -229,12 +229,12 @@ def _left_out(one: Outgoing) -> Iterable[Line]:
         yield Line(one.talk.id, _TEXT_CUT, one.written_at)
 
 
-def _operator_message(item: Item) -> OperatorMessage:
+def _operator_message(item: TranslatedEvent) -> OperatorMessage:
     assert isinstance(item.routed, OperatorMessage)
     return item.routed
 
 
-def _late_mark(item: Item) -> LateMark | None:
+def _late_mark(item: TranslatedEvent) -> LateMark | None:
     message = _operator_message(item)
     found = message.recovered
     if found is None or not (found.late or found.give_up):
@@ -244,7 +244,7 @@ def _late_mark(item: Item) -> LateMark | None:
     )
 
 
-def _named(item: Item) -> tuple[ChannelId, ConversationId] | None:
+def _named(item: TranslatedEvent) -> tuple[ChannelId, ConversationId] | None:
     """Channel and conversation that an event names."""
     if not isinstance(item.routed, InChat):
         return None

@@ -13,7 +13,7 @@ import structlog
 
 from zaptrix.bridge.tell.notices import Line, say, sent_by_api
 from zaptrix.bridge.tell.pauses import held_back, pause_channel
-from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.errors import FailureScope
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.retry import Pause
 from zaptrix.core.event import Pricing, Receipt, TemplateChange
@@ -23,7 +23,7 @@ from zaptrix.core.message.message import (
     OPEN_STATES,
     Content,
     Direction,
-    Media,
+    MediaContent,
     Notice,
     Origin,
     Side,
@@ -39,7 +39,7 @@ from zaptrix.store.connection.database import Connection
 from zaptrix.store.ledger import awaited, messages, operator_changes
 from zaptrix.store.ledger import receipts as stored
 from zaptrix.store.ledger.messages import NewMessage
-from zaptrix.store.ledger.receipts import Advance, Standing, Told
+from zaptrix.store.ledger.receipts import Advance, ChannelReceipt, MessageStanding
 from zaptrix.store.people import conversations
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import AlarmKind, Result
@@ -59,16 +59,16 @@ class Applied(NamedTuple):
 
     lanes: set[Lane]
     paused: bool = False
-    ended: Sequence[tuple[Standing, State]] = ()
+    ended: Sequence[tuple[MessageStanding, State]] = ()
 
 
-async def apply_receipts(connection: Connection, told: Sequence[Told], codes: CodeTable) -> Applied:
+async def apply_receipts(connection: Connection, told: Sequence[ChannelReceipt], codes: CodeTable) -> Applied:
     """Move the messages that receipts speak of, inside the caller's transaction."""
     standings = await stored.standings(connection, told)
     by_id = {standing.id: standing for standing in standings}
     by_whatsapp_id = {(each.channel_id, each.whatsapp_id): each for each in standings if each.whatsapp_id}
-    matched: list[tuple[Standing, Receipt]] = []
-    unknown: list[Told] = []
+    matched: list[tuple[MessageStanding, Receipt]] = []
+    unknown: list[ChannelReceipt] = []
     for each in told:
         receipt = each.receipt
         standing = by_id.get(receipt.message_id) if receipt.message_id else None
@@ -93,13 +93,13 @@ async def apply_receipts(connection: Connection, told: Sequence[Told], codes: Co
     return Applied(lanes | _lanes_to_ring(advances, by_id), bool(paused), ended)
 
 
-def _proves_arrival(step: Advance, standing: Standing) -> bool:
+def _proves_arrival(step: Advance, standing: MessageStanding) -> bool:
     """Whether the operator's side is told of it: the runner may never come back to say that the message was sent."""
     unsaid = standing.state in OPEN_STATES or standing.state is State.DEAD
     return step.state is not State.DEAD and unsaid and standing.origin is Origin.OPERATOR
 
 
-def tell_ended(ended: Iterable[tuple[Standing, State]]) -> None:
+def tell_ended(ended: Iterable[tuple[MessageStanding, State]]) -> None:
     """Count and log messages whose receipt came before their runner's own word, which then says nothing any more.
 
     To be called after the transaction, which may be rolled back and played again.
@@ -111,12 +111,12 @@ def tell_ended(ended: Iterable[tuple[Standing, State]]) -> None:
         log.info("buried" if dead else "delivered", by="receipt", **said)
 
 
-def _is_of_an_earlier_send(receipt: Receipt, standing: Standing) -> bool:
+def _is_of_an_earlier_send(receipt: Receipt, standing: MessageStanding) -> bool:
     """Whether it tells that a send failed which was made good since then."""
     return receipt.status is State.DEAD and standing.whatsapp_id not in {None, receipt.whatsapp_id}
 
 
-def _lanes_to_ring(advances: Iterable[Advance], standings: dict[MessageId, Standing]) -> set[Lane]:
+def _lanes_to_ring(advances: Iterable[Advance], standings: dict[MessageId, MessageStanding]) -> set[Lane]:
     """The portal has a confirmation or a notice to be told; the conversation's next message may go.
 
     That what was sent is delivered or read tells neither of them anything.
@@ -131,7 +131,7 @@ def _lanes_to_ring(advances: Iterable[Advance], standings: dict[MessageId, Stand
     return lanes
 
 
-def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
+def _furthest(matched: Iterable[tuple[MessageStanding, Receipt]]) -> list[Advance]:
     """The one step that each message takes, when its receipts are taken one after another."""
     states: dict[int, State] = {}
     steps: dict[int, Advance] = {}
@@ -155,7 +155,7 @@ def _furthest(matched: Iterable[tuple[Standing, Receipt]]) -> list[Advance]:
 
 
 async def _said(
-    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing], codes: CodeTable
+    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, MessageStanding], codes: CodeTable
 ) -> list[Line]:
     """Notices in the chat: of what WhatsApp failed to deliver, and of a program's text that it has just proven sent."""
     said = [_failed(step, standings[step.id], codes) for step in advances if step.state is State.DEAD]
@@ -172,14 +172,14 @@ async def _said(
     return said
 
 
-def _arrived_after_all(step: Advance, standing: Standing, content: Content | None) -> Line:
+def _arrived_after_all(step: Advance, standing: MessageStanding, content: Content | None) -> Line:
     """The operator was told that it failed: that is not so any more."""
     words = in_a_line((content and shown(content)) or "", SKETCH_MAX)
     notice = Notice("arrived_after_all", {"text": f" “{words}”" if words else ""})
     return Line(standing.conversation_id, notice, step.at, step.id)
 
 
-def _failed(step: Advance, standing: Standing, codes: CodeTable) -> Line:
+def _failed(step: Advance, standing: MessageStanding, codes: CodeTable) -> Line:
     log.warning("failed on whatsapp", message_id=step.id, code=step.code)
     code = step.code or "unknown"
     return Line(
@@ -188,7 +188,7 @@ def _failed(step: Advance, standing: Standing, codes: CodeTable) -> Line:
 
 
 async def _words_alone(
-    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing], codes: CodeTable
+    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, MessageStanding], codes: CodeTable
 ) -> set[Lane]:
     """An operator's words outlive their file also when WhatsApp refuses it afterwards: they go by themselves.
 
@@ -207,7 +207,7 @@ async def _words_alone(
     talks = await conversations.by_ids(connection, [standings[id_].conversation_id for id_ in of_file])
     for message_id, content in (await messages.contents(connection, list(of_file))).items():
         standing, words = standings[message_id], words_without_file(content)
-        if words is None or not isinstance(content, Media):
+        if words is None or not isinstance(content, MediaContent):
             continue
         row = NewMessage(
             conversation=talks[standing.conversation_id],
@@ -225,7 +225,7 @@ async def _words_alone(
 
 
 async def _pause(
-    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, Standing], codes: CodeTable
+    connection: Connection, advances: Sequence[Advance], standings: dict[MessageId, MessageStanding], codes: CodeTable
 ) -> set[ChannelId]:
     """Numbers whose key proved bad only after WhatsApp had taken the message; who waits behind them is told."""
     paused: set[ChannelId] = set()
@@ -233,7 +233,7 @@ async def _pause(
         code, channel_id = step.code, standings[step.id].channel_id
         if step.state is not State.DEAD or code is None or not _is_bad_key(codes.rule_of(code)):
             continue
-        verdict = Pause(Scope.CHANNEL, code, step.detail or "", step.at)
+        verdict = Pause(FailureScope.CHANNEL, code, step.detail or "", step.at)
         if await pause_channel(connection, channel_id, Side.WHATSAPP, verdict, step.at):
             paused.add(channel_id)
     if paused:

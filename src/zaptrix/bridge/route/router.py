@@ -28,7 +28,7 @@ from zaptrix.core.ids import AttemptId
 from zaptrix.core.portal import Channel
 from zaptrix.store.connection.database import Connection, StoreConflict, StoreRefused, StoreUnavailable
 from zaptrix.store.journal import events as journal
-from zaptrix.store.journal.events import Mark
+from zaptrix.store.journal.events import EventMark
 from zaptrix.store.ledger import messages
 from zaptrix.telemetry import metrics
 from zaptrix.telemetry.metrics import Result
@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 _TRIES_ALONE = 2
 
 
-class Item(msgspec.Struct, frozen=True):
+class TranslatedEvent(msgspec.Struct, frozen=True):
     """An event and what translation made of it."""
 
     event: Event
@@ -76,7 +76,7 @@ class Step(Protocol):
         """What is remembered of the numbers is no longer so."""
         ...
 
-    async def write(self, connection: Connection) -> list[Mark]:
+    async def write(self, connection: Connection) -> list[EventMark]:
         """Write what the events say; what became of each of them."""
         ...
 
@@ -96,7 +96,7 @@ class Route:
         self,
         ground: Ground,
         translate: Callable[[Event], Routed],
-        step_of: Callable[[Sequence[Item]], Step],
+        step_of: Callable[[Sequence[TranslatedEvent]], Step],
         slice_s: float,
     ) -> None:
         self._database = ground.database
@@ -190,16 +190,16 @@ class Route:
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._came.wait()
 
-    async def _translated(self, events: Sequence[Event]) -> list[Item]:
+    async def _translated(self, events: Sequence[Event]) -> list[TranslatedEvent]:
         """Much text is read beside the loop: the lanes of others do not wait for it."""
         if sum(len(event.body) for event in events) < limits.ROUTE_BYTES_ON_LOOP:
             return self._all_translated(events)
         return await asyncio.to_thread(self._all_translated, events)
 
-    def _all_translated(self, events: Sequence[Event]) -> list[Item]:
-        return [Item(event, self._translate(event)) for event in events]
+    def _all_translated(self, events: Sequence[Event]) -> list[TranslatedEvent]:
+        return [TranslatedEvent(event, self._translate(event)) for event in events]
 
-    async def _batch(self, items: Sequence[Item]) -> frozenset[Lane]:
+    async def _batch(self, items: Sequence[TranslatedEvent]) -> frozenset[Lane]:
         """Route them. The rounds of which some are left: nothing that came later may go before those."""
         try:
             await self._step(items)
@@ -217,11 +217,11 @@ class Route:
             return left | await self._batch_but(left, items[middle:])
         return frozenset()
 
-    async def _batch_but(self, left: frozenset[Lane], items: Sequence[Item]) -> frozenset[Lane]:
+    async def _batch_but(self, left: frozenset[Lane], items: Sequence[TranslatedEvent]) -> frozenset[Lane]:
         rest = [item for item in items if item.event.lane.round not in left]
         return await self._batch(rest) if rest else frozenset()
 
-    async def _alone(self, item: Item) -> frozenset[Lane]:
+    async def _alone(self, item: TranslatedEvent) -> frozenset[Lane]:
         reason = ""
         for _ in range(_TRIES_ALONE):
             try:
@@ -238,7 +238,7 @@ class Route:
         await self._set_aside(item, reason)
         return frozenset()
 
-    def _look_again(self, items: Sequence[Item]) -> frozenset[Lane]:
+    def _look_again(self, items: Sequence[TranslatedEvent]) -> frozenset[Lane]:
         rounds = rounds_of(items)
         self._again |= rounds
         return rounds
@@ -250,7 +250,7 @@ class Route:
             await self._bells.later(lane, at)
         self._drained(rounds)
 
-    async def _step(self, items: Sequence[Item]) -> None:
+    async def _step(self, items: Sequence[TranslatedEvent]) -> None:
         rounds = rounds_of(items)
         step = self._step_of(items)
         await step.prepare()
@@ -297,21 +297,21 @@ class Route:
                 self._bells.ring_soon({delivery_lane(one.direction, one.lane_id) for one in moved})
                 return
 
-    def _count(self, marks: Sequence[Mark]) -> None:
+    def _count(self, marks: Sequence[EventMark]) -> None:
         now = self._now()
         for mark in marks:
             queue = mark.event.lane.queue
             result = Result.FAILURE if mark.state is EventState.UNROUTABLE else Result.SUCCESS
             metrics.event_routed(queue, result, (now - mark.event.received_at).total_seconds())
 
-    async def _mark(self, connection: Connection, marks: Sequence[Mark]) -> bool:
+    async def _mark(self, connection: Connection, marks: Sequence[EventMark]) -> bool:
         ours = await journal.mark(connection, marks)
         if heavy := self._budgets.overdrawn([mark.event for mark in marks]):
             await journal.strip(connection, heavy, KEPT_BY_DIGEST)
         return ours
 
-    async def _set_aside(self, item: Item, reason: str) -> None:
-        marks = [Mark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")]
+    async def _set_aside(self, item: TranslatedEvent, reason: str) -> None:
+        marks = [EventMark(item.event, EventState.UNROUTABLE, f"refused by the store: {reason}")]
         async with self._database.transaction() as connection:
             await self._mark(connection, marks)
         self._count(marks)
@@ -323,21 +323,21 @@ def _told(task: asyncio.Task[None]) -> None:
     task.cancelled() or task.exception()
 
 
-def rounds_of(items: Iterable[Item]) -> frozenset[Lane]:
+def rounds_of(items: Iterable[TranslatedEvent]) -> frozenset[Lane]:
     """The rounds that events came in."""
     return frozenset(item.event.lane.round for item in items)
 
 
-def plain_mark(item: Item) -> Mark:
+def plain_mark(item: TranslatedEvent) -> EventMark:
     """The mark of an event by its translation alone."""
     match item.routed:
         case Ignored(reason):
-            return Mark(item.event, EventState.IGNORED, reason)
+            return EventMark(item.event, EventState.IGNORED, reason)
         case Unroutable(reason):
-            return Mark(item.event, EventState.UNROUTABLE, reason)
+            return EventMark(item.event, EventState.UNROUTABLE, reason)
         case _:
-            return Mark(item.event, EventState.ROUTED)
+            return EventMark(item.event, EventState.ROUTED)
 
 
-def _one_id(items: Sequence[Item]) -> str | None:
+def _one_id(items: Sequence[TranslatedEvent]) -> str | None:
     return items[0].event.request_id if len(items) == 1 else None

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from zaptrix.bridge.route.repeats import further
-from zaptrix.bridge.route.router import Item
+from zaptrix.bridge.route.router import TranslatedEvent
 from zaptrix.core.customer.customer import Customer
 from zaptrix.core.customer.identity import merged
 from zaptrix.core.event import CustomerMessage, Event
@@ -44,13 +44,13 @@ class Incoming(msgspec.Struct, frozen=True):
         return (self.channel.id, quote.whatsapp_id) if quote else None
 
 
-def is_owner(channel: Channel, item: Item) -> bool:
+def is_owner(channel: Channel, item: TranslatedEvent) -> bool:
     if isinstance(item.routed, CustomerMessage) and not channel.owned_when_written(item.routed.written_at):
         return False
     return channel.owned_at(item.event.received_at)
 
 
-def in_order(items: Iterable[tuple[Item, Channel | None]]) -> list[Incoming]:
+def in_order(items: Iterable[tuple[TranslatedEvent, Channel | None]]) -> list[Incoming]:
     """Customers' messages by Meta's clock, then by arrival: webhooks promise no order."""
     spoken = [
         Incoming(item.routed, channel, item.event)

@@ -54,7 +54,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     days_max: int | None = None
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A message's file, which is in the house, or at Meta under `media_id`."""
 
     blob: Blob | None = None
@@ -108,7 +108,7 @@ class _Draft(NamedTuple):
 
     content: Content
     answered: Answered | None
-    held: Held | None
+    held: AttachedFile | None
 
 
 class Sender:
@@ -133,7 +133,7 @@ class Sender:
         once: Once | None,
         request_id: str,
         answered: Answered | None = None,
-        held: Held | None = None,
+        held: AttachedFile | None = None,
     ) -> Queued:
         """Queue `content`; the same idempotency key gives the same message. `held` is the file that it carries.
 

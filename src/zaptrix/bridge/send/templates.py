@@ -17,7 +17,7 @@ from zaptrix.core.portal import Channel
 from zaptrix.core.ports import TemplateAccount
 from zaptrix.store.accounts import audit, channels
 from zaptrix.store.accounts import templates as stored
-from zaptrix.store.accounts.templates import Place, TemplateFilter, TemplateList
+from zaptrix.store.accounts.templates import PageStart, TemplateFilter, TemplateList
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import UnreadableSecret
 
@@ -54,7 +54,7 @@ class Templates:
         self._in_vain: dict[ChannelId, datetime] = {}
 
     async def listed(
-        self, channel: Channel, wanted: TemplateFilter, after: Place | None, limit: int
+        self, channel: Channel, wanted: TemplateFilter, after: PageStart | None, limit: int
     ) -> list[Definition]:
         """Raises NoAccount, PlatformError, UnreadableSecret, StoreUnavailable; so does everything here."""
         await self._freshen(channel)

@@ -14,7 +14,7 @@ from zaptrix.core.delivery.retry import Pause
 from zaptrix.core.ids import ChannelId, MessageId, PortalId
 from zaptrix.core.message.message import Notice, Side
 from zaptrix.store.accounts import audit, channels, holds, portals
-from zaptrix.store.accounts.holds import Waiting
+from zaptrix.store.accounts.holds import WaitingConversation
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.ledger import claims
@@ -79,6 +79,6 @@ async def held_at_once(connection: Connection, written: Sequence[MessageId], now
     return [_line(each, now) for each in await holds.waiting_among(connection, written)] if written else []
 
 
-def _line(waiting: Waiting, now: datetime) -> Line:
+def _line(waiting: WaitingConversation, now: datetime) -> Line:
     code = (waiting.reason or "").partition(":")[0]
     return Line(waiting.conversation_id, Notice("on_hold", {"code": code}), now, waiting.message_id)

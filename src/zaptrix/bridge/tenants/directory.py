@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from zaptrix.core import limits
-from zaptrix.core.delivery.errors import Scope, Unauthorized
+from zaptrix.core.delivery.errors import FailureScope, Unauthorized
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.portal import Channel, Portal
 from zaptrix.store.accounts import channels, portals
@@ -35,7 +35,7 @@ class Tenant(msgspec.Struct, frozen=True):
     portal: Portal
 
 
-class Sender(msgspec.Struct, frozen=True):
+class EventSender(msgspec.Struct, frozen=True):
     """A portal and the token that its events carry."""
 
     portal: Portal
@@ -105,7 +105,7 @@ class Directory:
         self._box = box
         self._by_number: _Book[str, Tenant] = _Book(self._number, _tenant_rows)
         self._by_channel: _Book[ChannelId, Tenant] = _Book(self._channel, _tenant_rows)
-        self._by_member: _Book[str, Sender] = _Book(self._member, lambda _key, sender: {sender.portal.id})
+        self._by_member: _Book[str, EventSender] = _Book(self._member, lambda _key, sender: {sender.portal.id})
         self._by_portal: _Book[PortalId, Portal] = _Book(self._portal, lambda key, _portal: {key})
         self._tokens: _Book[ChannelId, str] = _Book(self._token, lambda key, _token: {key})
         self._fingerprint: int | None = None
@@ -119,11 +119,11 @@ class Directory:
     async def channel(self, channel_id: ChannelId) -> Tenant | None:
         return await self._by_channel.get(channel_id)
 
-    async def sender(self, member_id: str) -> Sender | None:
+    async def sender(self, member_id: str) -> EventSender | None:
         """The portal that an event claims to come from, with the token that proves it."""
         return await self._by_member.get(member_id)
 
-    def known_sender(self, member_id: str) -> Sender | None:
+    def known_sender(self, member_id: str) -> EventSender | None:
         """What is remembered of it; nobody is asked."""
         return self._by_member.known(member_id)
 
@@ -134,7 +134,7 @@ class Directory:
         """`core.ports.NumberTokens`."""
         token = await self._tokens.get(channel_id)
         if token is None:
-            raise Unauthorized("no_channel", "the channel is gone", scope=Scope.CHANNEL)
+            raise Unauthorized("no_channel", "the channel is gone", scope=FailureScope.CHANNEL)
         return token
 
     def version(self, row: UUID) -> str | None:
@@ -185,10 +185,10 @@ class Directory:
             portal = await portals.get(connection, channel.portal_id) if channel else None
         return Tenant(channel, portal) if channel and portal else None
 
-    async def _member(self, member_id: str) -> Sender | None:
+    async def _member(self, member_id: str) -> EventSender | None:
         async with self._database.within(limits.DOOR_STORE_S_MAX) as connection:
             found = await portals.by_member_id(connection, member_id, self._box)
-        return Sender(*found) if found else None
+        return EventSender(*found) if found else None
 
     async def _token(self, channel_id: ChannelId) -> str | None:
         async with self._database.connection() as connection:

@@ -16,7 +16,7 @@ from zaptrix.core.portal import Locale
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import channels, portals
 from zaptrix.store.accounts.channels import ChannelFields
-from zaptrix.store.accounts.portals import PortalFields, Taken
+from zaptrix.store.accounts.portals import PortalFields, ValueTaken
 from zaptrix.store.connection.database import Database
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ async def _portal(settings: Settings, database: Database, tenants: Tenants) -> P
     )
     try:
         portal = await tenants.create_portal(_ACTOR, fields)
-    except Taken:
+    except ValueTaken:
         return await _known_portal(database, settings.bitrix_member_id)  # another process of ours was faster
     log.info("seeded the portal", portal_id=str(portal.id))
     return portal.id
@@ -91,7 +91,7 @@ async def _channel(settings: Settings, database: Database, tenants: Tenants, por
     )
     try:
         joined = await tenants.create_channel(_ACTOR, portal_id, fields)
-    except (Taken, TooManyChannels) as exc:
+    except (ValueTaken, TooManyChannels) as exc:
         log.warning("the channel is not seeded", reason=str(exc))  # mostly another process of ours was faster
         return
     if joined is not None:

@@ -25,7 +25,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.core.ports import NumberCredentials, PortalCredentials, TokenCache, TokenPair
 from zaptrix.store.accounts import audit, channels, erasures, portals
 from zaptrix.store.accounts.channels import ChannelFields
-from zaptrix.store.accounts.portals import PortalFields, StoredTokens, Taken
+from zaptrix.store.accounts.portals import PortalFields, StoredTokens, ValueTaken
 from zaptrix.store.connection.database import Database, StoreUnavailable
 from zaptrix.store.encryption import SecretBox
 from zaptrix.store.journal import events
@@ -99,12 +99,13 @@ class Tenants:
     async def create_portal(self, actor: str, fields: PortalFields) -> Portal:
         """Make a portal whose own server and tokens have answered for it.
 
-        Raises NotOwned, PlatformError (it cannot be asked now), Taken, StoreRefused, StoreUnavailable; nothing is kept.
+        Raises NotOwned, PlatformError (it cannot be asked now), ValueTaken, StoreRefused, StoreUnavailable; nothing is
+        kept.
         """
         async with self._database.connection() as connection:
             # Before tokens are spent on what cannot be kept.
             if field := await portals.taken(connection, str(fields.member_id), str(fields.portal_url)):
-                raise Taken(field)
+                raise ValueTaken(field)
         fields = await self._checked(_nobody(), fields, None)
         async with self._database.transaction() as connection:
             portal = await portals.add(connection, fields, self._box)
@@ -191,7 +192,7 @@ class Tenants:
         """Join a number, whose token opens it, to an open line; what came for the number before is routed now.
 
         None when there is no such portal. Raises NotOwned, PlatformError (Meta cannot be asked now), TooManyChannels,
-        Taken, StoreRefused, StoreUnavailable; nothing is kept.
+        ValueTaken, StoreRefused, StoreUnavailable; nothing is kept.
         """
         async with self._database.connection() as connection:
             if await portals.get(connection, portal_id) is None:

@@ -15,7 +15,7 @@ from zaptrix.store.accounts import audit
 from zaptrix.store.connection.database import Connection, Database
 from zaptrix.store.journal import events
 from zaptrix.store.ledger import files, messages, views
-from zaptrix.store.ledger.messages import Moved
+from zaptrix.store.ledger.messages import MovedMessage
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ class Fate(StrEnum):
     DISMISS = "dismiss"  # laid aside for good
 
 
-_MOVES: dict[Fate, Callable[[Connection, Sequence[int], PortalId | None], Awaitable[list[Moved]]]] = {
+_MOVES: dict[Fate, Callable[[Connection, Sequence[int], PortalId | None], Awaitable[list[MovedMessage]]]] = {
     Fate.REVIVE: messages.revive,
     Fate.DISMISS: messages.dismiss,
 }
@@ -79,6 +79,6 @@ class Letters:
         return True
 
 
-def _subject(moved: Sequence[Moved]) -> str:
+def _subject(moved: Sequence[MovedMessage]) -> str:
     ids = sorted(row.id for row in moved)
     return f"message {ids[0]}" if len(ids) == 1 else f"messages {ids[0]} to {ids[-1]}"

@@ -21,7 +21,7 @@ PORT, SENTINEL_PORT = 6379, 26379
 _OF_SENTINELS = {"sentinel_username": "username", "sentinel_password": "password"}
 
 
-class Form(StrEnum):
+class RedisTopology(StrEnum):
     """What an address leads to."""
 
     SINGLE = ""
@@ -38,7 +38,7 @@ class Address(NamedTuple):
     """A REDIS_URL, read. `options` are those of redis-py's connections."""
 
     url: str
-    form: Form
+    form: RedisTopology
     hosts: tuple[Host, ...]
     options: dict[str, Any]
     service: str
@@ -49,16 +49,16 @@ def read(url: str) -> Address:
     """Raises ValueError for what cannot be read; `core.installation.addresses.redis_slip` has told why before."""
     parts = urlsplit(url)
     scheme, _, form = parts.scheme.partition("+")
-    return _READERS[Form(form)](url, parts._replace(scheme=scheme))
+    return _READERS[RedisTopology(form)](url, parts._replace(scheme=scheme))
 
 
 def _single(url: str, _parts: SplitResult) -> Address:
-    return Address(url, Form.SINGLE, (), {}, "", {})  # redis-py reads it itself
+    return Address(url, RedisTopology.SINGLE, (), {}, "", {})  # redis-py reads it itself
 
 
 def _cluster(url: str, parts: SplitResult) -> Address:
     options = _options(parts._replace(path=""))
-    return Address(url, Form.CLUSTER, _hosts(parts, PORT), options, "", {})
+    return Address(url, RedisTopology.CLUSTER, _hosts(parts, PORT), options, "", {})
 
 
 def _sentinel(url: str, parts: SplitResult) -> Address:
@@ -69,13 +69,13 @@ def _sentinel(url: str, parts: SplitResult) -> Address:
     options = _options(parts._replace(path=f"/{number}", query=rest))
     login = {_OF_SENTINELS[name]: value for name, value in parse_qsl("&".join(of_sentinels).replace("+", "%2B"))}
     shared = {name: value for name, value in options.items() if name.startswith(("ssl", "socket_"))}
-    return Address(url, Form.SENTINEL, _hosts(parts, SENTINEL_PORT), options, unquote(service), shared | login)
+    return Address(url, RedisTopology.SENTINEL, _hosts(parts, SENTINEL_PORT), options, unquote(service), shared | login)
 
 
-_READERS: dict[Form, Callable[[str, SplitResult], Address]] = {
-    Form.SINGLE: _single,
-    Form.CLUSTER: _cluster,
-    Form.SENTINEL: _sentinel,
+_READERS: dict[RedisTopology, Callable[[str, SplitResult], Address]] = {
+    RedisTopology.SINGLE: _single,
+    RedisTopology.CLUSTER: _cluster,
+    RedisTopology.SENTINEL: _sentinel,
 }
 
 

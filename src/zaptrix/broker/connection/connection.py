@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from zaptrix.broker.connection import address
-from zaptrix.broker.connection.address import Address, Form
+from zaptrix.broker.connection.address import Address, RedisTopology
 from zaptrix.broker.connection.cluster import Cluster
 from zaptrix.broker.connection.sentinel import SentinelPool, primary_of
 
@@ -58,7 +58,7 @@ def connect_worker(url: str) -> Redis:
     return _client(
         where,
         socket_connect_timeout=ANSWER_S_MAX,
-        socket_timeout=BLOCKED_S_MAX if where.form is Form.SINGLE else FAIL_OVER_BLOCKED_S_MAX,
+        socket_timeout=BLOCKED_S_MAX if where.form is RedisTopology.SINGLE else FAIL_OVER_BLOCKED_S_MAX,
         retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), WORKER_RETRIES),
         fair=False,
     )
@@ -66,16 +66,16 @@ def connect_worker(url: str) -> Redis:
 
 def quiet_look_s(url: str) -> int:
     """How long a worker's connection may block without a bell."""
-    return QUIET_LOOK_S if address.read(url).form is Form.SINGLE else FAIL_OVER_LOOK_S
+    return QUIET_LOOK_S if address.read(url).form is RedisTopology.SINGLE else FAIL_OVER_LOOK_S
 
 
 def _client(where: Address, *, fair: bool, **options: Any) -> Redis:
     options |= {"decode_responses": True, "health_check_interval": HEALTH_CHECK_S, **where.options}
-    if where.form is Form.CLUSTER:
+    if where.form is RedisTopology.CLUSTER:
         del options["retry"]  # by looking which node it is now
         # It has Redis's commands, and hands each to the node whose key it is about.
         return cast("Redis", Cluster(where.hosts, turns=CONNECTIONS_MAX if fair else None, **options))
-    if where.form is Form.SENTINEL:
+    if where.form is RedisTopology.SENTINEL:
         return primary_of(where, FairSentinelPool if fair else SentinelPool, options)
     if fair:
         return Redis.from_pool(FairPool.from_url(where.url, **options))

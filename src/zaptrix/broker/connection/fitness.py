@@ -33,7 +33,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from zaptrix.broker.connection import address
-from zaptrix.broker.connection.address import Address, Form
+from zaptrix.broker.connection.address import Address, RedisTopology
 from zaptrix.broker.connection.cluster import look_again
 from zaptrix.broker.connection.connection import connect
 from zaptrix.broker.connection.keys import BULL, PACE, Keys, as_cluster, get_many, on_each
@@ -61,7 +61,7 @@ redis.call('TIME')
 """
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class RedisFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What Redis tells of itself."""
 
     name: str
@@ -73,10 +73,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     append_only: bool
 
 
-def facts_of(info: dict[str, Any]) -> Facts:
+def facts_of(info: dict[str, Any]) -> RedisFacts:
     """Out of INFO. A Sentinel has no memory to tell of."""
     valkey = info.get("valkey_version")
-    return Facts(
+    return RedisFacts(
         name="valkey" if valkey else "redis",
         version=str(valkey or info.get("redis_version", "0.0")),
         mode=str(info.get("redis_mode", info.get("server_mode", "standalone"))),
@@ -86,11 +86,11 @@ def facts_of(info: dict[str, Any]) -> Facts:
     )
 
 
-def fault_of(facts: Facts, form: Form | None = None) -> Fault | None:
+def fault_of(facts: RedisFacts, form: RedisTopology | None = None) -> Fault | None:
     """The first thing that makes it unfit; `form`: what its address says that it is."""
     if facts.mode == "sentinel":
         return Fault(FaultKind.REDIS_SENTINEL)
-    if form is not None and (facts.mode == "cluster") != (form is Form.CLUSTER):
+    if form is not None and (facts.mode == "cluster") != (form is RedisTopology.CLUSTER):
         return Fault(FaultKind.REDIS_CLUSTER if facts.mode == "cluster" else FaultKind.REDIS_NO_CLUSTER)
     if facts.role != "master":
         return Fault(FaultKind.REDIS_REPLICA)
@@ -99,7 +99,7 @@ def fault_of(facts: Facts, form: Form | None = None) -> Fault | None:
     return None
 
 
-async def facts_told(redis: Redis) -> list[Facts]:
+async def facts_told(redis: Redis) -> list[RedisFacts]:
     """Of each server that is written to. On a cluster one may have become a replica since it was looked."""
     told = [facts_of(info) for info in await on_each(redis, "INFO")]
     cluster = as_cluster(redis)
@@ -109,7 +109,7 @@ async def facts_told(redis: Redis) -> list[Facts]:
     return [facts_of(info) for info in await on_each(redis, "INFO")]
 
 
-async def examine(url: str) -> Facts:
+async def examine(url: str) -> RedisFacts:
     """Dial it, look, and try what the queues do. Raises Unfit, also where it is only away for now (`may_pass`).
 
     Of several servers the facts are those of the first that could be better.
@@ -125,7 +125,7 @@ async def examine(url: str) -> Facts:
         raise Unfit(trouble(exc)) from exc
 
 
-async def _single(where: Address) -> Facts:
+async def _single(where: Address) -> RedisFacts:
     # The database's number is chosen later: a cluster or a Sentinel would refuse it before it says what it is.
     options: dict[str, Any] = {"decode_responses": True, "socket_connect_timeout": ANSWER_S, "retry": _ONCE}
     async with Redis.from_url(where.url, **options) as client:
@@ -140,7 +140,7 @@ async def _single(where: Address) -> Facts:
     return facts
 
 
-async def _cluster(where: Address) -> Facts:
+async def _cluster(where: Address) -> RedisFacts:
     nodes = [ClusterNode(host.name, host.port) for host in where.hosts]
     options = {"decode_responses": True, "socket_connect_timeout": ANSWER_S / 4, **where.options}
     async with RedisCluster(startup_nodes=nodes, retry=_ONCE, **options) as cluster:
@@ -151,7 +151,7 @@ async def _cluster(where: Address) -> Facts:
     return facts
 
 
-async def _sentinel(where: Address) -> Facts:
+async def _sentinel(where: Address) -> RedisFacts:
     sentinels = sentinels_of(where)
     try:
         told = await asyncio.gather(*map(_primary_told_by, sentinels.sentinels, repeat(where.service)))
@@ -181,14 +181,14 @@ async def _primary_told_by(sentinel: Redis, service: str) -> tuple[str, int] | F
     return Fault(FaultKind.REDIS_SERVICE) if found is None else found
 
 
-_EXAMINED: dict[Form, Callable[[Address], Awaitable[Facts]]] = {
-    Form.SINGLE: _single,
-    Form.CLUSTER: _cluster,
-    Form.SENTINEL: _sentinel,
+_EXAMINED: dict[RedisTopology, Callable[[Address], Awaitable[RedisFacts]]] = {
+    RedisTopology.SINGLE: _single,
+    RedisTopology.CLUSTER: _cluster,
+    RedisTopology.SENTINEL: _sentinel,
 }
 
 
-def _fit(told: Sequence[Facts], where: Address) -> Facts:
+def _fit(told: Sequence[RedisFacts], where: Address) -> RedisFacts:
     """Raises Unfit, when one of them is not."""
     for facts in told:
         if (fault := fault_of(facts, where.form)) is not None:

@@ -42,7 +42,7 @@ class Lease:
         self.counted_until = counted_until
 
 
-class Held(NamedTuple):
+class LeasedCall(NamedTuple):
     """What of a call is covered. `asked` is what is not, and `method` whether its method is one of that."""
 
     spent: tuple[Lease, ...]
@@ -72,13 +72,13 @@ class Leases:
         """Since when Redis remembers, as it said last; empty: it never did."""
         return self._birth
 
-    def spend(self, buckets: Sequence[Bucket], method: str | None) -> Held:
+    def spend(self, buckets: Sequence[Bucket], method: str | None) -> LeasedCall:
         """A token of each bucket that one is leased of."""
         now = self.clock()
         for bucket in buckets:
             _remember(self._called, bucket.key, (self._called.get(bucket.key, _NEVER)[1], now))
         if now - self._heard_at > HEARD_S_MAX:
-            return Held((), tuple(buckets), method is not None)
+            return LeasedCall((), tuple(buckets), method is not None)
         spent, asked = [], []
         for bucket in buckets:
             lease = self._of.get(bucket.key)
@@ -87,7 +87,7 @@ class Leases:
             else:
                 lease.left -= 1
                 spent.append(lease)
-        return Held(tuple(spent), tuple(asked), method is not None and self._far.get(method, now) <= now)
+        return LeasedCall(tuple(spent), tuple(asked), method is not None and self._far.get(method, now) <= now)
 
     def wished(self, bucket: Bucket) -> int:
         """How many tokens are leased of it at most: it has to be called again before they end, or they are in vain.

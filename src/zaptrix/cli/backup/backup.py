@@ -12,14 +12,14 @@ from rich.progress import Progress, TaskID
 
 import zaptrix
 from zaptrix.cli.errors import StartError
-from zaptrix.core.installation.backup import FORMAT, Manifest, Part, Table, fingerprint, surplus
+from zaptrix.core.installation.backup import FORMAT, ArchiveObject, Manifest, Table, fingerprint, surplus
 from zaptrix.media.archives import Archive, ArchiveError, Archives, lines, name_at, unzipped, zipped
 from zaptrix.media.blobs import Blobs, BlobsAway, NoSuchBlob
 from zaptrix.media.object_store import S3Access
 from zaptrix.settings import Settings
 from zaptrix.store.accounts.resealing import SEALED
 from zaptrix.store.backup import dump
-from zaptrix.store.backup.dump import Shape, Taken
+from zaptrix.store.backup.dump import Shape, SnapshotFacts
 from zaptrix.store.connection.database import Session
 from zaptrix.store.encryption import SecretBox
 
@@ -113,11 +113,11 @@ async def verify(archive: Archive, manifest: Manifest, progress: Progress) -> No
         raise ArchiveError(f"{manifest.files.path} names {files} files instead of {manifest.file_count}")
 
 
-async def files_of(archive: Archive, manifest: Manifest) -> AsyncIterator[Part]:
+async def files_of(archive: Archive, manifest: Manifest) -> AsyncIterator[ArchiveObject]:
     """The files in an archive. Raises ArchiveError."""
     async for line in lines(unzipped(archive.read(manifest.files))):
         try:
-            yield msgspec.json.decode(line, type=Part)
+            yield msgspec.json.decode(line, type=ArchiveObject)
         except msgspec.MsgspecError as exc:
             raise ArchiveError(f"{manifest.files.path} is no list of files") from exc
 
@@ -155,7 +155,13 @@ class _Writing:
         return await dump.blobs(session)
 
     def _manifest(
-        self, taken: Taken, tables: tuple[Table, ...], files: list[Part], listed: Part, *, media: bool
+        self,
+        taken: SnapshotFacts,
+        tables: tuple[Table, ...],
+        files: list[ArchiveObject],
+        listed: ArchiveObject,
+        *,
+        media: bool,
     ) -> Manifest:
         keys = self._settings.encryption_keys
         return Manifest(
@@ -184,7 +190,7 @@ class _Writing:
                 self.keys[self._box.key_of(sealed)] += 1
         return table
 
-    async def _files(self, keys: list[str], today: date) -> AsyncIterator[Part]:
+    async def _files(self, keys: list[str], today: date) -> AsyncIterator[ArchiveObject]:
         """Those that are kept still; one that was forgotten meanwhile is only counted."""
         first = (today - timedelta(days=self._settings.media_retention_days)).isoformat()
         young = [key for key in keys if key >= first]
@@ -220,7 +226,7 @@ class _Rows:
         self._progress.update(self._task, total=self.count, completed=self.count)
 
 
-async def _as_lines(parts: list[Part]) -> AsyncIterator[bytes]:
+async def _as_lines(parts: list[ArchiveObject]) -> AsyncIterator[bytes]:
     for part in parts:
         yield msgspec.json.encode(part) + b"\n"
 

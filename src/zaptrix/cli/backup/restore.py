@@ -17,7 +17,7 @@ from zaptrix.cli.backup.backup import MEDIA, SPOOL, files_of, verify
 from zaptrix.cli.errors import Interrupted, StartError
 from zaptrix.cli.local.data_folder import data_folder, private
 from zaptrix.cli.local.servers import keep_keys, kept_keys, servers_in
-from zaptrix.core.installation.backup import UNKNOWABLE, Manifest, Table, Unreadable, check, first_id_after
+from zaptrix.core.installation.backup import UNKNOWABLE, ArchiveUnreadable, Manifest, Table, check, first_id_after
 from zaptrix.core.installation.faults import Unfit
 from zaptrix.core.portal import Locale
 from zaptrix.media.archives import Archive, ArchiveError, Archives, archive_at, lines, unzipped
@@ -107,7 +107,7 @@ async def restore(
         if own:
             await asyncio.to_thread(keep_keys, settings.data_dir, settings.encryption_keys)
         marked = await _put_rows(settings.session_url, archive, manifest, stopped_at, progress)
-    except (ArchiveError, Unreadable) as exc:
+    except (ArchiveError, ArchiveUnreadable) as exc:
         raise StartError(f"{where} cannot be restored: {exc}") from exc
     except NotEmpty as exc:
         raise StartError(
@@ -157,7 +157,7 @@ def _check_stop(manifest: Manifest, stopped_at: datetime | None) -> None:
 
 
 async def _check_secrets(archive: Archive, manifest: Manifest, box: SecretBox) -> None:
-    """Raises Unreadable when a secret of the archive opens with none of our keys."""
+    """Raises ArchiveUnreadable when a secret of the archive opens with none of our keys."""
     closed = 0
     for table in manifest.tables:
         if table.name in SEALED:
@@ -165,7 +165,9 @@ async def _check_secrets(archive: Archive, manifest: Manifest, box: SecretBox) -
                 closed += sum(box.key_of(sealed) is None for sealed in dump.secrets_in(table, line))
     if closed:
         needed = f", with the fingerprint {', '.join(manifest.keys)}" if manifest.keys else ""
-        raise Unreadable(f"{closed} secrets are under no key of ENCRYPTION_KEYS; add the keys of that day{needed}")
+        raise ArchiveUnreadable(
+            f"{closed} secrets are under no key of ENCRYPTION_KEYS; add the keys of that day{needed}"
+        )
 
 
 async def _check_place(settings: Settings) -> None:

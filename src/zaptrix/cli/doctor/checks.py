@@ -16,7 +16,7 @@ from zaptrix.core.portal import Channel, Portal
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import channels, portals, resealing
 from zaptrix.store.accounts.resealing import Sealed
-from zaptrix.store.connection.replica import LAG_S_MAX, Reads, ReplicaState, Standing
+from zaptrix.store.connection.replica import LAG_S_MAX, Reads, ReplicaStanding, ReplicaState
 from zaptrix.store.journal import recovery
 from zaptrix.store.processes import workers
 from zaptrix.store.processes.workers import WorkerAtWork
@@ -44,7 +44,7 @@ class Inside(msgspec.Struct, frozen=True, kw_only=True):
     places: int
     folder: Path | None
     """Where its data is; None: this role may not know."""
-    replica: Standing | None
+    replica: ReplicaStanding | None
     """How the one of DATABASE_READ_URL stands; None: there is none."""
 
 
@@ -66,7 +66,7 @@ async def check_inside(settings: Settings) -> Inside:
     return Inside(**found, folder=Path(folder) if folder else None, replica=replica)
 
 
-async def _replica(reads: Reads) -> Standing | None:
+async def _replica(reads: Reads) -> ReplicaStanding | None:
     """Looked at twice: how far it is behind shows once it had the time to follow."""
     standing = await reads.look()
     if standing is None or standing.state is not ReplicaState.FIT:

@@ -21,7 +21,7 @@ STEADY_S = 60.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Part(Protocol):
+class Supervised(Protocol):
     """Something that runs: a program of ours or an embedded server."""
 
     @property
@@ -95,7 +95,7 @@ class Signals:
 
 @dataclass(kw_only=True)
 class _Kept:
-    part: Part
+    part: Supervised
     started: float
     pause_s: float = RESTART_FIRST_S
     restart_at: float | None = None
@@ -109,7 +109,7 @@ class Supervisor:
     say: Callable[[str], None]
     _stages: list[list[_Kept]] = field(default_factory=list)
 
-    def start(self, *parts: Part) -> None:
+    def start(self, *parts: Supervised) -> None:
         """Start a stage; raises StartError."""
         stage: list[_Kept] = []
         self._stages.append(stage)
@@ -126,7 +126,7 @@ class Supervisor:
             self.signals.wait(0.05)
         return True
 
-    def fallen(self) -> list[Part]:
+    def fallen(self) -> list[Supervised]:
         """The parts that do not run and should."""
         return [kept.part for stage in self._stages for kept in stage if kept.part.exit_code() is not None]
 

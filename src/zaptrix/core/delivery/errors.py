@@ -27,7 +27,7 @@ DETAIL_MAX = 500
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]+")
 
 
-class Scope(StrEnum):
+class FailureScope(StrEnum):
     """How much stands behind a bad key."""
 
     CHANNEL = "channel"
@@ -67,7 +67,7 @@ class Unavailable(PlatformError):
     `hold`: what is to be held should it go on, because it is the address or the key that leads nowhere.
     """
 
-    def __init__(self, code: str, detail: str = "", *, hold: Scope | None = None) -> None:
+    def __init__(self, code: str, detail: str = "", *, hold: FailureScope | None = None) -> None:
         super().__init__(code, detail)
         self.hold = hold
 
@@ -95,7 +95,7 @@ class StaleUpload(Refused):
 class Unauthorized(PlatformError):
     """Our key is bad: the channel or the portal is paused until an admin repairs it."""
 
-    def __init__(self, code: str, detail: str = "", *, scope: Scope) -> None:
+    def __init__(self, code: str, detail: str = "", *, scope: FailureScope) -> None:
         super().__init__(code, detail)
         self.scope = scope
 

@@ -11,10 +11,10 @@ import msgspec
 
 from zaptrix.core import limits
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     OutOfTime,
     PlatformError,
     Refused,
-    Scope,
     StaleUpload,
     TooFast,
     Unauthorized,
@@ -74,7 +74,7 @@ class Bury(msgspec.Struct, frozen=True):
 class Pause(msgspec.Struct, frozen=True):
     """Our key is bad: hold the message and pause all that stands behind the key; it costs no attempt."""
 
-    scope: Scope
+    scope: FailureScope
     code: str
     detail: str
     at: datetime  # to look again, when the key turns out to have been repaired meanwhile

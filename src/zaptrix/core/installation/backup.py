@@ -21,7 +21,7 @@ IDS_PER_S = 2_000
 """More than any house writes."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class ArchiveObject(msgspec.Struct, frozen=True):
     """An object of an archive. `bytes` and `sha256` (hex) are of what is stored."""
 
     path: str
@@ -35,7 +35,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     columns: tuple[str, ...]
     rows: int
-    part: Part
+    part: ArchiveObject
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     sequences: dict[str, int]  # the last id that each gave out
     days: tuple[str, ...]  # of the journal, YYYY-MM-DD: each is a partition
     keys: tuple[str, ...]  # fingerprints of those of ENCRYPTION_KEYS that stored secrets need; empty: not looked at
-    files: Part  # the list of `Part`s that are files, one a line of JSON, compressed by gzip
+    files: ArchiveObject  # the list of `ArchiveObject`s that are files, one a line of JSON, compressed by gzip
     file_count: int
     media: bool  # whether files of messages are in it
     media_missing: int = 0  # named by a row and not there
@@ -61,19 +61,19 @@ def fingerprint(key: str) -> str:
     return hashlib.sha256(b"zaptrix key " + key.encode()).hexdigest()[:16]
 
 
-class Unreadable(Exception):
+class ArchiveUnreadable(Exception):
     """An archive cannot be restored; the text says why, and what to do."""
 
 
 def check(manifest: Manifest, *, revisions: Sequence[str], keys: Iterable[str]) -> None:
-    """Whether this release, with these ENCRYPTION_KEYS, can restore an archive. Raises Unreadable."""
+    """Whether this release, with these ENCRYPTION_KEYS, can restore an archive. Raises ArchiveUnreadable."""
     if manifest.format > FORMAT or manifest.revision not in revisions:
-        raise Unreadable(
+        raise ArchiveUnreadable(
             f"it was made by Zaptrix {manifest.release} (schema {manifest.revision}), which is newer than this one; "
             f"restore it with that release or a later one"
         )
     if missing := sorted(set(manifest.keys) - {fingerprint(key) for key in keys}):
-        raise Unreadable(
+        raise ArchiveUnreadable(
             f"its secrets need {len(missing)} encryption key(s) that ENCRYPTION_KEYS lacks, with the fingerprint "
             f"{', '.join(missing)}; add them: `zaptrix keys unseal` prints those that `zaptrix backup --keys-to` kept"
         )

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Span(NamedTuple):
+class SchemaSpan(NamedTuple):
     """The schemas that code knows, by their revisions: the oldest one it works on, and its own."""
 
     oldest: str
@@ -29,7 +29,7 @@ class Fit(Enum):
     """The schema has lost what the code needs, or does not say that it has not."""
 
 
-def fit(code: Span, revision: str | None, works_from: str | None) -> Fit:
+def fit(code: SchemaSpan, revision: str | None, works_from: str | None) -> Fit:
     """`revision` of the schema (None: there is none), and the oldest code that works on it by the schema's own word."""
     if revision is None or int(revision) < int(code.oldest):
         return Fit.BEHIND

@@ -63,7 +63,7 @@ class FaultKind(StrEnum):
 PASSING = frozenset({FaultKind.POSTGRES_AWAY, FaultKind.REDIS_AWAY, FaultKind.REDIS_FULL, FaultKind.MEDIA_AWAY})
 
 
-class Words(NamedTuple):
+class FaultWords(NamedTuple):
     """What is wrong, and what to do."""
 
     told: str
@@ -85,14 +85,14 @@ class Fault(NamedTuple):
     def may_pass(self) -> bool:
         return self.kind in PASSING
 
-    def words(self, locale: Locale) -> Words:
+    def words(self, locale: Locale) -> FaultWords:
         values = {
             "seen": self.seen,
             "url": self.url,
             "rights": REDIS_RIGHTS,
             "escapes": text_of("faults.escapes", locale),
         }
-        return Words(*(each.format_map(values) for each in WORDS[self.kind][locale]))
+        return FaultWords(*(each.format_map(values) for each in WORDS[self.kind][locale]))
 
 
 class Unfit(Exception):
@@ -109,7 +109,10 @@ REDIS_RIGHTS = (
     "+info +time +client|list +cluster|slots"
 )
 
-WORDS: dict[FaultKind, dict[Locale, Words]] = {
-    kind: {locale: Words(*(text_of(f"faults.{kind}.{part}", locale) for part in Words._fields)) for locale in Locale}
+WORDS: dict[FaultKind, dict[Locale, FaultWords]] = {
+    kind: {
+        locale: FaultWords(*(text_of(f"faults.{kind}.{part}", locale) for part in FaultWords._fields))
+        for locale in Locale
+    }
     for kind in FaultKind
 }

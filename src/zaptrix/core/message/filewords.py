@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from zaptrix.core.message.message import Media, MediaKind
+from zaptrix.core.message.message import MediaContent, MediaKind
 from zaptrix.core.wording.catalog import Locale, section
 
 _PROMISES, _LOST, _WHY = section("files.promise"), section("files.lost"), section("files.why")
@@ -16,7 +16,7 @@ def promise(kind: MediaKind, locale: Locale) -> str:
     return _PROMISES[kind][locale]
 
 
-def lost(file: Media, notice: str | None, locale: Locale) -> str:
+def lost(file: MediaContent, notice: str | None, locale: Locale) -> str:
     """The line in the place of a customer's file that did not come: why, and what is known of it."""
     line = _LOST[file.kind][locale].format(why=_WHY.get(notice or "", _WHY["unavailable"])[locale])
     type_ = file.mime if file.kind is MediaKind.DOCUMENT else None

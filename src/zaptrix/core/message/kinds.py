@@ -33,7 +33,7 @@ class Forwarded(StrEnum):
     OFTEN = "often"  # more than five times
 
 
-class Product(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProductReference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The product of a catalogue that a question is about."""
 
     catalog_id: str | None = None
@@ -46,7 +46,7 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quote: Quote | None = None
     forwarded: Forwarded | None = None
     referral: Referral | None = None
-    product: Product | None = None
+    product: ProductReference | None = None
     standby: bool = False
 
 
@@ -68,7 +68,7 @@ class Location(msgspec.Struct, frozen=True, tag="location", kw_only=True, omit_d
     marks: Marks = NO_MARKS
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PersonCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person's card; `vcard` is all of it as a vCard."""
 
     name: str | None = None
@@ -84,7 +84,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Cards(msgspec.Struct, frozen=True, tag="contacts", kw_only=True, omit_defaults=True):
     """Cards of people. `own`: the customer's own number, given on our request."""
 
-    cards: tuple[Card, ...]
+    cards: tuple[PersonCard, ...]
     own: bool = False
     marks: Marks = NO_MARKS
 

@@ -65,7 +65,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     reuploaded: bool = False  # Meta had refused the id of its first upload
 
 
-class Way(NamedTuple):
+class MediaRule(NamedTuple):
     """How a file of some type goes to WhatsApp."""
 
     send_as: MediaKind
@@ -73,18 +73,18 @@ class Way(NamedTuple):
 
 
 # What Meta shows as what it is. Everything else, and what is too large for its own kind, goes as a document.
-WAYS: dict[str, Way] = {
-    "image/jpeg": Way(MediaKind.IMAGE, 5 * _MIB),
-    "image/png": Way(MediaKind.IMAGE, 5 * _MIB),
-    "video/mp4": Way(MediaKind.VIDEO, 16 * _MIB),
-    "video/3gpp": Way(MediaKind.VIDEO, 16 * _MIB),
-    "audio/aac": Way(MediaKind.AUDIO, 16 * _MIB),
-    "audio/amr": Way(MediaKind.AUDIO, 16 * _MIB),
-    "audio/mpeg": Way(MediaKind.AUDIO, 16 * _MIB),
-    "audio/mp4": Way(MediaKind.AUDIO, 16 * _MIB),
-    "audio/ogg": Way(MediaKind.AUDIO, 16 * _MIB),
+WAYS: dict[str, MediaRule] = {
+    "image/jpeg": MediaRule(MediaKind.IMAGE, 5 * _MIB),
+    "image/png": MediaRule(MediaKind.IMAGE, 5 * _MIB),
+    "video/mp4": MediaRule(MediaKind.VIDEO, 16 * _MIB),
+    "video/3gpp": MediaRule(MediaKind.VIDEO, 16 * _MIB),
+    "audio/aac": MediaRule(MediaKind.AUDIO, 16 * _MIB),
+    "audio/amr": MediaRule(MediaKind.AUDIO, 16 * _MIB),
+    "audio/mpeg": MediaRule(MediaKind.AUDIO, 16 * _MIB),
+    "audio/mp4": MediaRule(MediaKind.AUDIO, 16 * _MIB),
+    "audio/ogg": MediaRule(MediaKind.AUDIO, 16 * _MIB),
 }
-AS_DOCUMENT = Way(MediaKind.DOCUMENT, limits.MEDIA_BYTES_MAX)
+AS_DOCUMENT = MediaRule(MediaKind.DOCUMENT, limits.MEDIA_BYTES_MAX)
 # What WhatsApp shows words below. With a sound or a sticker they would be lost.
 CAPTIONED = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.DOCUMENT})
 STICKER_TYPE = "image/webp"
@@ -92,10 +92,10 @@ STICKER_BYTES_MAX = 500 * _KIB  # of an animated one
 STILL_STICKER_BYTES_MAX = 100 * _KIB
 
 
-def way_of(blob: Blob, *, sticker: bool = False) -> Way | None:
+def way_of(blob: Blob, *, sticker: bool = False) -> MediaRule | None:
     """How `blob` goes to WhatsApp; None when it is too large for any way."""
     if sticker and blob.type == STICKER_TYPE and blob.size <= STICKER_BYTES_MAX:
-        return Way(MediaKind.STICKER, STICKER_BYTES_MAX)
+        return MediaRule(MediaKind.STICKER, STICKER_BYTES_MAX)
     own = WAYS.get(blob.type)
     if own and blob.size <= own.bytes_max:
         return own

@@ -90,7 +90,7 @@ class MediaKind(StrEnum):
     STICKER = "sticker"
 
 
-class Media(msgspec.Struct, frozen=True, tag="media", kw_only=True, omit_defaults=True):
+class MediaContent(msgspec.Struct, frozen=True, tag="media", kw_only=True, omit_defaults=True):
     """A file, by where it is to be fetched: its id at Meta, or the portal's address of it.
 
     `name`, `mime`, `size` and `sha256` are what the sender says of it; nothing is built on them. `voice`: recorded in
@@ -120,12 +120,12 @@ class Interactive(msgspec.Struct, frozen=True, tag="interactive", kw_only=True, 
     body: Text
     ask: Ask
     header: str | None = None
-    file: Media | None = None
+    file: MediaContent | None = None
     footer: str | None = None
     marks: Marks = NO_MARKS
 
 
-Said = Words | Media | Interactive | Wordless
+Said = Words | MediaContent | Interactive | Wordless
 """What a person says, or a program."""
 
 
@@ -138,12 +138,12 @@ class Notice(msgspec.Struct, frozen=True, tag="notice", omit_defaults=True):
     about_id: int | None = None
 
 
-Content = Words | Media | Interactive | Wordless | Template | Notice
+Content = Words | MediaContent | Interactive | Wordless | Template | Notice
 
 
 def kind_of(content: Content) -> str:
     """The kind of a message, as the ledger and the API name it."""
-    if isinstance(content, Media):
+    if isinstance(content, MediaContent):
         return "voice" if content.voice else content.kind.value
     tag = content.__struct_config__.tag
     assert isinstance(tag, str)
@@ -155,7 +155,7 @@ def gist_of(content: Content) -> str:
     match content:
         case Words(text=text) | Edited(text=text) | Interactive(body=text):
             return text.plain
-        case Media(caption=caption, name=name):
+        case MediaContent(caption=caption, name=name):
             return _joined(name, caption.plain)
         case Location(name=name, address=address):
             return _joined(name, address)
@@ -175,16 +175,16 @@ def gist_of(content: Content) -> str:
             return ""
 
 
-def file_of(content: Content) -> Media | None:
+def file_of(content: Content) -> MediaContent | None:
     """The file that a message carries."""
-    if isinstance(content, Media):
+    if isinstance(content, MediaContent):
         return content
     return content.file if isinstance(content, Interactive) else None
 
 
 def words_without_file(content: Content) -> Words | None:
     """What is left of a file's message when the file does not come; None when that is nothing."""
-    if not isinstance(content, Media) or not content.caption:
+    if not isinstance(content, MediaContent) or not content.caption:
         return None
     return Words(content.caption, content.author, content.marks)
 

@@ -189,7 +189,7 @@ class Filling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-class Value(msgspec.Struct, frozen=True, omit_defaults=True):
+class VariableValue(msgspec.Struct, frozen=True, omit_defaults=True):
     """The value of one variable; `name` in named templates only."""
 
     text: str
@@ -200,7 +200,7 @@ class FilledHeader(msgspec.Struct, frozen=True, omit_defaults=True):
     """A header with what it asks for: a text's value, or all of `fill` that is not text."""
 
     format: str
-    text: Value | None = None
+    text: VariableValue | None = None
     fill: HeaderFill | None = None
 
 
@@ -215,7 +215,7 @@ class FilledCard(msgspec.Struct, frozen=True, omit_defaults=True):
     """A card with what goes into it."""
 
     header: FilledHeader | None = None
-    body: tuple[Value, ...] = ()
+    body: tuple[VariableValue, ...] = ()
     buttons: tuple[FilledButton, ...] = ()
 
 
@@ -227,7 +227,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True, tag="template", omit_d
     category: str
     shown: str
     header: FilledHeader | None = None
-    body: tuple[Value, ...] = ()
+    body: tuple[VariableValue, ...] = ()
     buttons: tuple[FilledButton, ...] = ()
     cards: tuple[FilledCard, ...] = ()
     offer_expires_at_ms: int | None = None
@@ -248,7 +248,7 @@ _LABELS = {
 }
 
 
-def as_written(text: str, values: Sequence[Value]) -> str:
+def as_written(text: str, values: Sequence[VariableValue]) -> str:
     """`text` with values in the place of its variables; what has no value stays as it is."""
     by_name = {value.name or str(number): value.text for number, value in enumerate(values, 1)}
     return _VARIABLE.sub(lambda found: by_name.get(found[1], found[0]), text)
@@ -258,7 +258,7 @@ def shown_text(definition: Definition, message: Template) -> str:
     """What the customer reads, as lines. A code that proves who somebody is stays hidden."""
     body, buttons = message.body, message.buttons
     if definition.category == AUTHENTICATION:
-        body, buttons = tuple(Value(_HIDDEN, value.name) for value in body), ()
+        body, buttons = tuple(VariableValue(_HIDDEN, value.name) for value in body), ()
     lines = [
         _header_line(definition.header, message.header),
         as_written(definition.body, body) or " ".join(value.text for value in body),
@@ -299,7 +299,7 @@ def _label(button: Button, _fill: ButtonFill | None) -> str:
 def _address(button: Button, fill: ButtonFill | None) -> str:
     if button.has_variable and not (fill and fill.text):
         return button.text
-    value = [Value(fill.text)] if fill and fill.text else []
+    value = [VariableValue(fill.text)] if fill and fill.text else []
     return f"{button.text}: {as_written(button.url, value)}" if button.url else button.text
 
 

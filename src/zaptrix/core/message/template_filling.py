@@ -32,7 +32,7 @@ from zaptrix.core.message.template import (
     Media,
     Place,
     Template,
-    Value,
+    VariableValue,
     shown_text,
     variables,
 )
@@ -105,7 +105,7 @@ class _Judge(Misfits):
         if given.text is not None:
             self._text(f"{place}/text", given.text, limits.TEMPLATE_HEADER_MAX)
             (name,) = variables(header.text)[:1]
-            return FilledHeader("text", Value(given.text, name if self._definition.is_named else None))
+            return FilledHeader("text", VariableValue(given.text, name if self._definition.is_named else None))
         self._piece(f"{place}/{wanted}", fields[wanted])
         return FilledHeader(header.format, fill=given)
 
@@ -126,7 +126,7 @@ class _Judge(Misfits):
 
     # --- body --------------------------------------------------------------------------------------------------------
 
-    def body(self, place: str, text: str, given: BodyFill) -> tuple[Value, ...]:
+    def body(self, place: str, text: str, given: BodyFill) -> tuple[VariableValue, ...]:
         wanted = variables(text)
         if self._definition.category == AUTHENTICATION and not wanted:
             wanted = ("1",)  # Meta writes the text of these itself, and does not always show it
@@ -139,9 +139,9 @@ class _Judge(Misfits):
             self.note(place, "count", wanted=len(wanted), given=len(given))
         for number, value in enumerate(given):
             self._text(f"{place}/{number}", value, limits.TEMPLATE_VALUE_MAX)
-        return tuple(Value(value) for value in given)
+        return tuple(VariableValue(value) for value in given)
 
-    def _named(self, place: str, wanted: Sequence[str], given: Mapping[str, str]) -> tuple[Value, ...]:
+    def _named(self, place: str, wanted: Sequence[str], given: Mapping[str, str]) -> tuple[VariableValue, ...]:
         if not self._definition.is_named and (wanted or given):
             self.note(place, "numbered")
             return ()
@@ -153,7 +153,7 @@ class _Judge(Misfits):
                 self.note(_join(place, name), "unknown")
             else:
                 self._text(_join(place, name), value, limits.TEMPLATE_VALUE_MAX)
-        return tuple(Value(given[name], name) for name in wanted if name in given)
+        return tuple(VariableValue(given[name], name) for name in wanted if name in given)
 
     # --- buttons and cards -------------------------------------------------------------------------------------------
 

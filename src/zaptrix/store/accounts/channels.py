@@ -8,11 +8,11 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.errors import FailureScope
 from zaptrix.core.ids import ChannelId, PortalId
 from zaptrix.core.message.message import Side
 from zaptrix.core.portal import Channel, CrmMode
-from zaptrix.store.accounts.portals import Taken
+from zaptrix.store.accounts.portals import ValueTaken
 from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.encryption import SecretBox
 
@@ -57,14 +57,14 @@ def _assignments(fields: ChannelFields, box: SecretBox) -> dict[str, object]:
 
 
 async def add(connection: Connection, portal_id: PortalId, fields: ChannelFields, box: SecretBox) -> Channel | None:
-    """A new channel, or None when there is no such portal. Raises Taken."""
+    """A new channel, or None when there is no such portal. Raises ValueTaken."""
     values = {"portal_id": portal_id, **_assignments(fields, box)}
     names, marks = ", ".join(values), ", ".join(f"${n}" for n in range(1, len(values) + 1))
     sql = f"INSERT INTO channel ({names}) VALUES ({marks}) RETURNING id"  # noqa: S608  # our own names
     try:
         channel_id = await connection.fetchval(sql, *values.values())
     except asyncpg.UniqueViolationError as exc:
-        raise Taken("phone_number_id") from exc
+        raise ValueTaken("phone_number_id") from exc
     except asyncpg.ForeignKeyViolationError:
         return None
     row = await connection.fetchrow(_OWNED_SINCE, channel_id)
@@ -75,7 +75,10 @@ async def add(connection: Connection, portal_id: PortalId, fields: ChannelFields
 async def change(
     connection: Connection, channel_id: ChannelId, fields: ChannelFields, box: SecretBox
 ) -> Channel | None:
-    """Overwrite what `fields` sets, and take the channel out of its pauses; None when there is none. Raises Taken."""
+    """Overwrite what `fields` sets, and take the channel out of its pauses; None when there is none.
+
+    Raises ValueTaken.
+    """
     values = _assignments(fields, box)
     sets = "".join(f"{name} = ${n}, " for n, name in enumerate(values, 2))
     sql = f"""
@@ -85,7 +88,7 @@ async def change(
     try:
         await connection.execute(sql, channel_id, *values.values())
     except asyncpg.UniqueViolationError as exc:
-        raise Taken("phone_number_id") from exc
+        raise ValueTaken("phone_number_id") from exc
     row = await connection.fetchrow(_OWNED_SINCE, channel_id)
     return channel_of(row) if row else None
 
@@ -224,4 +227,4 @@ async def learn_waba(connection: Connection, channel_id: ChannelId, waba_id: str
 async def access_token(connection: Connection, channel_id: ChannelId, box: SecretBox) -> str | None:
     """The number's token, or None when the channel is gone. Raises UnreadableSecret."""
     sealed = await connection.fetchval(_TOKEN, channel_id)
-    return box.open(sealed, Scope.CHANNEL) if sealed else None
+    return box.open(sealed, FailureScope.CHANNEL) if sealed else None

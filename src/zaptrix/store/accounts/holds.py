@@ -12,7 +12,7 @@ from zaptrix.store.connection.database import Connection, Record
 from zaptrix.store.encryption import UNREADABLE, SecretBox
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingConversation(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest message of a conversation that waits, and why."""
 
     conversation_id: ConversationId
@@ -34,18 +34,18 @@ _OF_CHANNEL = _WAITING.format(which="m.lane_id = $1")
 _AMONG = _WAITING.format(which="m.id = ANY($1)")
 
 
-async def waiting(connection: Connection, channel_id: ChannelId) -> list[Waiting]:
+async def waiting(connection: Connection, channel_id: ChannelId) -> list[WaitingConversation]:
     """Of a channel."""
     return [_waiting(row) for row in await connection.fetch(_OF_CHANNEL, channel_id)]
 
 
-async def waiting_among(connection: Connection, ids: Sequence[MessageId]) -> list[Waiting]:
+async def waiting_among(connection: Connection, ids: Sequence[MessageId]) -> list[WaitingConversation]:
     """Among messages that were just written."""
     return [_waiting(row) for row in await connection.fetch(_AMONG, ids)]
 
 
-def _waiting(row: Record) -> Waiting:
-    return Waiting(
+def _waiting(row: Record) -> WaitingConversation:
+    return WaitingConversation(
         conversation_id=ConversationId(row["conversation_id"]), message_id=MessageId(row["id"]), reason=row["reason"]
     )
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from zaptrix.core.delivery.errors import Scope, Unauthorized
+from zaptrix.core.delivery.errors import FailureScope, Unauthorized
 from zaptrix.core.ids import PortalId, connector_id
 from zaptrix.core.portal import Locale, Portal
 from zaptrix.core.ports import TokenPair
@@ -24,7 +24,7 @@ paused_reason"""
 SEALED = ("client_secret", "access_token", "refresh_token", "application_token")
 
 
-class Taken(Exception):
+class ValueTaken(Exception):
     """Another row has this unique value. `field` names it."""
 
     def __init__(self, field: str) -> None:
@@ -78,7 +78,7 @@ def _assignments(fields: PortalFields, box: SecretBox) -> dict[str, object]:
 
 
 async def add(connection: Connection, fields: PortalFields, box: SecretBox) -> Portal:
-    """A new portal. Raises Taken."""
+    """A new portal. Raises ValueTaken."""
     values = _assignments(fields, box)
     names, marks = ", ".join(values), ", ".join(f"${n}" for n in range(1, len(values) + 1))
     sql = f"INSERT INTO portal_config ({names}) VALUES ({marks}) RETURNING {_COLUMNS}"  # noqa: S608  # our own names
@@ -90,7 +90,7 @@ async def add(connection: Connection, fields: PortalFields, box: SecretBox) -> P
 async def change(connection: Connection, portal_id: PortalId, fields: PortalFields, box: SecretBox) -> Portal | None:
     """Overwrite what `fields` sets, and take the portal out of its pause; None when there is no such portal.
 
-    Raises Taken.
+    Raises ValueTaken.
     """
     values = _assignments(fields, box)
     sets = "".join(f"{name} = ${n}, " for n, name in enumerate(values, 2))
@@ -106,7 +106,9 @@ async def _unique(connection: Connection, sql: str, *values: object) -> asyncpg.
         return await connection.fetchrow(sql, *values)
     except asyncpg.UniqueViolationError as exc:
         constraint = exc.constraint_name or ""
-        raise Taken(next((f for f in ("portal_url", "member_id", "phone_number_id") if f in constraint), "")) from exc
+        raise ValueTaken(
+            next((f for f in ("portal_url", "member_id", "phone_number_id") if f in constraint), "")
+        ) from exc
 
 
 _GET = f"SELECT {_COLUMNS} FROM portal_config WHERE id = $1"  # noqa: S608
@@ -232,7 +234,7 @@ class StoredTokens:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_PAIR, portal_id)
         if row is None or not row["refresh_token"] or not row["access_token"]:
-            raise Unauthorized("no_tokens", "the portal has no tokens yet", scope=Scope.PORTAL)
+            raise Unauthorized("no_tokens", "the portal has no tokens yet", scope=FailureScope.PORTAL)
         return TokenPair(
             client_id=row["client_id"],
             client_secret=self._box.open(row["client_secret"]),

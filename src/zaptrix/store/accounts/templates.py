@@ -105,7 +105,7 @@ class TemplateFilter(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
-class Place(NamedTuple):
+class PageStart(NamedTuple):
     """Where a page begins."""
 
     name: str
@@ -114,7 +114,7 @@ class Place(NamedTuple):
 
 
 async def listed(
-    connection: Connection, channel_id: ChannelId, wanted: TemplateFilter, after: Place | None, limit: int
+    connection: Connection, channel_id: ChannelId, wanted: TemplateFilter, after: PageStart | None, limit: int
 ) -> list[Definition]:
     """Templates in the order of their names, after `after`."""
     rows = await connection.fetch(

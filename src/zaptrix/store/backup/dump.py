@@ -36,7 +36,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class SnapshotFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is true of the whole snapshot."""
 
     at: datetime
@@ -95,8 +95,8 @@ async def _without_clocks(connection: Session) -> None:
     )
 
 
-async def taken(connection: Session) -> Taken:
-    return Taken(
+async def taken(connection: Session) -> SnapshotFacts:
+    return SnapshotFacts(
         at=await connection.fetchval("SELECT now()"),
         revision=await connection.fetchval(_REVISION),
         sequences={row["name"]: row["last"] for row in await connection.fetch(_SEQUENCES)},

@@ -72,7 +72,7 @@ class ReplicaState(StrEnum):
     OTHER = "other"  # no standby of this primary, another database of it, or not ours to read
 
 
-class Standing(NamedTuple):
+class ReplicaStanding(NamedTuple):
     """How it stands; without a lag nobody knows."""
 
     state: ReplicaState
@@ -106,7 +106,7 @@ class Reads:
         self._replica = replica
         self._meter = LagMeter()
         self._again_at = 0.0
-        self.standing: Standing | None = None if replica is None else Standing(ReplicaState.AWAY)
+        self.standing: ReplicaStanding | None = None if replica is None else ReplicaStanding(ReplicaState.AWAY)
         """None: there is no replica."""
 
     async def ask(self, question: Question[_T]) -> _T:
@@ -139,7 +139,7 @@ class Reads:
             await self.look()
             await asyncio.sleep(_LOOK_S)
 
-    async def look(self) -> Standing | None:
+    async def look(self) -> ReplicaStanding | None:
         """How it stands now. While the primary cannot be asked, what was known stays."""
         if self._replica is None:
             return None
@@ -153,13 +153,13 @@ class Reads:
             async with self._replica.within(_LOOK_S_MAX) as connection:
                 has = await connection.fetchrow(_REPLAYED)
         except StoreUnavailable:
-            return self._is(Standing(ReplicaState.AWAY))
+            return self._is(ReplicaStanding(ReplicaState.AWAY))
         except asyncpg.PostgresError:  # it does not know what a standby is asked
-            return self._is(Standing(ReplicaState.OTHER))
+            return self._is(ReplicaStanding(ReplicaState.OTHER))
         if told is None or has is None or not _is_standby(has, told):
-            return self._is(Standing(ReplicaState.OTHER))
+            return self._is(ReplicaStanding(ReplicaState.OTHER))
         lag_s = self._meter.lag_s(now, told["position"], has["position"])
-        return self._is(Standing(ReplicaState.FIT if lag_s <= LAG_S_MAX else ReplicaState.LAGS, lag_s))
+        return self._is(ReplicaStanding(ReplicaState.FIT if lag_s <= LAG_S_MAX else ReplicaState.LAGS, lag_s))
 
     async def _ask_replica(self, replica: Database, question: Question[_T]) -> _T:
         async with self._primary.connection() as connection:
@@ -172,7 +172,7 @@ class Reads:
                 await asyncio.sleep(_CATCH_UP_LOOK_S)
             return await question(connection)
 
-    def _is(self, standing: Standing) -> Standing:
+    def _is(self, standing: ReplicaStanding) -> ReplicaStanding:
         before, self.standing = self.standing, standing
         if before is None or before.state is not standing.state:
             told = log.info if standing.state is ReplicaState.FIT else log.warning

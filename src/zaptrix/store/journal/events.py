@@ -173,7 +173,7 @@ WHERE event.received_on = m.received_on AND event.id = m.id AND event.state = 'n
 """
 
 
-class Mark(msgspec.Struct, frozen=True):
+class EventMark(msgspec.Struct, frozen=True):
     """What routing made of one event."""
 
     event: Event
@@ -181,7 +181,7 @@ class Mark(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-async def mark(connection: Connection, marks: Sequence[Mark]) -> bool:
+async def mark(connection: Connection, marks: Sequence[EventMark]) -> bool:
     """Record what became of the events; False when another runner was there first (then nothing may be kept)."""
     status = await connection.execute(
         _MARK,

@@ -8,7 +8,7 @@ from zaptrix.core.ids import PortalId
 from zaptrix.store.connection.database import Connection
 
 
-class Queue(msgspec.Struct, frozen=True, kw_only=True):
+class OfflineQueue(msgspec.Struct, frozen=True, kw_only=True):
     """A portal's queue that it is time to see to.
 
     `wanted`: it is to be bound; `unsure`: nobody looked whether it is, since the portal or a line of it was changed.
@@ -52,15 +52,15 @@ WHERE portal_id = $1
 """
 
 
-async def due(connection: Connection, every_s: float, limit: int) -> list[Queue]:
+async def due(connection: Connection, every_s: float, limit: int) -> list[OfflineQueue]:
     """Queues to see to now; they are due again in `every_s`, or when their portal is changed."""
-    return [Queue(**row) for row in await connection.fetch(_DUE, every_s, limit)]
+    return [OfflineQueue(**row) for row in await connection.fetch(_DUE, every_s, limit)]
 
 
-async def one(connection: Connection, portal_id: PortalId) -> Queue | None:
+async def one(connection: Connection, portal_id: PortalId) -> OfflineQueue | None:
     """A portal's queue, due or not; None when it has none that was ever seen to."""
     row = await connection.fetchrow(_ONE, portal_id)
-    return Queue(**row) if row else None
+    return OfflineQueue(**row) if row else None
 
 
 async def bound(connection: Connection, portal_id: PortalId, *, is_bound: bool) -> None:

@@ -84,20 +84,22 @@ class ConfirmEnd(msgspec.Struct, frozen=True, kw_only=True):
     costs_an_attempt: bool
 
 
-class Due(msgspec.Struct, frozen=True):
+class DueConfirmations(msgspec.Struct, frozen=True):
     """What is to be told now, and whether anything was due at all: there may be more."""
 
     rows: list[ClaimedRow]
     any: bool
 
 
-async def claim(connection: Connection, direction: Direction, number: int, limit: int, lease_s: float) -> Due:
+async def claim(
+    connection: Connection, direction: Direction, number: int, limit: int, lease_s: float
+) -> DueConfirmations:
     """Messages of one direction that have arrived and whose origin, somebody of this round, is to be told so.
 
     What waits for a pause to end, or for another part of its message, is put off.
     """
     rows = await connection.fetch(_TO_CONFIRM[direction], number, limit, lease_s, CONFIRM_HELD_S, CONFIRM_PARTS_S)
-    return Due([ClaimedRow(row) for row in rows if row["id"] is not None], any=rows[0]["met"] > 0)
+    return DueConfirmations([ClaimedRow(row) for row in rows if row["id"] is not None], any=rows[0]["met"] > 0)
 
 
 async def end(connection: Connection, ends: Sequence[ConfirmEnd], attempts_max: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, MessageId, PortalId
 from zaptrix.core.message.media import Attachment, AttachmentState, Blob
-from zaptrix.core.message.message import Content, Direction, Media, MediaKind, Origin, file_of
+from zaptrix.core.message.message import Content, Direction, MediaContent, MediaKind, Origin, file_of
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection, Record
 
 _content = msgspec.json.Decoder(Content)
@@ -65,7 +65,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: ConversationId
     direction: Direction
     origin: Origin
-    media: Media
+    media: MediaContent
     alone: bool = True  # the file is all of its message, and can follow it
     blob: Blob | None = None  # it is in the house already
     media_id: str | None = None  # Meta has it already
@@ -110,7 +110,7 @@ def _wanted(row: Record) -> Wanted:
         direction=Direction(row["direction"]),
         origin=Origin(row["origin"]),
         media=media,
-        alone=isinstance(content, Media),
+        alone=isinstance(content, MediaContent),
         blob=_blob.decode(row["blob"]) if row["blob"] else None,
         media_id=row["media_id"],
         request_id=row["request_id"],
@@ -158,7 +158,7 @@ WHERE message_id = $1 AND attempt_id = $2 AND {STATE_BY_KEY} = 'wanted' RETURNIN
 """  # noqa: S608
 
 
-class Ended(msgspec.Struct, frozen=True):
+class FinishedFile(msgspec.Struct, frozen=True):
     """A file that is at its end. `promised`: a line stands in its place, and it has to follow."""
 
     promised: bool
@@ -166,18 +166,18 @@ class Ended(msgspec.Struct, frozen=True):
 
 async def ready(
     connection: Connection, file: Wanted, blob: Blob, sent_as: MediaKind | None, media_id: str | None
-) -> Ended | None:
+) -> FinishedFile | None:
     """None when another runner has it."""
     kind = sent_as.value if sent_as else None
     told = _encode(blob).decode()
     row = await connection.fetchrow(_READY, file.message_id, file.attempt_id, told, kind, media_id)
-    return Ended(row["promised_at"] is not None) if row else None
+    return FinishedFile(row["promised_at"] is not None) if row else None
 
 
-async def failed(connection: Connection, file: Wanted, code: str, detail: str, notice: str) -> Ended | None:
+async def failed(connection: Connection, file: Wanted, code: str, detail: str, notice: str) -> FinishedFile | None:
     """None when another runner has it."""
     row = await connection.fetchrow(_FAILED, file.message_id, file.attempt_id, code[:64], detail[:500], notice)
-    return Ended(row["promised_at"] is not None) if row else None
+    return FinishedFile(row["promised_at"] is not None) if row else None
 
 
 _STILL_WITH = f"""

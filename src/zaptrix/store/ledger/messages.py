@@ -83,7 +83,7 @@ RETURNING id, lane_id, conversation_id, attempt_id, created_at
 """  # noqa: S608
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
+class WrittenMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that is in the ledger now. `attempt_id`: it is claimed already."""
 
     id: MessageId
@@ -98,7 +98,7 @@ async def insert(connection: Connection, messages: Sequence[NewMessage]) -> list
     return [one.id for one in await write(connection, messages)]
 
 
-async def write(connection: Connection, messages: Sequence[NewMessage]) -> list[Written]:
+async def write(connection: Connection, messages: Sequence[NewMessage]) -> list[WrittenMessage]:
     """Write `messages`, in order; one that the ledger has already (by its platform's id) is left as it is.
 
     Returns the new ones. One with an attempt is claimed by it when it may go at once. Then its conversation has to be
@@ -107,7 +107,7 @@ async def write(connection: Connection, messages: Sequence[NewMessage]) -> list[
     """
     rows = await connection.fetch(_INSERT, *_values(messages))
     return [
-        Written(
+        WrittenMessage(
             id=MessageId(row["id"]),
             lane_id=row["lane_id"],
             conversation_id=ConversationId(row["conversation_id"]),
@@ -146,7 +146,7 @@ WHERE state = 'sending' AND attempt_id = ANY($1) RETURNING id, direction, lane_i
 """
 
 
-async def give_back(connection: Connection, attempts: Sequence[AttemptId]) -> list[Moved]:
+async def give_back(connection: Connection, attempts: Sequence[AttemptId]) -> list[MovedMessage]:
     """What was claimed by `attempts`, and went to nobody, waits again."""
     return [_moved(row) for row in await connection.fetch(_GIVE_BACK, attempts)]
 
@@ -312,7 +312,7 @@ RETURNING id, direction, lane_id
 """
 
 
-class Moved(msgspec.Struct, frozen=True, kw_only=True):
+class MovedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that was made to wait or laid aside, and where it goes."""
 
     id: MessageId
@@ -320,19 +320,19 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     lane_id: UUID
 
 
-async def revive(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[Moved]:
+async def revive(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[MovedMessage]:
     """Give dead letters a fresh start; those that were dead, and `only`'s."""
     return [_moved(row) for row in await connection.fetch(_REVIVE, ids, only)]
 
 
-async def dismiss(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[Moved]:
+async def dismiss(connection: Connection, ids: Sequence[int], only: PortalId | None) -> list[MovedMessage]:
     """Lay dead letters aside for good."""
     return [_moved(row) for row in await connection.fetch(_DISMISS, ids, only)]
 
 
-def _moved(row: Record) -> Moved:
+def _moved(row: Record) -> MovedMessage:
     fields = dict(row)
-    return Moved(id=fields["id"], direction=Direction(fields["direction"]), lane_id=fields["lane_id"])
+    return MovedMessage(id=fields["id"], direction=Direction(fields["direction"]), lane_id=fields["lane_id"])
 
 
 class Forgotten(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ Note = tuple[PortalId, int]
 """An operator's message as its portal counts it."""
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
+class LockedPart(msgspec.Struct, frozen=True, kw_only=True):
     """One part of an operator's message, which stays as it is until the transaction ends."""
 
     id: MessageId
@@ -40,7 +40,7 @@ ORDER BY id FOR NO KEY UPDATE
 """
 
 
-async def hold(connection: Connection, notes: Sequence[Note]) -> dict[Note, list[Held]]:
+async def hold(connection: Connection, notes: Sequence[Note]) -> dict[Note, list[LockedPart]]:
     """The parts of operators' messages, in order. Whoever is sending one right now has told how it ended."""
     if not notes:
         return {}
@@ -48,9 +48,9 @@ async def hold(connection: Connection, notes: Sequence[Note]) -> dict[Note, list
     if not ids:
         return {}
     await connection.execute(_HOLD_FILES, ids)
-    held: defaultdict[Note, list[Held]] = defaultdict(list)
+    held: defaultdict[Note, list[LockedPart]] = defaultdict(list)
     for row in await connection.fetch(_HOLD, ids):
-        one = Held(id=row["id"], part=row["part"], state=State(row["state"]), content=_decode(row["content"]))
+        one = LockedPart(id=row["id"], part=row["part"], state=State(row["state"]), content=_decode(row["content"]))
         held[PortalId(row["portal_id"]), row["bitrix_message_id"]].append(one)
     return {note: sorted(parts, key=lambda one: one.part) for note, parts in held.items()}
 

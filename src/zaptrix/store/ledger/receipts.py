@@ -15,14 +15,14 @@ from zaptrix.core.message.states import RANK
 from zaptrix.store.connection.database import Connection
 
 
-class Told(msgspec.Struct, frozen=True):
+class ChannelReceipt(msgspec.Struct, frozen=True):
     """A receipt and the channel that it came for."""
 
     channel_id: ChannelId
     receipt: Receipt
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class MessageStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Where a message stands when a receipt comes for it."""
 
     id: MessageId
@@ -59,7 +59,7 @@ WHERE direction = 'outbound' AND id = ANY(ARRAY(SELECT id FROM found)) ORDER BY 
 """  # noqa: S608
 
 
-async def standings(connection: Connection, told: Sequence[Told]) -> list[Standing]:
+async def standings(connection: Connection, told: Sequence[ChannelReceipt]) -> list[MessageStanding]:
     """The messages that receipts speak of, locked until the transaction ends."""
     rows = await connection.fetch(
         _STANDINGS,
@@ -68,7 +68,7 @@ async def standings(connection: Connection, told: Sequence[Told]) -> list[Standi
         [t.receipt.whatsapp_id for t in told],
     )
     return [
-        Standing(
+        MessageStanding(
             id=row["id"],
             channel_id=row["channel_id"],
             state=State(row["state"]),
@@ -157,7 +157,7 @@ _pricing = msgspec.json.Decoder(Pricing).decode
 _FORGET = "DELETE FROM parked_receipt WHERE parked_at < now() - make_interval(hours => $1)"
 
 
-async def park(connection: Connection, told: Sequence[Told]) -> None:
+async def park(connection: Connection, told: Sequence[ChannelReceipt]) -> None:
     """Keep receipts whose message is not known yet."""
     receipts = [t.receipt for t in told]
     await connection.execute(
@@ -172,11 +172,11 @@ async def park(connection: Connection, told: Sequence[Told]) -> None:
     )
 
 
-async def unpark(connection: Connection) -> list[Told]:
+async def unpark(connection: Connection) -> list[ChannelReceipt]:
     """Take out the parked receipts whose message has its WhatsApp id by now."""
     rows = await connection.fetch(_UNPARK)
     return [
-        Told(
+        ChannelReceipt(
             ChannelId(UUID(str(row["channel_id"]))),
             Receipt(
                 phone_number_id="",

@@ -122,7 +122,7 @@ JOIN message m ON m.id = f.id
 """
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class FailedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """A failed attempt, for the message's timeline."""
 
     message_id: MessageId
@@ -131,7 +131,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-async def record_failures(connection: Connection, failures: Sequence[Failure]) -> None:
+async def record_failures(connection: Connection, failures: Sequence[FailedAttempt]) -> None:
     await connection.execute(
         _FAILED,
         [f.message_id for f in failures],

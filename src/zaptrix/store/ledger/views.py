@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.delivery.errors import Scope
+from zaptrix.core.delivery.errors import FailureScope
 from zaptrix.core.delivery.lanes import Queue
 from zaptrix.core.ids import MessageId, PortalId
 from zaptrix.core.message.message import Notice
@@ -172,8 +172,8 @@ SELECT (SELECT count(*) FROM portal_config WHERE paused_at IS NOT NULL) AS porta
 """
 
 
-async def paused(connection: Connection) -> dict[Scope, int]:
+async def paused(connection: Connection) -> dict[FailureScope, int]:
     """How many portals and channels stand still behind a bad key."""
     row = await connection.fetchrow(_PAUSED)
     assert row is not None
-    return {Scope.PORTAL: row["portal"], Scope.CHANNEL: row["channel"]}
+    return {FailureScope.PORTAL: row["portal"], FailureScope.CHANNEL: row["channel"]}

@@ -45,7 +45,7 @@ FROM worker ORDER BY host, started_at
 """
 
 
-class Place(msgspec.Struct, frozen=True):
+class WorkerPlace(msgspec.Struct, frozen=True):
     """Where a worker process runs, for people."""
 
     host: str
@@ -55,7 +55,7 @@ class Place(msgspec.Struct, frozen=True):
 class WorkerAtWork(msgspec.Struct, frozen=True):
     """A worker that gives its heartbeat, and the release that it runs."""
 
-    place: Place
+    place: WorkerPlace
     version: str
 
 
@@ -65,7 +65,7 @@ class Renewal(msgspec.Struct, frozen=True):
     others_late: bool
 
 
-async def register(connection: Connection, worker: WorkerId, lease_s: float, place: Place, version: str) -> None:
+async def register(connection: Connection, worker: WorkerId, lease_s: float, place: WorkerPlace, version: str) -> None:
     """A process that claims begins, for `lease_s`."""
     await connection.execute(_REGISTER, worker, lease_s, place.host, place.pid, version)
 
@@ -76,9 +76,9 @@ async def renew(connection: Connection, worker: WorkerId, lease_s: float) -> Ren
     return None if others_late is None else Renewal(others_late)
 
 
-async def end_late(connection: Connection) -> list[Place]:
+async def end_late(connection: Connection) -> list[WorkerPlace]:
     """End those whose lease has run out."""
-    return [Place(row["host"], row["pid"]) for row in await connection.fetch(_END_LATE)]
+    return [WorkerPlace(row["host"], row["pid"]) for row in await connection.fetch(_END_LATE)]
 
 
 async def leave(connection: Connection, worker: WorkerId) -> None:
@@ -102,5 +102,5 @@ async def at_work(connection: Connection, late_s: float) -> list[WorkerAtWork] |
     `late_s`: so long a lease may have run out; after an outage of PostgreSQL's everybody's has, for a moment.
     """
     rows = await connection.fetch(_KNOWN, late_s)
-    living = [WorkerAtWork(Place(row["host"], row["pid"]), row["version"]) for row in rows if row["lives"]]
+    living = [WorkerAtWork(WorkerPlace(row["host"], row["pid"]), row["version"]) for row in rows if row["lives"]]
     return living if rows else None

@@ -26,7 +26,7 @@ ANSWER_S = 10.0
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class PostgresFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What PostgreSQL tells of itself and of this role."""
 
     version: int
@@ -79,7 +79,7 @@ SELECT c.relname
 _MAY_CREATE = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
 
 
-async def facts_of(connection: Connection | Dialled) -> Facts:
+async def facts_of(connection: Connection | Dialled) -> PostgresFacts:
     """Four quick statements. Raises what asyncpg raises."""
     found = dict(await connection.fetchrow(_FACTS) or {})
     lacking = [] if await connection.fetchval(_MAY_CREATE) else ["the schema"]
@@ -89,10 +89,10 @@ async def facts_of(connection: Connection | Dialled) -> Facts:
         if "alembic_version" not in lacking:
             revision = await connection.fetchval(_REVISION)
     works_from = compatibility.read(found.pop("works_from"))
-    return Facts(**found, revision=revision, works_from=works_from, lacking=lacking)
+    return PostgresFacts(**found, revision=revision, works_from=works_from, lacking=lacking)
 
 
-def fault_of(facts: Facts, *, migrated: bool = True, pooled: bool = False) -> Fault | None:
+def fault_of(facts: PostgresFacts, *, migrated: bool = True, pooled: bool = False) -> Fault | None:
     """The first thing that makes it unfit; with `migrated` the schema has to be there, and what a pooled role needs."""
     planned = facts.planning == PLANNING["plan_cache_mode"]
     if facts.version < POSTGRES_OLDEST:
@@ -115,7 +115,7 @@ def fault_of(facts: Facts, *, migrated: bool = True, pooled: bool = False) -> Fa
     return None
 
 
-async def examine(url: str, *, pooled: bool = False) -> Facts:
+async def examine(url: str, *, pooled: bool = False) -> PostgresFacts:
     """Dial it as the pool does, and look; `pooled`: it is a pooler in transaction mode, as DATABASE_DIRECT_URL says.
 
     Raises Unfit, also where it is only away for now (`may_pass`).

@@ -35,7 +35,7 @@ SELECT pid, application_name, extract(epoch FROM clock_timestamp() - xact_start)
 """
 
 
-class Waiting(NamedTuple):
+class MigrationWait(NamedTuple):
     """A migration gave way to transactions that use its tables; `holders`: the oldest that are open."""
 
     again_s: float
@@ -48,7 +48,7 @@ class Telling:
 
     applied: Callable[[str], None] = lambda _revision: None
     doing: Callable[[str], None] = lambda _seen: None
-    waiting: Callable[[Waiting], None] = lambda _waiting: None
+    waiting: Callable[[MigrationWait], None] = lambda _waiting: None
     busy: Callable[[], None] = lambda: None
     """Another process migrates this database."""
 
@@ -84,7 +84,7 @@ async def upgrade(
                 raise Unfit(fault or Fault(FaultKind.POSTGRES_REFUSED, type(cause).__name__)) from exc
         else:
             return
-        telling.waiting(Waiting(again_s, await _holders(database_url)))
+        telling.waiting(MigrationWait(again_s, await _holders(database_url)))
         await asyncio.sleep(again_s)
         again_s = min(again_s * 2, _AGAIN_S_MAX)
 

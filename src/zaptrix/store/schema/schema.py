@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from zaptrix.core.installation.compatibility import Span
+from zaptrix.core.installation.compatibility import SchemaSpan
 
 FOLDER = Path(__file__).parents[1] / "migrations"
 
@@ -64,10 +64,10 @@ def _read(file: Path) -> Migration:
     )
 
 
-def span(known: tuple[Migration, ...]) -> Span:
+def span(known: tuple[Migration, ...]) -> SchemaSpan:
     """Of the code that brings these."""
     needed = next((each.revision for each in reversed(known) if each.needed), known[0].revision)
-    return Span(oldest=needed, newest=known[-1].revision)
+    return SchemaSpan(oldest=needed, newest=known[-1].revision)
 
 
 def works_from(known: tuple[Migration, ...], revision: str) -> str:

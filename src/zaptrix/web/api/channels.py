@@ -20,7 +20,7 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.store.accounts import channels
 from zaptrix.store.accounts.api_keys import ApiKey
 from zaptrix.store.accounts.channels import ChannelFields
-from zaptrix.store.accounts.portals import Taken
+from zaptrix.store.accounts.portals import ValueTaken
 from zaptrix.store.connection.database import Connection
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.api.request.callers import actor_of, app_of, caller_of, only_of
@@ -267,7 +267,7 @@ def _told(caller: ApiKey) -> Iterator[None]:
     try:
         with told_ownership("WhatsApp"):
             yield
-    except Taken:
+    except ValueTaken:
         told = Sentence("api.channels.taken")
         raise taken(caller, "/phone_number_id", told) from None
     except TooManyChannels as exc:

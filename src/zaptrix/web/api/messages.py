@@ -14,7 +14,7 @@ from zaptrix.bridge.tell.explain import Explanation, explain
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import WHATSAPP_TEXT_MAX
-from zaptrix.core.message.message import Content, Media, Notice, Side, Words, shown
+from zaptrix.core.message.message import Content, MediaContent, Notice, Side, Words, shown
 from zaptrix.core.message.text import plain_text
 from zaptrix.core.portal import Locale
 from zaptrix.core.wording.error_codes import CodeTable
@@ -25,16 +25,16 @@ from zaptrix.web.api.request.languages import Lang, language_about
 from zaptrix.web.api.request.paging import INT64_MAX
 from zaptrix.web.api.request.reading import Check, check, message_text, one_line
 from zaptrix.web.api.send.sending import (
-    Answering,
     IdempotencyKey,
     QueuedView,
+    Replying,
     queue,
 )
 from zaptrix.web.api.send.with_file import judging
 from zaptrix.web.http.problems import no_such
 
 
-class TextMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TextMessage(Replying, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text, either into a conversation (`conversation_id`) or to a customer on a channel (`channel_id` and `to`)."""
 
     text: Annotated[
@@ -116,7 +116,7 @@ def _story(found: MessageDetail, locale: Locale, codes: Mapping[Side, CodeTable]
     return MessageStory(
         message=found.message,
         text=shown(content),
-        author=content.author if isinstance(content, Words | Media) else None,
+        author=content.author if isinstance(content, Words | MediaContent) else None,
         notice=content.code if isinstance(content, Notice) else None,
         explanation=explain(found.message, found.told, locale, codes),
         content=found.content,

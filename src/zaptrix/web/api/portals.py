@@ -25,7 +25,7 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.settings import Settings
 from zaptrix.store.accounts import portals
 from zaptrix.store.accounts.api_keys import ApiKey
-from zaptrix.store.accounts.portals import PortalFields, Taken
+from zaptrix.store.accounts.portals import PortalFields, ValueTaken
 from zaptrix.web.api.ownership import taken, told_ownership
 from zaptrix.web.api.request.callers import actor_of, admin, app_of, caller_of, only_admins, only_of
 from zaptrix.web.api.request.paging import Cursor, Limit, Page, page_of, place_of
@@ -360,5 +360,5 @@ def _told(caller: ApiKey) -> Iterator[None]:
     try:
         with told_ownership("Bitrix24"):
             yield
-    except Taken as exc:
+    except ValueTaken as exc:
         raise taken(caller, f"/{exc.field or 'member_id'}", _IS_TAKEN) from None

@@ -39,7 +39,7 @@ from zaptrix.core.wording.catalog import Sentence
 from zaptrix.core.wording.error_codes import UNKNOWN_FIX, own_rule
 from zaptrix.store.accounts import channels
 from zaptrix.store.accounts import templates as stored
-from zaptrix.store.accounts.templates import Place, TemplateChangeView, TemplateFilter
+from zaptrix.store.accounts.templates import PageStart, TemplateChangeView, TemplateFilter
 from zaptrix.store.encryption import UnreadableSecret
 from zaptrix.web.api.request.callers import SCOPE, actor_of, app_of, caller_of, only_of, request_id_of
 from zaptrix.web.api.request.paging import INT64_MAX, Cursor, Limit, Page, page_of, place_of
@@ -180,7 +180,7 @@ async def list_templates(
 ) -> Page[TemplateView]:
     """The templates of a channel's WhatsApp Business account in the order of their names; `status=ALL` for those too
     that cannot be sent. They are asked of Meta when Meta has told of a change, or when an hour is over."""
-    after = place_of(cursor, Place)
+    after = place_of(cursor, PageStart)
     channel = await _channel(request, channel_id)
     wanted = TemplateFilter(
         status=None if status in {None, "ALL"} else status, category=category, language=language, name=name

@@ -18,7 +18,7 @@ from zaptrix.app import App
 from zaptrix.core.message.media import UNKNOWN_TYPE, type_of_name
 from zaptrix.core.wording.catalog import Sentence
 from zaptrix.media.blobs import BlobsAway, NoSuchBlob
-from zaptrix.media.signed_links import PREFIX, Link
+from zaptrix.media.signed_links import PREFIX, SignedFile
 from zaptrix.web.http.problems import METHOD_NOT_ALLOWED, NOT_FOUND, Problem, no_such, unavailable
 from zaptrix.web.http.responses import REQUEST_ID
 from zaptrix.web.http.talk import Headers, Scope, Talk
@@ -43,7 +43,7 @@ _SAFE: Headers = (
 )
 
 
-class Span(msgspec.Struct, frozen=True):
+class ByteRange(msgspec.Struct, frozen=True):
     """Which bytes are wanted: from `start` up to `end`."""
 
     start: int
@@ -73,14 +73,14 @@ class Files:
             await talk.begin(416, [*headers, ("content-range", f"bytes */{size}"), ("content-length", "0")])
             await talk.give(b"")
             return 416
-        status = 206 if span != Span(0, size) else 200
+        status = 206 if span != ByteRange(0, size) else 200
         headers += [*described(link.name), ("content-length", str(span.end - span.start))]
         if status == 206:
             headers.append(("content-range", f"bytes {span.start}-{span.end - 1}/{size}"))
-        await _give(talk, status, headers, file, Span(0, 0) if scope.method == "HEAD" else span)
+        await _give(talk, status, headers, file, ByteRange(0, 0) if scope.method == "HEAD" else span)
         return status
 
-    async def _at_hand(self, link: Link) -> Path:
+    async def _at_hand(self, link: SignedFile) -> Path:
         try:
             return await self._app.media.blobs.at_hand(link.key)
         except NoSuchBlob:
@@ -90,7 +90,7 @@ class Files:
             raise unavailable(Sentence("media.unreadable")) from exc
 
 
-async def _give(talk: Talk, status: int, headers: Headers, file: Path, span: Span) -> None:
+async def _give(talk: Talk, status: int, headers: Headers, file: Path, span: ByteRange) -> None:
     """Raises OSError, before anything was given when the file cannot be opened."""
     left = span.end - span.start
     with await asyncio.to_thread(file.open, "rb") as opened:
@@ -110,22 +110,22 @@ async def _give(talk: Talk, status: int, headers: Headers, file: Path, span: Spa
         await talk.give(b"")
 
 
-def span_of(wanted: str | None, size: int) -> Span | None:
+def span_of(wanted: str | None, size: int) -> ByteRange | None:
     """The one range that was asked for; all of it when none was, or several; None when it lies outside.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-range-requests
     """
     found = _RANGE.fullmatch(wanted.replace(" ", "")) if wanted else None
     if found is None or found[0] == "bytes=-":
-        return Span(0, size)
+        return ByteRange(0, size)
     if not found[1]:
         last = min(int(found[2]), size)
-        return Span(size - last, size) if last else None
+        return ByteRange(size - last, size) if last else None
     start = int(found[1])
     end = min(int(found[2]) + 1, size) if found[2] else size
     if found[2] and int(found[2]) < start:
-        return Span(0, size)
-    return Span(start, end) if start < size else None
+        return ByteRange(0, size)
+    return ByteRange(start, end) if start < size else None
 
 
 def described(name: str) -> Headers:

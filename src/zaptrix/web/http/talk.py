@@ -20,7 +20,7 @@ class HungUp(Exception):
     """The caller is gone before the request was whole."""
 
 
-class Told:
+class RequestHeaders:
     """Headers of a request."""
 
     __slots__ = ("_pairs",)
@@ -47,7 +47,7 @@ class Scope:
         self.method: str = asgi["method"]
         self.path: str = asgi["path"]
         self.client: Client = asgi["client"] or ("", 0)
-        self.headers = Told(asgi["headers"])
+        self.headers = RequestHeaders(asgi["headers"])
 
     @property
     def query_string(self) -> str:

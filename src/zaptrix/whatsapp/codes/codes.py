@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from zaptrix.core.delivery.errors import (
+    FailureScope,
     PlatformError,
     Refused,
-    Scope,
     TooFast,
     Unauthorized,
     Unavailable,
@@ -22,7 +22,7 @@ from zaptrix.core.wording import error_codes
 from zaptrix.core.wording.error_codes import ErrorClass, Rule
 from zaptrix.telemetry.redact import redact_text
 from zaptrix.whatsapp.codes import account_codes, admin_codes, message_codes
-from zaptrix.whatsapp.items import Fault
+from zaptrix.whatsapp.items import MetaError
 
 PAGE = "https://developers.facebook.com/documentation/business-messaging/whatsapp/support/error-codes"
 
@@ -52,7 +52,7 @@ def rule_of(code: str) -> Rule | None:
 TABLE = error_codes.CodeTable(rule_of, PAGE)
 
 
-def error_of(fault: Fault) -> PlatformError:
+def error_of(fault: MetaError) -> PlatformError:
     """The error that an error body stands for."""
     code, detail = code_of(fault), detail_of(fault)
     rule = rule_of(code)
@@ -67,13 +67,13 @@ def error_of(fault: Fault) -> PlatformError:
         case ErrorClass.REFUSED:
             return Refused(code, detail, notice=error_codes.notice_of(rule), of_file=_is_of_file(fault))
         case ErrorClass.CHANNEL | ErrorClass.PORTAL:
-            return Unauthorized(code, detail, scope=Scope.CHANNEL)
+            return Unauthorized(code, detail, scope=FailureScope.CHANNEL)
         case _:
             return Unexpected(code, detail)
 
 
 def error_of_answer(
-    fault: Fault | None, status: int, *, retry_after_s: float | None = None, repeatable: bool = False
+    fault: MetaError | None, status: int, *, retry_after_s: float | None = None, repeatable: bool = False
 ) -> PlatformError:
     """The error that an answer stands for: by its code, or where no table knows that or it has none, by its status.
 
@@ -87,19 +87,19 @@ def error_of_answer(
         case 429:
             return TooFast(f"http_{status}", detail, wait_s=retry_after_s)
         case 401 | 402 | 403 if fault is not None:
-            return Unauthorized(code, detail, scope=Scope.CHANNEL)
+            return Unauthorized(code, detail, scope=FailureScope.CHANNEL)
         case 503:
             return Unavailable(code, detail)
         case _ if status >= 500 or (status == 408 and fault is not None):
             return (Unavailable if repeatable else Unclear)(code, detail)
         case _ if 300 <= status < 500 and fault is None:
             # A page for people: Graph is not there. No message is to blame: what goes on holds the channel.
-            return Unavailable(f"http_{status}", "the answer is not JSON of Meta's", hold=Scope.CHANNEL)
+            return Unavailable(f"http_{status}", "the answer is not JSON of Meta's", hold=FailureScope.CHANNEL)
         case _:
             return Unexpected(code, detail)
 
 
-def code_of(fault: Fault) -> str:
+def code_of(fault: MetaError) -> str:
     """The code as text, with its subcode where the table tells them apart; what is no code of Meta's is cut short."""
     code = "" if fault.code is None else str(fault.code)[:20]
     exact = f"{code}/{fault.error_subcode}"
@@ -109,15 +109,15 @@ def code_of(fault: Fault) -> str:
     return next((key for (of, words), key in _BY_DETAILS.items() if of == fault.code and words in told), code)
 
 
-def _is_of_file(fault: Fault) -> bool:
+def _is_of_file(fault: MetaError) -> bool:
     return any(str(fault.code) == str(code) and words in _told(fault) for code, words in _OF_FILES)
 
 
-def _told(fault: Fault) -> str:
+def _told(fault: MetaError) -> str:
     return f"{fault.message or ''} {(fault.error_data.details if fault.error_data else None) or ''}"
 
 
-def detail_of(fault: Fault) -> str:
+def detail_of(fault: MetaError) -> str:
     """What Meta tells people about the error, without what could name a customer."""
     details = fault.error_data.details if fault.error_data else None
     told = details or fault.error_user_msg or fault.message or fault.title or ""

@@ -11,15 +11,15 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from zaptrix.core.message.kinds import Card
+from zaptrix.core.message.kinds import PersonCard
 from zaptrix.whatsapp.items import CardAddress, CardItem, CardName, CardOrg
 
 _VCARD_PHONE = re.compile(r"^(?:item\d{1,3}\.)?TEL[^:\r\n]{0,200}:(?:tel:)?([^\r\n]+)", re.IGNORECASE | re.MULTILINE)
 
 
-def card_of(item: CardItem) -> Card:
+def card_of(item: CardItem) -> PersonCard:
     """A card with its vCard: the phone's own, else one that is made of the fields."""
-    card = Card(
+    card = PersonCard(
         name=_name(item.name),
         organisation=_organisation(item.org),
         phones=_entries(entry.phone or _number(entry.wa_id) for entry in item.phones)
@@ -62,7 +62,7 @@ def _line(text: str | None) -> str | None:
     return " ".join((text or "").split()) or None
 
 
-def _vcard(card: Card) -> str:
+def _vcard(card: PersonCard) -> str:
     """https://www.rfc-editor.org/rfc/rfc2426"""
     fields = [
         ("FN", card.name or next(iter(card.phones), "")),

@@ -18,7 +18,6 @@ from zaptrix.core.customer.referral import Referral
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message.kinds import (
     NO_MARKS,
-    Card,
     Cards,
     Edited,
     FormAnswer,
@@ -28,7 +27,8 @@ from zaptrix.core.message.kinds import (
     Marks,
     Order,
     OrderLine,
-    Product,
+    PersonCard,
+    ProductReference,
     Quote,
     Reaction,
     Reply,
@@ -38,10 +38,10 @@ from zaptrix.core.message.kinds import (
     Unknown,
     Unsupported,
 )
-from zaptrix.core.message.message import Media, MediaKind, Said, Words, gist_of, kind_of
+from zaptrix.core.message.message import MediaContent, MediaKind, Said, Words, gist_of, kind_of
 from zaptrix.whatsapp.inbound.cards import card_of
 from zaptrix.whatsapp.inbound.fields import amount_of, degrees_of, fields_of, shown_value
-from zaptrix.whatsapp.items import Context, File, Interactive, Message, OrderedProduct, ReferralItem
+from zaptrix.whatsapp.items import Context, File, InteractiveReply, Message, OrderedProduct, ReferralItem
 from zaptrix.whatsapp.markup.markup import from_whatsapp
 
 _KIND_MAX = 64
@@ -76,7 +76,7 @@ def _says_nothing(content: Said, item: Message) -> bool:
         case Words():
             return not content.text.plain
         case Cards():
-            return all(replace(card, vcard="") == Card() for card in content.cards)
+            return all(replace(card, vcard="") == PersonCard() for card in content.cards)
         case Reply(way=ReplyWay.FLOW):
             form = item.interactive.nfm_reply if item.interactive else None
             return form is not None and form.response_json is None
@@ -127,11 +127,11 @@ def _referral(item: ReferralItem) -> Referral:
     )
 
 
-def _product(context: Context) -> Product | None:
+def _product(context: Context) -> ProductReference | None:
     found = context.referred_product
     if found is None:
         return None
-    return Product(catalog_id=_told(found.catalog_id), retailer_id=_told(found.product_retailer_id))
+    return ProductReference(catalog_id=_told(found.catalog_id), retailer_id=_told(found.product_retailer_id))
 
 
 # --- kinds -----------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def _media(kind: MediaKind, get: Callable[[Message], File | None]) -> Callable[[
         file = get(item)
         if file is None:
             return None
-        return Media(
+        return MediaContent(
             kind=kind,
             source=file.id or "",
             caption=from_whatsapp(file.caption or ""),
@@ -200,14 +200,14 @@ def _interactive(item: Message, marks: Marks) -> Said | None:
     return (reader(reply, marks) if reader else None) or _unknown(f"interactive.{reply.type or ''}", item)
 
 
-def _button_reply(reply: Interactive, marks: Marks) -> Said | None:
+def _button_reply(reply: InteractiveReply, marks: Marks) -> Said | None:
     pressed = reply.button_reply
     if pressed is None:
         return None
     return Reply(way=ReplyWay.BUTTON, id=_told(pressed.id), title=_told(pressed.title), marks=marks)
 
 
-def _list_reply(reply: Interactive, marks: Marks) -> Said | None:
+def _list_reply(reply: InteractiveReply, marks: Marks) -> Said | None:
     row = reply.list_reply
     if row is None:
         return None
@@ -216,7 +216,7 @@ def _list_reply(reply: Interactive, marks: Marks) -> Said | None:
     )
 
 
-def _form_reply(reply: Interactive, marks: Marks) -> Said | None:
+def _form_reply(reply: InteractiveReply, marks: Marks) -> Said | None:
     form = reply.nfm_reply
     if form is None:
         return None
@@ -240,12 +240,12 @@ def _answers(response_json: str | None) -> tuple[FormAnswer, ...]:
     return tuple(FormAnswer(shown_value(name), shown_value(value)) for name, value in fields if name != "flow_token")
 
 
-def _call_permission(reply: Interactive, marks: Marks) -> Said | None:
+def _call_permission(reply: InteractiveReply, marks: Marks) -> Said | None:
     given = reply.call_permission_reply
     return Reply(way=ReplyWay.CALL_PERMISSION, id=_told(given.response), marks=marks) if given else None
 
 
-def _payment_method(reply: Interactive, marks: Marks) -> Said | None:
+def _payment_method(reply: InteractiveReply, marks: Marks) -> Said | None:
     """https://developers.facebook.com/documentation/business-messaging/whatsapp/payments/payments-br/one-click-payments"""
     chosen = reply.payment_method
     if chosen is None:
@@ -253,7 +253,7 @@ def _payment_method(reply: Interactive, marks: Marks) -> Said | None:
     return Reply(way=ReplyWay.PAYMENT, id=_told(chosen.reference_id), title=_told(chosen.payment_method), marks=marks)
 
 
-_REPLIES: dict[str, Callable[[Interactive, Marks], Said | None]] = {
+_REPLIES: dict[str, Callable[[InteractiveReply, Marks], Said | None]] = {
     "button_reply": _button_reply,
     "list_reply": _list_reply,
     "nfm_reply": _form_reply,

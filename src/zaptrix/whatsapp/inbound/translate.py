@@ -23,9 +23,9 @@ from zaptrix.whatsapp.inbound.event_names import STANDBY
 from zaptrix.whatsapp.inbound.ids import can_be, customer_of
 from zaptrix.whatsapp.inbound.kinds import content_of
 from zaptrix.whatsapp.inbound.moves import moved
-from zaptrix.whatsapp.items import Fault, Message
+from zaptrix.whatsapp.items import Message, MetaError
 from zaptrix.whatsapp.templates import CHANGES, template_change
-from zaptrix.whatsapp.wire import Contact, Item, ItemValue, Status, StatusPricing, Unreadable, read
+from zaptrix.whatsapp.wire import Contact, ItemBody, ItemValue, NotJsonObject, Status, StatusPricing, read
 
 # Ids are opaque, and longer than this they are none; a name that is longer is cut.
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/business-scoped-user-ids
@@ -45,8 +45,8 @@ def translate(event: Event) -> Routed:
     if reader is None:
         return Unroutable(f"no reader for {event.name}")
     try:
-        value = read(event.body, Item).value
-    except Unreadable as error:
+        value = read(event.body, ItemBody).value
+    except NotJsonObject as error:
         return Unroutable(str(error))
     return reader(value, event)
 
@@ -178,7 +178,7 @@ def _receipt(item: Status, state: State, phone_number_id: str, at: datetime) -> 
     )
 
 
-def _fault(item: Status) -> Fault | None:
+def _fault(item: Status) -> MetaError | None:
     """Why it failed: the first error that has a code, for what has none says nothing about anybody else's messages."""
     named = (error for error in item.errors if error.code is not None)
     return next(named, item.errors[0] if item.errors else None)

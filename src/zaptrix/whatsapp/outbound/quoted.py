@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from zaptrix.core.limits import MEDIA_CAPTION_MAX, QUOTE_CHARACTERS_MAX, WHATSAPP_TEXT_MAX
 from zaptrix.core.message.kinds import Quote
-from zaptrix.core.message.message import Content, Media, Words
+from zaptrix.core.message.message import Content, MediaContent, Words
 from zaptrix.core.message.text import Mark, Span, Text, rich_text
 from zaptrix.whatsapp.outbound.split_text import fits
 
@@ -20,7 +20,9 @@ def in_words(content: Content, quote: Quote) -> Content:
     match content:
         case Words(text=text) if words and fits(_in_front(words, text), content.author, WHATSAPP_TEXT_MAX):
             return replace(content, text=_in_front(words, text))
-        case Media(caption=said) if words and said and fits(_in_front(words, said), content.author, MEDIA_CAPTION_MAX):
+        case MediaContent(caption=said) if (
+            words and said and fits(_in_front(words, said), content.author, MEDIA_CAPTION_MAX)
+        ):
             return replace(content, caption=_in_front(words, said))
         case _:
             return content

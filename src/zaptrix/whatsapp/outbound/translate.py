@@ -11,7 +11,7 @@ from typing import Any
 
 from zaptrix.core.ids import meta_id
 from zaptrix.core.message.interactive import Ask, Choices, Form, Link, Menu, PlaceWanted, Row, Section
-from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
+from zaptrix.core.message.kinds import Cards, Location, PersonCard, Reaction
 from zaptrix.core.message.message import Interactive
 from zaptrix.whatsapp.markup.markup import to_whatsapp
 from zaptrix.whatsapp.outbound.upload import MediaToSend
@@ -65,7 +65,7 @@ def _given(**fields: object) -> Wire:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _contact(card: Card) -> Wire:
+def _contact(card: PersonCard) -> Wire:
     """The whole name and one part of it are required; all of it is given as that part."""
     name = card.name or ""
     told: Wire = {"name": {"formatted_name": name, "first_name": name}}

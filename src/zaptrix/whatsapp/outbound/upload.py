@@ -13,7 +13,7 @@ from typing import NamedTuple
 from zaptrix.core.limits import WAMID_CHARACTERS_MAX
 from zaptrix.core.message.media import CAPTIONED
 from zaptrix.core.message.message import MediaKind
-from zaptrix.whatsapp.wire import Sent
+from zaptrix.whatsapp.wire import SendResponse
 
 _WA_ID = re.compile(r"\+?[0-9]{5,19}")
 
@@ -29,7 +29,7 @@ class Wamid(NamedTuple):
     wa_id: str | None  # the customer's, as Meta writes it: Brazil's ninth digit may be gone
 
 
-def wamid_of(answer: Sent) -> Wamid | None:
+def wamid_of(answer: SendResponse) -> Wamid | None:
     """None when the answer to a send names no message, or none that can be one."""
     whatsapp_id = answer.messages[0].id if answer.messages else ""
     if not 0 < len(whatsapp_id) <= WAMID_CHARACTERS_MAX or not whatsapp_id.isprintable():

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.limits import FILE_NAME_BYTES_MAX, MEDIA_CAPTION_MAX
-from zaptrix.core.message.message import Media, MediaKind
+from zaptrix.core.message.message import MediaContent, MediaKind
 from zaptrix.core.message.text import plain_text
 from zaptrix.web.api.request.callers import SCOPE, app_of
 from zaptrix.web.api.request.reading import check, message_text, one_line
 from zaptrix.web.api.send.sending import (
-    Answering,
     IdempotencyKey,
     QueuedView,
+    Replying,
 )
 from zaptrix.web.api.send.with_file import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 
@@ -36,7 +36,7 @@ Caption = Annotated[
 ]
 
 
-class FileMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FileMessage(Replying, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file: in a form's part `file`, at an address, or at Meta already."""
 
     link: Annotated[FileLink, Meta(description="Fetched by the gateway before it answers.")] | UnsetType = UNSET
@@ -132,7 +132,7 @@ async def _send(request: AnyRequest, shape: type[T], kind: MediaKind, key: str |
             kind, body.link, body.media_id, _text(body, "file_name") or None, bool(getattr(body, "voice", False))
         )
 
-        def captioned(media: Media | None) -> Media:
+        def captioned(media: MediaContent | None) -> MediaContent:
             assert media is not None
             return replace(media, caption=caption)
 

@@ -25,15 +25,15 @@ from zaptrix.core.message.interactive import (
     body_max,
     judge_ask,
 )
-from zaptrix.core.message.message import Interactive, Media, MediaKind
+from zaptrix.core.message.message import Interactive, MediaContent, MediaKind
 from zaptrix.core.message.text import Text, plain_text
 from zaptrix.core.message.validation import Misfits
 from zaptrix.web.api.request.callers import SCOPE, app_of
 from zaptrix.web.api.request.reading import check, one_line
 from zaptrix.web.api.send.sending import (
-    Answering,
     IdempotencyKey,
     QueuedView,
+    Replying,
 )
 from zaptrix.web.api.send.with_file import BODY, FileAsked, FileId, FileLink, brought, judging, queue_carrying
 
@@ -85,7 +85,7 @@ class FlowOf(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     draft: Annotated[bool, Meta(description="One that is not published yet.")] = False
 
 
-class InteractiveMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class InteractiveMessage(Replying, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Words with one of `buttons`, `list`, `link`, `location_request` and `flow` below them."""
 
     body: Annotated[
@@ -127,7 +127,7 @@ async def send_interactive(request: AnyRequest, idempotency_key: IdempotencyKey 
             content = _judged(body, kept, noted, app_of(request).sender.length_of)
         asked = _header_file(body)
 
-        def headed(media: Media | None) -> Interactive:
+        def headed(media: MediaContent | None) -> Interactive:
             return replace(content, file=media)
 
         return await queue_carrying(request, body, idempotency_key, asked, kept=kept, content_of=headed)

@@ -12,16 +12,16 @@ from zaptrix.bridge.send.sender import Answered, Target
 from zaptrix.core import limits
 from zaptrix.core.access.scopes import KeyScope
 from zaptrix.core.ids import MessageId
-from zaptrix.core.message.kinds import Card, Cards, Location, Reaction
+from zaptrix.core.message.kinds import Cards, Location, PersonCard, Reaction
 from zaptrix.core.message.message import Content
 from zaptrix.core.message.validation import Misfits
 from zaptrix.web.api.request.callers import SCOPE, app_of, caller_of, request_id_of
 from zaptrix.web.api.request.paging import INT64_MAX
 from zaptrix.web.api.request.reading import check, one_line
 from zaptrix.web.api.send.sending import (
-    Answering,
     IdempotencyKey,
     QueuedView,
+    Replying,
     once_of,
     queue,
     queued_answer,
@@ -35,7 +35,7 @@ Sent = Response[QueuedView]
 Name = Annotated[str, Meta(min_length=1, max_length=limits.PLACE_TEXT_MAX)]
 
 
-class LocationMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LocationMessage(Replying, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A location, by its coordinates."""
 
     latitude: Annotated[float, Meta(ge=-90, le=90, description="Degrees.", examples=[-25.4296])]
@@ -65,7 +65,7 @@ class ContactCard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     birthday: Annotated[str, Meta(max_length=10, description="YYYY-MM-DD", examples=["1990-05-17"])] | UnsetType = UNSET
 
 
-class ContactsMessage(Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ContactsMessage(Replying, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Cards of people or companies."""
 
     contacts: Annotated[tuple[ContactCard, ...], Meta(min_length=1, max_length=limits.CARDS_SENT_MAX)]
@@ -130,7 +130,7 @@ kinds_router = Router(
 )
 
 
-async def _send(request: AnyRequest, data: Answering, content: Content, key: str | None) -> Sent:
+async def _send(request: AnyRequest, data: Replying, content: Content, key: str | None) -> Sent:
     check(data, (("to", one_line),))
     return await queue(request, data, content, key)
 
@@ -152,8 +152,8 @@ def _judge_card(place: str, card: ContactCard, noted: Misfits) -> None:
         noted.note(f"{place}/birthday", "date")
 
 
-def _card(card: ContactCard) -> Card:
-    return Card(
+def _card(card: ContactCard) -> PersonCard:
+    return PersonCard(
         name=card.name,
         organisation=card.organisation or None,
         phones=card.phones,

@@ -55,7 +55,7 @@ class Targeted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     conversation_id: Annotated[UUID, Meta(description="A conversation that is there.")] | UnsetType = UNSET
 
 
-class Answering(Targeted, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Replying(Targeted, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A message that may answer another one."""
 
     reply_to: (
@@ -107,7 +107,7 @@ def _wrong_target(body: Targeted) -> str | None:
     return "/to" if body.to is UNSET else None
 
 
-def answered_of(body: Answering) -> Answered | None:
+def answered_of(body: Replying) -> Answered | None:
     """The message that is answered, if any."""
     return None if body.reply_to is UNSET else Answered(message_id=MessageId(body.reply_to))
 
@@ -148,7 +148,7 @@ def told_problems() -> Iterator[None]:
 
 
 async def queue(
-    request: Request[Any, Any, Any], body: Answering, content: Content, key: str | None
+    request: Request[Any, Any, Any], body: Replying, content: Content, key: str | None
 ) -> Response[QueuedView]:
     """Queue what brings no file. Raises a Problem."""
     target, once = target_of(body), once_of(body, key)

@@ -12,12 +12,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from zaptrix.bridge.files.uploads import StoredUpload
-from zaptrix.bridge.send.sender import Held
+from zaptrix.bridge.send.sender import AttachedFile
 from zaptrix.core.delivery.errors import PlatformError, Refused
 from zaptrix.core.ids import PortalId
 from zaptrix.core.limits import MEDIA_BYTES_MAX
 from zaptrix.core.message.media import Blob, fitting_name, judge_file, plain_type
-from zaptrix.core.message.message import Content, Media, MediaKind
+from zaptrix.core.message.message import Content, MediaContent, MediaKind
 from zaptrix.core.message.validation import DoesNotFit, Misfits
 from zaptrix.core.portal import Channel
 from zaptrix.core.wording.catalog import Sentence
@@ -29,8 +29,8 @@ from zaptrix.web.api.request.patterns import whole
 from zaptrix.web.api.request.reading import converted, decoded, says_json
 from zaptrix.web.api.send.examples import example_file
 from zaptrix.web.api.send.sending import (
-    Answering,
     QueuedView,
+    Replying,
     answered_of,
     once_of,
     queued_answer,
@@ -99,8 +99,8 @@ class FileAsked(NamedTuple):
 class Carried(NamedTuple):
     """A file on its way to be queued."""
 
-    media: Media
-    held: Held
+    media: MediaContent
+    held: AttachedFile
     kept: StoredUpload | None
 
 
@@ -148,12 +148,12 @@ def _whole(fields: dict[str, str]) -> dict[str, Any]:
 
 async def queue_carrying(
     request: AnyRequest,
-    body: Answering,
+    body: Replying,
     key: str | None,
     asked: FileAsked | None,
     *,
     kept: StoredUpload | None,
-    content_of: Callable[[Media | None], Content],
+    content_of: Callable[[MediaContent | None], Content],
 ) -> Response[QueuedView]:
     """Queue a message with the file that `asked` tells of, or that came as `kept`, which counts by its content.
 
@@ -192,11 +192,11 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
     if sum(value is not UNSET for value in given.values()) != 1:
         with judging() as noted:
             noted.note(asked.place or f"/{FILE}", "one_of", names=", ".join(given))
-    media = Media(kind=asked.kind, source="", name=asked.name, voice=asked.voice)
+    media = MediaContent(kind=asked.kind, source="", name=asked.name, voice=asked.voice)
     _within_budget(request, channel.portal_id)
     if asked.media_id is not UNSET:
         await _judge_at_meta(request, channel, asked, asked.media_id)
-        return Carried(replace(media, source=asked.media_id), Held(media_id=asked.media_id), None)
+        return Carried(replace(media, source=asked.media_id), AttachedFile(media_id=asked.media_id), None)
     at = f"/{FILE}" if asked.link is UNSET else f"{asked.place}/link"
     if asked.link is not UNSET:
         kept = await _fetched(request, at, asked, asked.link)
@@ -209,7 +209,7 @@ async def carried(request: AnyRequest, channel: Channel, asked: FileAsked, kept:
     app_of(request).budgets.spend(channel.portal_id, Budget.FILES, kept.blob.size)
     blob = replace(kept.blob, name=fitting_name(asked.name or kept.blob.name, kept.blob.type))
     told = replace(media, source=blob.key, name=blob.name, mime=blob.type, size=blob.size, sha256=blob.sha256)
-    return Carried(told, Held(blob=blob), kept)
+    return Carried(told, AttachedFile(blob=blob), kept)
 
 
 def _within_budget(request: AnyRequest, portal_id: PortalId | None) -> None:
