@@ -1,4 +1,4 @@
-"""The composition root: every room is opened here, and handed to who needs it."""
+"""The composition root: opens every resource, and passes it to what needs it."""
 
 from __future__ import annotations
 

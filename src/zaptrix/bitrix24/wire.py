@@ -24,7 +24,7 @@ Id = Annotated[int, msgspec.Meta(ge=1, le=ID_MAX)]
 
 
 class EventBody(msgspec.Struct, frozen=True):
-    """A journal item of this room."""
+    """A journal item of Bitrix24's."""
 
     event: str
     data: object = None
@@ -58,7 +58,7 @@ class OperatorItem(msgspec.Struct, frozen=True):
 
 
 OURS_ALONE = frozenset({"recovered"})
-"""Fields of an item that the gateway itself writes: what a portal posts under these names is dropped at the door."""
+"""Fields of an item that the gateway itself writes: what a portal posts under these names is dropped on arrival."""
 
 
 class SessionRef(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ class PortalAccess(NamedTuple):
 
 
 class TokenStore(NamedTuple):
-    """Where the tokens of portals are kept, and where they are at hand."""
+    """Where the tokens of portals are kept, and where they are cached."""
 
     vault: TokenVault
     cache: TokenCache

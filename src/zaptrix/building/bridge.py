@@ -1,4 +1,4 @@
-"""One builder a room of the bridge: its parts from the settings, the ground and the platforms.
+"""One builder for each package of the bridge: its parts from the settings, the ground and the platforms.
 
 The platforms come as the ports of `core.ports`: which they are, only the composition root (`app`) knows.
 """

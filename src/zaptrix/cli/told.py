@@ -77,7 +77,7 @@ def settings_of(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def settings_with_database(*, migrated: bool = True) -> Settings:
-    """For a command beside a running house: a database that is given, or that of `zaptrix up` on DATA_DIR."""
+    """For a command beside a running gateway: a database that is given, or that of `zaptrix up` on DATA_DIR."""
     from zaptrix.cli.preflight import check_postgres
 
     settings = with_local_servers(settings_of(beside(os.environ)))

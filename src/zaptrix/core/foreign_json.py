@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 BROKEN: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What reading foreign bytes may raise. (msgspec.ValidationError is a DecodeError.)"""
+"""What reading bytes from outside may raise. (msgspec.ValidationError is a DecodeError.)"""
 
 NESTING_MAX: Final = 64
 """Arrays and objects within one another. Nothing that a platform or a caller has to say goes half as deep."""

@@ -14,7 +14,7 @@ EventId = NewType("EventId", int)
 AttemptId = NewType("AttemptId", UUID)
 WorkerId = NewType("WorkerId", bytes)  # what its attempts begin with
 
-# What the examples of the API's description name, and what a house on simulators therefore calls its first ones.
+# What the examples of the API's description name, and what a gateway on simulators therefore calls its first ones.
 EXAMPLE_PORTAL = PortalId(UUID("5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a01"))
 EXAMPLE_CHANNEL = ChannelId(UUID("5f0c8f5e-8c1b-4d55-9d5d-0c8a0f6b1a02"))
 

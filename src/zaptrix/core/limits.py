@@ -13,12 +13,12 @@ BACKOFF_STEPS_MAX = 10
 BACKOFF_S_MAX = 60.0
 OUTAGE_S_MAX = 24 * 3600.0  # how long an unavailable platform may delay a message before it is buried
 
-# Doors. Meta posts at most 1,000 updates and 3 MB.
+# Webhooks. Meta posts at most 1,000 updates and 3 MB.
 # https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 META_BODY_BYTES_MAX = 3 * 1024 * 1024
 META_ITEMS_MAX = 1_000
 BITRIX_BODY_BYTES_MAX = 2 * 1024 * 1024
-# Who posts an event once does not wait long: a door that PostgreSQL does not answer says so, or spools, after this.
+# Who posts an event once does not wait long: a webhook that PostgreSQL does not answer in it is refused, or spooled.
 DOOR_STORE_S_MAX = 3.0
 # Callers' clocks. The server's own says how long a head may take, and how long a connection may be idle.
 HEAD_S_MAX = 10.0
@@ -31,14 +31,14 @@ CONNECTIONS_SHARE = 4  # one address has no more than this part of them
 CONNECTIONS_LOOK_S = 0.25
 OPEN_FILES_SPARE = 512  # of a process, for what is no caller's connection
 HEAD_BYTES_MAX = 64 * 1024
-BODIES_BYTES_MAX = 128 * 1024 * 1024  # of callers whom nobody knows yet, a process
+BODIES_BYTES_MAX = 128 * 1024 * 1024  # of callers that are not known yet, a process
 # What waits on a host's disk for PostgreSQL: of portals that are known there, and of whom nobody can be asked about.
 SPOOL_BYTES_MAX = 256 * 1024 * 1024
 SPOOL_FILES_MAX = 200_000
 SPOOL_UNKNOWN_BYTES_MAX = 16 * 1024 * 1024
 SPOOL_UNKNOWN_FILES_MAX = 1_000
 SPOOL_HELD_S = 60.0  # how often an event is tried again whose portal's secret could not be read
-STRANGERS_FORM_BYTES_MAX = 64 * 1024  # up to here a stranger is told what is wrong with a form
+STRANGERS_FORM_BYTES_MAX = 64 * 1024  # up to here an unknown caller is told what is wrong with a form
 FORM_DEPTH_MAX = 10
 FORM_KEYS_MAX = 2_000
 API_BODY_BYTES_MAX = 256 * 1024

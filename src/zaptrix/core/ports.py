@@ -257,7 +257,7 @@ class TokenVault(PortalAddresses, Protocol):
 
 
 class TokenCache(Protocol):
-    """Access tokens at hand, for 50 minutes at most. Losing one costs a read."""
+    """Cached access tokens, for 50 minutes at most. Losing one costs a read."""
 
     async def get(self, portal_id: PortalId) -> str | None: ...
 

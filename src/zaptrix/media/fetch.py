@@ -1,6 +1,6 @@
 """Fetching a file from an address that somebody else wrote: within bounds, and from nowhere but where it may be.
 
-Redirects are followed by hand, each judged like the first address; no secret goes to another host than the one that
+Redirects are followed one by one, each judged like the first address; no secret goes to another host than the one that
 it was meant for. https://owasp.org/www-community/attacks/Server_Side_Request_Forgery
 """
 

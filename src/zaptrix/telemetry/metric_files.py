@@ -42,7 +42,7 @@ def join(folder: Path) -> None:
         return  # a fork of a process that had joined: its values move to files of its own by themselves
     os.environ[_FOLDER_VARIABLE] = str(folder)
     # prometheus_client decides this when it is first imported, from the environment, which would make every import in
-    # the house depend on a variable. Values are made with the first use of a label set, so here is early enough.
+    # the gateway depend on a variable. Values are made with the first use of a label set, so here is early enough.
     values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
 
 

@@ -1,4 +1,4 @@
-"""Every number that the house tells, in one place, under the names of the brief, with labels from closed lists.
+"""Every metric of the gateway, in one place, under the names of the brief, with labels from closed lists.
 
 A process calls `start(folder)` before it counts; `exposition.py` then tells, in any process of a host, for them all.
 Whoever counts calls a function of this module; no label ever holds an id, a phone number or a path with an id in it.
@@ -100,7 +100,7 @@ class AlarmKind(StrEnum):
     BROKE_DOWN = "broke_down"  # anything else of ours did: a request, a file, a chore, background work
     REDIS_AWAY = "redis_away"  # bells, pace and caches are on their fallbacks
     RECOVERY_REFUSED = "recovery_refused"  # a portal does not let us look for lost replies
-    OVER_BUDGET = "over_budget"  # a portal used up what one may use of the house in a day
+    OVER_BUDGET = "over_budget"  # a portal used up what one may use of the gateway in a day
     DISK_LOW = "disk_low"  # the disk that holds DATA_DIR is nearly full
     MEDIA_STORE = "media_store"  # this process keeps files in another store than the others
     TEMPLATE = "template"  # Meta stopped a template, rates it worse or charges it as another category
@@ -255,7 +255,7 @@ _ENUMERATED: tuple[tuple[Counter | Histogram, tuple[Iterable[str], ...]], ...] =
 
 _DELIVERING = {Direction.INBOUND: Queue.BITRIX24, Direction.OUTBOUND: Queue.META}
 _SOURCES = {Side.WHATSAPP: WebhookSource.META, Side.BITRIX24: WebhookSource.BITRIX24}
-# Finding the value of a set of labels costs more than counting it. Measured at the doors: 9 us a webhook, 3 with these.
+# Finding the value of a set of labels costs more than counting it. Measured at webhooks: 9 us a webhook, 3 with these.
 _requests = cache(HTTP_REQUESTS.labels)
 _request_seconds = cache(HTTP_SECONDS.labels)
 _webhooks = cache(WEBHOOKS_RECEIVED.labels)

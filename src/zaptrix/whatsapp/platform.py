@@ -195,7 +195,7 @@ def _header(parcel: Parcel, content: MediaContent) -> MediaToSend:
 
 
 def _is_at_meta(file: Attachment | None) -> bool:
-    """Also when it could not be fetched from there for the operator's eyes: the customer needs its id alone."""
+    """Also when it could not be fetched from there for the operator: the customer needs its id alone."""
     if file is None or file.media_id is None:
         return False
     return file.state in {AttachmentState.READY, AttachmentState.FAILED}

@@ -231,7 +231,7 @@ class SubscribedApps(msgspec.Struct, frozen=True):
 
 
 class NotJsonObject(Exception):
-    """Foreign bytes that are no JSON object."""
+    """Bytes that are no JSON object."""
 
 
 def read(body: bytes | Raw, shape: type[T]) -> T:

@@ -1,6 +1,6 @@
 """Heartbeat: this worker's lease, renewed every two seconds, and a look at whose has run out.
 
-It has a connection of its own, so that it never waits behind the work that it vouches for. Who cannot renew begins no
+It has a connection of its own, so that it never waits behind the work of its process. Who cannot renew begins no
 call any more, and gives up what is under way before the others may take it over (`zaptrix.deadlines`). Who was ended by
 another meanwhile, as it stood still, goes on as a new worker.
 """

@@ -72,7 +72,7 @@ def chores_of(app: App) -> list[asyncio.Task[None]]:
 
 
 def watches_of(app: App) -> list[asyncio.Task[None]]:
-    """What a worker keeps an eye on; cancel them to stop."""
+    """What a worker watches; cancel them to stop."""
     return [asyncio.create_task(watch) for watch in (_watch_redis(app), _watch_disk(app.settings.data_dir))]
 
 

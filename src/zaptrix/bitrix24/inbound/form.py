@@ -32,7 +32,7 @@ class BadForm(Exception):
 def parse_form(body: bytes) -> Form:
     """The nested values of `body`; maps whose keys are all indexes become lists in the order of the indexes.
 
-    Raises BadForm. A broken character inside a value becomes U+FFFD: a message with a scar beats a lost message, as
+    Raises BadForm. A broken character inside a value becomes U+FFFD: a damaged message beats a lost message, as
     Bitrix24 never posts an event again. NUL characters are dropped: no text column can hold them.
     """
     if len(body) > limits.BITRIX_BODY_BYTES_MAX:

@@ -55,7 +55,7 @@ _LISTS: dict[Name, str] = {
 def claimed_sender(form: Form) -> tuple[str, str]:
     """`member_id` and `application_token` as the form claims them; empty where it does not say.
 
-    There is no signature: the constant token of the installation is all that vouches for an event.
+    There is no signature: the constant token of the installation is all that authenticates an event.
     https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html
     """
     auth = form.get("auth")
@@ -70,7 +70,7 @@ _SPELLED = {name: name.replace("[", "%5B").replace("]", "%5D").encode() + b"=" f
 
 
 def claimed_in(body: bytes) -> tuple[str, str]:
-    """What `claimed_sender` would tell of `body`, without reading the whole form: it may be a stranger's, and large."""
+    """What `claimed_sender` would tell of `body`, without reading the whole form: it may be large, and from anybody."""
     quick = {name: _last_value(body, spelled) for name, spelled in _SPELLED.items()}
     found = quick if all(quick.values()) else last_values(body, _SPELLED)
     return found.get(_MEMBER, ""), found.get(_TOKEN, "")
@@ -86,7 +86,7 @@ def _last_value(body: bytes, spelled: bytes) -> str:
 
 
 def same_token(stored: str, given: str) -> bool:
-    """Whether the application token is the stored one, in constant time. An empty one vouches for nothing."""
+    """Whether the application token is the stored one, in constant time. An empty one never is."""
     return bool(stored) and hmac.compare_digest(stored.encode(), given.encode())
 
 

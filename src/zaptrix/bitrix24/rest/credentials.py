@@ -36,7 +36,7 @@ class RestCredentials:
         """The pair to keep: a fresh one, when `pair` had run out and may be refreshed. Raises NotOwned, PlatformError.
 
         A refresh spends the pair that was given: what comes of it is kept whatever the portal answers afterwards. Of a
-        pair that is `stored` already it is enough that the portal answers: its keeper refreshes it.
+        pair that is `stored` already it is enough that the portal answers: the gateway refreshes it.
         """
         given = _Given(pair, self._oauth if may_refresh else None)
         client = PortalClient(
@@ -88,7 +88,7 @@ class _Given:
 
 
 class _Unpaced:
-    """`core.ports.PortalPace` of one call by hand: nobody knows yet how full the portal's bucket is."""
+    """`core.ports.PortalPace` of a single call: how full the portal's bucket is, is not known yet."""
 
     async def take(self, *_buckets: Bucket, spending: Spending | None = None) -> str:  # noqa: ARG002
         return ""

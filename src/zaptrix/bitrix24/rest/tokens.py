@@ -1,4 +1,4 @@
-"""Access tokens of portals: at hand, and refreshed only when they have to be.
+"""Access tokens of portals: cached, and refreshed only when they have to be.
 
 Refreshing on a timer is documented as a reason to block an app: https://apidocs.bitrix24.com/settings/oauth/index.html
 """

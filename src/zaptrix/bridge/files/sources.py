@@ -96,7 +96,7 @@ class FileSources:
         return await self._for_whatsapp(tenant, wanted.media, blob)
 
     async def _kept(self, blob: Blob | None) -> Blob | None:
-        """What was fetched before and is only to be uploaded anew, while it is in the house still."""
+        """What was fetched before and is only to be uploaded anew, while it is stored here still."""
         if blob is None:
             return None
         try:

@@ -1,1 +1,1 @@
-"""Receive: an event becomes a row before it is acknowledged, and who gave no sign of life meanwhile."""
+"""Receive: an event becomes a row before it is acknowledged, and a heartbeat tells how long the gateway was away."""

@@ -29,7 +29,7 @@ _BEATS_PATIENT = 1  # who else lives has given a sign within two beats
 
 
 class Watch:
-    """One gateway process's share in it. `begin` before the doors open, `beat` again and again after that."""
+    """One gateway process's share in it. `begin` before webhooks are accepted, `beat` again and again after that."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

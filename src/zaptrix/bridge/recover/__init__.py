@@ -1,1 +1,1 @@
-"""Recover: what operators wrote unheard is found in a portal's history, or in its queue of events."""
+"""Recover: finds operators' replies that no event told of, in a portal's history or in its queue of events."""

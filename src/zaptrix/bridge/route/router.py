@@ -209,7 +209,7 @@ class Route:
             await self._put_off(exc.rounds)
             return exc.rounds | await self._batch_but(exc.rounds, items)
         except StoreRefused:
-            # Something in here is poisonous. By halves, in order, it is soon alone, and harms nobody but itself.
+            # An event in here cannot be routed. By halves, in order, it is soon alone, and harms no other event.
             if len(items) == 1:
                 return await self._alone(items[0])
             middle = len(items) // 2

@@ -18,7 +18,7 @@ from zaptrix.core.message.message import Content
 from zaptrix.core.portal import Channel
 from zaptrix.store.ledger.messages import Wamid
 
-UNKNOWN = ("messages.unknown", "standby.unknown")  # what the door calls a kind that it does not know
+UNKNOWN = ("messages.unknown", "standby.unknown")  # what `whatsapp.inbound` calls a kind that it does not know
 Who = tuple[ChannelId, str]  # a customer of a channel, by the customer's key
 
 

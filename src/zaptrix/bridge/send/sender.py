@@ -55,7 +55,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A message's file, which is in the house, or at Meta under `media_id`."""
+    """A message's file, which is stored here, or at Meta under `media_id`."""
 
     blob: Blob | None = None
     media_id: str | None = None

@@ -28,7 +28,7 @@ _IN_VAIN = timedelta(seconds=60)
 
 
 class NoAccount(Exception):
-    """Nobody knows the WhatsApp Business account of a channel: it was not given, and Meta did not tell."""
+    """The WhatsApp Business account of a channel is not known: it was not given, and Meta did not tell."""
 
 
 class NoSuchTemplate(Exception):

@@ -55,7 +55,7 @@ async def _tell_admin(connection: Connection, subject: str, verdict: Pause) -> N
 async def resume(database: Database, box: SecretBox, bells: Bells) -> None:
     """Let go of whom an unreadable secret held, once its key is back in ENCRYPTION_KEYS.
 
-    A start with the wrong keys holds every tenant, and nobody repairs a thousand by hand. Raises StoreUnavailable.
+    A start with the wrong keys holds every tenant, and a thousand are not repaired one by one. Raises StoreUnavailable.
     """
     async with database.transaction() as connection:
         readable = await holds.unlock(connection, box)

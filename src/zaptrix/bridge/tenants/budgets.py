@@ -1,4 +1,4 @@
-"""Budgets: what one portal may use of the house in a day, so that it cannot use up what all of them need.
+"""Budgets: what one portal may use of the gateway in a day, so that it cannot use up what all of them need.
 
 The signature of a platform, or a portal's token, says who posts and not that it makes sense: one portal could fill
 the disk with events that lead nowhere, with files, or the processors with recordings. Each process counts in memory,

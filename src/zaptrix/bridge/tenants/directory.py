@@ -1,4 +1,4 @@
-"""Who is who: portals and channels at hand until they change, so that a webhook costs no look-up."""
+"""A cache of portals and channels, valid until they change, so that a webhook costs no query."""
 
 from __future__ import annotations
 

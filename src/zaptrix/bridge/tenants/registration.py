@@ -1,4 +1,4 @@
-"""Registration: the connector on its line, and the events bound to our door; tried at once, and again until done.
+"""Registration: the connector on its line, and the events bound to our address; tried at once, and again until done.
 
 Whatever a portal does to a registration, it ends: with an error that is kept beside the channel, which thereby goes to
 the end of those that wait. Nobody else's registration waits for it.

@@ -1,4 +1,4 @@
-"""Senders: who may post Bitrix24's events, at hand for all portals, also when PostgreSQL is away."""
+"""Senders: who may post Bitrix24's events, in memory for all portals, also when PostgreSQL is away."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ class Tenants:
             await audit.write(connection, actor, "portal.change", f"portal {portal_id}", fields=_names(fields))
             await claims.hasten(connection, portal_id)
         self._directory.clear()
-        # The token at hand may be the one that was just replaced.
+        # The cached token may be the one that was just replaced.
         await self._tokens.drop(portal_id)
         self._bells.ring_soon([bitrix24_lane(portal_id)])
         return portal
@@ -148,7 +148,7 @@ class Tenants:
     async def _checked(self, known: Portal, fields: PortalFields, stored: TokenPair | None) -> PortalFields:
         """`fields`, with the tokens to keep, once the portal that they make has answered.
 
-        Only a pair that was given is refreshed: the stored one is spent by nobody but its keeper. Raises NotOwned,
+        Only a pair that was given is refreshed: only the token store refreshes the stored one. Raises NotOwned,
         PlatformError.
         """
         portal = replace(known, **_set(fields, ("portal_url", "member_id", "client_endpoint")))

@@ -1,4 +1,4 @@
-"""Dead letters revived or dismissed, and set-aside events replayed: what an admin's hand puts on its way again."""
+"""Dead letters revived or dismissed, and set-aside events replayed: what an admin puts on its way again."""
 
 from __future__ import annotations
 

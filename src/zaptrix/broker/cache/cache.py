@@ -87,11 +87,11 @@ class ConversationCache:
         self._ttl_s = ttl_s
 
     async def get_many_by_customer(self, keys: Sequence[ByCustomer]) -> dict[ByCustomer, Conversation]:
-        """The conversations that are at hand, by (channel, customer key)."""
+        """The cached conversations, by (channel, customer key)."""
         return await self._get({key: _customer_way(*key) for key in keys})
 
     async def get_many_by_chat(self, keys: Sequence[ByChat]) -> dict[ByChat, Conversation]:
-        """The conversations that are at hand, by (portal, Bitrix24 chat)."""
+        """The cached conversations, by (portal, Bitrix24 chat)."""
         return await self._get({key: _chat_way(*key) for key in keys})
 
     async def put_many(self, conversations: Iterable[Conversation]) -> None:

@@ -31,7 +31,7 @@ LATER = "later"
 
 RING_S_MAX = ANSWER_S_MAX
 BELLS_PER_CALL = 100  # Redis does nothing else meanwhile: about 2 ms when every lane needs one
-# Bells rung from a door join for so long, or each commit would cost a call (about 100 us of this process).
+# Bells rung by a webhook join for so long, or each commit would cost a call (about 100 us of this process).
 GATHER_S = 0.02
 SOON_MAX = 10_000
 FAILED_KEPT = 100
@@ -85,7 +85,7 @@ class Bells:
         await asyncio.gather(*(self._ring_queue(queue, those) for queue, those in names.items()))
 
     def ring_soon(self, lanes: Iterable[Lane]) -> None:
-        """Ring from a path that may not wait, such as a door's. Returns at once; lanes rung before then are joined."""
+        """Ring from a path that may not wait, as a webhook's. Returns at once; lanes rung before then are joined."""
         for lane in lanes:
             if len(self._soon) < SOON_MAX:
                 self._soon.add(lane)

@@ -72,7 +72,7 @@ class Doctor:
         self._settings = settings
         self._locale = locale
         self._environ = environ
-        # Who looks at the rest needs neither a key nor Redis, but a house is not opened without them.
+        # Who looks at the rest needs neither a key nor Redis, but the gateway is not opened without them.
         keys = settings.encryption_keys or (Fernet.generate_key().decode("ascii"),)
         redis_url = settings.redis_url or _NOWHERE
         self._house = msgspec.structs.replace(settings, encryption_keys=keys, redis_url=redis_url)

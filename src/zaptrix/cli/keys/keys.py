@@ -12,7 +12,7 @@ from zaptrix.store.accounts.resealing import Sealed
 
 
 class Rotated(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the secrets. `in_redis`: of tokens at hand; None: Redis did not answer."""
+    """What became of the secrets. `in_redis`: of cached tokens; None: Redis did not answer."""
 
     resealed: int
     in_redis: int | None

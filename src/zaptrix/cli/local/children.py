@@ -215,7 +215,7 @@ def _unprivileged() -> Account:
 
 
 def _reach() -> int | None:
-    """The smallest capability at hand that passes a closed folder."""
+    """The smallest capability of ours that passes a closed folder."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     permitted = int(next(line for line in status.splitlines() if line.startswith("CapPrm")).split()[1], 16)
     return next((cap for cap in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if permitted >> cap & 1), None)

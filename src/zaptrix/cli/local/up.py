@@ -269,7 +269,7 @@ def _check_free(name: str, host: str, port: int) -> None:
 
 
 def beside(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a command beside a running `zaptrix up`: its own, and where it has none those of that house."""
+    """The variables of a command beside a running `zaptrix up`: its own, and where it has none that gateway's."""
     house = environment_of_holder(Settings.from_env({"DATA_DIR": environ.get("DATA_DIR", "")}).data_dir)
     theirs = {name: value for name, value in house.items() if name in NAMES}
     return overlaid(theirs, {name: value for name, value in environ.items() if value})
@@ -291,5 +291,5 @@ def with_local_servers(settings: Settings) -> Settings:
 
 
 def _graph_note(folder: Path) -> Path:
-    """Where a house on simulators notes its Graph API, so that other commands do not show the real one a demo token."""
+    """Where a gateway on simulators notes its Graph API, so that no command shows the real one a demo token."""
     return folder / "graph_url"

@@ -1,6 +1,6 @@
 """Whom a person means who types a recipient: a phone number in some spelling, a WhatsApp id, or a user id.
 
-A message to a stranger is worse than none: what can be read in two ways, or is no valid number, is nobody's.
+A message to the wrong person is worse than none: what can be read in two ways, or is no valid number, is refused.
 """
 
 from __future__ import annotations

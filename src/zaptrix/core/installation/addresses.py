@@ -1,7 +1,7 @@
 """Addresses of servers with a password inside: whether each part is where its reader will look for it.
 
 A character that means something in an address, written as it is in a password, moves the rest of it into another
-part, and the reader dials a stranger: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
+part, and the reader connects to a wrong host: https://www.rfc-editor.org/rfc/rfc3986#section-2.2
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ FORMAT = 1
 
 ID_GAP = 1_000_000
 IDS_PER_S = 2_000
-"""More than any house writes."""
+"""More than any gateway writes."""
 
 
 class ArchiveObject(msgspec.Struct, frozen=True):

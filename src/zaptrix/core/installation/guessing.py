@@ -1,4 +1,4 @@
-"""Secrets that a stranger could find out."""
+"""Secrets that could be guessed, or are published."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _MIB = 1024 * 1024
 
 
 class Blob(msgspec.Struct, frozen=True, kw_only=True):
-    """A file in the house. `sha256` is hex; `type` was told by its bytes, and `name` ends as that type does."""
+    """A stored file. `sha256` is hex; `type` was told by its bytes, and `name` ends as that type does."""
 
     key: str
     size: int

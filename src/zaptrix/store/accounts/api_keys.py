@@ -104,7 +104,7 @@ _REVOKE = "UPDATE api_key SET revoked_at = now() WHERE id = $1 AND revoked_at IS
 
 
 class ApiKeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is listed: what tells it from others, never what opens a door."""
+    """A key as it is listed: what tells it from others, never the key."""
 
     id: str
     name: str

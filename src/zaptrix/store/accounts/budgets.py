@@ -1,4 +1,4 @@
-"""What each portal has used of the house on a day: bytes of journal, bytes of files, time of recoding."""
+"""What each portal has used of the gateway on a day: bytes of journal, bytes of files, time of recoding."""
 
 from __future__ import annotations
 

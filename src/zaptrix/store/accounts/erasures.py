@@ -1,6 +1,6 @@
 """What a deleted tenant leaves behind: the bodies of its webhooks, and its files.
 
-The journal is not reached by a foreign key, and files lie outside of the database. What is left is noted in the
+The journal is not reached by a foreign key, and files are stored outside of the database. What is left is noted in the
 transaction of the deletion itself, and erased afterwards in steps: a journal is large, and nobody waits for it.
 """
 

@@ -1,4 +1,4 @@
-"""Which portals' events are known, on the local disk: so that they are told from a stranger's without PostgreSQL.
+"""Which portals' events are known, on the local disk: so that they are told from an unknown sender's without it.
 
 A digest of each portal's `member_id` and `application_token`, and never the token: it is of 32 random characters, so
 that there is nothing to guess.

@@ -23,7 +23,7 @@ from zaptrix.store.journal import events
 
 # Who did what at the moment of the dump.
 _LEFT_OUT = ("alembic_version", "backoff", "figure", "lease", "media_store", "worker")
-_ITS_OWN = ("channel_hour_count", "gateway_beat", "queue_total")  # what a house writes although nobody has used it yet
+_ITS_OWN = ("channel_hour_count", "gateway_beat", "queue_total")  # what a gateway writes before it is used
 _PIECES_AHEAD = 4
 _SILENT_S = 15.0  # a gateway gives its sign of life every two seconds
 

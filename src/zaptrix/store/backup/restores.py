@@ -50,7 +50,7 @@ _BEAT = "UPDATE gateway_beat SET at = now(), statuses_until = NULL"
 
 
 async def mark(connection: Session, dumped_at: datetime, until: datetime | None) -> Marked:
-    """The rows that were just loaded are of `dumped_at`. The old house went on until `until`; None: nobody knows."""
+    """The rows that were just loaded are of `dumped_at`. The old gateway went on until `until`; None: not known."""
     row = await connection.fetchrow(_RESTORE, dumped_at, until)
     assert row is not None
     await connection.execute(_OUTAGE, dumped_at)

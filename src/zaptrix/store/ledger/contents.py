@@ -1,7 +1,7 @@
 """Contents of messages as the ledger keeps them: JSON, without what neither PostgreSQL nor UTF-8 can hold.
 
 A NUL character, or half of a surrogate pair, may come out of any platform's text, name or address. A message with a
-scar beats a message that is refused. https://www.postgresql.org/docs/current/datatype-json.html
+damage beats a message that is refused. https://www.postgresql.org/docs/current/datatype-json.html
 """
 
 from __future__ import annotations

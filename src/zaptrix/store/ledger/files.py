@@ -48,7 +48,7 @@ SELECT id, portal_id, channel_id, direction, $3::jsonb, $4 FROM waiting
 async def want_held(
     connection: Connection, message_id: MessageId, *, blob: Blob | None, media_id: str | None, wait_s: float
 ) -> None:
-    """A message whose file is in the house already, or at Meta: what is left to do to it is done behind the answer."""
+    """A message whose file is stored already, or at Meta: what is left to do to it is done behind the answer."""
     told = _encode(blob).decode() if blob else None
     await connection.execute(_WANT_HELD, message_id, wait_s, told, media_id)
 
@@ -67,7 +67,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     media: MediaContent
     alone: bool = True  # the file is all of its message, and can follow it
-    blob: Blob | None = None  # it is in the house already
+    blob: Blob | None = None  # it is stored already
     media_id: str | None = None  # Meta has it already
     request_id: str
     written_at: datetime

@@ -1,4 +1,4 @@
-"""Figures of the house, worked out by one worker for all: what would cost too much at each look of each gateway.
+"""Figures of the gateway, worked out by one worker for all: what would cost too much at each look of each gateway.
 
 Which number has gone silent is judged by its own past: in the same hours a week ago customers wrote to it, and now
 nobody has. An hour's count is a row; messages are counted once, by their ids, so that a look costs what came since the

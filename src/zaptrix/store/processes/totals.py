@@ -1,4 +1,4 @@
-"""How many messages each queue has delivered since the house began, over all hosts.
+"""How many messages each queue has delivered since the gateway began, over all hosts.
 
 The ledger forgets by age and is too large to be counted at each look, so workers add what they delivered every few
 seconds. What a killed worker had not added yet is missing; nothing is decided by these numbers.

@@ -18,7 +18,7 @@ from zaptrix.core.installation.compatibility import SchemaSpan
 FOLDER = Path(__file__).parents[1] / "migrations"
 
 OFFLINE_UP_TO = "0026"
-"""Migrations up to here were written for a house that stands still. Later ones run beside a busy one, and
+"""Migrations up to here were written for a gateway that is stopped. Later ones run beside a busy one, and
 tests/store/schema/test_online_migrations.py judges each."""
 
 _REVISION = re.compile(r"[0-9]{4,9}")

@@ -1,4 +1,4 @@
-"""The framework's part of the web door: the management API, monitoring and the API's documentation."""
+"""The framework's part of the web server: the management API, monitoring and the API's documentation."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _DETAILS = {
 
 
 def build_site(settings: Settings) -> Litestar:
-    """The site, without a house yet: `state["app"]` is set when the house is open."""
+    """The site, without its resources yet: `state["app"]` is set when they are open."""
     return Litestar(
         route_handlers=[*_routes(), *docs_handlers(describe(_routes(), settings))],
         exception_handlers=_HANDLERS,

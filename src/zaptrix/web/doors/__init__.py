@@ -1,1 +1,1 @@
-"""The doors that platforms knock on: webhooks, and signed addresses of files; and what was spooled, once more."""
+"""Endpoints outside of the API: webhooks, and signed addresses of files; and the replay of what was spooled."""

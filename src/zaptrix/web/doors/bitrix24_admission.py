@@ -1,4 +1,4 @@
-"""Admit: which portal an event truly comes from, at the door and once more when the spool is replayed."""
+"""Admit: which portal an event truly comes from, on arrival and once more when the spool is replayed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class NotAdmitted(Exception):
 
 
 class Admission:
-    """Checks Bitrix24's events: there is no signature, so the installation's constant token has to vouch for them."""
+    """Checks Bitrix24's events: there is no signature, so the installation's constant token authenticates them."""
 
     def __init__(self, directory: Directory, watch: Watch) -> None:
         self._directory = directory
@@ -23,13 +23,13 @@ class Admission:
     async def admit(self, body: bytes, request_id: str) -> list[NewEvent]:
         """The items of a posted form. Raises webhook.BadForm, NotAdmitted, StoreUnavailable or UnreadableSecret.
 
-        Who it comes from is found out first: a stranger's form is not worth the work.
+        Who it comes from is found out first: an unknown sender's form is not worth the work.
         """
         claimed = member_id, token = webhook.claimed_in(body)
         sender = await self._directory.sender(member_id) if member_id and token else None
         if sender is None or not webhook.same_token(sender.application_token, token):
             if len(body) <= limits.STRANGERS_FORM_BYTES_MAX:
-                webhook.parse_form(body)  # its faults are told to whoever tries this door
+                webhook.parse_form(body)  # its faults are told to whoever calls this endpoint
             raise NotAdmitted("unknown portal or wrong application token")
         form = webhook.parse_form(body)
         if webhook.claimed_sender(form) != claimed:

@@ -1,4 +1,4 @@
-"""The files' door: signed addresses, answered in parts, also from the middle of a file.
+"""The endpoint for files: signed addresses, answered in parts, also from the middle of a file.
 
 The next part is read when the reader has taken the one before, so that a slow one costs no more than that.
 https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html

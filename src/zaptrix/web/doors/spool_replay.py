@@ -1,4 +1,4 @@
-"""Replay: what was spooled while PostgreSQL was away goes through the door once more."""
+"""Replay: what was spooled while PostgreSQL was away is admitted once more."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Replay:
             try:
                 await self._receiver.accept(await self._admission.admit(spooled.body, spooled.request_id))
             except NotAdmitted as exc:
-                # Nobody could be asked when it came; now we know that it was a stranger's.
+                # Nobody could be asked when it came; now we know that no portal sent it.
                 log.warning("dropped a spooled event", reason=str(exc), request_id=spooled.request_id)
         await asyncio.to_thread(self._spool.drop, path)
 

@@ -95,7 +95,7 @@ class Doors:
         return EMPTY
 
     async def _known_after_all(self, scope: Scope, body: bytes) -> bool:
-        """False for who may be a stranger. Raises a Problem when their address is over the limit.
+        """False for who is not known. Raises a Problem when their address is over the limit.
 
         Before that is said to somebody with a token, it is looked whether it is a new one: that look is everybody's.
         """
@@ -110,7 +110,7 @@ class Doors:
         return False  # their time was over meanwhile
 
     async def _bitrix24(self, scope: Scope, body: bytes, request_id: str, *, known: bool) -> None:
-        """Returns when the event is on disk. `known`: a portal vouches for it, as far as can be told from memory."""
+        """Returns when the event is on disk. `known`: it is a portal's, as far as can be told from memory."""
         try:
             events = await self._admission.admit(body, request_id)
             if self._app.spool.waits():
@@ -161,7 +161,7 @@ class Doors:
         log.warning("spooled", request_id=request_id)
 
     async def _keep_unknown(self, scope: Scope, body: bytes, request_id: str, *, held: bool) -> None:
-        """An event of whom nobody can be asked about, within the strangers' limit and their share of the disk.
+        """An event of whom nobody can be asked about, within the limit of unknown callers and their share of the disk.
 
         No alarm: it is anybody's to make, and perhaps a portal that was made a moment ago.
         """
@@ -174,7 +174,7 @@ class Doors:
         log.info("spooled for an unknown portal", request_id=request_id)
 
     def _refuse_over(self, scope: Scope) -> None:
-        """Raises a Problem for an address that is over the strangers' limit: what it sends is not worth a look."""
+        """Raises a Problem for an address that is over the limit of unknown callers."""
         wait_s = self._app.throttle.refused_for(self._limited_as(scope))
         if wait_s is not None:
             raise too_many(wait_s)
@@ -185,7 +185,7 @@ class Doors:
         return refusal
 
     async def _spend(self, scope: Scope) -> None:
-        """Count a call of a stranger's. Raises a Problem when that was one too many."""
+        """Count a call of an unknown caller. Raises a Problem when that was one too many."""
         rate = self._app.settings.webhook_unauthenticated_rate_per_min
         wait_s = await self._app.throttle.allow(self._limited_as(scope), rate)
         if wait_s is not None:

@@ -1,4 +1,4 @@
-"""The gateway's signs of life: before the doors open, and then as long as they are."""
+"""The gateway's heartbeat: before requests are accepted, and then as long as they are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def begin_beating(app: App) -> None:
 
 
 async def keep_beating(app: App) -> None:
-    """Runs beside the doors of every web process."""
+    """Runs in every web process."""
     told = False
     while True:
         await asyncio.sleep(BEAT_S)

@@ -218,7 +218,7 @@ class Connections:
         self._all.discard(connection)
 
     async def keep(self) -> None:
-        """Look again and again; runs beside the doors."""
+        """Look again and again; runs beside requests."""
         while True:
             self._bodies.tick()
             try:

@@ -1,4 +1,4 @@
-"""What the server calls: webhook doors first, the framework for the rest; each request with its id, counted once."""
+"""What the server calls: webhooks first, the framework for the rest; each request with its id, counted once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Door = Callable[[Scope, Talk, str], Awaitable[Response]]
 
 
 class Gateway:
-    """One server process. The house is opened in the loop that will use it."""
+    """One server process. Its resources are opened in the loop that will use them."""
 
     def __init__(self, settings: Settings, places: int = CONNECTIONS_MAX) -> None:
         """`places`: how many connections the server keeps open in this process."""
@@ -147,7 +147,7 @@ async def _through_door(door: Door, scope: Scope, talk: Talk, request_id: str) -
 
 
 async def _through_files(files: Files, scope: Scope, talk: Talk, request_id: str) -> int:
-    """Files go out in parts, by the door's own hand; only what went wrong before the first is answered here."""
+    """Files go out in parts, by the endpoint itself; only what went wrong before the first is answered here."""
     try:
         return await files.answer(scope, talk, request_id)
     except Problem as problem:

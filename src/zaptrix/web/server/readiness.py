@@ -1,6 +1,6 @@
 """Whether this process wants requests: what balancers and orchestrators ask, and how they hear of a stop beforehand.
 
-Who is told to stop (SIGTERM) says so first: `/health/ready` answers 503 while the doors stay open for
+Who is told to stop (SIGTERM) says so first: `/health/ready` answers 503 while requests are taken for
 SHUTDOWN_DELAY_S, long enough for whoever asks to send everything elsewhere; only then the listener closes, and what is
 under way is finished. A listener that closes at once resets connections that wait in its queue, and closes idle ones
 on which a proxy may just be sending. It is ready without PostgreSQL and Redis, too: what it takes in meanwhile no
@@ -24,7 +24,7 @@ class Readiness:
     """Of one server process."""
 
     def __init__(self, delay_s: float) -> None:
-        """`delay_s`: how long the doors stay open after SIGTERM."""
+        """`delay_s`: how long requests are accepted after SIGTERM."""
         self._delay_s = delay_s
         self.stopping = False
 

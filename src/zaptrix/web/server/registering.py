@@ -25,7 +25,7 @@ _EVERY_S = 15.0
 
 
 async def keep_registering(app: App) -> None:
-    """Runs beside the doors; one process in the cluster at a time."""
+    """Runs beside requests; one process in the cluster at a time."""
     seeded = False
     while True:
         try:

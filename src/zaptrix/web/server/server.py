@@ -27,7 +27,7 @@ from zaptrix.web.server.processes import Processes
 
 log = structlog.get_logger(__name__)
 
-# Requests under way get so long once the doors are closed; a supervisor must wait longer, and SHUTDOWN_DELAY_S more.
+# Requests under way get so long once the listener is closed; a supervisor must wait longer, and SHUTDOWN_DELAY_S more.
 _FINISH_S = 15
 _CLOSE_S = 3
 _BACKLOG = 2048
@@ -75,7 +75,7 @@ def _places() -> int:
 def _run(settings: Settings, places: int, listening: socket.socket) -> None:
     """One process."""
     logs.configure(level=settings.log_level, style=settings.log_format, secrets=settings.secrets, stream=sys.stdout)
-    # What strangers send that is no HTTP is no line of a log.
+    # What is sent that is no HTTP is no line of a log.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, places, listening))

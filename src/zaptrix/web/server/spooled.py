@@ -1,4 +1,4 @@
-"""What was spooled on this host goes through the door again, as soon as PostgreSQL is back."""
+"""Replays what was spooled on this host, as soon as PostgreSQL is back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LISTING_SHARE = 10  # of a second that listing took so many are waited: a folde
 
 
 async def keep_replaying(app: App) -> None:
-    """Runs beside the doors of every web process of this host: the spool is its own disk, and nobody else sees it."""
+    """Runs in every web process of this host: no other host sees its spool."""
     replay = Replay(app.spool, Admission(app.directory, app.watch), app.receiver)
     unheld_at = -math.inf
     while True:
@@ -42,7 +42,7 @@ async def keep_replaying(app: App) -> None:
 
 
 async def keep_following(app: App) -> None:
-    """Beside the doors, too: whose events go to the spool while PostgreSQL is away has to be known before."""
+    """In every web process, too: whose events go to the spool while PostgreSQL is away has to be known before."""
     while True:
         await app.senders.follow()
         await asyncio.sleep(_FOLLOW_S)

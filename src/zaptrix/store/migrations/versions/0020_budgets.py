@@ -1,4 +1,4 @@
-"""What each portal uses of the house in a day; and what a deleted tenant leaves, until it is erased."""
+"""What each portal uses of the gateway in a day; and what a deleted tenant leaves, until it is erased."""
 
 from alembic import op
 

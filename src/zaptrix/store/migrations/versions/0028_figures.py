@@ -1,4 +1,4 @@
-"""What one worker works out for all: figures of the house, and how often customers write to a number in an hour."""
+"""What one worker works out for all: figures of the gateway, and how often customers write to a number in an hour."""
 
 from alembic import op
 

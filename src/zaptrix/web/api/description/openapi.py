@@ -281,7 +281,7 @@ def _problem(kind: ProblemKind) -> Schema:
     return answer
 
 
-# --- doors -----------------------------------------------------------------------------------------------------------
+# --- webhooks --------------------------------------------------------------------------------------------------------
 
 _STRANGERS: Final = (problems.UNAUTHORIZED, problems.TOO_LARGE, problems.TOO_MANY, problems.UNAVAILABLE)
 

@@ -1,4 +1,4 @@
-"""One answer for all who ask at the same time: what is open to strangers costs what one of them costs."""
+"""One answer for all who ask at the same time: what is open to everybody costs no more than one call."""
 
 from __future__ import annotations
 

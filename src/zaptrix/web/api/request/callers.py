@@ -64,7 +64,7 @@ async def known_caller(connection: Connection, handler: BaseRouteHandler) -> Non
     app = app_of(connection)
     address = f"api:{client_address(connection.scope, app.settings.trusted_proxies)}"
     wait_s = app.throttle.refused_for(address)
-    # A made-up key is not looked for while its address is over the limit; a good one is not held up by strangers there.
+    # A made-up key is not looked for while its address is over the limit; a good one is not held up by others there.
     if wait_s is not None and not await app.known_keys.hold(_given(connection.headers)):
         raise too_many(wait_s)
     caller = await _caller(app, connection.headers)

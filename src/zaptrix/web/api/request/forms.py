@@ -1,4 +1,4 @@
-"""Multipart forms, read while they come: a file goes into the house in parts, and is never held.
+"""Multipart forms, read while they come: a file is stored in parts, and is never held whole.
 
 https://www.rfc-editor.org/rfc/rfc7578
 """
