@@ -83,6 +83,21 @@ async def test_conversations_of_a_portal_without_room_share_its_calls(
     assert len(sizes) <= 12, sizes  # of 30 messages; the first of each came alone
 
 
+async def test_a_portal_that_others_call_all_the_time_gets_its_messages(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    """Seed 92: a look at histories booked the portal's pace ahead, and who waited for room never found any."""
+    house.bitrix24.throttled = lambda: 1.0
+    talks = [await house.ledger.talk(channel) for _ in range(3)]
+    for each in talks:
+        await house.ledger.inbound(each, 2)
+    async with asyncio.timeout(30):
+        while set(await house.ledger.states()) != {"sent"}:
+            await house.dispatchers[Queue.BITRIX24].answer(lane_to_bitrix24(portal))
+            await asyncio.sleep(0.01)
+    assert [len(taken) for taken in house.bitrix24.took.values()] == [2, 2, 2]
+
+
 async def test_a_call_that_hangs_holds_no_other_conversation_of_its_portal(
     house: House, channel: Channel, portal: Portal
 ) -> None:

@@ -133,11 +133,13 @@ class Dispatcher:
 
     def room(self, owner: UUID) -> int:
         """How many messages may be launched for a portal or channel now."""
-        # Where a call would have to wait for the pace, what comes until then shares it.
-        if self._stopping.told or owner in self._alone or self._platform.throttled_s(owner):
+        if self._stopping.told or owner in self._alone:
             return 0
-        one = self._owners.get(owner) or Owner()
-        return (self._platform.calls_at_once - one.begun) * self._platform.parcels_per_call
+        one, calls = self._owners.get(owner) or Owner(), self._platform.calls_at_once
+        if self._platform.throttled_s(owner):
+            # What comes until a call has room shares it; but whoever else calls the portal books ahead, and so do we.
+            calls = 1 if one.has_gathered else 0
+        return (calls - one.begun) * self._platform.parcels_per_call
 
     def _leave_alone(self, owner: UUID, until: datetime) -> None:
         self._alone.put(owner, until)
@@ -154,11 +156,11 @@ class Dispatcher:
             self._wanting[owner] = None
             self._claim_soon()
         elif not was_told and (wait_s := self._platform.throttled_s(owner)):
-            asyncio.get_running_loop().call_later(wait_s, self._want_still, owner)
+            asyncio.get_running_loop().call_later(min(wait_s, limits.PACE_GATHER_S), self._want_still, owner)
 
     def _want_still(self, owner: UUID) -> None:
         if (one := self._owners.get(owner)) and one.more:
-            one.more = False
+            one.more, one.has_gathered = False, True
             self._want(owner)
 
     def _claim_soon(self) -> None:
@@ -215,7 +217,7 @@ class Dispatcher:
                 break
             del self._wanting[owner]
             if (room := self.room(owner)) > 0:
-                self._owners[owner].more = False
+                self._owners[owner].begin()
                 asks.append(Ask(owner, self._stopping.worker.attempt(), room))
                 calls -= 1
             else:
