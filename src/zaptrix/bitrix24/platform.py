@@ -1,4 +1,4 @@
-"""Bitrix24 as delivery sees it."""
+"""The delivery port (`core.ports.Platform`) for Bitrix24."""
 
 from __future__ import annotations
 

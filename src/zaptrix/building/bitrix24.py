@@ -1,4 +1,4 @@
-"""What speaks to portals, made from the settings."""
+"""Builds the clients of portals from the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What speaks to Meta's Graph API, made from the settings."""
+"""Builds the clients of Meta's Graph API from the settings."""
 
 from __future__ import annotations
 

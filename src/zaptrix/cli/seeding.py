@@ -1,4 +1,4 @@
-"""The first portal and channel, sown before the gateway opens: once a start, however many processes it has."""
+"""The first portal and channel, made before the gateway opens: once a start, however many processes it has."""
 
 from zaptrix.app import App, open_app
 from zaptrix.bridge.tenants.seed import seed

@@ -1,4 +1,4 @@
-"""WhatsApp as delivery sees it."""
+"""The delivery port (`core.ports.Platform`) for WhatsApp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A portal's history, asked for replies that no event told of: many chats a request, and no word of anybody's in it.
+"""A portal's history, asked for replies that no event told of: many chats a request.
 
 Bitrix24 sends an event once; what was written while nobody listened stands in the history alone.
 https://apidocs.bitrix24.com/api-reference/events/index.html

@@ -1,4 +1,4 @@
-"""Whether a portal has a message after all: what nothing is sent twice by.
+"""Verifies whether a portal has a message, so that nothing is sent twice.
 
 A portal does not drop doubles, so after an unclear send its history is asked for the id that went with the message.
 https://apidocs.bitrix24.com/api-reference/imopenlines/openlines/sessions/imopenlines-session-history-get.html

@@ -1,4 +1,4 @@
-"""Who is to be left alone for a while, as one process knows."""
+"""Back-off in memory: the portals and channels that are to be left alone for a while."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tick: the word of one arrival while it is told from memory, and what stands of it in the ledger."""
+"""A tick: one confirmation, as it is told from memory and as it stands in the ledger."""
 
 from __future__ import annotations
 

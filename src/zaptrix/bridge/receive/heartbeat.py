@@ -1,4 +1,4 @@
-"""Watch: whether the gateway was away, and until its losses are found, which events have to wait for them.
+"""The gateway's heartbeat: whether it was away, and until its losses are found, which events have to wait for them.
 
 Bitrix24 sends an event once. The evidence of an outage is the silence in the gateways' signs of life.
 """

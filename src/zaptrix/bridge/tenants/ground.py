@@ -1,4 +1,4 @@
-"""Ground: what most parts of the bridge stand on, as one value.
+"""Ground: what most parts of the bridge depend on (the database, bells, the clock), as one value.
 
 Why: these are needed by most, so that constructors show what is a part's own. A part that needs one or two of them
 takes those alone.

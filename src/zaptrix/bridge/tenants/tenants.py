@@ -1,4 +1,4 @@
-"""Tenants: portals and channels made, changed and deleted by an admin's hand, each change audited."""
+"""Tenants: portals and channels made, changed and deleted by an admin, each change audited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client of a Redis Cluster that is as patient as `connection.py` asks, and no more.
+"""A client of a Redis Cluster with the time limits of `connection.py`.
 
 redis-py's own asks the nodes anew who has what whenever one fails, for each command that failed, in the time of the
 caller who met it; and a caller who finds all connections of a node taken is refused.

@@ -1,4 +1,4 @@
-"""A process's way to Redis: short patience, because whatever is asked there has an answer without it."""
+"""A process's connections to Redis, with short time limits: whatever is asked there has an answer without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling of a trouble that comes a thousand times a second, once a second."""
+"""A rate-limited log: a trouble that comes a thousand times a second is told once a second."""
 
 from __future__ import annotations
 

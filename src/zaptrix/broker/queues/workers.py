@@ -1,4 +1,4 @@
-"""Who answers the bells: one BullMQ worker a queue, several lanes at once, never one lane twice."""
+"""Workers that answer bells: one BullMQ worker a queue, several lanes at once, never one lane twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis of our own, under one data folder, for whoever has none to give."""
+"""PostgreSQL and Redis of our own, under one data folder, where the settings name none."""
 
 import secrets
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Keeps programs running side by side: starts them in order, restarts the fallen, stops all in the other order."""
+"""Keeps programs running side by side: starts them in order, restarts what ended, stops all in the other order."""
 
 import contextlib
 import os
