@@ -1,5 +1,6 @@
 """The documents stay true with the code: what they name is there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def test_every_room_is_in_the_architecture() -> None:
     rooms = {path.parent.relative_to(source).as_posix() for path in source.rglob("__init__.py")} - {"."}
     text = ARCHITECTURE.read_text()
     assert [room for room in sorted(rooms) if f"`{room}/`" not in text] == []
+
+
+def test_the_architecture_says_of_a_room_what_its_docstring_says() -> None:
+    source = ROOT / "src" / "zaptrix"
+    rows = re.findall(r"^\| `((?:\w+/)+)` \| (.+) \|$", ARCHITECTURE.read_text(), re.MULTILINE)
+    said = {room: ast.get_docstring(ast.parse((source / room / "__init__.py").read_text())) or "" for room, _ in rows}
+    assert rows
+    assert {room: " ".join(text.split()) for room, text in said.items()} == dict(rows)
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.relative_to(ROOT).as_posix())
