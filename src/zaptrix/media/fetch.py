@@ -1,4 +1,4 @@
-"""Fetching a file from an address that somebody else wrote: within bounds, and from nowhere but where it may be.
+"""Fetches a file from an address that somebody else wrote, within bounds and behind the SSRF guard (`reach`).
 
 Redirects are followed one by one, each judged like the first address; no secret goes to another host than the one that
 it was meant for. https://owasp.org/www-community/attacks/Server_Side_Request_Forgery

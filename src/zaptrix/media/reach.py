@@ -1,4 +1,4 @@
-"""Which addresses may be reached: names are looked up once, judged, and what was judged is what is connected to.
+"""The SSRF guard: names are looked up once, judged, and what was judged is what is connected to.
 
 The list of what is not public is our own, from IANA's registries: the interpreter's differs by its version.
 https://www.iana.org/assignments/iana-ipv4-special-registry/

@@ -1,4 +1,4 @@
-"""A parcel: one claimed message with all that a platform needs to carry it."""
+"""A claim: one message, taken for one attempt, with all that a platform needs to deliver it."""
 
 from __future__ import annotations
 

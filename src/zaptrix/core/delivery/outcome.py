@@ -1,4 +1,4 @@
-"""What became of one parcel in one call."""
+"""What became of one claimed message in one call."""
 
 from __future__ import annotations
 
