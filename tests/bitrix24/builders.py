@@ -15,7 +15,7 @@ import msgspec
 
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import outbound_lane
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.event import Event
@@ -63,7 +63,7 @@ def a_customer(name: str | None = "Ana Maria Silva", phone: str | None = "+55419
     return Customer(bsuid=None if phone else "BR.1234567890", wa_id=wa_id, phone=phone, name=name)
 
 
-def a_parcel(
+def a_claim(
     text: str = "Olá",
     *,
     content: Content | None = None,
@@ -76,14 +76,14 @@ def a_parcel(
     bitrix_chat_id: int | None = None,
     bitrix_message_id: int | None = None,
     created_at: datetime | None = None,
-) -> Parcel:
+) -> Claim:
     number = next(_numbers)
     portal = portal or a_portal()
     channel = channel or a_channel()
     conversation = conversation or Conversation(
         id=ConversationId(uuid4()), portal_id=portal.id, channel_id=channel.id, customer=customer or a_customer()
     )
-    return Parcel(
+    return Claim(
         message_id=MessageId(number),
         attempt_id=AttemptId(uuid4()),
         attempts=attempts,
@@ -100,10 +100,10 @@ def a_parcel(
     )
 
 
-def in_chat(parcel: Parcel, chat_id: int | None, session_id: int | None = None) -> Parcel:
-    """`parcel`, after its conversation has learned where it lives on the portal."""
-    conversation = msgspec.structs.replace(parcel.conversation, bitrix_chat_id=chat_id, bitrix_session_id=session_id)
-    return msgspec.structs.replace(parcel, conversation=conversation)
+def in_chat(claim: Claim, chat_id: int | None, session_id: int | None = None) -> Claim:
+    """`claim`, after its conversation has learned where it lives on the portal."""
+    conversation = msgspec.structs.replace(claim.conversation, bitrix_chat_id=chat_id, bitrix_session_id=session_id)
+    return msgspec.structs.replace(claim, conversation=conversation)
 
 
 def an_event(name: str, body: bytes) -> Event:

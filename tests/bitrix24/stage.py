@@ -19,7 +19,7 @@ from tests.bitrix24.builders import (
     MemoryCache,
     MemoryVault,
     a_channel,
-    a_parcel,
+    a_claim,
     a_portal,
     an_event,
     utc_now,
@@ -31,7 +31,7 @@ from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.bitrix24.translate import translate
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import Routed
 from zaptrix.core.ids import PortalId
@@ -82,8 +82,8 @@ class Stage:
     async def ask(self, method: str, **params: object) -> Any:
         return await self.client.call(self.portal, method, params)
 
-    def a_parcel(self, text: str = "Olá", **more: Any) -> Parcel:
-        return a_parcel(text, **{"portal": self.portal, "channel": self.channel, **more})
+    def a_claim(self, text: str = "Olá", **more: Any) -> Claim:
+        return a_claim(text, **{"portal": self.portal, "channel": self.channel, **more})
 
     async def event(self, name: str) -> Routed:
         """What the next event of this name means, read from the form that the portal posted."""

@@ -27,9 +27,9 @@ from tests.bitrix24.builders import (
     MemoryCache,
     MemoryVault,
     a_channel,
+    a_claim,
     a_customer,
     a_pair,
-    a_parcel,
     a_portal,
     in_chat,
     utc_now,
@@ -39,7 +39,7 @@ from zaptrix.bitrix24.rest.client import PortalClient
 from zaptrix.bitrix24.rest.oauth import OAuth
 from zaptrix.bitrix24.rest.tokens import Tokens
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import PlatformError, Unavailable
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import Recovered
@@ -99,7 +99,7 @@ GIVEN: dict[Any, Any] = {
     Portal: lambda rig: rig.portal,
     Channel: lambda _rig: a_channel(),
     Customer: lambda _rig: a_customer(),
-    Parcel: lambda rig: a_parcel(portal=rig.portal),
+    Claim: lambda rig: a_claim(portal=rig.portal),
     Contacts: lambda rig: Contacts(rig.client),
     PortalClient: lambda rig: rig.client,
     Patience: lambda _rig: Patience(),
@@ -108,9 +108,9 @@ GIVEN: dict[Any, Any] = {
     bool: lambda _rig: True,
 }
 BY_NAME: dict[str, Any] = {
-    "call": lambda rig: (in_chat(a_parcel(portal=rig.portal), 5),),
-    "parcels": lambda rig: [in_chat(a_parcel(portal=rig.portal, bitrix_message_id=8), 5)],
-    "parcel": lambda rig: in_chat(a_parcel(portal=rig.portal), 5),
+    "call": lambda rig: (in_chat(a_claim(portal=rig.portal), 5),),
+    "claims": lambda rig: [in_chat(a_claim(portal=rig.portal, bitrix_message_id=8), 5)],
+    "claim": lambda rig: in_chat(a_claim(portal=rig.portal), 5),
     "chats": lambda _rig: [CHAT],
     "asked": lambda _rig: [(CHAT, STATE)],
     "params": lambda _rig: {"LINE": 1},

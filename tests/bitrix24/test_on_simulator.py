@@ -71,7 +71,7 @@ async def test_an_unregistered_channel_is_off_its_line_and_told_as_lost(simulato
         lost = await stage.event(Name.STATUS_DELETE)
         assert isinstance(lost, ConnectorLost)
         assert (lost.connector_id, lost.line_id) == (stage.portal.connector_id, 14)
-        (outcome,) = await stage.platform.send((stage.a_parcel(),))
+        (outcome,) = await stage.platform.send((stage.a_claim(),))
         assert isinstance(outcome, Unauthorized)
         assert outcome.scope is FailureScope.CHANNEL
 
@@ -79,7 +79,7 @@ async def test_an_unregistered_channel_is_off_its_line_and_told_as_lost(simulato
 async def test_customers_write_and_the_line_shows_them_as_they_look(simulator_url: str) -> None:
     async with a_stage(simulator_url) as stage:
         rich = Words(Text((Span("Preço: "), Span("10", (Mark.BOLD,)), Span("\n[user=1]Ana[/user] 😀"))))
-        first, second = stage.a_parcel(content=rich), stage.a_parcel("Bom dia", customer=a_customer("Bia"))
+        first, second = stage.a_claim(content=rich), stage.a_claim("Bom dia", customer=a_customer("Bia"))
         outcomes = [accepted(outcome) for outcome in await stage.platform.send((first, second))]
         chats = {chat["external_chat_id"]: chat for chat in await stage.chats()}
         shown = chats[first.conversation.external_chat_id]
@@ -89,15 +89,15 @@ async def test_customers_write_and_the_line_shows_them_as_they_look(simulator_ur
         assert outcomes[1].bitrix_chat_id == chats[second.conversation.external_chat_id]["chat_id"]
         events = [await stage.event(Name.DIALOG_START) for _ in outcomes]
         started = {event.external_chat_id: event for event in events if isinstance(event, DialogStarted)}
-        for parcel, outcome in zip((first, second), outcomes, strict=True):
-            assert started[parcel.conversation.external_chat_id].bitrix_session_id == outcome.bitrix_session_id
+        for claim, outcome in zip((first, second), outcomes, strict=True):
+            assert started[claim.conversation.external_chat_id].bitrix_session_id == outcome.bitrix_session_id
 
 
 async def test_an_operator_answers_and_the_answer_is_confirmed(simulator_url: str) -> None:
     async with a_stage(simulator_url) as stage:
-        parcel = stage.a_parcel()
-        await stage.platform.send((parcel,))
-        chat_id = parcel.conversation.external_chat_id
+        claim = stage.a_claim()
+        await stage.platform.send((claim,))
+        chat_id = claim.conversation.external_chat_id
         await stage.control(
             "operators/write", {"portal": stage.key, "chat_id": chat_id, "text": "Oi, [b]Ana[/b]!", "operator": "Bia"}
         )
@@ -107,7 +107,7 @@ async def test_an_operator_answers_and_the_answer_is_confirmed(simulator_url: st
         assert said.content == Words(Text((Span("Oi, "), Span("Ana", (Mark.BOLD,)), Span("!"))), "Bia")
 
         answer = msgspec.structs.replace(
-            in_chat(parcel, said.bitrix_chat_id), whatsapp_id="wamid.OUT", bitrix_message_id=said.bitrix_message_id
+            in_chat(claim, said.bitrix_chat_id), whatsapp_id="wamid.OUT", bitrix_message_id=said.bitrix_message_id
         )
         assert await stage.platform.confirm([answer]) == [Accepted()]
         ((chat,),) = [await stage.chats()]
@@ -117,27 +117,27 @@ async def test_an_operator_answers_and_the_answer_is_confirmed(simulator_url: st
 @pytest.mark.parametrize("kind", ["accept_then_hang", "accept_then_reset"])
 async def test_a_send_without_an_answer_is_proven_by_the_chat_that_it_went_to(simulator_url: str, kind: str) -> None:
     async with a_stage(simulator_url, timeout_s=HANGS_S) as stage:
-        opener = stage.a_parcel("primeira")
+        opener = stage.a_claim("primeira")
         chat_id = accepted((await stage.platform.send((opener,)))[0]).bitrix_chat_id
         await stage.faults({"kind": kind, "match": {"method": SEND}})
-        second = in_chat(stage.a_parcel("segunda", conversation=opener.conversation), chat_id)
+        second = in_chat(stage.a_claim("segunda", conversation=opener.conversation), chat_id)
         (outcome,) = await stage.platform.send((second,))
         assert isinstance(outcome, Unclear)
         assert accepted(await stage.platform.prove(second)).bitrix_chat_id == chat_id
-        third = in_chat(stage.a_parcel("terceira", conversation=opener.conversation), chat_id)
+        third = in_chat(stage.a_claim("terceira", conversation=opener.conversation), chat_id)
         assert await stage.platform.prove(third) == Absent()
 
 
 async def test_a_first_send_without_an_answer_is_proven_by_the_session_that_it_opened(simulator_url: str) -> None:
     async with a_stage(simulator_url, timeout_s=HANGS_S) as stage:
         await stage.faults({"kind": "accept_then_hang", "match": {"method": SEND}})
-        parcel = stage.a_parcel("primeira", customer=a_customer(phone=None))
-        (outcome,) = await stage.platform.send((parcel,))
+        claim = stage.a_claim("primeira", customer=a_customer(phone=None))
+        (outcome,) = await stage.platform.send((claim,))
         assert isinstance(outcome, Unclear)
-        assert await stage.platform.prove(parcel) == Absent()  # nothing to ask by yet
+        assert await stage.platform.prove(claim) == Absent()  # nothing to ask by yet
         started = await stage.event(Name.DIALOG_START)
         assert isinstance(started, DialogStarted)
-        proof = accepted(await stage.platform.prove(in_chat(parcel, None, started.bitrix_session_id)))
+        proof = accepted(await stage.platform.prove(in_chat(claim, None, started.bitrix_session_id)))
         ((chat,),) = [await stage.chats()]
         assert (proof.bitrix_chat_id, proof.bitrix_session_id) == (chat["chat_id"], started.bitrix_session_id)
 
@@ -145,27 +145,27 @@ async def test_a_first_send_without_an_answer_is_proven_by_the_session_that_it_o
 async def test_a_first_send_without_an_answer_is_proven_by_the_contact_of_the_line(simulator_url: str) -> None:
     async with a_stage(simulator_url, timeout_s=HANGS_S, line={"crm_create": "lead"}) as stage:
         await stage.faults({"kind": "accept_then_hang", "match": {"method": SEND}})
-        parcel = stage.a_parcel("primeira")
-        assert isinstance((await stage.platform.send((parcel,)))[0], Unclear)
+        claim = stage.a_claim("primeira")
+        assert isinstance((await stage.platform.send((claim,)))[0], Unclear)
         ((chat,),) = [await stage.chats()]
-        assert accepted(await stage.platform.prove(parcel)).bitrix_chat_id == chat["chat_id"]
+        assert accepted(await stage.platform.prove(claim)).bitrix_chat_id == chat["chat_id"]
 
 
 async def test_a_send_that_did_nothing_is_absent(simulator_url: str) -> None:
     async with a_stage(simulator_url, line={"crm_create": "lead"}) as stage:
         await stage.faults({"kind": "reset", "match": {"method": SEND}})
-        parcel = stage.a_parcel("primeira")
-        assert isinstance((await stage.platform.send((parcel,)))[0], Unclear)
-        assert await stage.platform.prove(parcel) == Absent()
+        claim = stage.a_claim("primeira")
+        assert isinstance((await stage.platform.send((claim,)))[0], Unclear)
+        assert await stage.platform.prove(claim) == Absent()
         assert await stage.texts() == []
 
 
 async def test_a_notice_is_for_operators_only_and_proven_by_its_words(simulator_url: str) -> None:
     async with a_stage(simulator_url, timeout_s=HANGS_S) as stage:
-        opener = stage.a_parcel()
+        opener = stage.a_claim()
         chat_id = accepted((await stage.platform.send((opener,)))[0]).bitrix_chat_id
         notice = in_chat(
-            stage.a_parcel(content=Notice("window_closed", {"code": "131047"}), conversation=opener.conversation),
+            stage.a_claim(content=Notice("window_closed", {"code": "131047"}), conversation=opener.conversation),
             chat_id,
         )
         assert await stage.platform.prove(notice) == Absent()
@@ -180,12 +180,12 @@ async def test_a_notice_is_for_operators_only_and_proven_by_its_words(simulator_
 
 async def test_a_notice_is_not_proven_by_an_earlier_one_of_the_same_words(simulator_url: str) -> None:
     async with a_stage(simulator_url) as stage:
-        opener = stage.a_parcel()
+        opener = stage.a_claim()
         chat_id = accepted((await stage.platform.send((opener,)))[0]).bitrix_chat_id
         notice = Notice("window_closed", {"code": "131047"})
         first, second = (
             msgspec.structs.replace(
-                in_chat(stage.a_parcel(content=notice, conversation=opener.conversation), chat_id), twins=twins
+                in_chat(stage.a_claim(content=notice, conversation=opener.conversation), chat_id), twins=twins
             )
             for twins in range(2)
         )
@@ -197,8 +197,8 @@ async def test_a_notice_is_not_proven_by_an_earlier_one_of_the_same_words(simula
 
 async def test_the_gateway_makes_a_contact_once_for_both_forms_of_a_number(simulator_url: str) -> None:
     async with a_stage(simulator_url, crm_mode=CrmMode.GATEWAY) as stage:
-        parcels = [stage.a_parcel(customer=a_customer()) for _ in range(3)]
-        outcomes = [accepted(outcome) for outcome in await stage.platform.send(tuple(parcels))]
+        claims = [stage.a_claim(customer=a_customer()) for _ in range(3)]
+        outcomes = [accepted(outcome) for outcome in await stage.platform.send(tuple(claims))]
         (contact_id,) = {outcome.bitrix_contact_id for outcome in outcomes}
         contact = await stage.ask("crm.contact.get", id=contact_id)
         assert isinstance(contact, dict)
@@ -207,7 +207,7 @@ async def test_the_gateway_makes_a_contact_once_for_both_forms_of_a_number(simul
         old = await stage.ask(
             "crm.contact.add", fields={"NAME": "Rui", "PHONE": [{"VALUE": "+554188776655", "VALUE_TYPE": "WORK"}]}
         )
-        (outcome,) = await stage.platform.send((stage.a_parcel(customer=a_customer("Rui", "+5541988776655")),))
+        (outcome,) = await stage.platform.send((stage.a_claim(customer=a_customer("Rui", "+5541988776655")),))
         assert accepted(outcome).bitrix_contact_id == old
 
 
@@ -215,11 +215,11 @@ async def test_a_crm_that_refuses_does_not_hold_the_message_and_one_that_is_away
     async with a_stage(simulator_url, crm_mode=CrmMode.GATEWAY) as stage:
         refusal = {"kind": "status", "status": 400, "code": "SOMETHING", "match": {"method": "crm.contact.add"}}
         await stage.faults(refusal)
-        (outcome,) = await stage.platform.send((stage.a_parcel("chegou"),))
+        (outcome,) = await stage.platform.send((stage.a_claim("chegou"),))
         assert accepted(outcome).bitrix_contact_id is None
         await stage.faults({"kind": "throttle", "match": {"method": "crm.duplicate.findbycomm"}})
-        rui = stage.a_parcel("espera", customer=a_customer("Rui", "+5541988776655"))
-        hidden = stage.a_parcel("vai", customer=a_customer(phone=None))
+        rui = stage.a_claim("espera", customer=a_customer("Rui", "+5541988776655"))
+        hidden = stage.a_claim("vai", customer=a_customer(phone=None))
         held, went = await stage.platform.send((rui, hidden))
         assert isinstance(held, TooFast)
         assert isinstance(went, Accepted)
@@ -229,14 +229,14 @@ async def test_a_crm_that_refuses_does_not_hold_the_message_and_one_that_is_away
 async def test_an_expired_token_is_renewed_inside_of_the_call(simulator_url: str) -> None:
     async with a_stage(simulator_url) as stage:
         await stage.control(f"portals/{stage.key}/expire", {})
-        assert isinstance((await stage.platform.send((stage.a_parcel(),)))[0], Accepted)
+        assert isinstance((await stage.platform.send((stage.a_claim(),)))[0], Accepted)
         assert stage.vault.pairs[stage.portal.id].refresh_token != stage.record["refresh_token"]
 
 
 async def test_many_calls_under_an_expired_token_spend_one_refresh_token(simulator_url: str) -> None:
     async with a_stage(simulator_url) as stage:
         await stage.control(f"portals/{stage.key}/expire", {})
-        calls = [(stage.a_parcel(str(number), customer=a_customer()),) for number in range(8)]
+        calls = [(stage.a_claim(str(number), customer=a_customer()),) for number in range(8)]
         outcomes = await asyncio.gather(*map(stage.platform.send, calls))
         assert all(isinstance(outcome, Accepted) for (outcome,) in outcomes)
 
@@ -245,7 +245,7 @@ async def test_a_revoked_refresh_token_holds_the_portal_until_an_admin_gives_new
     async with a_stage(simulator_url) as stage:
         await stage.control(f"portals/{stage.key}/revoke", {"what": "refresh_token"})
         await stage.control(f"portals/{stage.key}/expire", {})
-        (outcome,) = await stage.platform.send((stage.a_parcel(),))
+        (outcome,) = await stage.platform.send((stage.a_claim(),))
         assert isinstance(outcome, Unauthorized)
         assert (outcome.scope, outcome.code) == (FailureScope.PORTAL, "invalid_grant")
         fresh = await stage.control(f"portals/{stage.key}/tokens", {})
@@ -255,13 +255,13 @@ async def test_a_revoked_refresh_token_holds_the_portal_until_an_admin_gives_new
             refresh_token=fresh["refresh_token"],
         )
         await stage.cache.drop(stage.portal.id)
-        assert isinstance((await stage.platform.send((stage.a_parcel(),)))[0], Accepted)
+        assert isinstance((await stage.platform.send((stage.a_claim(),)))[0], Accepted)
 
 
 async def test_a_portal_that_is_down_surely_did_not_act(simulator_url: str) -> None:
     async with a_stage(simulator_url) as stage:
         await stage.faults({"kind": "status", "status": 503, "match": {"method": SEND}})
-        assert isinstance((await stage.platform.send((stage.a_parcel(),)))[0], Unavailable)
+        assert isinstance((await stage.platform.send((stage.a_claim(),)))[0], Unavailable)
         assert await stage.texts() == []
 
 
@@ -269,12 +269,12 @@ async def test_two_channels_of_one_customer_are_two_chats_under_one_contact(simu
     line = {"crm_create": "lead"}
     async with a_stage(simulator_url, line=line) as stage:
         other = msgspec.structs.replace(stage.channel, id=ChannelId(uuid4()))
-        one, two = stage.a_parcel("um"), stage.a_parcel("dois", channel=other)
+        one, two = stage.a_claim("um"), stage.a_claim("dois", channel=other)
         outcomes = [accepted(outcome) for outcome in await stage.platform.send((one, two))]
         assert outcomes[0].bitrix_chat_id != outcomes[1].bitrix_chat_id
         # Neither knows its chat: both are found through the contact, each in its own.
-        for parcel, outcome in zip((one, two), outcomes, strict=True):
-            assert accepted(await stage.platform.prove(parcel)).bitrix_chat_id == outcome.bitrix_chat_id
+        for claim, outcome in zip((one, two), outcomes, strict=True):
+            assert accepted(await stage.platform.prove(claim)).bitrix_chat_id == outcome.bitrix_chat_id
 
 
 @pytest.mark.parametrize(
@@ -289,31 +289,31 @@ async def test_two_channels_of_one_customer_are_two_chats_under_one_contact(simu
 )
 async def test_a_text_longer_than_the_portals_goes_on_in_further_messages(simulator_url: str, text: str) -> None:
     async with a_stage(simulator_url) as stage:
-        parcel = stage.a_parcel(text)
-        (call,) = stage.platform.calls([parcel])
+        claim = stage.a_claim(text)
+        (call,) = stage.platform.calls([claim])
         (outcome,) = await stage.platform.send(call)
         texts = [one for one in await stage.texts() if "(...)" not in one]
         assert "".join(texts).replace("\N{ZERO WIDTH SPACE}", "") == text
         assert len(texts) > 1
-        parcel = in_chat(parcel, accepted(outcome).bitrix_chat_id)
-        assert isinstance(await stage.platform.prove(parcel), Accepted)
+        claim = in_chat(claim, accepted(outcome).bitrix_chat_id)
+        assert isinstance(await stage.platform.prove(claim), Accepted)
 
 
 async def test_of_a_long_text_only_the_parts_that_are_missing_are_sent_again(simulator_url: str) -> None:
     """More of them than one call takes, and the second call fails."""
     async with a_stage(simulator_url) as stage:
         text = "".join(f"{n} {'x' * 19_000}\n" for n in range(13))
-        parcel = stage.a_parcel(text)
-        (first,) = await stage.platform.send((stage.a_parcel("oi", conversation=parcel.conversation),))
-        parcel = in_chat(parcel, accepted(first).bitrix_chat_id)
+        claim = stage.a_claim(text)
+        (first,) = await stage.platform.send((stage.a_claim("oi", conversation=claim.conversation),))
+        claim = in_chat(claim, accepted(first).bitrix_chat_id)
         # The first call passes by the fault that touches it; the next one is cut off.
         await stage.faults(
             {"kind": "delay", "delay_s": 0.0, "match": {"method": SEND}}, {"kind": "reset", "match": {"method": SEND}}
         )
-        (outcome,) = await stage.platform.send((parcel,))
+        (outcome,) = await stage.platform.send((claim,))
         assert isinstance(outcome, Unclear), outcome
-        assert isinstance(await stage.platform.prove(parcel), Absent)
+        assert isinstance(await stage.platform.prove(claim), Absent)
         for attempts in (1, 0):  # and once more by an admin's hand
-            (outcome,) = await stage.platform.send((msgspec.structs.replace(parcel, attempts=attempts),))
+            (outcome,) = await stage.platform.send((msgspec.structs.replace(claim, attempts=attempts),))
             assert isinstance(outcome, Accepted)
         assert [one.split(" ")[0] for one in (await stage.texts())[1:]] == [str(n) for n in range(13)]

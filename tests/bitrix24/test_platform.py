@@ -1,4 +1,4 @@
-"""How parcels are put together into calls, and what the answers mean: no portal needed."""
+"""How claims are put together into calls, and what the answers mean: no portal needed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from tests.bitrix24.answering import Reply
-from tests.bitrix24.builders import a_channel, a_customer, a_parcel, in_chat
+from tests.bitrix24.builders import a_channel, a_claim, a_customer, in_chat
 from tests.bitrix24.rest.test_client import Rig, a_rig, error
 from zaptrix.bitrix24.platform import Bitrix24
 from zaptrix.core import limits
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import PlatformError, Refused, TooFast, Unauthorized, Unclear
 from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.delivery.retry import Patience
@@ -27,16 +27,16 @@ def the_platform(rig: Rig) -> Bitrix24:
     return Bitrix24(rig.client, patience=Patience(base_s=0.5), calls_at_once=4)
 
 
-def at(rig: Rig, parcel: Parcel) -> Parcel:
-    return msgspec.structs.replace(parcel, portal=rig.portal)
+def at(rig: Rig, claim: Claim) -> Claim:
+    return msgspec.structs.replace(claim, portal=rig.portal)
 
 
-async def send(rig: Rig, *parcels: Parcel) -> list[Outcome]:
-    return await the_platform(rig).send(tuple(at(rig, parcel) for parcel in parcels))
+async def send(rig: Rig, *claims: Claim) -> list[Outcome]:
+    return await the_platform(rig).send(tuple(at(rig, claim) for claim in claims))
 
 
-async def prove(rig: Rig, parcel: Parcel) -> Proof:
-    return await the_platform(rig).prove(at(rig, parcel))
+async def prove(rig: Rig, claim: Claim) -> Proof:
+    return await the_platform(rig).prove(at(rig, claim))
 
 
 def kinds(outcomes: list[Outcome]) -> list[type]:
@@ -55,24 +55,24 @@ async def test_it_is_a_platform() -> None:
     async with a_rig(results()) as rig:
         platform: Platform = the_platform(rig)
         assert platform.side is Side.BITRIX24
-        assert (platform.calls_at_once, platform.parcels_per_call) == (4, limits.BITRIX_TEXTS_PER_CALL)
+        assert (platform.calls_at_once, platform.claims_per_call) == (4, limits.BITRIX_TEXTS_PER_CALL)
         assert platform.patience.base_s == 0.5
 
 
 async def test_words_of_one_line_go_together_in_order_and_notices_alone() -> None:
     async with a_rig(results()) as rig:
-        parcels = [a_parcel(str(number), channel=CHANNEL) for number in range(12)]
-        elsewhere, notice = a_parcel(channel=OTHER), a_parcel(channel=CHANNEL, content=NOTICE)
-        stubborn = a_parcel(channel=CHANNEL, attempts=2)
-        calls = the_platform(rig).calls([*parcels[:3], elsewhere, notice, stubborn, *parcels[3:]])
-        assert calls == [tuple(parcels[:10]), (elsewhere,), (notice,), (stubborn,), tuple(parcels[10:])]
+        claims = [a_claim(str(number), channel=CHANNEL) for number in range(12)]
+        elsewhere, notice = a_claim(channel=OTHER), a_claim(channel=CHANNEL, content=NOTICE)
+        stubborn = a_claim(channel=CHANNEL, attempts=2)
+        calls = the_platform(rig).calls([*claims[:3], elsewhere, notice, stubborn, *claims[3:]])
+        assert calls == [tuple(claims[:10]), (elsewhere,), (notice,), (stubborn,), tuple(claims[10:])]
 
 
 async def test_results_are_matched_by_their_place() -> None:
     items = [posted(), {"SUCCESS": False, "ERRORS": ["Text of +55 41 99876-5432"]}, {"SUCCESS": True}, posted(7, 8)]
     async with a_rig(results(*items)) as rig:
-        parcels = [a_parcel(channel=CHANNEL) for _ in range(5)]
-        first, refused, nowhere, last, missing = await send(rig, *parcels)
+        claims = [a_claim(channel=CHANNEL) for _ in range(5)]
+        first, refused, nowhere, last, missing = await send(rig, *claims)
         assert first == Accepted(bitrix_chat_id=1767, bitrix_session_id=323)
         assert isinstance(refused, Refused)
         assert (refused.notice, "99876" in str(refused)) == ("inbound_lost", False)
@@ -91,15 +91,15 @@ async def test_results_are_matched_by_their_place() -> None:
         (Reply(json={"result": {"SUCCESS": True, "DATA": {"RESULT": "?"}}}), Unclear),
     ],
 )
-async def test_what_befalls_a_call_befalls_each_of_its_parcels(reply: Reply, kind: type[PlatformError]) -> None:
+async def test_what_befalls_a_call_befalls_each_of_its_claims(reply: Reply, kind: type[PlatformError]) -> None:
     async with a_rig(reply) as rig:
-        assert kinds(await send(rig, a_parcel(channel=CHANNEL), a_parcel(channel=CHANNEL))) == [kind, kind]
+        assert kinds(await send(rig, a_claim(channel=CHANNEL), a_claim(channel=CHANNEL))) == [kind, kind]
 
 
 async def test_a_notice_without_a_chat_is_refused_without_a_call() -> None:
     async with a_rig(results()) as rig:
-        assert kinds(await send(rig, a_parcel(content=NOTICE))) == [Refused]
-        assert await prove(rig, a_parcel(content=NOTICE)) == Absent()
+        assert kinds(await send(rig, a_claim(content=NOTICE))) == [Refused]
+        assert await prove(rig, a_claim(content=NOTICE)) == Absent()
         assert rig.server.asked == []
 
 
@@ -123,40 +123,40 @@ async def test_the_id_is_found_in_every_shape_of_a_history(params: dict[str, Any
     }
     reply = Reply(json={"result": {**HISTORY, "message": {**noise, "4": {"id": 4, "params": params}}}})
     async with a_rig(reply) as rig:
-        parcel = in_chat(a_parcel(whatsapp_id="wamid.X"), 1767)
+        claim = in_chat(a_claim(whatsapp_id="wamid.X"), 1767)
         found = Accepted(bitrix_chat_id=1767, bitrix_session_id=323)
-        assert await prove(rig, parcel) == found
+        assert await prove(rig, claim) == found
 
 
 @pytest.mark.parametrize("message", [[], {}, None, {"1": {"params": {"connectorMid": ["wamid.Y"]}}}])
 async def test_an_id_that_is_nowhere_is_absent(message: Any) -> None:
     async with a_rig(Reply(json={"result": {**HISTORY, "message": message}})) as rig:
-        assert await prove(rig, in_chat(a_parcel(whatsapp_id="wamid.X"), 1767)) == Absent()
+        assert await prove(rig, in_chat(a_claim(whatsapp_id="wamid.X"), 1767)) == Absent()
 
 
 async def test_a_history_that_cannot_be_read_proves_nothing() -> None:
     async with a_rig(error(403, "ACCESS_DENIED")) as rig:
-        assert isinstance(await prove(rig, in_chat(a_parcel(), 1767)), PlatformError)
+        assert isinstance(await prove(rig, in_chat(a_claim(), 1767)), PlatformError)
 
 
 async def test_without_chat_session_and_phone_nothing_can_be_asked_and_it_is_absent() -> None:
     async with a_rig(results()) as rig:
-        assert await prove(rig, a_parcel(customer=a_customer(phone=None))) == Absent()
+        assert await prove(rig, a_claim(customer=a_customer(phone=None))) == Absent()
         assert rig.server.asked == []
 
 
 async def test_nothing_is_confirmed_that_no_operator_wrote() -> None:
     async with a_rig(results()) as rig:
-        assert await the_platform(rig).confirm([a_parcel(), in_chat(a_parcel(), 5)]) == [Accepted(), Accepted()]
+        assert await the_platform(rig).confirm([a_claim(), in_chat(a_claim(), 5)]) == [Accepted(), Accepted()]
         assert rig.server.asked == []
 
 
 async def test_a_confirmation_that_got_no_answer_may_be_repeated() -> None:
     async with a_rig(Reply(status=504, text="")) as rig:
-        parcels = [
-            in_chat(a_parcel(portal=rig.portal, channel=CHANNEL, bitrix_message_id=number), 5)
+        claims = [
+            in_chat(a_claim(portal=rig.portal, channel=CHANNEL, bitrix_message_id=number), 5)
             for number in range(1, limits.BITRIX_CONFIRMS_PER_CALL + 2)
         ]
-        outcomes = await the_platform(rig).confirm(parcels)
+        outcomes = await the_platform(rig).confirm(claims)
         assert {type(outcome).__name__ for outcome in outcomes} == {"Unavailable"}
         assert len(rig.server.asked) == 2

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.bitrix24.builders import a_customer, a_parcel, an_event, in_chat
+from tests.bitrix24.builders import a_claim, a_customer, an_event, in_chat
 from tests.bitrix24.inbound.test_webhook import CHAT, an_item, messages
 from zaptrix.bitrix24.inbound.webhook import Name
 from zaptrix.bitrix24.translate import to_delivery, to_elements, to_notice, translate
@@ -159,14 +159,14 @@ def a_conversation(customer: Customer) -> Conversation:
 
 
 def test_a_customers_words_as_an_element() -> None:
-    parcel = a_parcel(
+    claim = a_claim(
         "[b]oi[/b]",
         conversation=a_conversation(a_customer()),
         whatsapp_id="wamid.X",
         created_at=datetime(2026, 9, 1, 12, 0, 0, 900, tzinfo=UTC),
     )
-    assert isinstance(parcel.content, Words)
-    assert to_elements(parcel, parcel.content)[0].content == {
+    assert isinstance(claim.content, Words)
+    assert to_elements(claim, claim.content)[0].content == {
         "user": {
             "id": "00000000000000000000000000000007",
             "name": "Ana",
@@ -191,25 +191,25 @@ def test_a_customers_words_as_an_element() -> None:
     ],
 )
 def test_a_customer_is_shown_by_what_is_known(customer: Customer, user: dict[str, str]) -> None:
-    parcel = a_parcel(conversation=a_conversation(customer))
-    assert isinstance(parcel.content, Words)
-    element = to_elements(parcel, parcel.content)[0].content
+    claim = a_claim(conversation=a_conversation(customer))
+    assert isinstance(claim.content, Words)
+    element = to_elements(claim, claim.content)[0].content
     assert element["user"] == {"id": "00000000000000000000000000000007", **user}
-    assert msgspec.json.encode(element) == msgspec.json.encode(to_elements(parcel, parcel.content)[0].content)
+    assert msgspec.json.encode(element) == msgspec.json.encode(to_elements(claim, claim.content)[0].content)
 
 
 def test_an_arrived_message_as_an_element_has_a_list_of_ids() -> None:
-    parcel = in_chat(
-        a_parcel(whatsapp_id="wamid.Y", bitrix_message_id=86497, conversation=a_conversation(a_customer())), 1767
+    claim = in_chat(
+        a_claim(whatsapp_id="wamid.Y", bitrix_message_id=86497, conversation=a_conversation(a_customer())), 1767
     )
-    element = to_delivery(parcel)
+    element = to_delivery(claim)
     assert element["im"] == {"chat_id": 1767, "message_id": 86497}
-    assert element["message"] == {"id": ["wamid.Y"], "date": int(parcel.created_at.timestamp())}
+    assert element["message"] == {"id": ["wamid.Y"], "date": int(claim.created_at.timestamp())}
 
 
 def test_a_notice_is_kept_out_of_whatsapp_and_no_tag_in_it_acts() -> None:
     notice = Notice("sent_by_api", {"text": "[user=1]Ana[/user]"})
-    assert to_notice(a_parcel(content=notice), notice, 1767) == {
+    assert to_notice(a_claim(content=notice), notice, 1767) == {
         "DIALOG_ID": "chat1767",
         "MESSAGE": "Enviado ao cliente pela integração: [\u200buser=1]Ana[\u200b/user]",
         "SYSTEM": "Y",
@@ -233,7 +233,7 @@ def test_a_line_that_shows_a_message_has_its_file_below(type_: str, attached: di
     notice = Notice("sent_by_api", about=about, about_id=7)
     blob = Blob(key="k", size=3, sha256="0", type=type_, name="a.png")
     file = Attachment(state=AttachmentState.READY, blob=blob, address="https://gw.example/media/1")
-    told = to_notice(replace(a_parcel(content=notice), attachment=file), notice, 1767)
+    told = to_notice(replace(a_claim(content=notice), attachment=file), notice, 1767)
     assert told["MESSAGE"] == ("Enviado ao cliente pela integração:\n[imagem] a.png\n[\u200bb]?[\u200b/b]\n🔘 Sim")
     assert told["ATTACH"] == [attached]
 
@@ -260,7 +260,7 @@ def test_a_line_that_shows_a_message_has_its_file_below(type_: str, attached: di
     ],
 )
 def test_a_file_that_did_not_come_leaves_its_name_kind_and_words(media: MediaContent, line: str) -> None:
-    (element,) = to_elements(a_parcel(content=media), media)
+    (element,) = to_elements(a_claim(content=media), media)
     assert element.content["message"] | {"id": "", "date": 0} == {"id": "", "date": 0, "text": line}  # type: ignore[operator]
 
 
@@ -269,11 +269,11 @@ def test_a_name_that_the_portal_would_cut_stands_in_the_words() -> None:
     name = f"contrato de {'n' * 60}.pdf"
     media = MediaContent(kind=MediaKind.DOCUMENT, source="1", name=name)
     file = Attachment(state=AttachmentState.READY, blob=blob, address="https://gw.example/media/1")
-    parcel = replace(a_parcel(content=media), attachment=file)
-    (element,) = to_elements(parcel, media)
+    claim = replace(a_claim(content=media), attachment=file)
+    (element,) = to_elements(claim, media)
     assert element.content["message"] == {
-        "id": parcel.whatsapp_id,
-        "date": int(parcel.created_at.timestamp()),
+        "id": claim.whatsapp_id,
+        "date": int(claim.created_at.timestamp()),
         "text": name,
         "files": [{"url": "https://gw.example/media/1", "name": f"{'n' * 46}.pdf"}],
     }

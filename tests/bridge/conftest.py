@@ -38,7 +38,7 @@ def house(ledger: Ledger, redis: Redis, bells: Bells) -> House:
         directory=Directory(ledger.database, ledger.box),
         cache=ConversationCache(redis, Hits(redis), ttl_s=3_600),
         whatsapp=ScriptedPlatform(Side.WHATSAPP),
-        bitrix24=ScriptedPlatform(Side.BITRIX24, parcels_per_call=10),
+        bitrix24=ScriptedPlatform(Side.BITRIX24, claims_per_call=10),
     )
 
 

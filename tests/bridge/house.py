@@ -39,7 +39,7 @@ from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.delivery.lanes import Lane, Queue, bitrix24_lane, incoming_lane, meta_lane, outbound_lane
 from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
@@ -81,61 +81,61 @@ class ScriptedPlatform:
     What it truly took is `took`, whatever it answered.
     """
 
-    def __init__(self, side: Side, *, calls_at_once: int = 4, parcels_per_call: int = 1) -> None:
+    def __init__(self, side: Side, *, calls_at_once: int = 4, claims_per_call: int = 1) -> None:
         self.side = side
         self.patience = QUICK
         self.calls_at_once = calls_at_once
-        self.parcels_per_call = parcels_per_call
+        self.claims_per_call = claims_per_call
         self.took: defaultdict[ConversationId, list[MessageId]] = defaultdict(list)
         self.asked: list[MessageId] = []  # every send, whatever came of it
         self.confirmed: list[MessageId] = []
         self.searched: list[MessageId] = []
-        self.answers: Callable[[Parcel], Awaitable[Outcome]] = self.take
-        self.proofs: Callable[[Parcel], Awaitable[Proof]] = self.look
-        self.confirms: Callable[[Parcel], Awaitable[Outcome]] = self.take_note
+        self.answers: Callable[[Claim], Awaitable[Outcome]] = self.take
+        self.proofs: Callable[[Claim], Awaitable[Proof]] = self.look
+        self.confirms: Callable[[Claim], Awaitable[Outcome]] = self.take_note
         self.throttled: Callable[[], float] = float  # how many seconds the next call would wait for its pace: 0
-        self.parcels: list[Parcel] = []
+        self.claims: list[Claim] = []
 
     def throttled_s(self, _owner: UUID) -> float:
         return self.throttled()
 
-    async def take(self, parcel: Parcel) -> Outcome:
-        self.took[parcel.conversation.id].append(parcel.message_id)
+    async def take(self, claim: Claim) -> Outcome:
+        self.took[claim.conversation.id].append(claim.message_id)
         if self.side is Side.WHATSAPP:
-            return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
-        return Accepted(bitrix_chat_id=chat_of(parcel.conversation), bitrix_session_id=1)
+            return Accepted(whatsapp_id=f"wamid.{claim.message_id}")
+        return Accepted(bitrix_chat_id=chat_of(claim.conversation), bitrix_session_id=1)
 
-    async def look(self, parcel: Parcel) -> Proof:
-        if parcel.message_id not in self.took[parcel.conversation.id]:
+    async def look(self, claim: Claim) -> Proof:
+        if claim.message_id not in self.took[claim.conversation.id]:
             return Absent()
         if self.side is Side.WHATSAPP:
-            return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
-        return Accepted(bitrix_chat_id=chat_of(parcel.conversation))
+            return Accepted(whatsapp_id=f"wamid.{claim.message_id}")
+        return Accepted(bitrix_chat_id=chat_of(claim.conversation))
 
-    async def take_note(self, parcel: Parcel) -> Outcome:
-        assert parcel.message_id in self.confirmed
+    async def take_note(self, claim: Claim) -> Outcome:
+        assert claim.message_id in self.confirmed
         return Accepted()
 
-    def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
-        size = self.parcels_per_call
-        return [tuple(parcels[at : at + size]) for at in range(0, len(parcels), size)]
+    def calls(self, claims: Sequence[Claim]) -> list[Call]:
+        size = self.claims_per_call
+        return [tuple(claims[at : at + size]) for at in range(0, len(claims), size)]
 
     async def send(self, call: Call) -> list[Outcome]:
-        self.parcels += call
-        self.asked += [parcel.message_id for parcel in call]
-        assert len({parcel.conversation.id for parcel in call}) == len(call)
-        return [await self.answers(parcel) for parcel in call]
+        self.claims += call
+        self.asked += [claim.message_id for claim in call]
+        assert len({claim.conversation.id for claim in call}) == len(call)
+        return [await self.answers(claim) for claim in call]
 
-    async def prove(self, parcel: Parcel) -> Proof:
-        self.searched.append(parcel.message_id)
-        return await self.proofs(parcel)
+    async def prove(self, claim: Claim) -> Proof:
+        self.searched.append(claim.message_id)
+        return await self.proofs(claim)
 
-    async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
-        self.confirmed += [parcel.message_id for parcel in parcels]
-        return [await self.confirms(parcel) for parcel in parcels]
+    async def confirm(self, claims: Sequence[Claim]) -> list[Outcome]:
+        self.confirmed += [claim.message_id for claim in claims]
+        return [await self.confirms(claim) for claim in claims]
 
     def always(self, outcome: Outcome) -> None:
-        async def answer(_parcel: Parcel) -> Outcome:
+        async def answer(_claim: Claim) -> Outcome:
             return outcome
 
         self.answers = answer
@@ -144,8 +144,8 @@ class ScriptedPlatform:
         """Answer with `outcomes`, one a send, and take everything after them."""
         left = list(outcomes)
 
-        async def answer(parcel: Parcel) -> Outcome:
-            return left.pop(0) if left else await self.take(parcel)
+        async def answer(claim: Claim) -> Outcome:
+            return left.pop(0) if left else await self.take(claim)
 
         self.answers = answer
 
@@ -182,7 +182,7 @@ class _ByRows(Confirmer):
     def __init__(self, other: Confirmer) -> None:
         self.__dict__ = other.__dict__
 
-    def arrived(self, parcel: Parcel, accepted: Accepted, *, followed: bool) -> None:
+    def arrived(self, claim: Claim, accepted: Accepted, *, followed: bool) -> None:
         """Implements `Confirmer`."""
 
 

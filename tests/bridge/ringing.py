@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from zaptrix.broker.queues.bells import Bells
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import delivery_lane
 from zaptrix.core.ids import AttemptId, ConversationId
 from zaptrix.core.message.message import Direction
@@ -26,8 +26,8 @@ class Ringing:
         del owner, conversation_id
         return None
 
-    def take(self, parcels: Sequence[Parcel]) -> None:
-        assert not parcels, "none was offered"
+    def take(self, claims: Sequence[Claim]) -> None:
+        assert not claims, "none was offered"
 
     def waits(self, owner: UUID, conversation_id: ConversationId) -> None:
         del conversation_id

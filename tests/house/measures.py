@@ -279,7 +279,7 @@ def entries(tree: Tree, dispatcher: str) -> Iterator[Measure]:
     """The public ways into the dispatcher's file, and those of them that are handed a message."""
     file = next((each.module for each in tree.classes if each.name == dispatcher), None)
     public = list(_public(tree.parsed[file])) if file else []
-    handed = tuple(name for name, signature in public if re.search(r"\bParcels?\b|\bClaims?\b", signature))
+    handed = tuple(name for name, signature in public if re.search(r"\bClaims?\b|\bClaims?\b", signature))
     named = tuple(name for name, _ in public)
     how = f"public functions of the file that defines `{dispatcher}`, and public methods of its public classes"
     yield Measure("ways into the delivery file", named, "–", how, measurable=bool(public))

@@ -208,10 +208,10 @@ def test_the_way_into_the_delivery_file_is_what_is_public_there(tmp_path: Path) 
             "bridge/deliver/dispatcher.py": (
                 "class Dispatcher:\n"
                 "    def __init__(self, claimer: Claimer): ...\n"
-                "    def take(self, parcels: Sequence[Parcel]): ...\n"
-                "    def _launch(self, parcels: Sequence[Parcel]): ...\n"
+                "    def take(self, claims: Sequence[Claim]): ...\n"
+                "    def _launch(self, claims: Sequence[Claim]): ...\n"
                 "class _Inner:\n"
-                "    def judge(self, parcel: Parcel): ...\n"
+                "    def judge(self, claim: Claim): ...\n"
                 "async def landed(): ...\n"
             )
         },

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.customer import Customer
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.pace import Bucket
 from zaptrix.core.event import Event, NewEvent
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, EventId, MessageId, PortalId
@@ -82,7 +82,7 @@ def a_conversation(customer: Customer = ANA, number: int = 3) -> Conversation:
     )
 
 
-def a_parcel(
+def a_claim(
     text: str = "oi",
     *,
     content: Content | None = None,
@@ -91,8 +91,8 @@ def a_parcel(
     channel: Channel | None = None,
     origin: Origin = Origin.OPERATOR,
     whatsapp_id: str | None = None,
-) -> Parcel:
-    return Parcel(
+) -> Claim:
+    return Claim(
         message_id=MessageId(message_id),
         attempt_id=AttemptId(UUID(int=9)),
         attempts=0,

@@ -17,9 +17,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.bent_answers import ANSWERS, Bending, assert_discreet, assert_storable, bent, raw
-from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
+from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_claim, a_conversation
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import PlatformError
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.portal import Channel
@@ -64,7 +64,7 @@ async def some_parts() -> AsyncIterator[bytes]:
 GIVEN: dict[Any, Callable[[], Any]] = {
     Channel: a_channel,
     Conversation: a_conversation,
-    Parcel: a_parcel,
+    Claim: a_claim,
     str: lambda: "123456",
     int: lambda: 10,
     float: lambda: SECONDS,
@@ -77,8 +77,8 @@ BY_NAME: dict[str, Callable[[], Any]] = {
     "template_id": lambda: None,
     "type_": lambda: "image/jpeg",
     "shape": lambda: wire.PhoneNumber,
-    "call": lambda: (a_parcel(),),
-    "parcels": lambda: [a_parcel(whatsapp_id="wamid.1")],
+    "call": lambda: (a_claim(),),
+    "claims": lambda: [a_claim(whatsapp_id="wamid.1")],
 }
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
-from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel
+from tests.whatsapp.builders import ANA, FreePace, NoneUnderWay, OneToken, a_channel, a_claim, a_conversation
 from zaptrix.core.delivery.errors import Refused, StaleUpload, Unexpected
 from zaptrix.core.delivery.outcome import Absent, Accepted
 from zaptrix.core.delivery.retry import Patience
@@ -68,13 +68,13 @@ async def whatsapp(meta: Meta) -> AsyncIterator[WhatsApp]:
 
 def test_the_room_keeps_the_contract_of_a_platform(whatsapp: WhatsApp) -> None:
     platform: Platform = whatsapp
-    parcels = [a_parcel(message_id=number) for number in range(3)]
-    assert platform.calls(parcels) == [(parcel,) for parcel in parcels]
-    assert platform.parcels_per_call == 1
+    claims = [a_claim(message_id=number) for number in range(3)]
+    assert platform.calls(claims) == [(claim,) for claim in claims]
+    assert platform.claims_per_call == 1
 
 
 async def test_an_answer_goes_out_with_the_messages_own_mark(meta: Meta, whatsapp: WhatsApp) -> None:
-    assert await whatsapp.send((a_parcel("Bom dia", message_id=4711),)) == [
+    assert await whatsapp.send((a_claim("Bom dia", message_id=4711),)) == [
         Accepted(whatsapp_id="wamid.1", wa_id="554188887777")
     ]
     assert meta.heard[0]["biz_opaque_callback_data"] == "zx:4711"
@@ -95,7 +95,7 @@ async def test_the_operators_name_stands_above_the_text_where_the_channel_wants_
     meta: Meta, whatsapp: WhatsApp, author: str | None, prefix: bool, body: str
 ) -> None:
     content = Words(Text((Span("oi", (Mark.ITALIC,)),)), author=author)
-    await whatsapp.send((a_parcel(content=content, channel=a_channel(operator_prefix=prefix)),))
+    await whatsapp.send((a_claim(content=content, channel=a_channel(operator_prefix=prefix)),))
     assert meta.heard[0]["text"]["body"].replace("\N{ZERO WIDTH SPACE}", "") == body
 
 
@@ -111,19 +111,19 @@ async def test_the_operators_name_stands_above_the_text_where_the_channel_wants_
 async def test_what_whatsapp_would_never_take_is_refused_before_any_call(
     meta: Meta, whatsapp: WhatsApp, content: Content, notice: str
 ) -> None:
-    (outcome,) = await whatsapp.send((a_parcel(content=content, channel=a_channel(operator_prefix=True)),))
+    (outcome,) = await whatsapp.send((a_claim(content=content, channel=a_channel(operator_prefix=True)),))
     assert isinstance(outcome, Refused)
     assert outcome.notice == notice
     assert not meta.heard
 
 
 async def test_the_longest_text_still_goes(whatsapp: WhatsApp) -> None:
-    (outcome,) = await whatsapp.send((a_parcel("x" * 4096),))
+    (outcome,) = await whatsapp.send((a_claim("x" * 4096),))
     assert isinstance(outcome, Accepted)
 
 
 async def test_the_operator_is_told_the_limit(whatsapp: WhatsApp) -> None:
-    (outcome,) = await whatsapp.send((a_parcel("x" * 5000),))
+    (outcome,) = await whatsapp.send((a_claim("x" * 5000),))
     assert isinstance(outcome, Refused)
     told = notice_text(outcome.notice, {"code": outcome.code, "limit": outcome.detail}, Locale.PT_BR)
     assert "passa de 4096 caracteres" in told
@@ -135,21 +135,21 @@ def answering(content: Content, wamid: str = "wamid.HBgASKED", gist: str = "Qual
 
 
 async def test_an_answer_to_one_message_names_it(meta: Meta, whatsapp: WhatsApp) -> None:
-    parcel = a_parcel(content=answering(Words(plain_text("R$ 10"))))
-    assert await whatsapp.send((parcel,)) == [Accepted(whatsapp_id="wamid.1", wa_id="554188887777")]
+    claim = a_claim(content=answering(Words(plain_text("R$ 10"))))
+    assert await whatsapp.send((claim,)) == [Accepted(whatsapp_id="wamid.1", wa_id="554188887777")]
     assert meta.heard[0]["context"] == {"message_id": "wamid.HBgASKED"}
     assert meta.heard[0]["text"]["body"] == "R$ 10"
 
 
 async def test_what_quotes_nothing_has_no_context(meta: Meta, whatsapp: WhatsApp) -> None:
-    await whatsapp.send((a_parcel("R$ 10"),))
+    await whatsapp.send((a_claim("R$ 10"),))
     assert "context" not in meta.heard[0]
 
 
 async def test_a_quote_that_meta_will_not_have_goes_as_words(meta: Meta, whatsapp: WhatsApp) -> None:
     meta.stale.add("wamid.HBgASKED")
-    parcel = a_parcel(content=answering(Words(plain_text("R$ 10"), "Bia")), channel=a_channel(operator_prefix=True))
-    assert await whatsapp.send((parcel,)) == [Accepted(whatsapp_id="wamid.2", wa_id="554188887777")]
+    claim = a_claim(content=answering(Words(plain_text("R$ 10"), "Bia")), channel=a_channel(operator_prefix=True))
+    assert await whatsapp.send((claim,)) == [Accepted(whatsapp_id="wamid.2", wa_id="554188887777")]
     assert "context" not in meta.heard[1]
     assert meta.heard[1]["text"]["body"] == "*Bia:*\n> Qual o preço?\n> Com frete\nR$ 10"
 
@@ -157,14 +157,14 @@ async def test_a_quote_that_meta_will_not_have_goes_as_words(meta: Meta, whatsap
 async def test_a_quote_without_room_for_its_words_is_left_out(meta: Meta, whatsapp: WhatsApp) -> None:
     meta.stale.add("wamid.HBgASKED")
     body = "x" * 4096
-    (outcome,) = await whatsapp.send((a_parcel(content=answering(Words(plain_text(body)))),))
+    (outcome,) = await whatsapp.send((a_claim(content=answering(Words(plain_text(body)))),))
     assert isinstance(outcome, Accepted)
     assert meta.heard[1]["text"]["body"] == body
 
 
 async def test_an_error_is_an_outcome_and_not_an_exception(meta: Meta, whatsapp: WhatsApp) -> None:
     meta.refused = {"oi"}
-    (outcome,) = await whatsapp.send((a_parcel("oi"),))
+    (outcome,) = await whatsapp.send((a_claim("oi"),))
     assert isinstance(outcome, Unexpected)
 
 
@@ -175,7 +175,7 @@ PICTURE = Blob(key="2026-11-14/0", size=9, sha256="0", type="image/jpeg", name="
 def with_picture(source: str, **more: Any) -> Any:
     """A picture that was uploaded as 77; `source` is where its message says that it is."""
     file = Attachment(state=AttachmentState.READY, blob=PICTURE, sent_as=MediaKind.IMAGE, media_id="77")
-    return replace(a_parcel(content=MediaContent(kind=MediaKind.IMAGE, source=source, **more)), attachment=file)
+    return replace(a_claim(content=MediaContent(kind=MediaKind.IMAGE, source=source, **more)), attachment=file)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_of_a_files_own_id_and_of_words_it_is_only_a_refusal(meta: Meta, w
     (outcome,) = await whatsapp.send((with_picture("77"),))
     assert type(outcome) is Refused
     meta.stale.add("oi")
-    (outcome,) = await whatsapp.send((a_parcel("oi"),))
+    (outcome,) = await whatsapp.send((a_claim("oi"),))
     assert type(outcome) is Refused
 
 
@@ -222,9 +222,9 @@ FAILED = Attachment(state=AttachmentState.FAILED, code="file_gone", notice="file
 @pytest.mark.parametrize("file", [FAILED, None], ids=["failed", "unknown"])
 async def test_words_outlive_their_file_in_its_place(meta: Meta, whatsapp: WhatsApp, file: Attachment | None) -> None:
     quote = Marks(quote=Quote(whatsapp_id="wamid.HBgASKED"))
-    parcel = with_picture("https://portal.example/f", caption=plain_text("a nota"), author="Bia", marks=quote)
+    claim = with_picture("https://portal.example/f", caption=plain_text("a nota"), author="Bia", marks=quote)
     channel = a_channel(operator_prefix=True)
-    (outcome,) = await whatsapp.send((replace(parcel, attachment=file, channel=channel),))
+    (outcome,) = await whatsapp.send((replace(claim, attachment=file, channel=channel),))
     assert isinstance(outcome, Accepted)
     assert outcome.file_lost == ("file_gone" if file else "no_file")
     assert meta.heard[0]["text"]["body"] == "*Bia:*\na nota"
@@ -233,9 +233,9 @@ async def test_words_outlive_their_file_in_its_place(meta: Meta, whatsapp: Whats
 
 async def test_words_outlive_a_file_that_was_refused_under_a_second_id(meta: Meta, whatsapp: WhatsApp) -> None:
     meta.files["77"] = (131053, "")
-    parcel = with_picture("https://portal.example/f", caption=plain_text("a nota"))
-    assert parcel.attachment is not None
-    again = replace(parcel, attachment=replace(parcel.attachment, reuploaded=True))
+    claim = with_picture("https://portal.example/f", caption=plain_text("a nota"))
+    assert claim.attachment is not None
+    again = replace(claim, attachment=replace(claim.attachment, reuploaded=True))
     (outcome,) = await whatsapp.send((again,))
     assert isinstance(outcome, Accepted)
     assert outcome.file_lost == "131053"
@@ -243,8 +243,8 @@ async def test_words_outlive_a_file_that_was_refused_under_a_second_id(meta: Met
 
 
 async def test_a_program_gets_its_words_through_without_their_file(meta: Meta, whatsapp: WhatsApp) -> None:
-    parcel = with_picture("77", caption=plain_text("boleto"))
-    (outcome,) = await whatsapp.send((replace(parcel, attachment=FAILED, origin=Origin.API),))
+    claim = with_picture("77", caption=plain_text("boleto"))
+    (outcome,) = await whatsapp.send((replace(claim, attachment=FAILED, origin=Origin.API),))
     assert isinstance(outcome, Accepted)
     assert meta.heard[0]["text"]["body"] == "boleto"
 
@@ -256,14 +256,14 @@ async def test_a_file_without_words_leaves_nothing(meta: Meta, whatsapp: WhatsAp
 
 
 async def test_no_proof_can_be_asked_for_so_it_is_absent(whatsapp: WhatsApp) -> None:
-    assert await whatsapp.prove(a_parcel()) == Absent()
+    assert await whatsapp.prove(a_claim()) == Absent()
 
 
 # --- blue ticks ------------------------------------------------------------------------------------------------------
 
 
 def an_inbound(number: int, *, conversation: int = 3, **more: Any) -> Any:
-    return a_parcel(
+    return a_claim(
         message_id=number,
         whatsapp_id=f"wamid.IN{number}",
         conversation=a_conversation(ANA, conversation),
@@ -272,8 +272,8 @@ def an_inbound(number: int, *, conversation: int = 3, **more: Any) -> Any:
 
 
 async def test_the_newest_message_of_each_conversation_is_marked_for_all(meta: Meta, whatsapp: WhatsApp) -> None:
-    parcels = [an_inbound(1), an_inbound(7), an_inbound(5), an_inbound(6, conversation=4)]
-    assert await whatsapp.confirm(parcels) == [Accepted()] * 4
+    claims = [an_inbound(1), an_inbound(7), an_inbound(5), an_inbound(6, conversation=4)]
+    assert await whatsapp.confirm(claims) == [Accepted()] * 4
     assert sorted(body["message_id"] for body in meta.heard) == ["wamid.IN6", "wamid.IN7"]
 
 
@@ -284,11 +284,11 @@ async def test_one_conversations_trouble_is_its_own(meta: Meta, whatsapp: WhatsA
 
 
 @pytest.mark.parametrize(
-    "parcel",
-    [an_inbound(1, channel=a_channel(mark_read=False)), an_inbound(1, origin=Origin.GATEWAY), a_parcel(message_id=1)],
+    "claim",
+    [an_inbound(1, channel=a_channel(mark_read=False)), an_inbound(1, origin=Origin.GATEWAY), a_claim(message_id=1)],
 )
-async def test_where_there_is_nothing_to_mark_nothing_is_called(meta: Meta, whatsapp: WhatsApp, parcel: Any) -> None:
-    assert await whatsapp.confirm([parcel]) == [Accepted()]
+async def test_where_there_is_nothing_to_mark_nothing_is_called(meta: Meta, whatsapp: WhatsApp, claim: Any) -> None:
+    assert await whatsapp.confirm([claim]) == [Accepted()]
     assert not meta.heard
 
 

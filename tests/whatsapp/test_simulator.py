@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 
 from tests.simulator.stage import NUMBER, Stage
-from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_conversation, a_parcel, journalled
+from tests.whatsapp.builders import FreePace, NoneUnderWay, OneToken, a_channel, a_claim, a_conversation, journalled
 from zaptrix.core.delivery.outcome import Accepted
 from zaptrix.core.delivery.retry import Patience
 from zaptrix.core.event import CustomerMessage, Receipt
@@ -49,7 +49,7 @@ async def test_a_talk_of_a_question_an_answer_and_its_receipts() -> None:
         )
         whatsapp = WhatsApp(graph, NoneUnderWay(), patience=Patience())
         talk = a_conversation(asked.customer)
-        (sent,) = await whatsapp.send((a_parcel("temos *sim*", message_id=4711, conversation=talk),))
+        (sent,) = await whatsapp.send((a_claim("temos *sim*", message_id=4711, conversation=talk),))
         assert isinstance(sent, Accepted)
         assert sent.wa_id == asked.customer.wa_id
 
@@ -59,7 +59,7 @@ async def test_a_talk_of_a_question_an_answer_and_its_receipts() -> None:
         (delivered,) = await stage.until(arrived)
         assert (delivered.message_id, delivered.whatsapp_id) == (MessageId(4711), sent.whatsapp_id)
 
-        read = a_parcel("x", conversation=talk, origin=Origin.CUSTOMER, whatsapp_id=wamid)
+        read = a_claim("x", conversation=talk, origin=Origin.CUSTOMER, whatsapp_id=wamid)
         assert await whatsapp.confirm([read]) == [Accepted()]
         number_of = await graph.phone_number(a_channel())
         assert number_of.id == NUMBER

@@ -20,7 +20,7 @@ from zaptrix.bitrix24.outbound.split_text import in_parts
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
 from zaptrix.core.customer.display_name import clean_name
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.event import ConnectorLost, DialogStarted, Event, Ignored, Routed, Unroutable
 from zaptrix.core.foreign_json import BROKEN
 from zaptrix.core.ids import callback_data
@@ -97,54 +97,54 @@ class Element(msgspec.Struct, frozen=True):
     content: dict[str, object]
 
 
-def to_elements(parcel: Parcel, said: Said) -> list[Element]:
+def to_elements(claim: Claim, said: Said) -> list[Element]:
     """A customer's message as elements of `imconnector.send.messages`: what a portal would cut goes on in another one.
 
     https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html
     """
-    parts = in_parts(_words_of(parcel, said))
-    return [_element(parcel, part_key(parcel, number), text, first=not number) for number, text in enumerate(parts)]
+    parts = in_parts(_words_of(claim, said))
+    return [_element(claim, part_key(claim, number), text, first=not number) for number, text in enumerate(parts)]
 
 
-def _element(parcel: Parcel, key: str, text: Text, *, first: bool) -> Element:
-    message = {"id": key, "date": int(parcel.created_at.timestamp()), "text": to_bbcode(text)}
+def _element(claim: Claim, key: str, text: Text, *, first: bool) -> Element:
+    message = {"id": key, "date": int(claim.created_at.timestamp()), "text": to_bbcode(text)}
     return Element(
         key,
         {
-            "user": _user(parcel.conversation),
-            "message": message | (_files(parcel) if first else {}),
-            "chat": {"id": parcel.conversation.external_chat_id},
+            "user": _user(claim.conversation),
+            "message": message | (_files(claim) if first else {}),
+            "chat": {"id": claim.conversation.external_chat_id},
         },
     )
 
 
-def is_long(parcel: Parcel) -> bool:
+def is_long(claim: Claim) -> bool:
     """Whether it goes in several parts."""
-    content = parcel.content
+    content = claim.content
     # Nearly all are short words; marks make a text ten times as long at the most.
     if isinstance(content, Words) and content.marks == NO_MARKS and len(content.text.plain) * 10 < BITRIX_TEXT_MAX:
         return False
-    return len(keys_of(parcel)) > 1
+    return len(keys_of(claim)) > 1
 
 
-def keys_of(parcel: Parcel) -> list[str]:
+def keys_of(claim: Claim) -> list[str]:
     """The keys of all parts of a message, by which it is proven."""
-    if isinstance(parcel.content, Notice | Template):
-        return [message_key(parcel)]
-    parts = in_parts(_words_of(parcel, parcel.content))
-    return [part_key(parcel, number) for number, _ in enumerate(parts)]
+    if isinstance(claim.content, Notice | Template):
+        return [message_key(claim)]
+    parts = in_parts(_words_of(claim, claim.content))
+    return [part_key(claim, number) for number, _ in enumerate(parts)]
 
 
-def _words_of(parcel: Parcel, said: Said) -> Text:
+def _words_of(claim: Claim, said: Said) -> Text:
     """The words of a message; those with its file, or in the file's place."""
-    locale = parcel.portal.locale
+    locale = claim.portal.locale
     if not isinstance(said, MediaContent):
         return shown(said, locale)
-    file = parcel.attachment
+    file = claim.attachment
     if file is not None and file.state is AttachmentState.READY:
         line = _whole_name(said)
         if not said.caption and not line:
-            return Text() if is_wordless(parcel) else shown(said, locale)
+            return Text() if is_wordless(claim) else shown(said, locale)
     elif file is not None and file.state is AttachmentState.PROMISED:
         line = promise(said.kind, locale)
     else:
@@ -153,21 +153,21 @@ def _words_of(parcel: Parcel, said: Said) -> Text:
     return shown(Words(rich_text([Span(line), *between, *said.caption.spans]), marks=said.marks), locale)
 
 
-def is_wordless(parcel: Parcel) -> bool:
+def is_wordless(claim: Claim) -> bool:
     """Whether a file goes alone. With words an element is taken even when its file cannot be fetched."""
-    content = parcel.content
+    content = claim.content
     bare = isinstance(content, MediaContent) and content.is_bare and not _whole_name(content)
-    return bare and parcel.attempts < limits.FILE_ALONE_TRIES
+    return bare and claim.attempts < limits.FILE_ALONE_TRIES
 
 
-def carries_file(parcel: Parcel) -> bool:
+def carries_file(claim: Claim) -> bool:
     """Whether its file goes with it; else a line stands in the file's place."""
-    return parcel.attachment is not None and parcel.attachment.state is AttachmentState.READY
+    return claim.attachment is not None and claim.attachment.state is AttachmentState.READY
 
 
-def _files(parcel: Parcel) -> dict[str, object]:
+def _files(claim: Claim) -> dict[str, object]:
     """https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-messages.html"""
-    file = parcel.attachment
+    file = claim.attachment
     if file is None or file.state is not AttachmentState.READY or file.blob is None:
         return {}
     return {"files": [{"url": file.address, "name": short_name(file.blob.name)}]}
@@ -185,14 +185,14 @@ def short_name(name: str) -> str:
     return f"{stem[: limits.BITRIX_FILE_NAME_MAX - len(dot + ending)]}{dot}{ending}"
 
 
-def message_key(parcel: Parcel) -> str:
+def message_key(claim: Claim) -> str:
     """The id that the portal keeps beside the message, and by which a send is proven."""
-    return parcel.whatsapp_id or callback_data(parcel.message_id)
+    return claim.whatsapp_id or callback_data(claim.message_id)
 
 
-def part_key(parcel: Parcel, number: int) -> str:
+def part_key(claim: Claim, number: int) -> str:
     """The key of the part with this number, from 0 on."""
-    return f"{message_key(parcel)}#{number + 1}" if number else message_key(parcel)
+    return f"{message_key(claim)}#{number + 1}" if number else message_key(claim)
 
 
 def is_part(key: str) -> bool:
@@ -200,47 +200,47 @@ def is_part(key: str) -> bool:
     return key.rpartition("#")[2].isdigit() and "#" in key
 
 
-def to_delivery(parcel: Parcel) -> dict[str, object]:
+def to_delivery(claim: Claim) -> dict[str, object]:
     """An operator's message that reached WhatsApp, as an element of `imconnector.send.status.delivery`.
 
     https://apidocs.bitrix24.com/api-reference/imopenlines/imconnector/imconnector-send-status-delivery.html
     """
     return {
-        "im": {"chat_id": chat_of(parcel), "message_id": parcel.bitrix_message_id},
-        "message": {"id": list(parcel.parts) or [parcel.whatsapp_id], "date": int(parcel.created_at.timestamp())},
-        "chat": {"id": parcel.conversation.external_chat_id},
+        "im": {"chat_id": chat_of(claim), "message_id": claim.bitrix_message_id},
+        "message": {"id": list(claim.parts) or [claim.whatsapp_id], "date": int(claim.created_at.timestamp())},
+        "chat": {"id": claim.conversation.external_chat_id},
     }
 
 
-def to_notice(parcel: Parcel, notice: Notice, chat_id: int) -> dict[str, object]:
+def to_notice(claim: Claim, notice: Notice, chat_id: int) -> dict[str, object]:
     """A line to the operator, kept out of WhatsApp twice: a portal may drop either flag.
 
     https://apidocs.bitrix24.com/api-reference/chats/messages/im-message-add.html
     """
     return {
         "DIALOG_ID": f"chat{chat_id}",
-        "MESSAGE": notice_line(parcel, notice),
+        "MESSAGE": notice_line(claim, notice),
         "SYSTEM": "Y",
         "SKIP_CONNECTOR": "Y",
-        **_attached(parcel),
+        **_attached(claim),
     }
 
 
-def notice_line(parcel: Parcel, notice: Notice) -> str:
+def notice_line(claim: Claim, notice: Notice) -> str:
     """The notice in the portal's language, with the message that it shows."""
-    locale = parcel.portal.locale
+    locale = claim.portal.locale
     if notice.about is None:
         return to_bbcode(plain_text(notice_text(notice.code, notice.params, locale)))
     lead = notice_text(notice.code, {**notice.params, "text": ""}, locale).rstrip()
     return to_bbcode(rich_text([Span(f"{lead}\n"), *shown(notice.about, locale).spans]))
 
 
-def _attached(parcel: Parcel) -> dict[str, object]:
+def _attached(claim: Claim) -> dict[str, object]:
     """The file of the message that a line shows: a picture as one, everything else as something to fetch.
 
     https://apidocs.bitrix24.com/api-reference/chats/messages/attachments/index.html
     """
-    file = parcel.attachment
+    file = claim.attachment
     if file is None or file.blob is None:
         return {}
     named: dict[str, object] = {"NAME": file.blob.name, "LINK": file.address}
@@ -249,9 +249,9 @@ def _attached(parcel: Parcel) -> dict[str, object]:
     return {"ATTACH": [{"FILE": [named | {"SIZE": file.blob.size}]}]}
 
 
-def chat_of(parcel: Parcel) -> int | None:
+def chat_of(claim: Claim) -> int | None:
     """The Bitrix24 chat of a message, when it is known."""
-    return parcel.bitrix_chat_id or parcel.conversation.bitrix_chat_id
+    return claim.bitrix_chat_id or claim.conversation.bitrix_chat_id
 
 
 def _user(conversation: Conversation) -> dict[str, str]:

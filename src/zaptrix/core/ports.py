@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.outcome import Outcome, Proof
 from zaptrix.core.delivery.pace import Bucket, Operating, Spending
 from zaptrix.core.delivery.retry import Patience
@@ -25,7 +25,7 @@ from zaptrix.core.message.template import CreatedTemplate, Definition
 from zaptrix.core.message.text import Text
 from zaptrix.core.portal import Channel, Locale, Portal
 
-Call = tuple[Parcel, ...]  # what goes into one request, in order
+Call = tuple[Claim, ...]  # what goes into one request, in order
 
 
 class Platform(Protocol):
@@ -34,29 +34,29 @@ class Platform(Protocol):
     side: Side
     patience: Patience
     calls_at_once: int  # requests that one process has under way for one portal or channel
-    parcels_per_call: int  # parcels that one request may carry
+    claims_per_call: int  # claims that one request may carry
 
-    def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
-        """`parcels`, in order and each of another conversation, grouped into requests."""
+    def calls(self, claims: Sequence[Claim]) -> list[Call]:
+        """`claims`, in order and each of another conversation, grouped into requests."""
         ...
 
     def throttled_s(self, owner: UUID) -> float:
         """How many seconds a call of that portal or channel would wait for its pace, as far as this process knows.
 
-        0 where a call carries one parcel anyway.
+        0 where a call carries one claim anyway.
         """
         ...
 
     async def send(self, call: Call) -> list[Outcome]:
-        """Send; one outcome a parcel, in order. May take as long as the platform's timeout."""
+        """Send; one outcome a claim, in order. May take as long as the platform's timeout."""
         ...
 
-    async def prove(self, parcel: Parcel) -> Proof:
+    async def prove(self, claim: Claim) -> Proof:
         """After an unclear send: Accepted when the platform has it, Absent when it surely has not, else an error."""
         ...
 
-    async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
-        """Tell this side, where `parcels` came from, that they have arrived on the other; one outcome each."""
+    async def confirm(self, claims: Sequence[Claim]) -> list[Outcome]:
+        """Tell this side, where `claims` came from, that they have arrived on the other; one outcome each."""
         ...
 
 
@@ -107,7 +107,7 @@ class Handover(Protocol):
         dropped without a word, as its batch was not committed."""
         ...
 
-    def take(self, parcels: Sequence[Parcel]) -> None:
+    def take(self, claims: Sequence[Claim]) -> None:
         """Committed as claimed by attempts of an offer: they go now."""
         ...
 
@@ -159,7 +159,7 @@ class MediaAccount(Protocol):
 class Witness(Protocol):
     """The side that a message came from, asked what became of it where the other cannot be."""
 
-    async def delivered(self, parcel: Parcel) -> Proof:
+    async def delivered(self, claim: Claim) -> Proof:
         """Accepted when it was told that the message had arrived; else Unprovable, or why it does not answer."""
         ...
 

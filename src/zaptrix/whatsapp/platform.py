@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import PlatformError, Refused, StaleUpload, TooFast
 from zaptrix.core.delivery.outcome import Absent, Accepted, Outcome, Proof
 from zaptrix.core.delivery.retry import Patience
@@ -56,7 +56,7 @@ class WhatsApp:
     """Implements `core.ports.Platform` and `core.ports.TextLimits`."""
 
     side = Side.WHATSAPP
-    parcels_per_call = 1
+    claims_per_call = 1
     may_be_long = staticmethod(may_be_long)
     fits = staticmethod(fits)
     split = staticmethod(in_parts)
@@ -73,101 +73,101 @@ class WhatsApp:
     def length(text: Text) -> int:
         return len(to_whatsapp(text))
 
-    def calls(self, parcels: Sequence[Parcel]) -> list[Call]:
+    def calls(self, claims: Sequence[Claim]) -> list[Call]:
         """The Graph API takes one message a request."""
-        return [(parcel,) for parcel in parcels]
+        return [(claim,) for claim in claims]
 
     def throttled_s(self, owner: UUID) -> float:  # noqa: ARG002 -- the port names it
         """0: there is no call that messages could share."""
         return 0.0
 
     async def send(self, call: Call) -> list[Outcome]:
-        return [await self._send(parcel) for parcel in call]
+        return [await self._send(claim) for claim in call]
 
-    async def prove(self, parcel: Parcel) -> Proof:
+    async def prove(self, claim: Claim) -> Proof:
         """Meta cannot be asked. A status that names the message proves it, and by now would have moved it by itself:
         unless nobody was there to be told, and Meta tries again later, or it came and nobody has read it yet.
 
         https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages/status
         """
-        wait_s = await self._statuses.under_way_s(parcel.channel)
+        wait_s = await self._statuses.under_way_s(claim.channel)
         return TooFast("status_under_way", "Meta may still have to tell", wait_s=wait_s) if wait_s else Absent()
 
-    async def confirm(self, parcels: Sequence[Parcel]) -> list[Outcome]:
+    async def confirm(self, claims: Sequence[Claim]) -> list[Outcome]:
         """Blue ticks. Marking a message marks all before it, so that the newest of a conversation does for the rest."""
-        newest: dict[ConversationId, Parcel] = {}
-        for parcel in parcels:
-            known = newest.get(parcel.conversation.id)
-            if _can_be_read(parcel) and (known is None or known.message_id < parcel.message_id):
-                newest[parcel.conversation.id] = parcel
+        newest: dict[ConversationId, Claim] = {}
+        for claim in claims:
+            known = newest.get(claim.conversation.id)
+            if _can_be_read(claim) and (known is None or known.message_id < claim.message_id):
+                newest[claim.conversation.id] = claim
         at_once = asyncio.Semaphore(self.calls_at_once)
-        marks = [self._mark_read(parcel, at_once) for parcel in newest.values()]
+        marks = [self._mark_read(claim, at_once) for claim in newest.values()]
         outcomes = await asyncio.gather(*marks) if len(marks) > 1 else [await mark for mark in marks]
         marked = dict(zip(newest, outcomes, strict=True))
-        return [marked[p.conversation.id] if _can_be_read(p) else Accepted() for p in parcels]
+        return [marked[p.conversation.id] if _can_be_read(p) else Accepted() for p in claims]
 
-    async def _send(self, parcel: Parcel) -> Outcome:
+    async def _send(self, claim: Claim) -> Outcome:
         try:
-            sent = await self._answering(parcel)
+            sent = await self._answering(claim)
         except Refused as error:
-            if error.of_file and _names_an_upload(parcel) and not _is_uploaded_anew(parcel):
+            if error.of_file and _names_an_upload(claim) and not _is_uploaded_anew(claim):
                 return _of_upload(error)
-            return await self._words_alone(parcel, error) if _is_about_file(error) else error
+            return await self._words_alone(claim, error) if _is_about_file(error) else error
         except PlatformError as error:
             return error
         return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id)
 
-    async def _words_alone(self, parcel: Parcel, refused: Refused) -> Outcome:
+    async def _words_alone(self, claim: Claim, refused: Refused) -> Outcome:
         """Words outlive their file, in its place; the file is told of by itself."""
-        words = words_without_file(parcel.content)
+        words = words_without_file(claim.content)
         if words is None:
             return refused
         try:
-            sent = await self._answering(replace(parcel, content=words, attachment=None))
+            sent = await self._answering(replace(claim, content=words, attachment=None))
         except Refused:
             return refused
         except PlatformError as error:
             return error
         return Accepted(whatsapp_id=sent.whatsapp_id, wa_id=sent.wa_id, file_lost=refused.code)
 
-    async def _answering(self, parcel: Parcel) -> Wamid:
+    async def _answering(self, claim: Claim) -> Wamid:
         """As an answer to what it quotes; where Meta will not have that, with the quoted words in front."""
         # A reaction names its message by itself.
-        quote = None if isinstance(parcel.content, Reaction) else quote_of(parcel.content)
+        quote = None if isinstance(claim.content, Reaction) else quote_of(claim.content)
         if quote is None:
-            return await self._handed(parcel)
+            return await self._handed(claim)
         try:
-            return await self._handed(parcel, quote.whatsapp_id)
+            return await self._handed(claim, quote.whatsapp_id)
         except Refused as error:
             if error.code not in _BAD_PARAMETER:
                 raise
             # What was refused was surely not sent, and the quote is the one parameter that may have gone stale.
-            return await self._handed(replace(parcel, content=in_words(parcel.content, quote)))
+            return await self._handed(replace(claim, content=in_words(claim.content, quote)))
 
-    async def _handed(self, parcel: Parcel, quotes: str | None = None) -> Wamid:
-        mark = callback_data(parcel.message_id)
+    async def _handed(self, claim: Claim, quotes: str | None = None) -> Wamid:
+        mark = callback_data(claim.message_id)
         return await self._graph.send(
-            parcel.channel, parcel.conversation, message_of(parcel), mark, parcel.request_id, quotes=quotes
+            claim.channel, claim.conversation, message_of(claim), mark, claim.request_id, quotes=quotes
         )
 
-    async def _mark_read(self, parcel: Parcel, at_once: asyncio.Semaphore) -> Outcome:
-        assert parcel.whatsapp_id is not None
+    async def _mark_read(self, claim: Claim, at_once: asyncio.Semaphore) -> Outcome:
+        assert claim.whatsapp_id is not None
         async with at_once:
             try:
-                await self._graph.mark_read(parcel.channel, parcel.whatsapp_id, parcel.request_id)
+                await self._graph.mark_read(claim.channel, claim.whatsapp_id, claim.request_id)
             except PlatformError as error:
                 return error
         return Accepted()
 
 
-def _can_be_read(parcel: Parcel) -> bool:
-    return parcel.channel.mark_read and parcel.whatsapp_id is not None and parcel.origin is Origin.CUSTOMER
+def _can_be_read(claim: Claim) -> bool:
+    return claim.channel.mark_read and claim.whatsapp_id is not None and claim.origin is Origin.CUSTOMER
 
 
-def message_of(parcel: Parcel) -> Typed:
+def message_of(claim: Claim) -> Typed:
     """The message as it goes out. Raises Refused for what WhatsApp would never take, TooFast when its file is not
     there yet."""
-    match parcel.content:
+    match claim.content:
         case Template() as template:
             return "template", to_wire(template)
         case Location() as place:
@@ -177,15 +177,15 @@ def message_of(parcel: Parcel) -> Typed:
         case Reaction() as reacted:
             return reaction(reacted)
         case Interactive() as asked:
-            return interactive(asked, _header(parcel, asked.file) if asked.file else None)
-        case MediaContent() as media if (file := parcel.attachment) and _is_at_meta(file):
-            return media_message(_media(parcel, media, file))
+            return interactive(asked, _header(claim, asked.file) if asked.file else None)
+        case MediaContent() as media if (file := claim.attachment) and _is_at_meta(file):
+            return media_message(_media(claim, media, file))
         case _:
-            return text_message(_body(parcel))
+            return text_message(_body(claim))
 
 
-def _header(parcel: Parcel, content: MediaContent) -> MediaToSend:
-    file = parcel.attachment
+def _header(claim: Claim, content: MediaContent) -> MediaToSend:
+    file = claim.attachment
     if file is not None and file.state is AttachmentState.WANTED:
         raise _under_way()
     if file is None or file.media_id is None:
@@ -201,14 +201,14 @@ def _is_at_meta(file: Attachment | None) -> bool:
     return file.state in {AttachmentState.READY, AttachmentState.FAILED}
 
 
-def _names_an_upload(parcel: Parcel) -> bool:
+def _names_an_upload(claim: Claim) -> bool:
     """Whether it carries a file by the id of an upload of ours. One that a caller gave cannot be made anew."""
-    content, file = file_of(parcel.content), parcel.attachment
+    content, file = file_of(claim.content), claim.attachment
     return content is not None and file is not None and _is_at_meta(file) and file.media_id != content.source
 
 
-def _is_uploaded_anew(parcel: Parcel) -> bool:
-    return parcel.attachment is not None and parcel.attachment.reuploaded
+def _is_uploaded_anew(claim: Claim) -> bool:
+    return claim.attachment is not None and claim.attachment.reuploaded
 
 
 def _is_about_file(error: Refused) -> bool:
@@ -231,26 +231,26 @@ def _lost(file: Attachment | None) -> Refused:
     return Refused(file.code or "file_failed", "its file did not come", notice=notice, of_file=True)
 
 
-def _body(parcel: Parcel) -> str:
+def _body(claim: Claim) -> str:
     """The text as it goes out. Raises Refused for what WhatsApp would never take."""
-    content = parcel.content
+    content = claim.content
     if isinstance(content, MediaContent):
-        content = Words(_in_its_place(parcel, content), content.author)
+        content = Words(_in_its_place(claim, content), content.author)
     if not isinstance(content, Words):
         raise Refused("unsupported", "only text goes to WhatsApp", notice="unsupported")
     if not content.text:
         raise Refused("empty", "the text is empty")
-    body = _rendered(parcel, content.text, content.author)
+    body = _rendered(claim, content.text, content.author)
     if len(body) > WHATSAPP_TEXT_MAX:
         # The detail is the limit: the operator's notice names it.
         raise Refused("too_long", str(WHATSAPP_TEXT_MAX), notice="too_long")
     return body
 
 
-def _media(parcel: Parcel, content: MediaContent, file: Attachment) -> MediaToSend:
+def _media(claim: Claim, content: MediaContent, file: Attachment) -> MediaToSend:
     """The file as it goes out, its caption signed as a text would be."""
     assert file.media_id is not None
-    caption = _rendered(parcel, content.caption, content.author) if content.caption else ""
+    caption = _rendered(claim, content.caption, content.author) if content.caption else ""
     if len(caption) > MEDIA_CAPTION_MAX:
         raise Refused("too_long", str(MEDIA_CAPTION_MAX), notice="too_long")
     if file.blob is None:
@@ -260,9 +260,9 @@ def _media(parcel: Parcel, content: MediaContent, file: Attachment) -> MediaToSe
     )
 
 
-def _in_its_place(parcel: Parcel, content: MediaContent) -> Text:
+def _in_its_place(claim: Claim, content: MediaContent) -> Text:
     """What goes when the file itself does not. Raises Refused when it never will."""
-    file = parcel.attachment
+    file = claim.attachment
     if file is None or file.state is AttachmentState.FAILED:
         raise _lost(file)
     if file.state is AttachmentState.WANTED:
@@ -270,9 +270,9 @@ def _in_its_place(parcel: Parcel, content: MediaContent) -> Text:
     if file.state is AttachmentState.READY and file.blob:
         line = f"{file.blob.name}: {file.address}"
     else:
-        line = promise(content.kind, parcel.portal.locale)
+        line = promise(content.kind, claim.portal.locale)
     return rich_text([*plain_text(line).spans, *([Span("\n"), *content.caption.spans] if content.caption else [])])
 
 
-def _rendered(parcel: Parcel, text: Text, author: str | None) -> str:
-    return to_whatsapp(signed(text, author if parcel.channel.operator_prefix else None))
+def _rendered(claim: Claim, text: Text, author: str | None) -> str:
+    return to_whatsapp(signed(text, author if claim.channel.operator_prefix else None))

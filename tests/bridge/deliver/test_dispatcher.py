@@ -16,7 +16,7 @@ from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.broker.pace.pace import RedisPace
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import (
     FailureScope,
     Refused,
@@ -105,11 +105,11 @@ async def test_a_call_that_hangs_holds_no_other_conversation_of_its_portal(
     hanging, other = [await house.ledger.talk(channel) for _ in range(2)]
     (first,), asked, released = await house.ledger.inbound(hanging), asyncio.Event(), asyncio.Event()
 
-    async def answer(parcel: Parcel) -> Outcome:
+    async def answer(claim: Claim) -> Outcome:
         asked.set()
-        if parcel.message_id == first:
+        if claim.message_id == first:
             await released.wait()
-        return await house.bitrix24.take(parcel)
+        return await house.bitrix24.take(claim)
 
     house.bitrix24.answers = answer
     drain = asyncio.create_task(house.drain(lane_to_bitrix24(portal)))
@@ -141,11 +141,11 @@ async def test_whatever_goes_wrong_every_message_arrives_once_and_in_order(
             make = house.ledger.outbound if side is Side.WHATSAPP else house.ledger.inbound
             written[each.id] += await make(each)
 
-    async def answer(parcel: Parcel) -> Outcome:
+    async def answer(claim: Claim) -> Outcome:
         await asyncio.sleep(rolls.random() * 0.003)
         roll = rolls.random()
-        if roll < 0.1 and parcel.attempts < 3:
-            await platform.take(parcel)
+        if roll < 0.1 and claim.attempts < 3:
+            await platform.take(claim)
             return Unclear("timeout")  # it acted
         for limit, error in (
             (0.2, Unclear("timeout")),
@@ -153,12 +153,12 @@ async def test_whatever_goes_wrong_every_message_arrives_once_and_in_order(
             (0.35, TooFast("130429", wait_s=0.01)),
             (0.4, TooFast("131056", wait_s=0.01, one_conversation=True)),
         ):
-            if roll < limit and parcel.attempts < 3:
+            if roll < limit and claim.attempts < 3:
                 return error
-        return await platform.take(parcel)
+        return await platform.take(claim)
 
-    async def proof(parcel: Parcel) -> Proof:
-        return Unavailable("503") if rolls.random() < 0.3 else await platform.look(parcel)
+    async def proof(claim: Claim) -> Proof:
+        return Unavailable("503") if rolls.random() < 0.3 else await platform.look(claim)
 
     platform.answers, platform.proofs = answer, proof
     await house.run_until(lane, lane, state=house.settled)
@@ -171,14 +171,14 @@ async def test_what_follows_the_last_call_to_land_is_not_left_to_the_sweep(house
     written = await house.ledger.outbound(slow, 2)
     await house.ledger.outbound(quick, 1)
 
-    async def answer(parcel: Parcel) -> Outcome:
-        if parcel.message_id == written[0]:
+    async def answer(claim: Claim) -> Outcome:
+        if claim.message_id == written[0]:
             # Lands last, and after a claim that found nothing: its own conversation was all that was left.
             while "sent" not in await house.ledger.states():
                 pass
             for _ in range(50):
                 await house.ledger.states()
-        return await house.whatsapp.take(parcel)
+        return await house.whatsapp.take(claim)
 
     house.whatsapp.answers = answer
     await house.drain(lane_to_whatsapp(channel))
@@ -197,7 +197,7 @@ async def test_what_waits_behind_a_call_goes_on_although_others_had_waited_for_r
     settle = settler.settle
 
     async def slowly(judged: Sequence[Judged]) -> list[ClaimedRow]:
-        if judged[0].parcel.message_id == written[0]:
+        if judged[0].claim.message_id == written[0]:
             await settled.wait()
         return await settle(judged)
 
@@ -216,8 +216,8 @@ async def test_a_failing_conversation_holds_nobody_else(house: House, channel: C
     stuck = await house.ledger.outbound(talk, 2)
     free = [(await house.ledger.outbound(each, 2)) for each in others]
 
-    async def answer(parcel: Parcel) -> Outcome:
-        return Unexpected("odd") if parcel.conversation.id == talk.id else await house.whatsapp.take(parcel)
+    async def answer(claim: Claim) -> Outcome:
+        return Unexpected("odd") if claim.conversation.id == talk.id else await house.whatsapp.take(claim)
 
     house.whatsapp.answers = answer
     house.whatsapp.patience = UNHURRIED
@@ -235,10 +235,10 @@ async def test_a_limit_of_one_conversation_leaves_the_others_alone(
     for each in others:
         await house.ledger.outbound(each)
 
-    async def answer(parcel: Parcel) -> Outcome:
-        if parcel.conversation.id == talk.id:
+    async def answer(claim: Claim) -> Outcome:
+        if claim.conversation.id == talk.id:
             return TooFast("131056", wait_s=600, one_conversation=True)
-        return await house.whatsapp.take(parcel)
+        return await house.whatsapp.take(claim)
 
     house.whatsapp.answers = answer
     await house.drain(lane_to_whatsapp(channel))
@@ -252,12 +252,12 @@ async def test_a_customer_at_the_limit_of_the_pair_keeps_no_other_of_the_number_
     """As our own buckets count it: what goes to one customer beyond the burst waits, and is never refused by Meta."""
     pace, calm = RedisPace(house.redis), await house.ledger.talk(channel)
 
-    async def answer(parcel: Parcel) -> Outcome:
+    async def answer(claim: Claim) -> Outcome:
         try:
-            await pace.take(number_bucket(parcel.channel), pair_bucket(parcel.conversation))
+            await pace.take(number_bucket(claim.channel), pair_bucket(claim.conversation))
         except TooFast as error:
             return error
-        return await house.whatsapp.take(parcel)
+        return await house.whatsapp.take(claim)
 
     house.whatsapp.answers = answer
     written = await house.ledger.outbound(talk, limits.PAIR_BURST + 1)
@@ -276,8 +276,8 @@ async def test_a_pair_that_meta_refuses_for_its_pace_holds_nobody_else(
     calm = await house.ledger.talk(channel)
     refusal = error_of(MetaError(code=131056, message="pair rate limit hit"))
 
-    async def answer(parcel: Parcel) -> Outcome:
-        return refusal if parcel.conversation.id == talk.id else await house.whatsapp.take(parcel)
+    async def answer(claim: Claim) -> Outcome:
+        return refusal if claim.conversation.id == talk.id else await house.whatsapp.take(claim)
 
     house.whatsapp.answers = answer
     (first,) = await house.ledger.outbound(talk)
@@ -307,9 +307,9 @@ async def test_who_is_told_to_stop_claims_nothing_more_and_leaves_the_rest_to_ot
     for _ in range(30):
         await house.ledger.outbound(await house.ledger.talk(channel))
 
-    async def told_to_stop(parcel: Parcel) -> Outcome:
+    async def told_to_stop(claim: Claim) -> Outcome:
         house.stopping.tell(60.0)
-        return await house.whatsapp.take(parcel)
+        return await house.whatsapp.take(claim)
 
     house.whatsapp.answers = told_to_stop
     await house.drain(lane_to_whatsapp(channel))
@@ -330,7 +330,7 @@ async def test_a_retry_that_became_due_while_the_lane_was_busy_is_not_left_to_th
     await house.ledger.inbound(await house.ledger.talk(channel))
     house.bitrix24.always(TooFast("busy", wait_s=0.1, one_conversation=True))
 
-    async def slowly(_parcel: Parcel) -> Outcome:
+    async def slowly(_claim: Claim) -> Outcome:
         await asyncio.sleep(0.3)
         return Accepted()
 
@@ -364,9 +364,9 @@ async def test_what_had_no_clear_answer_and_is_there_is_not_sent_again(
 ) -> None:
     first, second = await house.ledger.inbound(talk, 2)
 
-    async def answer(parcel: Parcel) -> Outcome:
-        outcome = await house.bitrix24.take(parcel)
-        return Unclear("timeout") if parcel.message_id == first else outcome
+    async def answer(claim: Claim) -> Outcome:
+        outcome = await house.bitrix24.take(claim)
+        return Unclear("timeout") if claim.message_id == first else outcome
 
     house.bitrix24.answers = answer
     await house.run_until(lane_to_bitrix24(portal), state=house.settled)
@@ -380,7 +380,7 @@ async def test_nothing_is_sent_again_while_nobody_can_say(house: House, channel:
     house.whatsapp.once(Unclear("timeout"))
     searches = 0
 
-    async def proof(_parcel: Parcel) -> Proof:
+    async def proof(_claim: Claim) -> Proof:
         nonlocal searches
         searches += 1
         return Unavailable("503") if searches < 4 else Absent()
@@ -397,8 +397,8 @@ async def test_every_proof_that_is_due_is_looked_for_in_one_slice(house: House, 
         await house.ledger.outbound(await house.ledger.talk(channel))
     await house.ledger.run("UPDATE message SET state = 'verifying'")
 
-    async def proof(parcel: Parcel) -> Proof:
-        return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
+    async def proof(claim: Claim) -> Proof:
+        return Accepted(whatsapp_id=f"wamid.{claim.message_id}")
 
     house.whatsapp.proofs = proof
     await house.drain(lane_to_whatsapp(channel))
@@ -434,7 +434,7 @@ async def test_a_call_that_outlives_its_claim_is_cut_off_before_somebody_else_ta
     house.whatsapp.patience = UNHURRIED
     (message_id,) = await house.ledger.outbound(talk)
 
-    async def hang(_parcel: Parcel) -> Outcome:
+    async def hang(_claim: Claim) -> Outcome:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -535,7 +535,7 @@ async def test_a_message_that_will_never_be_taken_is_buried_and_the_operator_tol
     ]
     assert lane_to_bitrix24(talk.portal_id) in await house.rung_now()
     await house.drain(lane_to_bitrix24(talk.portal_id))
-    (told,) = house.bitrix24.parcels
+    (told,) = house.bitrix24.claims
     assert (told.origin, told.bitrix_chat_id) == (Origin.GATEWAY, 5)
     assert told.portal.locale == "pt-BR"
 
@@ -613,8 +613,8 @@ async def test_a_verdict_that_postgresql_refuses_takes_no_other_verdict_with_it(
     (good,) = await house.ledger.outbound(talk)
     (bad,) = await house.ledger.outbound(await house.ledger.talk(channel))
 
-    async def answer(parcel: Parcel) -> Outcome:
-        return Accepted(whatsapp_id="w" * (300 if parcel.message_id == bad else 10))
+    async def answer(claim: Claim) -> Outcome:
+        return Accepted(whatsapp_id="w" * (300 if claim.message_id == bad else 10))
 
     house.whatsapp.answers = answer
     await house.drain(lane_to_whatsapp(channel))
@@ -676,13 +676,13 @@ async def test_what_breaks_for_one_portal_ends_nobody_elses_delivery_and_nobody_
     (first,) = await house.ledger.inbound(good)
     released, broken = asyncio.Event(), asyncio.Event()
 
-    async def answer(parcel: Parcel) -> Outcome:
-        if parcel.conversation.id == hanging.id:
+    async def answer(claim: Claim) -> Outcome:
+        if claim.conversation.id == hanging.id:
             await released.wait()
-        if parcel.conversation.id == breaking.id:
+        if claim.conversation.id == breaking.id:
             broken.set()
             raise breaks
-        return await house.bitrix24.take(parcel)
+        return await house.bitrix24.take(claim)
 
     async def arrived(message_id: MessageId) -> None:
         while await house.ledger.state(message_id) != "sent":
@@ -756,7 +756,7 @@ async def test_an_outage_uses_up_no_try_of_a_confirmation(
     (message_id,) = await house.ledger.inbound(talk)
     await house.drain(lane_to_bitrix24(talk.portal_id))
 
-    async def fail(_parcel: Parcel) -> Outcome:
+    async def fail(_claim: Claim) -> Outcome:
         return outcome
 
     house.whatsapp.confirms = fail
@@ -773,7 +773,7 @@ async def test_a_confirmation_that_is_refused_is_given_up(house: House, channel:
     (message_id,) = await house.ledger.inbound(talk)
     await house.drain(lane_to_bitrix24(talk.portal_id))
 
-    async def refuse(_parcel: Parcel) -> Outcome:
+    async def refuse(_claim: Claim) -> Outcome:
         return Refused("100")
 
     house.whatsapp.confirms = refuse
@@ -793,12 +793,12 @@ async def test_no_message_is_ever_claimed_behind_one_that_waits(house: House, ch
             await house.ledger.outbound(each)
     flying: set[object] = set()
 
-    async def answer(parcel: Parcel) -> Outcome:
-        assert parcel.conversation.id not in flying
-        flying.add(parcel.conversation.id)
+    async def answer(claim: Claim) -> Outcome:
+        assert claim.conversation.id not in flying
+        flying.add(claim.conversation.id)
         await asyncio.sleep(0.001)
-        flying.remove(parcel.conversation.id)
-        return await house.whatsapp.take(parcel)
+        flying.remove(claim.conversation.id)
+        return await house.whatsapp.take(claim)
 
     house.whatsapp.answers = answer
     await asyncio.gather(*(house.drain(lane_to_whatsapp(channel)) for _ in range(3)))

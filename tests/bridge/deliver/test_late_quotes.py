@@ -38,7 +38,7 @@ async def is_there(house: House) -> bool:
 
 
 def shown(house: House) -> list[Quote | None]:
-    return [quote_of(parcel.content) for parcel in house.bitrix24.parcels]
+    return [quote_of(claim.content) for claim in house.bitrix24.claims]
 
 
 async def test_an_answer_to_what_was_sent_meanwhile_shows_its_words(
@@ -65,7 +65,7 @@ async def test_an_answer_waits_for_a_send_whose_end_is_not_known_and_holds_no_ot
 
     await patient.drain(lane_to_bitrix24(talk.portal_id))
 
-    assert [parcel.message_id for parcel in patient.bitrix24.parcels] == [message_id]
+    assert [claim.message_id for claim in patient.bitrix24.claims] == [message_id]
     (waiting,) = await patient.ledger.rows("SELECT * FROM message WHERE direction = 'inbound' AND state = 'pending'")
     assert (waiting["attempts"], waiting["error_code"]) == (0, "quote_wanted")
     assert lane_to_bitrix24(talk.portal_id).round in await patient.rung()

@@ -62,7 +62,7 @@ async def test_a_slow_list_holds_nobody_but_the_notice_that_waits_for_it(
     patient.account.gate.set()
     await patient.run_until(bitrix24_lane(channel.portal_id), state=lambda: shown(patient))
 
-    (said,) = [parcel.content for parcel in patient.bitrix24.parcels if isinstance(parcel.content, Notice)]
+    (said,) = [claim.content for claim in patient.bitrix24.claims if isinstance(claim.content, Notice)]
     assert (said.code, said.params["templates"]) == ("window_closed_templates", LINE)
     assert patient.account.asked == 1
 
@@ -77,7 +77,7 @@ async def test_a_list_that_does_not_come_leaves_the_notice_as_it_is(
 ) -> None:
     await closes(house, channel, talk)
     await house.drain(bitrix24_lane(channel.portal_id))
-    (said,) = [parcel.content for parcel in house.bitrix24.parcels]
+    (said,) = [claim.content for claim in house.bitrix24.claims]
     assert isinstance(said, Notice)
     assert said.code == "window_closed"
     house.account.gate.set()
@@ -90,7 +90,7 @@ async def test_a_list_that_meta_refuses_is_not_asked_for_again_and_again(
     for _ in range(3):
         await closes(patient, channel, talk)
     await patient.run_until(bitrix24_lane(channel.portal_id), state=patient.settled)
-    assert {parcel.content.code for parcel in patient.bitrix24.parcels if isinstance(parcel.content, Notice)} == {
+    assert {claim.content.code for claim in patient.bitrix24.claims if isinstance(claim.content, Notice)} == {
         "window_closed"
     }
     assert patient.account.asked == 1
@@ -103,7 +103,7 @@ async def test_a_notice_is_looked_for_in_the_words_in_which_it_was_said(
     await closes(patient, channel, talk)
     patient.bitrix24.once(Unclear("timeout"))
     await patient.run_until(bitrix24_lane(channel.portal_id), state=lambda: shown(patient))
-    words = [parcel.content for parcel in patient.bitrix24.parcels]
+    words = [claim.content for claim in patient.bitrix24.claims]
     assert len(words) == 2
     assert words[0] == words[1]
 

@@ -27,7 +27,7 @@ from zaptrix.broker.cache.hits import Hits
 from zaptrix.broker.queues.bells import Bells
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import FailureScope, Refused, TooFast, Unauthorized, Unavailable, Unclear
 from zaptrix.core.delivery.lanes import Lane, Queue, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.outcome import Accepted, Outcome, Proof
@@ -100,7 +100,7 @@ class World:
         self.ledger, self.bells = ledger, Belfry(rolls)
         self.whatsapp = ScriptedPlatform(Side.WHATSAPP, calls_at_once=rolls.choice((1, 2, 4)))
         self.bitrix24 = ScriptedPlatform(
-            Side.BITRIX24, calls_at_once=rolls.choice((1, 2)), parcels_per_call=rolls.choice((1, 10))
+            Side.BITRIX24, calls_at_once=rolls.choice((1, 2)), claims_per_call=rolls.choice((1, 10))
         )
         self.trouble = rolls.choice((0.0, 0.1, 0.4))
         self.slow_s = rolls.choice((0.002, 0.02, 0.2))
@@ -124,16 +124,16 @@ class World:
         self.processes = list(self.houses)  # also one that has stopped meanwhile
         self.repairs: set[asyncio.Task[None]] = set()
 
-    def _answers(self, platform: ScriptedPlatform) -> Callable[[Parcel], Any]:
+    def _answers(self, platform: ScriptedPlatform) -> Callable[[Claim], Any]:
         rolls = self.rolls
 
-        async def answer(parcel: Parcel) -> Outcome:
+        async def answer(claim: Claim) -> Outcome:
             await asyncio.sleep(rolls.random() * self.slow_s)
-            if rolls.random() > self.trouble or parcel.attempts > 2:
-                return await platform.take(parcel)
+            if rolls.random() > self.trouble or claim.attempts > 2:
+                return await platform.take(claim)
             match rolls.randrange(8):
                 case 0:
-                    await platform.take(parcel)
+                    await platform.take(claim)
                     return Unclear("timeout")
                 case 1:
                     return Unclear("timeout")
@@ -147,21 +147,21 @@ class World:
                     return Refused("no")
                 case 6:
                     scope = rolls.choice(list(FailureScope))
-                    self._repair(parcel)
+                    self._repair(claim)
                     return Unauthorized("bad", scope=scope)
-            return await platform.take(parcel)
+            return await platform.take(claim)
 
         return answer
 
-    def _proofs(self, platform: ScriptedPlatform) -> Callable[[Parcel], Any]:
-        async def proof(parcel: Parcel) -> Proof:
+    def _proofs(self, platform: ScriptedPlatform) -> Callable[[Claim], Any]:
+        async def proof(claim: Claim) -> Proof:
             await asyncio.sleep(self.rolls.random() * self.slow_s)
-            return Unavailable("503") if self.rolls.random() < self.trouble else await platform.look(parcel)
+            return Unavailable("503") if self.rolls.random() < self.trouble else await platform.look(claim)
 
         return proof
 
-    def _repair(self, parcel: Parcel) -> None:
-        task = asyncio.create_task(self._repaired(parcel.portal.id, parcel.channel.id, self.rolls.random() * 0.3))
+    def _repair(self, claim: Claim) -> None:
+        task = asyncio.create_task(self._repaired(claim.portal.id, claim.channel.id, self.rolls.random() * 0.3))
         self.repairs.add(task)
         task.add_done_callback(self.repairs.discard)
 
@@ -293,7 +293,7 @@ async def test_what_another_process_writes_behind_a_call_goes_on_when_that_has_e
     settle = settler.settle
 
     async def slowly(judged: Sequence[Judged]) -> list[ClaimedRow]:
-        if judged[0].parcel.message_id == first:
+        if judged[0].claim.message_id == first:
             await settled.wait()
         return await settle(judged)
 
@@ -416,9 +416,9 @@ async def test_a_search_that_takes_its_time_holds_no_other_conversation(
     await house.ledger.outbound(other)
     shown = asyncio.Event()
 
-    async def slowly(parcel: Parcel) -> Proof:
+    async def slowly(claim: Claim) -> Proof:
         await shown.wait()
-        return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
+        return Accepted(whatsapp_id=f"wamid.{claim.message_id}")
 
     house.whatsapp.proofs = slowly
     drain = asyncio.create_task(house.drain(lane_to_whatsapp(channel)))
@@ -457,7 +457,7 @@ async def test_who_waits_for_a_place_when_it_has_to_be_left_alone_ends_no_claims
     house.limit._most = 1
     dispatcher, answered = house.dispatchers[Queue.META], asyncio.Event()
 
-    async def unauthorized(_parcel: Parcel) -> Outcome:
+    async def unauthorized(_claim: Claim) -> Outcome:
         await answered.wait()
         return Unauthorized("190", scope=FailureScope.CHANNEL)
 

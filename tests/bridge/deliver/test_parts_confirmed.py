@@ -5,7 +5,7 @@ import pytest
 from tests.bridge.house import House, answered, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.bitrix24.translate import to_delivery
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.portal import Channel
 from zaptrix.core.ports import Call
 
@@ -17,17 +17,17 @@ async def two_parts(house: House, talk: Conversation) -> None:
 
 async def confirmed(house: House, talk: Conversation) -> list[tuple[int | None, list[str]]]:
     """What the portal is told: its message, and WhatsApp's ids."""
-    told: list[Parcel] = []
+    told: list[Claim] = []
     confirm = house.bitrix24.confirm
 
-    async def listening(parcels: Call) -> object:
-        told.extend(parcels)
-        return await confirm(parcels)
+    async def listening(claims: Call) -> object:
+        told.extend(claims)
+        return await confirm(claims)
 
     house.bitrix24.confirm = listening  # type: ignore[method-assign, assignment]
     await house.drain(lane_to_bitrix24(talk.portal_id))
     house.bitrix24.confirm = confirm  # type: ignore[method-assign]
-    return [(parcel.bitrix_message_id, to_delivery(parcel)["message"]["id"]) for parcel in told]  # type: ignore[index]
+    return [(claim.bitrix_message_id, to_delivery(claim)["message"]["id"]) for claim in told]  # type: ignore[index]
 
 
 async def test_each_confirmation_names_all_parts(house: House, channel: Channel, talk: Conversation) -> None:

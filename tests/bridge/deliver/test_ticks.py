@@ -15,7 +15,7 @@ from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.bridge.deliver.tick import Tick
 from zaptrix.core import limits
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import (
     FailureScope,
     PlatformError,
@@ -47,12 +47,12 @@ class Told:
         self.gate = asyncio.Event()
         self.gate.set()
         platform = house.whatsapp if side is Side.WHATSAPP else house.bitrix24
-        confirm: Callable[[Sequence[Parcel]], Awaitable[list[Outcome]]] = platform.confirm
+        confirm: Callable[[Sequence[Claim]], Awaitable[list[Outcome]]] = platform.confirm
 
-        async def listening(parcels: Call) -> list[Outcome]:
-            self.calls.append([parcel.message_id for parcel in parcels])
+        async def listening(claims: Call) -> list[Outcome]:
+            self.calls.append([claim.message_id for claim in claims])
             await self.gate.wait()
-            return await confirm(parcels)
+            return await confirm(claims)
 
         platform.confirm = listening  # type: ignore[method-assign, assignment]
 
@@ -77,30 +77,30 @@ async def until_told(told: Told, calls: int) -> None:
     await until(so)
 
 
-async def claimed(house: House, way: Way) -> list[Parcel]:
+async def claimed(house: House, way: Way) -> list[Claim]:
     found = []
     for row in await house.ledger.claim(way, limit=100):
         tenant = await house.directory.channel(ChannelId(row.channel_id))
         assert tenant is not None
-        found.append(row.parcel(tenant.channel, tenant.portal))
+        found.append(row.to_claim(tenant.channel, tenant.portal))
     return found
 
 
-async def the_parcel(house: House, talk: Conversation) -> Parcel:
-    (parcel,) = await claimed(house, to_bitrix24(talk.portal_id))
-    return parcel
+async def the_claim(house: House, talk: Conversation) -> Claim:
+    (claim,) = await claimed(house, to_bitrix24(talk.portal_id))
+    return claim
 
 
 class Delivered:
     """A message that the other side has accepted, and whose settlement is not written yet."""
 
-    def __init__(self, house: House, parcel: Parcel, direction: Direction, *, followed: bool = False) -> None:
-        whatsapp_id = f"wamid.{parcel.message_id}" if direction is Direction.OUTBOUND else None
-        self.id = parcel.message_id
+    def __init__(self, house: House, claim: Claim, direction: Direction, *, followed: bool = False) -> None:
+        whatsapp_id = f"wamid.{claim.message_id}" if direction is Direction.OUTBOUND else None
+        self.id = claim.message_id
         self._house = house
         accepted = Accepted(whatsapp_id=whatsapp_id)
-        self.tick = house.confirmers[SIDES[direction]].arrived(parcel, accepted, followed=followed)
-        self._judged = Judged(parcel=parcel, direction=direction, verdict=Sent(accepted), at=now(), tick=self.tick)
+        self.tick = house.confirmers[SIDES[direction]].arrived(claim, accepted, followed=followed)
+        self._judged = Judged(claim=claim, direction=direction, verdict=Sent(accepted), at=now(), tick=self.tick)
 
     async def settle(self) -> None:
         await self._house.settlers[self._judged.direction].settle([self._judged])
@@ -110,13 +110,13 @@ async def inbound(house: House, talk: Conversation) -> Delivered:
     """The oldest that is open in a conversation, or a new one."""
     if await house.settled():
         await house.ledger.inbound(talk)
-    return Delivered(house, await the_parcel(house, talk), Direction.INBOUND)
+    return Delivered(house, await the_claim(house, talk), Direction.INBOUND)
 
 
 async def outbound(house: House, talk: Conversation) -> Delivered:
     await house.ledger.outbound(talk, bitrix_message_id=70)
-    (parcel,) = await claimed(house, Way(Direction.OUTBOUND, talk.channel_id))
-    return Delivered(house, parcel, Direction.OUTBOUND)
+    (claim,) = await claimed(house, Way(Direction.OUTBOUND, talk.channel_id))
+    return Delivered(house, claim, Direction.OUTBOUND)
 
 
 async def the_row(house: House) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def test_a_ticks_end_is_recorded_once_and_only_where_there_may_be_a_row(
 ) -> None:
     """w: the settlement is being written, once more after it gave way; d: it is on disk; e: the call has ended."""
     recorded: list[ConfirmEnd] = []
-    tick = Tick(cast("Parcel", None), recorded.append, followed=False)
+    tick = Tick(cast("Claim", None), recorded.append, followed=False)
     row = False
     for step in order:
         if step == "w":
@@ -244,7 +244,7 @@ async def test_what_could_not_be_told_is_told_again_by_its_row(
 ) -> None:
     failed: list[PlatformError] = []
 
-    async def fail(_parcel: Parcel) -> Outcome:
+    async def fail(_claim: Claim) -> Outcome:
         return failed[-1]
 
     async def put_off() -> bool:
@@ -271,7 +271,7 @@ async def test_what_could_not_be_told_is_told_again_by_its_row(
 
 
 async def test_what_is_refused_is_given_up(house: House, talk: Conversation) -> None:
-    async def refuse(_parcel: Parcel) -> Outcome:
+    async def refuse(_claim: Claim) -> Outcome:
         return Refused("100")
 
     house.whatsapp.confirms = refuse
@@ -285,7 +285,7 @@ async def test_what_is_refused_is_given_up(house: House, talk: Conversation) -> 
 
 
 async def test_what_breaks_is_left_to_the_row(house: House, talk: Conversation) -> None:
-    async def broken(_parcel: Parcel) -> Outcome:
+    async def broken(_claim: Claim) -> Outcome:
         raise ZeroDivisionError
 
     house.whatsapp.confirms = broken
@@ -307,10 +307,10 @@ async def test_messages_of_one_portal_share_a_call_and_what_comes_meanwhile_shar
     told.gate.clear()
     for number in range(20):
         await house.ledger.outbound(await house.ledger.talk(channel), bitrix_message_id=number + 1)
-    parcels = await claimed(house, to_whatsapp(channel))
-    first = [Delivered(house, parcel, Direction.OUTBOUND) for parcel in parcels[:12]]
+    claims = await claimed(house, to_whatsapp(channel))
+    first = [Delivered(house, claim, Direction.OUTBOUND) for claim in claims[:12]]
     await until_told(told, 1)
-    second = [Delivered(house, parcel, Direction.OUTBOUND) for parcel in parcels[12:]]
+    second = [Delivered(house, claim, Direction.OUTBOUND) for claim in claims[12:]]
     told.gate.set()
     await until_told(told, 2)
     assert told.calls == [[each.id for each in first], [each.id for each in second]]
@@ -322,10 +322,10 @@ async def test_a_read_mark_waits_a_moment_for_the_next_of_its_conversation_which
     told = Told(house, Side.WHATSAPP)
     first, second = await house.ledger.inbound(talk, 2)
     await house.ledger.inbound(await house.ledger.talk(channel))
-    parcels = await claimed(house, to_bitrix24(talk.portal_id))
-    one = Delivered(house, parcels[0], Direction.INBOUND, followed=True)
+    claims = await claimed(house, to_bitrix24(talk.portal_id))
+    one = Delivered(house, claims[0], Direction.INBOUND, followed=True)
     await one.settle()
-    other = Delivered(house, parcels[1], Direction.INBOUND)
+    other = Delivered(house, claims[1], Direction.INBOUND)
     await until_told(told, 1)
     assert told.calls == [[other.id]]
     await other.settle()
@@ -340,7 +340,7 @@ async def test_a_read_mark_whose_next_does_not_come_goes_by_itself(
     monkeypatch.setattr(limits, "TICK_FOLLOWED_S", 0.05)
     told = Told(house, Side.WHATSAPP)
     await house.ledger.inbound(talk, 2)
-    one = Delivered(house, await the_parcel(house, talk), Direction.INBOUND, followed=True)
+    one = Delivered(house, await the_claim(house, talk), Direction.INBOUND, followed=True)
     await one.settle()
     await until_awaited(house)
     assert told.calls == [[one.id]]
@@ -382,12 +382,12 @@ async def test_what_nobody_waits_for_is_told_nobody_and_what_has_to_wait_has_a_r
         made = house.ledger.inbound if direction is Direction.INBOUND else house.ledger.outbound
         await made(talk)
         owner = talk.portal_id if direction is Direction.INBOUND else talk.channel_id
-        (parcel,) = await claimed(house, Way(direction, owner))
+        (claim,) = await claimed(house, Way(direction, owner))
         fields = {
-            name: replace(getattr(parcel, name), **value) if isinstance(value, dict) else value
+            name: replace(getattr(claim, name), **value) if isinstance(value, dict) else value
             for name, value in changes.items()
         }
-        message = Delivered(house, replace(parcel, **fields), direction)
+        message = Delivered(house, replace(claim, **fields), direction)
         assert message.tick is None, changes
         await message.settle()
         due = await house.ledger.rows("SELECT message_id FROM confirmation WHERE due_at <= now()")
@@ -402,7 +402,7 @@ async def test_a_message_that_came_with_others_of_its_operators_is_not_alone(
     await house.ledger.outbound(talk, bitrix_message_id=70)
     await house.ledger.outbound(await house.ledger.talk(channel), bitrix_message_id=71)
     await house.ledger.outbound(await house.ledger.talk(channel), bitrix_message_id=70, part=1)
-    assert [parcel.alone for parcel in await claimed(house, to_whatsapp(channel))] == [False, True, False]
+    assert [claim.alone for claim in await claimed(house, to_whatsapp(channel))] == [False, True, False]
 
 
 async def test_a_process_that_is_told_to_stop_begins_no_tick_and_leaves_its_rows_due(

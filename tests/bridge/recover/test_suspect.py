@@ -10,7 +10,7 @@ import pytest
 from tests.bridge.house import House
 from tests.store.ledger_rows import Ledger, inbound, outbound
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import bitrix24_lane, meta_lane
 from zaptrix.core.delivery.outcome import Accepted, Proof, Unprovable
 from zaptrix.core.delivery.retry import PERHAPS_SENT, Bury, Case, Patience, decide_proof
@@ -92,7 +92,7 @@ class AWitness:
     def __init__(self, told: Proof) -> None:
         self.told = told
 
-    async def delivered(self, _parcel: Parcel) -> Proof:
+    async def delivered(self, _claim: Claim) -> Proof:
         return self.told
 
 
@@ -138,7 +138,7 @@ async def test_a_customers_message_is_not_shown_again_where_nobody_can_look(
     (said,) = await house.ledger.inbound(talk)
     await suspected(house, said)
 
-    async def nowhere(_parcel: Parcel) -> Proof:
+    async def nowhere(_claim: Claim) -> Proof:
         return Unprovable()
 
     house.bitrix24.proofs = nowhere

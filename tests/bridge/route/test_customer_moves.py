@@ -274,7 +274,7 @@ async def test_what_is_overheard_is_told_to_the_operator_opens_no_window_and_is_
     assert talks_of[OLD.wa_id].window_expires_at is None
     assert talks_of[NEW.wa_id].window_expires_at is not None
     await house.drain(bitrix24_lane(portal.id))
-    assert said in [parcel.content for parcel in house.bitrix24.parcels]
+    assert said in [claim.content for claim in house.bitrix24.claims]
     due = "SELECT conversation_id FROM message WHERE id IN (SELECT message_id FROM confirmation)"
     assert [row["conversation_id"] for row in await house.ledger.rows(due)] == [talks_of[NEW.wa_id].id]
 

@@ -16,7 +16,7 @@ from tests.bridge.house import House, a_customer, answered, asked, chat_of, now
 from tests.store.ledger_rows import Ledger
 from zaptrix.bridge.route.router import Route
 from zaptrix.core.customer.referral import Referral
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import Queue, incoming_lane
 from zaptrix.core.event import CustomerMoved, OperatorChange, Routed
 from zaptrix.core.ids import AttemptId, ConversationId
@@ -39,7 +39,7 @@ class Taking:
 
     def __init__(self, room: int = 1_000) -> None:
         self.room = room
-        self.taken: list[Parcel] = []
+        self.taken: list[Claim] = []
         self.waiting: list[tuple[UUID, ConversationId]] = []
 
     def offer(self) -> "Taking":
@@ -49,8 +49,8 @@ class Taking:
         self.room -= 1
         return AttemptId(uuid4()) if self.room >= 0 else None
 
-    def take(self, parcels: Sequence[Parcel]) -> None:
-        self.taken += parcels
+    def take(self, claims: Sequence[Claim]) -> None:
+        self.taken += claims
 
     def waits(self, owner: UUID, conversation_id: ConversationId) -> None:
         self.waiting.append((owner, conversation_id))
@@ -83,7 +83,7 @@ async def sending(ledger: Ledger) -> set[int]:
 # --- as a claim would read it ---
 
 
-async def test_a_parcel_is_what_a_claim_of_its_row_would_read(
+async def test_a_claim_made_from_memory_is_what_its_row_would_be_read_as(
     handing: House, taking: Taking, channel: Channel, portal: Portal
 ) -> None:
     dice = random.Random(12)
@@ -114,10 +114,10 @@ async def test_a_parcel_is_what_a_claim_of_its_row_would_read(
 
 async def _is_what_a_claim_reads(ledger: Ledger, taking: Taking, way: Way, channel: Channel, portal: Portal) -> None:
     """Those that were taken, which then are forgotten."""
-    handed = {parcel.message_id: parcel for parcel in taking.taken}
+    handed = {claim.message_id: claim for claim in taking.taken}
     taking.taken.clear()
     await ledger.run("UPDATE message SET state = 'pending', attempt_id = NULL WHERE direction = $1", way.direction)
-    claimed = [row.parcel(channel, portal) for row in await ledger.claim(way, limit=1_000)]
+    claimed = [row.to_claim(channel, portal) for row in await ledger.claim(way, limit=1_000)]
     assert len(claimed) == len(handed)
     for one in claimed:
         assert replace(handed[one.message_id], attempt_id=one.attempt_id) == one
@@ -169,7 +169,7 @@ async def test_only_the_first_of_a_conversation_goes_and_what_is_behind_it_is_to
     ana, bia = a_customer(), a_customer()
     await told(handing, channel, asked(channel, ana, "1"), asked(channel, ana, "2"), asked(channel, bia, "3"))
     assert len(taking.taken) == 2
-    assert {parcel.message_id for parcel in taking.taken} == await sending(handing.ledger)
+    assert {claim.message_id for claim in taking.taken} == await sending(handing.ledger)
     (behind,) = taking.waiting
     assert behind == (portal.id, taking.taken[0].conversation.id)
     await told(handing, channel, asked(channel, bia, "4"))
@@ -205,7 +205,7 @@ async def test_a_message_that_is_there_already_leaves_no_claim_behind(
     await handing.ledger.run("UPDATE message SET state = 'sent', attempt_id = NULL")
     await handing.redis.flushall()
     await told(handing, channel, once, asked(channel, ana, "2"))
-    assert await sending(handing.ledger) <= {parcel.message_id for parcel in taking.taken}
+    assert await sending(handing.ledger) <= {claim.message_id for claim in taking.taken}
     assert await handing.ledger.states() == ["sent", "pending"]
     assert len(taking.waiting) == 1, "the second of its conversation in this batch waits, and is told of"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bridge.house import UNHURRIED, House, answered, chat_of, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import Unexpected
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import OperatorChange
@@ -58,7 +58,7 @@ async def test_the_edit_of_a_message_that_waits_is_what_goes(
     await happens(house, talk, answered(talk, "R$ 10", bitrix_message_id=NOTE), edited(talk, "R$ 100"))
     assert await ledger(house) == [("pending", "R$ 100")]
     await house.drain(lane_to_whatsapp(channel))
-    assert [_words(parcel.content) for parcel in house.whatsapp.parcels] == ["R$ 100"]
+    assert [_words(claim.content) for claim in house.whatsapp.claims] == ["R$ 100"]
     assert await told(house) == []
 
 
@@ -104,7 +104,7 @@ async def test_an_edit_that_needs_more_parts_goes_whole_and_in_order(
     assert [state for state, _ in found] == ["dismissed", "pending", "pending", "pending"]
     assert "".join(words for state, words in found if state == "pending") == "c" * 9000
     await house.drain(lane_to_whatsapp(channel))
-    assert "".join(_words(parcel.content) for parcel in house.whatsapp.parcels) == "c" * 9000
+    assert "".join(_words(claim.content) for claim in house.whatsapp.claims) == "c" * 9000
 
 
 async def test_an_edited_caption_stays_with_its_file(house: House, talk: Conversation) -> None:
@@ -217,7 +217,7 @@ async def test_a_message_is_either_changed_or_sent_as_it_was(
         lane = await house.portal_tells(talk.portal_id, edited(talk, f"novo {round_}", bitrix_message_id=note))
         await asyncio.gather(house.drain(lane), house.drain(lane_to_whatsapp(channel)))
         await house.drain(lane_to_whatsapp(channel))
-    sent = [_words(parcel.content) for parcel in house.whatsapp.parcels]
+    sent = [_words(claim.content) for claim in house.whatsapp.claims]
     late = {text for _, text in await told(house)}
     assert len(sent) == 25
     assert late == {text for text in sent if text.startswith("velho")}
@@ -227,10 +227,10 @@ async def test_a_message_is_either_changed_or_sent_as_it_was(
 async def test_who_is_sending_is_not_overtaken(house: House, channel: Channel, talk: Conversation) -> None:
     asked, may_answer = asyncio.Event(), asyncio.Event()
 
-    async def slowly(parcel: Parcel) -> Outcome:
+    async def slowly(claim: Claim) -> Outcome:
         asked.set()
         await may_answer.wait()
-        return Accepted(whatsapp_id=f"wamid.{parcel.message_id}")
+        return Accepted(whatsapp_id=f"wamid.{claim.message_id}")
 
     house.whatsapp.answers = slowly
     await happens(house, talk, answered(talk, "R$ 10", bitrix_message_id=NOTE))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.bridge.house import House, answered, asked, chat_of, lane_to_bitrix24, lane_to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import Refused
 from zaptrix.core.delivery.lanes import incoming_lane
 from zaptrix.core.delivery.outcome import Accepted, Outcome
@@ -258,12 +258,12 @@ async def test_a_file_without_its_words_is_told_of_also_when_metas_receipt_is_fa
     await heard(house, talk, answered(talk, "", content=captioned))
     await house.ledger.run("UPDATE message SET due_at = now()")
 
-    async def overtaken(parcel: Parcel) -> Outcome:
-        if not (isinstance(parcel.content, MediaContent) and parcel.content.caption):
+    async def overtaken(claim: Claim) -> Outcome:
+        if not (isinstance(claim.content, MediaContent) and claim.content.caption):
             return Refused("http_404", notice="file_gone")
         await house.ledger.run(
             "UPDATE message SET state = 'sent', attempt_id = NULL, whatsapp_id = 'wamid.1' WHERE id = $1",
-            parcel.message_id,
+            claim.message_id,
         )
         return Accepted(whatsapp_id="wamid.1", file_lost="http_404")
 
@@ -282,8 +282,8 @@ async def test_a_file_without_its_words_is_a_dead_letter_of_its_own(
     await heard(house, talk, answered(talk, "", content=captioned))
     await house.ledger.run("UPDATE message SET due_at = now()")
 
-    async def words_alone(parcel: Parcel) -> Outcome:
-        if isinstance(parcel.content, MediaContent) and parcel.content.caption:
+    async def words_alone(claim: Claim) -> Outcome:
+        if isinstance(claim.content, MediaContent) and claim.content.caption:
             return Accepted(whatsapp_id="wamid.1", file_lost="http_404")
         return Refused("http_404", notice="file_gone")
 

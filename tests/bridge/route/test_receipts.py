@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.bridge.house import House, lane_to_bitrix24, lane_to_whatsapp, now
 from tests.store.ledger_rows import to_whatsapp
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import Unclear
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.event import Receipt
@@ -71,9 +71,9 @@ async def test_a_receipt_proves_the_send_while_its_runner_still_waits(
     carried = processed(Result.SUCCESS)
     asked, told = asyncio.Event(), asyncio.Event()
 
-    async def slowly(parcel: Parcel) -> Outcome:
-        outcome = await house.whatsapp.take(parcel)
-        if parcel.message_id == first:
+    async def slowly(claim: Claim) -> Outcome:
+        outcome = await house.whatsapp.take(claim)
+        if claim.message_id == first:
             asked.set()
             await told.wait()
             return Unclear("timeout")
@@ -161,7 +161,7 @@ async def test_what_failed_after_all_is_buried_and_the_operator_told(
     ]
     assert lane_to_bitrix24(portal) in await house.rung_now()
     await house.drain(lane_to_bitrix24(portal))
-    assert [parcel.origin for parcel in house.bitrix24.parcels] == [Origin.GATEWAY]
+    assert [claim.origin for claim in house.bitrix24.claims] == [Origin.GATEWAY]
     assert house.bitrix24.confirmed == []  # nobody is told that it arrived
 
 
@@ -226,10 +226,10 @@ async def test_a_text_of_a_program_is_shown_to_the_operator_also_when_a_receipt_
     (message_id,) = await house.ledger.outbound(talk, origin=Origin.API)
     asked, told = asyncio.Event(), asyncio.Event()
 
-    async def slowly(parcel: Parcel) -> Outcome:
+    async def slowly(claim: Claim) -> Outcome:
         asked.set()
         await told.wait()
-        return await house.whatsapp.take(parcel)
+        return await house.whatsapp.take(claim)
 
     house.whatsapp.answers = slowly
     runner = asyncio.create_task(house.drain(lane_to_whatsapp(channel)))

@@ -90,11 +90,11 @@ async def test_a_claim_carries_all_that_a_platform_needs(ledger: Ledger) -> None
     new = outbound(talk, "oi, Ana", bitrix_chat_id=5, bitrix_message_id=77, request_id="r-9")
     (message_id,) = await ledger.write(new)
     (row,) = await ledger.claim(to_whatsapp(channel))
-    parcel = row.parcel(channel, portal)
-    assert (parcel.message_id, parcel.attempts, parcel.request_id) == (message_id, 0, "r-9")
-    assert parcel.content == new.content
-    assert parcel.conversation == talk
-    assert (parcel.bitrix_chat_id, parcel.bitrix_message_id, parcel.whatsapp_id) == (5, 77, None)
+    claim = row.to_claim(channel, portal)
+    assert (claim.message_id, claim.attempts, claim.request_id) == (message_id, 0, "r-9")
+    assert claim.content == new.content
+    assert claim.conversation == talk
+    assert (claim.bitrix_chat_id, claim.bitrix_message_id, claim.whatsapp_id) == (5, 77, None)
 
 
 async def test_a_claim_counts_those_attempts_that_had_no_clear_answer(ledger: Ledger) -> None:
@@ -110,7 +110,7 @@ async def test_a_claim_counts_those_attempts_that_had_no_clear_answer(ledger: Le
     for attempts, unclear in ((4, 2), (1, 1), (0, 0)):  # a revived message begins anew
         await ledger.run("UPDATE message SET attempts = $1, state = 'pending' WHERE id = $2", attempts, message_id)
         (row,) = await ledger.claim(to_whatsapp(channel))
-        assert row.parcel(channel, portal).unclear == unclear
+        assert row.to_claim(channel, portal).unclear == unclear
 
 
 async def test_a_notice_whose_proof_is_looked_for_knows_of_others_of_its_words(ledger: Ledger) -> None:
@@ -125,8 +125,8 @@ async def test_a_notice_whose_proof_is_looked_for_knows_of_others_of_its_words(l
         (row,) = await ledger.claim(way)
         await ledger.end(row, "verifying", due_at=soon(-1))
         (row,) = await prove(ledger, way)
-        parcel = row.parcel(channel, portal)
-        assert (parcel.content, parcel.twins) == (Notice("window_closed", {"code": code}), earlier)
+        claim = row.to_claim(channel, portal)
+        assert (claim.content, claim.twins) == (Notice("window_closed", {"code": code}), earlier)
         await ledger.end(row, "sent")
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.whatsapp.builders import a_parcel
-from zaptrix.core.delivery.claim import Parcel
+from tests.whatsapp.builders import a_claim
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import Refused, TooFast
 from zaptrix.core.message.interactive import (
     Ask,
@@ -116,9 +116,9 @@ def test_a_file_above_the_words_has_no_words_of_its_own() -> None:
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def with_file(content: MediaContent | Interactive, **attachment: Any) -> Parcel:
-    parcel = replace(a_parcel(), content=content, origin=Origin.API)
-    return replace(parcel, attachment=Attachment(**attachment)) if attachment else parcel
+def with_file(content: MediaContent | Interactive, **attachment: Any) -> Claim:
+    claim = replace(a_claim(), content=content, origin=Origin.API)
+    return replace(claim, attachment=Attachment(**attachment)) if attachment else claim
 
 
 CONTENTS: list[MediaContent | Interactive] = [PICTURE, asking(PlaceWanted(), file=PICTURE)]

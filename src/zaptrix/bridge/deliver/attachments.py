@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.ids import MessageId
 from zaptrix.core.message.media import Attachment
 from zaptrix.core.message.message import MediaContent, Notice, Origin, file_of
@@ -23,7 +23,7 @@ class Addresses(Protocol):
 
 
 class Attachments:
-    """Puts files beside parcels. A file that is not there by now is promised: its message goes as a line instead."""
+    """Puts files beside claims. A file that is not there by now is promised: its message goes as a line instead."""
 
     def __init__(self, database: Database, addresses: Addresses, now: Callable[[], datetime], good_s: float) -> None:
         self._database = database
@@ -31,25 +31,25 @@ class Attachments:
         self._now = now
         self._good_s = good_s
 
-    async def attach(self, parcels: Sequence[Parcel]) -> list[Parcel]:
-        """For parcels that are about to go. Raises StoreUnavailable."""
-        return await self._beside(parcels, [parcel.message_id for parcel in parcels if _may_be_promised(parcel)])
+    async def attach(self, claims: Sequence[Claim]) -> list[Claim]:
+        """For claims that are about to go. Raises StoreUnavailable."""
+        return await self._beside(claims, [claim.message_id for claim in claims if _may_be_promised(claim)])
 
-    async def recall(self, parcels: Sequence[Parcel]) -> list[Parcel]:
-        """For parcels that have gone: nothing is promised any more. Raises StoreUnavailable."""
-        return await self._beside(parcels, [])
+    async def recall(self, claims: Sequence[Claim]) -> list[Claim]:
+        """For claims that have gone: nothing is promised any more. Raises StoreUnavailable."""
+        return await self._beside(claims, [])
 
-    async def _beside(self, parcels: Sequence[Parcel], promisable: Sequence[MessageId]) -> list[Parcel]:
-        named = {parcel.message_id: id_ for parcel in parcels if (id_ := _named(parcel))}
+    async def _beside(self, claims: Sequence[Claim], promisable: Sequence[MessageId]) -> list[Claim]:
+        named = {claim.message_id: id_ for claim in claims if (id_ := _named(claim))}
         if not named:
-            return list(parcels)
+            return list(claims)
         async with self._database.connection() as connection:
             found = await files.attachments(connection, list(named.values()), promisable)
         return [
-            replace(parcel, attachment=self._addressed(found[id_]))
-            if (id_ := named.get(parcel.message_id)) in found
-            else parcel
-            for parcel in parcels
+            replace(claim, attachment=self._addressed(found[id_]))
+            if (id_ := named.get(claim.message_id)) in found
+            else claim
+            for claim in claims
         ]
 
     def _addressed(self, attachment: Attachment) -> Attachment:
@@ -59,15 +59,15 @@ class Attachments:
         return replace(attachment, address=self._addresses.address(attachment.blob.key, attachment.blob.name, until))
 
 
-def _named(parcel: Parcel) -> MessageId | None:
-    """Under which message the file stands that goes with `parcel`: its own, or that of the message which it shows."""
-    content = parcel.content
+def _named(claim: Claim) -> MessageId | None:
+    """Under which message the file stands that goes with `claim`: its own, or that of the message which it shows."""
+    content = claim.content
     if isinstance(content, Notice):
         shows = content.about is not None and file_of(content.about) is not None
         return MessageId(content.about_id) if shows and content.about_id is not None else None
-    return parcel.message_id if file_of(content) else None
+    return claim.message_id if file_of(content) else None
 
 
-def _may_be_promised(parcel: Parcel) -> bool:
+def _may_be_promised(claim: Claim) -> bool:
     """People's files are: they would wonder. A program's message goes whole, as it was asked for."""
-    return isinstance(parcel.content, MediaContent) and parcel.origin is not Origin.API
+    return isinstance(claim.content, MediaContent) and claim.origin is not Origin.API

@@ -16,7 +16,7 @@ from zaptrix.bridge.deliver.call_limit import CallBounds
 from zaptrix.bridge.deliver.late_fields import LateField
 from zaptrix.bridge.deliver.settler import Judged
 from zaptrix.bridge.tenants.ground import Ground
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.errors import (
     OutOfTime,
     PlatformError,
@@ -50,7 +50,7 @@ _CAUSES = {
 class Ready(NamedTuple):
     """Claimed messages that may be sent, and the verdicts on those that wait for something yet."""
 
-    parcels: list[Parcel]
+    claims: list[Claim]
     waiting: list[Judged]
 
 
@@ -91,35 +91,35 @@ class Calls:
         self._stopping = ground.stopping
         self._lease_s = bounds.lease_s
 
-    async def ready(self, parcels: Sequence[Parcel]) -> Ready:
+    async def ready(self, claims: Sequence[Claim]) -> Ready:
         """With their files and what is only known now. Raises StoreUnavailable: then nothing was sent."""
         waiting: list[Judged] = []
         for step in self._late_fields:
-            parcels, late = await step.finish(parcels)
-            waiting += [self.put_off(parcel, step.until(), step.wanted) for parcel in late]
-        return Ready(await self._attachments.attach(parcels), waiting)
+            claims, late = await step.finish(claims)
+            waiting += [self.put_off(claim, step.until(), step.wanted) for claim in late]
+        return Ready(await self._attachments.attach(claims), waiting)
 
-    async def send(self, parcels: Sequence[Parcel], claimed_s: float) -> CallOutcome:
+    async def send(self, claims: Sequence[Claim], claimed_s: float) -> CallOutcome:
         """Send while the claim of `claimed_s` (`elapsed_s()` before it) lasts, and leave off in time: then somebody
         else may take the messages up."""
         ended = CallOutcome([], None)
-        for call in self.platform.calls(parcels):  # mostly one: what was made ready may be longer than before
+        for call in self.platform.calls(claims):  # mostly one: what was made ready may be longer than before
             outcomes = await self._sent(call, self._deadline(call, claimed_s))
             ended = ended.and_of([(o, self._judge(p, o)) for p, o in zip(call, outcomes, strict=True)], self._now())
         return ended
 
-    async def prove(self, parcels: Sequence[Parcel], claimed_s: float) -> list[Judged]:
+    async def prove(self, claims: Sequence[Claim], claimed_s: float) -> list[Judged]:
         """Look for what had no clear answer. Raises StoreUnavailable."""
-        parcels = await self._attachments.recall(parcels)
-        proofs = await asyncio.gather(*(self._proof(parcel, self._deadline([parcel], claimed_s)) for parcel in parcels))
+        claims = await self._attachments.recall(claims)
+        proofs = await asyncio.gather(*(self._proof(claim, self._deadline([claim], claimed_s)) for claim in claims))
         return [
-            self._judged(parcel, decide_proof(proof, self._case(parcel)), proving=True)
-            for parcel, proof in zip(parcels, proofs, strict=True)
+            self._judged(claim, decide_proof(proof, self._case(claim)), proving=True)
+            for claim, proof in zip(claims, proofs, strict=True)
         ]
 
-    def put_off(self, parcel: Parcel, at: datetime, wanted: str) -> Judged:
+    def put_off(self, claim: Claim, at: datetime, wanted: str) -> Judged:
         """Not begun: again at `at`, and it costs nothing."""
-        return self._judged(parcel, Snooze(at, wanted))
+        return self._judged(claim, Snooze(at, wanted))
 
     async def _sent(self, call: Call, deadline: Deadline) -> list[Outcome]:
         if not deadline.may_begin:
@@ -130,36 +130,36 @@ class Calls:
         except TimeoutError:
             return [Unclear("claim_ran_out", "the call took longer than a claim lasts")] * len(call)
 
-    async def _proof(self, parcel: Parcel, deadline: Deadline) -> Proof:
+    async def _proof(self, claim: Claim, deadline: Deadline) -> Proof:
         try:
             async with deadline.kept():
-                if parcel.suspect and self._witness is not None:
-                    return await self._witness.delivered(parcel)
-                return await self.platform.prove(parcel)
+                if claim.suspect and self._witness is not None:
+                    return await self._witness.delivered(claim)
+                return await self.platform.prove(claim)
         except TimeoutError:
             return OutOfTime("claim_ran_out", "the search took longer than a claim lasts")
 
-    def _judge(self, parcel: Parcel, outcome: Outcome) -> Judged:
+    def _judge(self, claim: Claim, outcome: Outcome) -> Judged:
         if isinstance(outcome, PlatformError):
             metrics.call_failed(self.platform.side, _cause(outcome))
-        return self._judged(parcel, decide(outcome, self._case(parcel)))
+        return self._judged(claim, decide(outcome, self._case(claim)))
 
-    def _judged(self, parcel: Parcel, verdict: Verdict, *, proving: bool = False) -> Judged:
-        return Judged(parcel=parcel, direction=self.direction, verdict=verdict, at=self._now(), proving=proving)
+    def _judged(self, claim: Claim, verdict: Verdict, *, proving: bool = False) -> Judged:
+        return Judged(claim=claim, direction=self.direction, verdict=verdict, at=self._now(), proving=proving)
 
-    def _case(self, parcel: Parcel) -> Case:
+    def _case(self, claim: Claim) -> Case:
         return Case(
-            attempts=parcel.attempts,
-            unclear=parcel.unclear,
-            created_at=parcel.created_at,
+            attempts=claim.attempts,
+            unclear=claim.unclear,
+            created_at=claim.created_at,
             now=self._now(),
             jitter=random.random(),  # noqa: S311  # spreads retries, hides nothing
             patience=self.platform.patience,
-            reuploaded=parcel.attachment is not None and parcel.attachment.reuploaded,
+            reuploaded=claim.attachment is not None and claim.attachment.reuploaded,
         )
 
-    def _deadline(self, parcels: Sequence[Parcel], claimed_s: float) -> Deadline:
-        return self._stopping.deadline(claimed_s, self._lease_s, [parcel.attempt_id for parcel in parcels])
+    def _deadline(self, claims: Sequence[Claim], claimed_s: float) -> Deadline:
+        return self._stopping.deadline(claimed_s, self._lease_s, [claim.attempt_id for claim in claims])
 
 
 def _leave_alone(outcome: Outcome, judged: Judged, now: datetime) -> datetime | None:

@@ -14,7 +14,7 @@ import structlog
 from zaptrix.bridge.tenants.directory import Tenant
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import Lane
 from zaptrix.core.ids import AttemptId, ChannelId
 from zaptrix.core.message.message import Direction
@@ -34,7 +34,7 @@ class Claimed(NamedTuple):
     """What a portal or channel got. `more`: it got as much as it had asked for."""
 
     owner: UUID
-    parcels: list[Parcel]
+    claims: list[Claim]
     more: bool
 
 
@@ -48,9 +48,9 @@ class Claimer:
         self._new_attempt = ground.stopping.worker.attempt
         self._lease_s = lease_s
 
-    def owner_of(self, parcel: Parcel) -> UUID:
+    def owner_of(self, claim: Claim) -> UUID:
         """The portal that it goes to, or the channel that it is sent by."""
-        return parcel.portal.id if self.direction is Direction.INBOUND else parcel.channel.id
+        return claim.portal.id if self.direction is Direction.INBOUND else claim.channel.id
 
     async def due(self, lane: Lane) -> list[Due]:
         """Who of a round has something open."""
@@ -67,7 +67,7 @@ class Claimer:
             for ask, rows in zip(asks, found, strict=True)
         ]
 
-    async def to_prove(self, owner: UUID, room: int) -> list[Parcel]:
+    async def to_prove(self, owner: UUID, room: int) -> list[Claim]:
         """Messages whose call had no clear answer."""
         async with self._database.connection() as connection:
             way = Way(self.direction, owner)
@@ -96,18 +96,18 @@ class Claimer:
                 break
         return []
 
-    async def with_tenants(self, rows: Sequence[ClaimedRow]) -> list[Parcel]:
+    async def with_tenants(self, rows: Sequence[ClaimedRow]) -> list[Claim]:
         """Claimed messages with their channel and portal beside them."""
         tenants = {key: await self._directory.channel(ChannelId(key)) for key in {row.channel_id for row in rows}}
         # A channel that was deleted a moment ago took its messages with it.
         known = ((row, tenant) for row in rows if (tenant := tenants[row.channel_id]))
-        return [parcel for row, tenant in known if (parcel := _read(row, tenant))]
+        return [claim for row, tenant in known if (claim := _read(row, tenant))]
 
 
-def _read(row: ClaimedRow, tenant: Tenant) -> Parcel | None:
+def _read(row: ClaimedRow, tenant: Tenant) -> Claim | None:
     """A claim is of many: what a newer release has written, and this one cannot read, stops nobody but itself."""
     try:
-        return row.parcel(tenant.channel, tenant.portal)
+        return row.to_claim(tenant.channel, tenant.portal)
     except msgspec.ValidationError:
         metrics.alarmed(AlarmKind.DRAIN_FAILED)
         log.exception("message not readable", message_id=row.fields["id"], alarm=True)

@@ -26,7 +26,7 @@ from zaptrix.bridge.deliver.call_limit import CallBounds
 from zaptrix.bridge.deliver.tick import Tick
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
-from zaptrix.core.delivery.claim import Parcel, is_awaited
+from zaptrix.core.delivery.claim import Claim, is_awaited
 from zaptrix.core.delivery.errors import OutOfTime, Refused, TooFast, Unauthorized, Unavailable
 from zaptrix.core.delivery.outcome import Accepted, Outcome
 from zaptrix.core.delivery.retry import backoff_s
@@ -88,13 +88,13 @@ class Confirmer:
 
     # --- from memory --------------------------------------------------------------------------------------------------
 
-    def arrived(self, parcel: Parcel, accepted: Accepted, *, followed: bool) -> Tick | None:
+    def arrived(self, claim: Claim, accepted: Accepted, *, followed: bool) -> Tick | None:
         """The other side has just accepted a message of this one: tell it, while the settlement is written.
 
         `followed`: more waits behind it in its conversation, and the read mark of that speaks for this one, too.
         None: it is for the ledger's row alone, or nobody waits for it.
         """
-        told = parcel if self._told_of is Direction.INBOUND else replace(parcel, whatsapp_id=accepted.whatsapp_id)
+        told = claim if self._told_of is Direction.INBOUND else replace(claim, whatsapp_id=accepted.whatsapp_id)
         if self._stopping.told or not self._goes_from_memory(told):
             return None
         tick = Tick(told, self._record_soon, followed=followed and self._told_of is Direction.INBOUND)
@@ -104,13 +104,13 @@ class Confirmer:
         self._plan(key, waiting)
         return tick
 
-    def _goes_from_memory(self, parcel: Parcel) -> bool:
-        if not is_awaited(parcel, self._told_of) or parcel.whatsapp_id is None:
+    def _goes_from_memory(self, claim: Claim) -> bool:
+        if not is_awaited(claim, self._told_of) or claim.whatsapp_id is None:
             return False
         if self._told_of is Direction.INBOUND:
-            return parcel.channel.whatsapp_paused_at is None
+            return claim.channel.whatsapp_paused_at is None
         # Parts of an operator's message have arrived when none of them is on its way any more: the ledger knows.
-        return parcel.alone and parcel.channel.line_paused_at is None and parcel.portal.paused_at is None
+        return claim.alone and claim.channel.line_paused_at is None and claim.portal.paused_at is None
 
     def _plan(self, key: UUID, waiting: _Waiting) -> None:
         """Have the next call of these begun in its time; what comes while one is under way shares the next."""
@@ -150,7 +150,7 @@ class Confirmer:
             with place:
                 outcomes = await self._called(ticks)
             for tick, outcome in zip(ticks, outcomes, strict=True):
-                tick.ended(self._end(tick.parcel, outcome))
+                tick.ended(self._end(tick.claim, outcome))
         finally:
             waiting.is_called = False
             self._plan(key, waiting)
@@ -162,7 +162,7 @@ class Confirmer:
         deadline = self._stopping.deadline(min(tick.since for tick in ticks), limits.TICK_ROW_S)
         if not deadline.may_begin:
             return [_LEFT] * len(ticks)
-        return await self._asked([tick.parcel for tick in ticks], deadline)
+        return await self._asked([tick.claim for tick in ticks], deadline)
 
     def _run(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(self._guarded(work))
@@ -198,7 +198,7 @@ class Confirmer:
                 waiting.timer = None
             ticks, waiting.ticks = waiting.ticks, []
             for tick in ticks:
-                tick.ended(self._end(tick.parcel, _LEFT))
+                tick.ended(self._end(tick.claim, _LEFT))
         while self._tasks or self._ended:
             self._record_ended()
             await asyncio.wait(self._tasks)
@@ -213,42 +213,42 @@ class Confirmer:
         claimed_s = elapsed_s()
         async with self._database.connection() as connection:
             due = await confirmations.claim(connection, self._told_of, number, limits.CONFIRM_BATCH, self._lease_s)
-        parcels = [parcel for row in due.rows if (parcel := await self._parcel(row))]
-        by_portal = defaultdict[PortalId, list[Parcel]](list)
-        for parcel in parcels:
-            by_portal[parcel.portal.id].append(parcel)
+        claims = [claim for row in due.rows if (claim := await self._claim(row))]
+        by_portal = defaultdict[PortalId, list[Claim]](list)
+        for claim in claims:
+            by_portal[claim.portal.id].append(claim)
         deadlines = [self._stopping.deadline(claimed_s, self._lease_s) for _ in by_portal]
         await asyncio.gather(*map(self._confirm, by_portal.values(), deadlines))
         return due.any
 
-    async def _confirm(self, parcels: Sequence[Parcel], deadline: Deadline) -> None:
+    async def _confirm(self, claims: Sequence[Claim], deadline: Deadline) -> None:
         with self._limit.place():
-            outcomes = await self._asked(parcels, deadline)
-        await self._group.add([self._end(*each) for each in zip(parcels, outcomes, strict=True)])
+            outcomes = await self._asked(claims, deadline)
+        await self._group.add([self._end(*each) for each in zip(claims, outcomes, strict=True)])
 
-    async def _parcel(self, row: ClaimedRow) -> Parcel | None:
+    async def _claim(self, row: ClaimedRow) -> Claim | None:
         tenant = await self._directory.channel(ChannelId(row.channel_id))
-        return row.parcel(tenant.channel, tenant.portal) if tenant else None
+        return row.to_claim(tenant.channel, tenant.portal) if tenant else None
 
     # --- both ---------------------------------------------------------------------------------------------------------
 
-    async def _asked(self, parcels: Sequence[Parcel], deadline: Deadline) -> Sequence[Outcome]:
+    async def _asked(self, claims: Sequence[Claim], deadline: Deadline) -> Sequence[Outcome]:
         try:
             async with deadline.kept():
-                return await self._platform.confirm(parcels)
+                return await self._platform.confirm(claims)
         except TimeoutError:
-            return [OutOfTime("claim_ran_out", "it took longer than a claim lasts")] * len(parcels)
+            return [OutOfTime("claim_ran_out", "it took longer than a claim lasts")] * len(claims)
 
     async def _record(self, ends: list[ConfirmEnd]) -> Sequence[None]:
         async with self._database.connection() as connection:
             await confirmations.end(connection, ends, limits.ATTEMPTS_MAX)
         return [None] * len(ends)
 
-    def _end(self, parcel: Parcel, outcome: Outcome) -> ConfirmEnd:
+    def _end(self, claim: Claim, outcome: Outcome) -> ConfirmEnd:
         if isinstance(outcome, Refused):
-            log.warning("not confirmed", message_id=parcel.message_id, code=outcome.code, request_id=parcel.request_id)
+            log.warning("not confirmed", message_id=claim.message_id, code=outcome.code, request_id=claim.request_id)
         return ConfirmEnd(
-            message_id=parcel.message_id,
+            message_id=claim.message_id,
             again_at=None if isinstance(outcome, Accepted | Refused) else self._again_at(outcome),
             # An outage or a bad key is not this confirmation's fault; anything else gives it five tries.
             costs_an_attempt=not isinstance(outcome, Accepted | OutOfTime | TooFast | Unavailable | Unauthorized),

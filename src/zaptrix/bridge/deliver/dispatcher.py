@@ -32,7 +32,7 @@ from zaptrix.bridge.deliver.owner import Owner
 from zaptrix.bridge.deliver.settler import Judged, Settler
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.delivery.retry import Sent
 from zaptrix.core.ids import ConversationId
@@ -91,12 +91,12 @@ class Dispatcher:
         one = self._owners.get(owner)
         return conversation_id not in self._talks and not (one and one.more)
 
-    def take(self, parcels: Sequence[Parcel]) -> None:
+    def take(self, claims: Sequence[Claim]) -> None:
         """Claimed a moment ago: they go now."""
-        if parcels:
+        if claims:
             # By the database's time, as their claim is: a process that stood still since then knows it.
-            age_s = (self._now() - min(parcel.created_at for parcel in parcels)).total_seconds()
-            self._launch(parcels, elapsed_s() - max(0.0, age_s))
+            age_s = (self._now() - min(claim.created_at for claim in claims)).total_seconds()
+            self._launch(claims, elapsed_s() - max(0.0, age_s))
 
     def waits(self, owner: UUID, conversation_id: ConversationId) -> None:
         """Something was committed that nobody has claimed."""
@@ -139,7 +139,7 @@ class Dispatcher:
         if self._platform.throttled_s(owner):
             # What comes until a call has room shares it; but whoever else calls the portal books ahead, and so do we.
             calls = 1 if one.has_gathered else 0
-        return (calls - one.begun) * self._platform.parcels_per_call
+        return (calls - one.begun) * self._platform.claims_per_call
 
     def _leave_alone(self, owner: UUID, until: datetime) -> None:
         self._alone.put(owner, until)
@@ -188,7 +188,7 @@ class Dispatcher:
             raise
         finally:
             self._claiming = False
-            self._launch([parcel for each in found for parcel in each.parcels], claimed_s)
+            self._launch([claim for each in found for claim in each.claims], claimed_s)
             for each in found:
                 self._want(each.owner) if each.more else self._forget(each.owner)
             self._claim_soon()
@@ -236,19 +236,19 @@ class Dispatcher:
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
-    def _launch(self, parcels: Sequence[Parcel], claimed_s: float) -> None:
-        by_owner: defaultdict[UUID, list[Parcel]] = defaultdict(list)
-        for parcel in parcels:
-            by_owner[self._claimer.owner_of(parcel)].append(parcel)
-            self._talks[parcel.conversation.id] = False
+    def _launch(self, claims: Sequence[Claim], claimed_s: float) -> None:
+        by_owner: defaultdict[UUID, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            by_owner[self._claimer.owner_of(claim)].append(claim)
+            self._talks[claim.conversation.id] = False
         for owner, those in by_owner.items():
             one = self._owners.setdefault(owner, Owner())
             for call in self._platform.calls(those):
                 one.begun += 1
                 self._run(self._carry(owner, one, call, claimed_s), [owner])
 
-    async def _carry(self, owner: UUID, one: Owner, call: Sequence[Parcel], claimed_s: float) -> None:
-        following: Sequence[Parcel] = []
+    async def _carry(self, owner: UUID, one: Owner, call: Sequence[Claim], claimed_s: float) -> None:
+        following: Sequence[Claim] = []
         goes_on = False
         try:
             judged, alone_until = await self._called(call, claimed_s)
@@ -271,7 +271,7 @@ class Dispatcher:
             self._land(owner, call, following, looks=not goes_on)
         await self._ring_later(owner, judged)
 
-    async def _called(self, call: Sequence[Parcel], claimed_s: float) -> tuple[list[Judged], datetime | None]:
+    async def _called(self, call: Sequence[Claim], claimed_s: float) -> tuple[list[Judged], datetime | None]:
         """One call: the verdicts, and until when its portal or channel is to be left alone."""
         with self._limit.place():
             try:
@@ -279,8 +279,8 @@ class Dispatcher:
             except StoreUnavailable as exc:
                 log.warning("call put off", reason=str(exc))
                 again_at = self._now() + timedelta(seconds=limits.STORE_AGAIN_S)
-                return [self._calls.put_off(parcel, again_at, "store_away") for parcel in call], None
-            ended = await self._calls.send(ready.parcels, claimed_s) if ready.parcels else CallOutcome([], None)
+                return [self._calls.put_off(claim, again_at, "store_away") for claim in call], None
+            ended = await self._calls.send(ready.claims, claimed_s) if ready.claims else CallOutcome([], None)
         judged = [*ready.waiting, *map(self._told, ended.judged)]
         if ended.leave_alone is not None:
             judged = [replace(each, leave_alone=ended.leave_alone) for each in judged]
@@ -290,11 +290,11 @@ class Dispatcher:
         """What the platform took is told to the side that it came from, while it is settled."""
         if not isinstance(judged.verdict, Sent):
             return judged
-        parcel = judged.parcel
-        followed = parcel.followed or self._talks.get(parcel.conversation.id, False)
-        return replace(judged, tick=self._back.arrived(parcel, judged.verdict.accepted, followed=followed))
+        claim = judged.claim
+        followed = claim.followed or self._talks.get(claim.conversation.id, False)
+        return replace(judged, tick=self._back.arrived(claim, judged.verdict.accepted, followed=followed))
 
-    async def _settle(self, judged: Sequence[Judged], claimed_s: float) -> Sequence[Parcel]:
+    async def _settle(self, judged: Sequence[Judged], claimed_s: float) -> Sequence[Claim]:
         """Write the verdicts, and take what was claimed behind them.
 
         A verdict that is lost has to be searched for, and WhatsApp cannot be asked: so while the store is away it is
@@ -305,9 +305,9 @@ class Dispatcher:
             asked_s = elapsed_s()
             try:
                 rows = await self._settler.settle(judged)
-                parcels = await self._claimer.with_tenants(rows) if rows else []
+                claims = await self._claimer.with_tenants(rows) if rows else []
                 if in_doubt:
-                    await self._give_back(judged, parcels)
+                    await self._give_back(judged, claims)
             except StoreUnavailable as exc:
                 if asked_s - claimed_s + limits.SETTLE_AGAIN_S > self._lease_s or self._stopping.told:
                     log.warning("not settled", messages=len(judged), reason=str(exc))
@@ -315,21 +315,21 @@ class Dispatcher:
                 in_doubt = True
                 await self._stopping.pause(limits.SETTLE_AGAIN_S)
             else:
-                self._launch(parcels, asked_s)
-                return parcels
+                self._launch(claims, asked_s)
+                return claims
 
-    async def _give_back(self, judged: Sequence[Judged], following: Sequence[Parcel]) -> None:
+    async def _give_back(self, judged: Sequence[Judged], following: Sequence[Claim]) -> None:
         """An earlier try may have been written, though nobody said so: what it claimed behind, nobody has."""
-        ours = {parcel.attempt_id for parcel in following}
+        ours = {claim.attempt_id for claim in following}
         if lost := [id_ for each in judged if (id_ := each.next_attempt_id) and id_ not in ours]:
             for owner in await self._claimer.give_back(lost):
                 self._want(owner)
 
-    def _land(self, owner: UUID, call: Sequence[Parcel], following: Sequence[Parcel], *, looks: bool) -> None:
+    def _land(self, owner: UUID, call: Sequence[Claim], following: Sequence[Claim], *, looks: bool) -> None:
         """The conversations of a call are free, but for those that go on. `looks`: nothing was claimed behind them."""
-        goes_on = {parcel.conversation.id for parcel in following}
-        ended = [parcel for parcel in call if parcel.conversation.id not in goes_on]
-        behind = [self._talks.pop(parcel.conversation.id, False) or parcel.followed for parcel in ended]
+        goes_on = {claim.conversation.id for claim in following}
+        ended = [claim for claim in call if claim.conversation.id not in goes_on]
+        behind = [self._talks.pop(claim.conversation.id, False) or claim.followed for claim in ended]
         if looks or any(behind):
             self._want(owner)
         self._forget(owner)
@@ -351,10 +351,10 @@ class Dispatcher:
         try:
             while not self._stopping.told:
                 claimed_s = elapsed_s()
-                parcels = await self._claimer.to_prove(owner, self._platform.calls_at_once)
-                if not parcels:
+                claims = await self._claimer.to_prove(owner, self._platform.calls_at_once)
+                if not claims:
                     break
-                judged = await self._calls.prove(parcels, claimed_s)
+                judged = await self._calls.prove(claims, claimed_s)
                 await self._settle(judged, claimed_s)
                 await self._ring_later(owner, judged)
         finally:

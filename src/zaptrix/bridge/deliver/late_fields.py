@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from zaptrix.bridge.send.templates import Templates
 from zaptrix.bridge.tell.quotes import quoted
 from zaptrix.core import limits
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.ids import ChannelId
 from zaptrix.core.message.message import Notice, Origin, quote_of
 from zaptrix.core.message.template import Template, sketch
@@ -31,10 +31,10 @@ _WITH_TEMPLATES = "window_closed_templates"
 
 
 class Finished(NamedTuple):
-    """Parcels that may go, and those that wait for what they lack."""
+    """Claims that may go, and those that wait for what they lack."""
 
-    ready: list[Parcel]
-    waiting: list[Parcel]
+    ready: list[Claim]
+    waiting: list[Claim]
 
 
 class LateField(Protocol):
@@ -42,7 +42,7 @@ class LateField(Protocol):
 
     wanted: str  # what is waited for, as the ledger names it
 
-    async def finish(self, parcels: Sequence[Parcel]) -> Finished:
+    async def finish(self, claims: Sequence[Claim]) -> Finished:
         """Raises StoreUnavailable."""
         ...
 
@@ -51,7 +51,7 @@ class LateField(Protocol):
         ...
 
 
-async def _keep(connection: Connection, before: Iterable[Parcel], after: Iterable[Parcel]) -> None:
+async def _keep(connection: Connection, before: Iterable[Claim], after: Iterable[Claim]) -> None:
     """Whoever looks for the line in the chat, or asks what the operator was told, has to know its words."""
     await messages.fill(
         connection,
@@ -83,43 +83,43 @@ class Naming:
         self._now = now
         self._longest = timedelta(seconds=wait_s)
 
-    async def finish(self, parcels: Sequence[Parcel]) -> Finished:
+    async def finish(self, claims: Sequence[Claim]) -> Finished:
         """Raises StoreUnavailable."""
-        wanted = {parcel.channel.id: parcel.channel for parcel in parcels if _wants_names(parcel)}
+        wanted = {claim.channel.id: claim.channel for claim in claims if _wants_names(claim)}
         if not wanted:
-            return Finished(list(parcels), [])
+            return Finished(list(claims), [])
         fetching = await self._templates.fetching(wanted.values())
-        waiting = [parcel for parcel in parcels if parcel.channel.id in fetching and self._may_wait(parcel)]
-        ready = [parcel for parcel in parcels if parcel not in waiting]
+        waiting = [claim for claim in claims if claim.channel.id in fetching and self._may_wait(claim)]
+        ready = [claim for claim in claims if claim not in waiting]
         return Finished(await self._filled(ready), waiting)
 
     def until(self) -> datetime:
         """When to look again."""
         return self._now() + timedelta(seconds=limits.TEMPLATES_LOOK_S)
 
-    def _may_wait(self, parcel: Parcel) -> bool:
-        return _wants_names(parcel) and self._now() - parcel.created_at < self._longest
+    def _may_wait(self, claim: Claim) -> bool:
+        return _wants_names(claim) and self._now() - claim.created_at < self._longest
 
-    async def _filled(self, parcels: Sequence[Parcel]) -> list[Parcel]:
-        channels = {parcel.channel.id for parcel in parcels if _wants_names(parcel)}
+    async def _filled(self, claims: Sequence[Claim]) -> list[Claim]:
+        channels = {claim.channel.id for claim in claims if _wants_names(claim)}
         if not channels:
-            return list(parcels)
+            return list(claims)
         async with self._database.transaction() as connection:
             named = {channel_id: await _named(connection, channel_id) for channel_id in channels}
-            filled = [_filled(parcel, named) for parcel in parcels]
-            await _keep(connection, parcels, filled)
+            filled = [_filled(claim, named) for claim in claims]
+            await _keep(connection, claims, filled)
         return filled
 
 
-def _wants_names(parcel: Parcel) -> bool:
-    return isinstance(parcel.content, Notice) and parcel.content.code == _WINDOW_CLOSED
+def _wants_names(claim: Claim) -> bool:
+    return isinstance(claim.content, Notice) and claim.content.code == _WINDOW_CLOSED
 
 
-def _filled(parcel: Parcel, named: Mapping[ChannelId, str]) -> Parcel:
-    if not (isinstance(parcel.content, Notice) and _wants_names(parcel) and named[parcel.channel.id]):
-        return parcel
-    params = {**parcel.content.params, "templates": named[parcel.channel.id]}
-    return replace(parcel, content=Notice(_WITH_TEMPLATES, params))
+def _filled(claim: Claim, named: Mapping[ChannelId, str]) -> Claim:
+    if not (isinstance(claim.content, Notice) and _wants_names(claim) and named[claim.channel.id]):
+        return claim
+    params = {**claim.content.params, "templates": named[claim.channel.id]}
+    return replace(claim, content=Notice(_WITH_TEMPLATES, params))
 
 
 async def _named(connection: Connection, channel_id: ChannelId) -> str:
@@ -144,38 +144,38 @@ class Quoting:
         self._now = now
         self._longest = timedelta(seconds=wait_s)
 
-    async def finish(self, parcels: Sequence[Parcel]) -> Finished:
+    async def finish(self, claims: Sequence[Claim]) -> Finished:
         """Raises StoreUnavailable."""
-        lost = {wamid for parcel in parcels if (wamid := _lost(parcel))}
+        lost = {wamid for claim in claims if (wamid := _lost(claim))}
         if not lost:
-            return Finished(list(parcels), [])
-        may_wait = [(parcel.channel.id, parcel.conversation.id) for parcel in parcels if self._may_wait(parcel)]
+            return Finished(list(claims), [])
+        may_wait = [(claim.channel.id, claim.conversation.id) for claim in claims if self._may_wait(claim)]
         async with self._database.transaction() as connection:
             # First who waits, then what is known: a message that is settled in between is found.
             underway = await messages.underway(connection, may_wait) if may_wait else set()
             known = await messages.quotable(connection, list(lost))
-            told = [_told(parcel, known) for parcel in parcels]
-            await _keep(connection, parcels, told)
-        waiting = [parcel for parcel in told if self._may_wait(parcel) and parcel.conversation.id in underway]
-        return Finished([parcel for parcel in told if parcel not in waiting], waiting)
+            told = [_told(claim, known) for claim in claims]
+            await _keep(connection, claims, told)
+        waiting = [claim for claim in told if self._may_wait(claim) and claim.conversation.id in underway]
+        return Finished([claim for claim in told if claim not in waiting], waiting)
 
     def until(self) -> datetime:
         """When to look again."""
         return self._now() + timedelta(seconds=limits.QUOTE_LOOK_S)
 
-    def _may_wait(self, parcel: Parcel) -> bool:
-        return _lost(parcel) is not None and self._now() - parcel.created_at < self._longest
+    def _may_wait(self, claim: Claim) -> bool:
+        return _lost(claim) is not None and self._now() - claim.created_at < self._longest
 
 
-def _lost(parcel: Parcel) -> Wamid | None:
+def _lost(claim: Claim) -> Wamid | None:
     """What a customer's message speaks of, as long as nobody knows what that says."""
-    quote = quote_of(parcel.content) if parcel.origin is Origin.CUSTOMER else None
-    return (parcel.channel.id, quote.whatsapp_id) if quote is not None and quote.kind is None else None
+    quote = quote_of(claim.content) if claim.origin is Origin.CUSTOMER else None
+    return (claim.channel.id, quote.whatsapp_id) if quote is not None and quote.kind is None else None
 
 
-def _told(parcel: Parcel, known: Mapping[Wamid, Quotable]) -> Parcel:
-    wamid = _lost(parcel)
-    if wamid is None or isinstance(parcel.content, Notice | Template):
-        return parcel
-    content = quoted(parcel.content, parcel.conversation.id, wamid, known)
-    return parcel if content is parcel.content else replace(parcel, content=content)
+def _told(claim: Claim, known: Mapping[Wamid, Quotable]) -> Claim:
+    wamid = _lost(claim)
+    if wamid is None or isinstance(claim.content, Notice | Template):
+        return claim
+    content = quoted(claim.content, claim.conversation.id, wamid, known)
+    return claim if content is claim.content else replace(claim, content=content)

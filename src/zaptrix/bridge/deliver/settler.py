@@ -17,7 +17,7 @@ from zaptrix.bridge.tell.notices import Line, say, sent_by_api
 from zaptrix.bridge.tell.pauses import held_back, pause_channel, pause_portal
 from zaptrix.bridge.tenants.ground import Ground
 from zaptrix.core import limits
-from zaptrix.core.delivery.claim import Parcel, is_awaited
+from zaptrix.core.delivery.claim import Claim, is_awaited
 from zaptrix.core.delivery.errors import FailureScope
 from zaptrix.core.delivery.lanes import Lane, bitrix24_lane, meta_lane
 from zaptrix.core.delivery.outcome import Accepted
@@ -65,9 +65,9 @@ _GATHER_S = 0.02  # nobody waits for a verdict but the next message of its conve
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """A parcel and the verdict on it, given `at`. `proving`: it was a search for proof, not a send."""
+    """A claim and the verdict on it, given `at`. `proving`: it was a search for proof, not a send."""
 
-    parcel: Parcel
+    claim: Claim
     direction: Direction
     verdict: Verdict
     at: datetime
@@ -112,7 +112,7 @@ class Settler:
                 # One of them, or a tenant that was just deleted: one by one it harms nobody but itself.
                 return [(await self._commit([each]))[0] for each in judged]
             # It stays claimed, as if its runner had died, and is verified when the claim has run out.
-            log.warning("not settled", message_id=judged[0].parcel.message_id, reason=str(exc), alarm=True)
+            log.warning("not settled", message_id=judged[0].claim.message_id, reason=str(exc), alarm=True)
             return [None]
 
     async def _write_anew(self, judged: list[Judged]) -> Sequence[ClaimedRow | None]:
@@ -128,20 +128,20 @@ class Settler:
             # One statement is a transaction by itself.
             async with self._database.connection() as connection:
                 settled = await settlements.settle(connection, self._direction, told)
-            ours = [j for j in judged if j.parcel.message_id in settled.ids]
+            ours = [j for j in judged if j.claim.message_id in settled.ids]
         else:
             async with self._database.transaction() as connection:
                 settled = await settlements.settle(connection, self._direction, told)
-                ours = [j for j in judged if j.parcel.message_id in settled.ids]
+                ours = [j for j in judged if j.claim.message_id in settled.ids]
                 beside = await self._write_beside(connection, judged, ours)
         for j in judged:
             if j.tick is not None:
-                j.tick.settled(ours=j.parcel.message_id in settled.ids)
+                j.tick.settled(ours=j.claim.message_id in settled.ids)
         self._after(ours, judged)
         self._bells.ring_soon(beside.followed)
         if beside.paused:
             self._changed()
-        return [settled.following.get(j.parcel.message_id) for j in judged]
+        return [settled.following.get(j.claim.message_id) for j in judged]
 
     async def _write_beside(self, connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> _Beside:
         """What is more than a verdict."""
@@ -149,10 +149,10 @@ class Settler:
         overtaken = await _overtaken(connection, judged, ours)
         if failures := [f for j in (*ours, *overtaken) if (f := _failure(j))]:
             await settlements.record_failures(connection, failures)
-        if stale := [j.parcel.message_id for j in ours if isinstance(j.verdict, Reupload)]:
+        if stale := [j.claim.message_id for j in ours if isinstance(j.verdict, Reupload)]:
             await files.reupload(connection, stale)
         paused = [j for j in ours if isinstance(j.verdict, Pause) and await _pause(connection, j, j.verdict)]
-        stopped = {j.parcel.channel.id for j in paused if _holds_whatsapp(j)}
+        stopped = {j.claim.channel.id for j in paused if _holds_whatsapp(j)}
         for late in filter(None, map(_late, (*ours, *overtaken))):
             await follow(connection, late)
             if late.direction is Direction.OUTBOUND and (words := words_without_file(late.media)):
@@ -161,7 +161,7 @@ class Settler:
         await say(connection, said + await held_back(connection, stopped, self._now()))
         if alone := {_owner(j): j.leave_alone for j in judged if j.leave_alone}:
             await backoffs.put(connection, alone)
-        return _Beside(paused=bool(paused), followed=[meta_lane(j.parcel.channel.id) for j in overtaken])
+        return _Beside(paused=bool(paused), followed=[meta_lane(j.claim.channel.id) for j in overtaken])
 
     def _after(self, ours: Iterable[Judged], judged: Iterable[Judged]) -> None:
         for j in ours:
@@ -174,32 +174,32 @@ class Settler:
 async def _overtaken(connection: Connection, judged: Sequence[Judged], ours: Sequence[Judged]) -> list[Judged]:
     """Sends whose receipt was faster than their own answer, and wrote the verdict; what the answer tells of the file
     nobody else knows. Meta's id shows that it is the same send, and the file that nobody has let it follow yet."""
-    told = {j.parcel.message_id: j for j in judged if _late(j) and j not in ours}
+    told = {j.claim.message_id: j for j in judged if _late(j) and j not in ours}
     sent = {id_: j.verdict.accepted.whatsapp_id for id_, j in told.items() if isinstance(j.verdict, Sent)}
     found = await files.still_with(connection, {id_: name for id_, name in sent.items() if name}) if sent else []
     return [told[id_] for id_ in found]
 
 
 async def _pause(connection: Connection, judged: Judged, verdict: Pause) -> bool:
-    parcel = judged.parcel
+    claim = judged.claim
     if verdict.scope is FailureScope.PORTAL:
-        return await pause_portal(connection, parcel.portal.id, verdict)
-    return await pause_channel(connection, parcel.channel.id, _BOUND_FOR[judged.direction], verdict)
+        return await pause_portal(connection, claim.portal.id, verdict)
+    return await pause_channel(connection, claim.channel.id, _BOUND_FOR[judged.direction], verdict)
 
 
 def _owner(judged: Judged) -> UUID:
-    return judged.parcel.portal.id if judged.direction is Direction.INBOUND else judged.parcel.channel.id
+    return judged.claim.portal.id if judged.direction is Direction.INBOUND else judged.claim.channel.id
 
 
 def _is_plain(judged: Judged) -> bool:
     """Nothing is to be written but the verdict itself."""
     if judged.leave_alone is not None or judged.proving:
         return False
-    verdict, parcel = judged.verdict, judged.parcel
+    verdict, claim = judged.verdict, judged.claim
     if isinstance(verdict, Sent):
         accepted = verdict.accepted
-        told = accepted.file_missing or accepted.file_lost or parcel.origin is Origin.API
-        return not told and not _tells_news(accepted, parcel)
+        told = accepted.file_missing or accepted.file_lost or claim.origin is Origin.API
+        return not told and not _tells_news(accepted, claim)
     return isinstance(verdict, Snooze)
 
 
@@ -215,13 +215,13 @@ _STATES = {
 
 
 def _settlement(judged: Judged) -> Settlement:
-    parcel, verdict = judged.parcel, judged.verdict
+    claim, verdict = judged.claim, judged.verdict
     state = _STATES[type(verdict)]
     if judged.proving and isinstance(verdict, Pause):
         state = State.VERIFYING  # a search for proof goes on being one
     return Settlement(
-        message_id=parcel.message_id,
-        attempt_id=parcel.attempt_id,
+        message_id=claim.message_id,
+        attempt_id=claim.attempt_id,
         state=state,
         costs_an_attempt=isinstance(verdict, COSTS_AN_ATTEMPT) and not judged.proving,
         due_at=getattr(verdict, "at", None),
@@ -235,7 +235,7 @@ def _settlement(judged: Judged) -> Settlement:
 
 def _confirm_in_s(judged: Judged) -> float | None:
     """When the side that it came from is to be told by the ledger's row; None: not at all, or it is told already."""
-    if not isinstance(judged.verdict, Sent) or not is_awaited(judged.parcel, judged.direction):
+    if not isinstance(judged.verdict, Sent) or not is_awaited(judged.claim, judged.direction):
         return None
     return 0.0 if judged.tick is None else judged.tick.row_in_s()
 
@@ -243,16 +243,16 @@ def _confirm_in_s(judged: Judged) -> float | None:
 async def _place(connection: Connection, judged: Iterable[Judged]) -> None:
     """Keep the ids that a platform gave to a conversation, also when the message was settled by somebody else."""
     placed = [
-        _placed(j.parcel.conversation.id, j.verdict.accepted)
+        _placed(j.claim.conversation.id, j.verdict.accepted)
         for j in judged
-        if isinstance(j.verdict, Sent) and _tells_news(j.verdict.accepted, j.parcel)
+        if isinstance(j.verdict, Sent) and _tells_news(j.verdict.accepted, j.claim)
     ]
     if placed:
         await conversations.place(connection, placed)
 
 
-def _tells_news(accepted: Accepted, parcel: Parcel) -> bool:
-    talk = parcel.conversation
+def _tells_news(accepted: Accepted, claim: Claim) -> bool:
+    talk = claim.conversation
     told = (
         (accepted.bitrix_chat_id, talk.bitrix_chat_id),
         (accepted.bitrix_session_id, talk.bitrix_session_id),
@@ -275,11 +275,11 @@ def _placed(conversation_id: ConversationId, accepted: Accepted) -> Placed:
 def _failure(judged: Judged) -> FailedAttempt | None:
     verdict = judged.verdict
     if isinstance(verdict, Sent) and (lost := verdict.accepted.file_lost):
-        return FailedAttempt(message_id=judged.parcel.message_id, verdict="file_lost", code=lost, detail="")
+        return FailedAttempt(message_id=judged.claim.message_id, verdict="file_lost", code=lost, detail="")
     if isinstance(verdict, Sent) or (isinstance(verdict, Snooze) and not judged.proving):
         return None  # pace is not a failure
     return FailedAttempt(
-        message_id=judged.parcel.message_id,
+        message_id=judged.claim.message_id,
         verdict=type(verdict).__name__.lower(),
         code=verdict.code,
         detail=getattr(verdict, "detail", ""),
@@ -288,29 +288,29 @@ def _failure(judged: Judged) -> FailedAttempt | None:
 
 def _notice(judged: Judged) -> Line | None:
     """What the operator is to be told in the chat. Not of notices: one that cannot be shown tells nobody anything."""
-    parcel, verdict, about = judged.parcel, judged.verdict, None
-    if isinstance(verdict, Sent) and parcel.origin is Origin.API:
-        went = words_without_file(parcel.content) if verdict.accepted.file_lost else None
-        shown = sent_by_api(parcel.message_id, went or parcel.content)
+    claim, verdict, about = judged.claim, judged.verdict, None
+    if isinstance(verdict, Sent) and claim.origin is Origin.API:
+        went = words_without_file(claim.content) if verdict.accepted.file_lost else None
+        shown = sent_by_api(claim.message_id, went or claim.content)
         if shown is None:
             return None
         notice = shown
-    elif isinstance(verdict, Sent) and verdict.accepted.file_missing and parcel.attachment and not _late(judged):
-        notice = Notice("file_not_shown", {"address": parcel.attachment.address})
-    elif isinstance(verdict, Bury) and parcel.origin is not Origin.GATEWAY:
+    elif isinstance(verdict, Sent) and verdict.accepted.file_missing and claim.attachment and not _late(judged):
+        notice = Notice("file_not_shown", {"address": claim.attachment.address})
+    elif isinstance(verdict, Bury) and claim.origin is not Origin.GATEWAY:
         code = verdict.notice if judged.direction is Direction.OUTBOUND else _INBOUND.get(verdict.code, "inbound_lost")
-        notice = Notice(code, _params(parcel, verdict))
-        about = parcel.message_id
+        notice = Notice(code, _params(claim, verdict))
+        about = claim.message_id
     else:
         return None
-    return Line(parcel.conversation.id, notice, parcel.created_at, about)
+    return Line(claim.conversation.id, notice, claim.created_at, about)
 
 
-def _params(parcel: Parcel, verdict: Bury) -> dict[str, str]:
+def _params(claim: Claim, verdict: Bury) -> dict[str, str]:
     if verdict.code != PERHAPS_SENT:
         return {"code": verdict.code, "limit": _limit(verdict)}
     # One is asked to look for it in the chat, by its beginning.
-    gist = shown(parcel.content) or kind_of(parcel.content)
+    gist = shown(claim.content) or kind_of(claim.content)
     return {"text": gist if len(gist) <= _GIST_MAX else f"{gist[:_GIST_MAX]}…"}
 
 
@@ -324,21 +324,21 @@ def _late(judged: Judged) -> Late | None:
 
     What is not to be had at all ends as a dead letter of its own, is told of, and can be revived.
     """
-    parcel, verdict = judged.parcel, judged.verdict
-    if not isinstance(verdict, Sent) or not isinstance(parcel.content, MediaContent):
+    claim, verdict = judged.claim, judged.verdict
+    if not isinstance(verdict, Sent) or not isinstance(claim.content, MediaContent):
         return None
     if not verdict.accepted.file_missing and not verdict.accepted.file_lost:
         return None
-    if parcel.content.is_bare:
+    if claim.content.is_bare:
         return None
     return Late(
-        message_id=parcel.message_id,
-        conversation=parcel.conversation,
+        message_id=claim.message_id,
+        conversation=claim.conversation,
         direction=judged.direction,
-        origin=parcel.origin,
-        media=parcel.content,
-        request_id=parcel.request_id,
-        written_at=parcel.created_at,
+        origin=claim.origin,
+        media=claim.content,
+        request_id=claim.request_id,
+        written_at=claim.created_at,
     )
 
 
@@ -354,15 +354,15 @@ def _holds_whatsapp(judged: Judged) -> bool:
 
 def _lanes_to_ring(judged: Judged) -> Iterable[Lane]:
     """Who has something to do now: the side to be told of an arrival, or the portal for a notice."""
-    parcel = judged.parcel
-    if judged.tick is None and isinstance(judged.verdict, Sent) and is_awaited(parcel, judged.direction):
+    claim = judged.claim
+    if judged.tick is None and isinstance(judged.verdict, Sent) and is_awaited(claim, judged.direction):
         outbound = judged.direction is Direction.OUTBOUND
-        yield bitrix24_lane(parcel.portal.id) if outbound else meta_lane(parcel.channel.id)
+        yield bitrix24_lane(claim.portal.id) if outbound else meta_lane(claim.channel.id)
     if _notice(judged) or _holds_whatsapp(judged):
-        yield bitrix24_lane(parcel.portal.id)
+        yield bitrix24_lane(claim.portal.id)
     if _late(judged):
         inbound = judged.direction is Direction.INBOUND
-        yield bitrix24_lane(parcel.portal.id) if inbound else meta_lane(parcel.channel.id)
+        yield bitrix24_lane(claim.portal.id) if inbound else meta_lane(claim.channel.id)
 
 
 _INBOUND = {PERHAPS_SENT: "perhaps_shown"}
@@ -375,18 +375,18 @@ def _count(judged: Judged) -> None:
     if isinstance(verdict, Sent | Bury):
         metrics.messages_processed(judged.direction, Result.SUCCESS if isinstance(verdict, Sent) else Result.FAILURE)
     if isinstance(verdict, Sent):
-        metrics.delivered_after(judged.direction, (judged.at - judged.parcel.created_at).total_seconds())
+        metrics.delivered_after(judged.direction, (judged.at - judged.claim.created_at).total_seconds())
     if getattr(verdict, "alarm", False):
         metrics.alarmed(AlarmKind.UNEXPECTED)
 
 
 def _log(judged: Judged) -> None:
-    parcel, verdict = judged.parcel, judged.verdict
+    claim, verdict = judged.claim, judged.verdict
     said = {
-        "message_id": parcel.message_id,
-        "request_id": parcel.request_id,
+        "message_id": claim.message_id,
+        "request_id": claim.request_id,
         "direction": judged.direction.value,
-        "attempts": parcel.attempts,
+        "attempts": claim.attempts,
     }
     match verdict:
         case Sent():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.limits import TICK_ROW_S
 from zaptrix.elapsed import elapsed_s
 from zaptrix.store.ledger.confirmations import ConfirmEnd
@@ -17,10 +17,10 @@ class Tick:
     told it, for who comes after a crash. Its end is recorded when both have come.
     """
 
-    __slots__ = ("_end", "_is_settled", "_may_have_row", "_record", "followed", "parcel", "since")
+    __slots__ = ("_end", "_is_settled", "_may_have_row", "_record", "claim", "followed", "since")
 
-    def __init__(self, parcel: Parcel, record: Callable[[ConfirmEnd], None], *, followed: bool) -> None:
-        self.parcel = parcel
+    def __init__(self, claim: Claim, record: Callable[[ConfirmEnd], None], *, followed: bool) -> None:
+        self.claim = claim
         self.followed = followed
         self.since = elapsed_s()
         self._record = record

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from zaptrix.bridge.tenants.directory import Tenant
 from zaptrix.core.customer.conversation import Conversation
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.ids import AttemptId, ChannelId, ConversationId, PortalId
 from zaptrix.core.message.message import file_of
 from zaptrix.core.ports import Handover
@@ -29,7 +29,7 @@ class HandingOver:
         """To be made before the transaction begins: a claim counts from then."""
         self._handover = handover
         self._offer = handover.offer()
-        self._parcels: list[Parcel] = []
+        self._claims: list[Claim] = []
         self._waiting: dict[tuple[UUID, ConversationId], None] = {}
 
     def offered(
@@ -65,29 +65,29 @@ class HandingOver:
         for row in rows:
             if row.attempt_id is not None and (one := claimed.get(row.attempt_id)):
                 tenant = tenants[row.conversation.channel_id]
-                parcel = _parcel(row, one, row.attempt_id, talks[one.conversation_id], tenant)
+                claim = _claim(row, one, row.attempt_id, talks[one.conversation_id], tenant)
                 is_alone = row.bitrix_message_id is None or (
                     row.part == 0 and parts[row.conversation.portal_id, row.bitrix_message_id] == 1
                 )
-                self._parcels.append(replace(parcel, alone=is_alone))
+                self._claims.append(replace(claim, alone=is_alone))
         self._waiting.update({(one.lane_id, one.conversation_id): None for one in written if one.attempt_id is None})
 
     @property
     def attempts(self) -> list[AttemptId]:
         """By which messages were claimed."""
-        return [parcel.attempt_id for parcel in self._parcels]
+        return [claim.attempt_id for claim in self._claims]
 
     def committed(self) -> None:
         """It is on disk."""
-        if self._parcels:
-            self._handover.take(self._parcels)
+        if self._claims:
+            self._handover.take(self._claims)
         for way in self._waiting:
             self._handover.waits(*way)
 
 
-def _parcel(row: NewMessage, one: WrittenMessage, attempt_id: AttemptId, talk: Conversation, tenant: Tenant) -> Parcel:
-    """What a claim of this row would read."""
-    return Parcel(
+def _claim(row: NewMessage, one: WrittenMessage, attempt_id: AttemptId, talk: Conversation, tenant: Tenant) -> Claim:
+    """The claim that would be read from this row."""
+    return Claim(
         message_id=one.id,
         attempt_id=attempt_id,
         attempts=0,

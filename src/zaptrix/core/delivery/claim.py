@@ -13,7 +13,7 @@ from zaptrix.core.message.message import Content, Direction, Origin, is_overhear
 from zaptrix.core.portal import Channel, Portal
 
 
-class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A message in the hands of one runner. `attempt_id` fences its settlement: a late runner settles nothing."""
 
     message_id: MessageId
@@ -39,9 +39,9 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     attachment: Attachment | None = None  # of a message that carries a file, when it is about to be sent
 
 
-def is_awaited(parcel: Parcel, direction: Direction) -> bool:
+def is_awaited(claim: Claim, direction: Direction) -> bool:
     """Whether the side that a message came from waits to be told that it has arrived."""
     if direction is Direction.OUTBOUND:
-        return parcel.origin is Origin.OPERATOR
+        return claim.origin is Origin.OPERATOR
     # The blue ticks of an overheard message are for the app that answers it.
-    return parcel.origin is Origin.CUSTOMER and parcel.channel.mark_read and not is_overheard(parcel.content)
+    return claim.origin is Origin.CUSTOMER and claim.channel.mark_read and not is_overheard(claim.content)

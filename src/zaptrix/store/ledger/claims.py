@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from zaptrix.core.delivery.claim import Parcel
+from zaptrix.core.delivery.claim import Claim
 from zaptrix.core.delivery.lanes import Lane, delivery_lane
 from zaptrix.core.ids import AttemptId, MessageId
 from zaptrix.core.message.message import Content, Direction, Origin
@@ -26,7 +26,7 @@ _UNCLEAR = """CASE WHEN m.attempts = 0 THEN 0 ELSE least(m.attempts, (
 # Of an operator's message nothing else came than this: no other part of it.
 _ALONE = """(m.bitrix_message_id IS NULL OR NOT EXISTS (SELECT FROM message s WHERE s.portal_id = m.portal_id
     AND s.bitrix_message_id = m.bitrix_message_id AND s.id <> m.id))"""
-PARCEL = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
+CLAIM = f"""m.id, m.attempt_id, m.attempts, {_UNCLEAR} AS unclear, m.content, m.origin, m.request_id,
 m.created_at, m.whatsapp_id, m.bitrix_chat_id, m.bitrix_message_id, m.part, m.suspect, {_ALONE} AS alone, EXISTS (
     SELECT 1 FROM message n WHERE n.lane_id = m.lane_id AND n.state IN ('pending', 'sending', 'verifying')
         AND n.conversation_id = m.conversation_id AND n.id > m.id) AS followed, {COLUMNS}"""  # noqa: S608
@@ -85,11 +85,11 @@ WITH asked AS MATERIALIZED (
     UPDATE message SET attempt_id = free.attempt_id, state = 'sending', claimed_at = now() FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+SELECT {claim} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
 _TO_SEND = {
     direction: _CLAIM.format(
-        held=held, parcel=PARCEL, by_key=STATE_BY_KEY, backed_off=BACKED_OFF.format(lane="a.lane_id")
+        held=held, claim=CLAIM, by_key=STATE_BY_KEY, backed_off=BACKED_OFF.format(lane="a.lane_id")
     )
     for direction, held in HELD.items()
 }
@@ -105,13 +105,13 @@ WITH free AS MATERIALIZED (
     UPDATE message SET attempt_id = $2, due_at = now() + make_interval(secs => $4) FROM free
     WHERE message.id = free.id RETURNING message.*
 )
-SELECT {parcel}, {twins} AS twins FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
+SELECT {claim}, {twins} AS twins FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id ORDER BY m.id
 """
 # A notice is known by its words alone: those of another one that was told just before are not its proof.
 _TWINS = """(SELECT count(*)::int FROM message t WHERE m.kind = 'notice' AND t.conversation_id = m.conversation_id
     AND t.kind = 'notice' AND t.id < m.id AND t.sent_at > m.created_at - interval '1 minute'
     AND t.content = m.content)"""
-_TO_PROVE = {direction: _PROVE.format(held=held, parcel=PARCEL, twins=_TWINS) for direction, held in HELD.items()}
+_TO_PROVE = {direction: _PROVE.format(held=held, claim=CLAIM, twins=_TWINS) for direction, held in HELD.items()}
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -136,9 +136,9 @@ class ClaimedRow(msgspec.Struct, frozen=True):
         channel_id: UUID = self.fields["channel_id"]
         return channel_id
 
-    def parcel(self, channel: Channel, portal: Portal) -> Parcel:
+    def to_claim(self, channel: Channel, portal: Portal) -> Claim:
         row = self.fields
-        return Parcel(
+        return Claim(
             message_id=MessageId(row["id"]),
             attempt_id=AttemptId(row["attempt_id"]),
             attempts=row["attempts"],

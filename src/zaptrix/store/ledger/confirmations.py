@@ -11,7 +11,7 @@ from zaptrix.core.ids import MessageId
 from zaptrix.core.limits import CONFIRM_HELD_S, CONFIRM_PARTS_S
 from zaptrix.core.message.message import Direction
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection
-from zaptrix.store.ledger.claims import HELD, PARCEL, ROUND_OF, ClaimedRow
+from zaptrix.store.ledger.claims import CLAIM, HELD, ROUND_OF, ClaimedRow
 
 BACK = {Direction.INBOUND: Direction.OUTBOUND, Direction.OUTBOUND: Direction.INBOUND}
 OF_ROUND = ROUND_OF.format(owner="owner_id")
@@ -48,7 +48,7 @@ WITH met AS MATERIALIZED (
     RETURNING message_id
 )
 SELECT met.count AS met, told.* FROM (SELECT count(*) FROM met) met LEFT JOIN (
-    SELECT {parcel}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
+    SELECT {claim}, ARRAY(SELECT s.whatsapp_id FROM message s WHERE s.portal_id = m.portal_id
         AND s.bitrix_message_id = m.bitrix_message_id AND s.whatsapp_id IS NOT NULL ORDER BY s.part) AS parts
     FROM claimed CROSS JOIN LATERAL (SELECT * FROM message WHERE id = claimed.message_id LIMIT 1) m
     JOIN conversation_mapping c ON c.id = m.conversation_id
@@ -57,7 +57,7 @@ SELECT met.count AS met, told.* FROM (SELECT count(*) FROM met) met LEFT JOIN (
 # By the confirmed messages' direction: the word goes back to where they came from, and waits when that side is held.
 _TO_CONFIRM = {
     direction: _CLAIM.format(
-        of_round=OF_ROUND, direction=direction, held=HELD[back], parcel=PARCEL, on_its_way=_ON_ITS_WAY
+        of_round=OF_ROUND, direction=direction, held=HELD[back], claim=CLAIM, on_its_way=_ON_ITS_WAY
     )
     for direction, back in BACK.items()
 }

@@ -16,7 +16,7 @@ from zaptrix.core.message.message import Direction
 from zaptrix.store.connection.database import STATE_BY_KEY, Connection
 from zaptrix.store.ledger.awaited import AWAIT
 from zaptrix.store.ledger.backoffs import BACKED_OFF
-from zaptrix.store.ledger.claims import HELD, PARCEL, ClaimedRow
+from zaptrix.store.ledger.claims import CLAIM, HELD, ClaimedRow
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +78,14 @@ WITH told AS MATERIALIZED (
 ), claimed AS (
     UPDATE message SET attempt_id = free.next_attempt_id, state = 'sending', claimed_at = now() FROM free
     WHERE message.id = free.id RETURNING message.*, free.behind
-), parcels AS (
-    SELECT m.behind, {parcel} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id
+), claims AS (
+    SELECT m.behind, {claim} FROM claimed m JOIN conversation_mapping c ON c.id = m.conversation_id
 )
-SELECT s.id AS settled_id, p.* FROM settled s FULL JOIN parcels p ON p.behind = s.id
+SELECT s.id AS settled_id, c.* FROM settled s FULL JOIN claims c ON c.behind = s.id
 """
 _SETTLE_OF = {
     direction: _SETTLE.format(
-        by_key=STATE_BY_KEY, awaited=AWAIT, held=held, backed_off=BACKED_OFF.format(lane="s.lane_id"), parcel=PARCEL
+        by_key=STATE_BY_KEY, awaited=AWAIT, held=held, backed_off=BACKED_OFF.format(lane="s.lane_id"), claim=CLAIM
     )
     for direction, held in HELD.items()
 }
