@@ -325,7 +325,8 @@ class House:
 
     async def at_rest(self) -> None:
         """Until nothing is under way in memory."""
-        while any(each._tasks for each in self.dispatchers.values()) or any(map(_tells, self.confirmers.values())):
+        busy = self.dispatchers.values()
+        while any(each._tasks or each._gathering for each in busy) or any(map(_tells, self.confirmers.values())):
             await asyncio.sleep(0.002)
 
     # --- what happens outside ---

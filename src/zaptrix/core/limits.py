@@ -177,6 +177,7 @@ LOOK_AGAIN_S = 0.1  # at what was committed a moment ago and could not be claime
 STORE_AGAIN_S = 1.0  # after PostgreSQL was away
 SETTLE_AGAIN_S = 0.5  # a verdict that could not be written, as long as its claim lasts
 BROKEN_CALL_S = 5.0  # how long a portal or channel is left alone whose call broke us
+OWNERS_PER_CLAIM = 100  # portals or channels that one statement claims for
 PACE_GATHER_S = 0.5  # how long what a portal has no room for waits for more, before it waits for its turn
 PACE_WAIT_S_MAX = 2.0  # a longer wait becomes a due time in the ledger, never a sleeping runner
 

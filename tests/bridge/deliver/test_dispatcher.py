@@ -81,6 +81,7 @@ async def test_conversations_of_a_portal_without_room_share_its_calls(
     await house.drain(lane_to_bitrix24(portal))
     assert {len(taken) for taken in house.bitrix24.took.values()} == {5}
     assert len(sizes) <= 12, sizes  # of 30 messages; the first of each came alone
+    await dispatcher.landed()
 
 
 async def test_a_portal_that_others_call_all_the_time_gets_its_messages(
@@ -96,6 +97,48 @@ async def test_a_portal_that_others_call_all_the_time_gets_its_messages(
             await house.dispatchers[Queue.BITRIX24].answer(lane_to_bitrix24(portal))
             await asyncio.sleep(0.01)
     assert [len(taken) for taken in house.bitrix24.took.values()] == [2, 2, 2]
+    await house.dispatchers[Queue.BITRIX24].landed()
+
+
+async def test_who_ends_while_a_portal_has_no_room_leaves_it_to_a_bell(
+    house: House, channel: Channel, portal: Portal
+) -> None:
+    house.bitrix24.throttled = lambda: 60.0
+    await house.ledger.inbound(await house.ledger.talk(channel))
+    dispatcher = house.dispatchers[Queue.BITRIX24]
+    await dispatcher.answer(lane_to_bitrix24(portal))
+    await house.unring()
+    await dispatcher.landed()
+    assert await house.rung() == {lane_to_bitrix24(portal)}
+    assert await house.ledger.states() == ["pending"]
+
+
+async def test_what_came_while_the_last_verdict_was_written_is_claimed_at_once(
+    house: House, channel: Channel, portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There was no room for it then, and nothing was claimed behind the verdict: only a sweep would have found it."""
+    monkeypatch.setattr(house.bitrix24, "calls_at_once", 1)
+    first, second = [await house.ledger.talk(channel) for _ in range(2)]
+    dispatcher, written, released = house.dispatchers[Queue.BITRIX24], asyncio.Event(), asyncio.Event()
+    settle = dispatcher._settler.settle
+
+    async def slow(judged: Sequence[Judged]) -> list[ClaimedRow]:
+        rows = await settle(judged)
+        written.set()
+        await released.wait()
+        return rows
+
+    monkeypatch.setattr(dispatcher._settler, "settle", slow)
+    await house.ledger.inbound(first)
+    dispatcher.waits(portal.id, first.id)
+    await written.wait()
+    (message_id,) = await house.ledger.inbound(second)
+    dispatcher.waits(portal.id, second.id)
+    released.set()
+    async with asyncio.timeout(30):
+        while await house.ledger.state(message_id) != "sent":
+            await asyncio.sleep(0.01)
+    await dispatcher.landed()
 
 
 async def test_a_call_that_hangs_holds_no_other_conversation_of_its_portal(

@@ -40,11 +40,8 @@ from zaptrix.elapsed import elapsed_s
 from zaptrix.store.connection.database import StoreUnavailable
 from zaptrix.store.ledger.claims import Ask
 from zaptrix.telemetry import metrics
-from zaptrix.telemetry.metrics import AlarmKind
 
 log = structlog.get_logger(__name__)
-
-_OWNERS_PER_CLAIM = 100
 
 
 class Dispatcher:
@@ -76,6 +73,7 @@ class Dispatcher:
         self._alone = LeftAlone(ground.now)
         self._talks: dict[ConversationId, bool] = {}  # with a call under way; True: more was written behind it
         self._wanting: dict[UUID, None] = {}  # whom to claim for, in order
+        self._gathering: dict[UUID, asyncio.TimerHandle] = {}  # for whom more is waited for, while the pace has no room
         self._claiming = False
         self._confirming: set[Lane] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,6 +124,10 @@ class Dispatcher:
 
     async def landed(self) -> None:
         """Wait until nothing is under way, and nothing can be begun."""
+        while self._gathering:
+            owner, timer = self._gathering.popitem()
+            timer.cancel()
+            self._bells.ring_soon([self._lane(owner)])
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -150,17 +152,18 @@ class Dispatcher:
     def _want(self, owner: UUID) -> None:
         if owner in self._alone:
             return
-        one = self._owners.setdefault(owner, Owner())
-        was_told, one.more = one.more, True
+        self._owners.setdefault(owner, Owner()).more = True
         if self.room(owner) > 0 or self._stopping.told:
             self._wanting[owner] = None
             self._claim_soon()
-        elif not was_told and (wait_s := self._platform.throttled_s(owner)):
-            asyncio.get_running_loop().call_later(min(wait_s, limits.PACE_GATHER_S), self._want_still, owner)
+        elif owner not in self._gathering and (wait_s := self._platform.throttled_s(owner)):
+            wait_s = min(wait_s, limits.PACE_GATHER_S)
+            self._gathering[owner] = asyncio.get_running_loop().call_later(wait_s, self._has_gathered, owner)
 
-    def _want_still(self, owner: UUID) -> None:
+    def _has_gathered(self, owner: UUID) -> None:
+        del self._gathering[owner]
         if (one := self._owners.get(owner)) and one.more:
-            one.more, one.has_gathered = False, True
+            one.has_gathered = True
             self._want(owner)
 
     def _claim_soon(self) -> None:
@@ -213,7 +216,7 @@ class Dispatcher:
         """For the first of those who want, as many as may begin a call."""
         asks, calls = list[Ask](), 0 if self._stopping.told else self._limit.free
         for owner in list(self._wanting):
-            if calls <= 0 or len(asks) == _OWNERS_PER_CLAIM:
+            if calls <= 0 or len(asks) == limits.OWNERS_PER_CLAIM:
                 break
             del self._wanting[owner]
             if (room := self.room(owner)) > 0:
@@ -221,7 +224,7 @@ class Dispatcher:
                 asks.append(Ask(owner, self._stopping.worker.attempt(), room))
                 calls -= 1
             else:
-                self._want_still(owner)  # something came meanwhile
+                self._want(owner)  # something came meanwhile
         return asks
 
     async def _again(self, owners: Iterable[UUID], wait_s: float) -> None:
@@ -268,7 +271,7 @@ class Dispatcher:
             raise
         finally:
             one.begun -= 1
-            self._land(owner, call, following, looks=not goes_on)
+            self._land(owner, call, following, looks=one.more or not goes_on)
         await self._ring_later(owner, judged)
 
     async def _called(self, call: Sequence[Claim], claimed_s: float) -> tuple[list[Judged], datetime | None]:
@@ -389,7 +392,7 @@ class Dispatcher:
             log.warning("put off", reason=str(exc))
             await self._again(owners, limits.STORE_AGAIN_S)
         except Exception:
-            metrics.alarmed(AlarmKind.DRAIN_FAILED)
+            metrics.alarmed(metrics.AlarmKind.DRAIN_FAILED)
             log.exception("delivery failed", owners=list(map(str, owners)), alarm=True)
             await self._again(owners, limits.BROKEN_CALL_S)
 
