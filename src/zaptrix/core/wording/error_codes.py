@@ -134,6 +134,9 @@ OWN: tuple[Rule, ...] = (
     ),
     Rule(("no_wamid", "no_result", "no_session"), ErrorClass.UNCLEAR, UNKNOWN_FIX),
     Rule(("pace", "pace_unknown", "operating", "status_under_way"), ErrorClass.TOO_FAST, _PACE),
+    Rule(("not_found",), ErrorClass.TOO_FAST, Sentence("fixes.own.not_found")),
+    Rule(("store_away",), ErrorClass.TOO_FAST, Sentence("fixes.own.store_away")),
+    Rule(("moved",), ErrorClass.PORTAL, _PORTAL_ADDRESS),
     Rule(
         ("templates_wanted",),
         ErrorClass.TOO_FAST,
