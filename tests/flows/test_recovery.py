@@ -144,7 +144,7 @@ async def test_a_worker_that_dies_in_the_middle_of_a_recovery_is_replaced(own_wo
         await writes(own_world, tenant, chat_id, f"perdida {wa_id}")
     await lost(own_world, len(CUSTOMERS))
     await nobody_was_there_for(own_world, 2)
-    slow = {"side": "bitrix24", "where": "api", "kind": "delay", "delay_s": 10.0, "match": {"method": "batch"}}
+    slow = {"side": "bitrix24", "where": "api", "kind": "delay", "delay_s": 4.0, "match": {"method": "batch"}}
     await own_world.faults(slow)
     own_world.start_gateway()
     await own_world.gateway_is_up()
