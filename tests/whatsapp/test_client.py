@@ -186,6 +186,19 @@ async def test_the_apps_that_hear_an_account_are_listed(graph: Graph, client: Gr
     assert graph.heard[-1][0].path == "/v26.0/108866333444555/subscribed_apps"
 
 
+@pytest.mark.parametrize("call", ["mark_read", "delete_template", "subscribe"])
+async def test_what_meta_says_it_has_not_done_is_an_error(graph: Graph, client: GraphClient, call: str) -> None:
+    """With 200: a subscription, a deletion or blue ticks that were not done counted as done."""
+    graph.answer = told({"success": False})
+    calls: dict[str, Callable[[], Awaitable[None]]] = {
+        "mark_read": lambda: client.mark_read(a_channel(), "wamid.IN1"),
+        "delete_template": lambda: client.delete_template(a_channel(), "108866333444555", "oferta", None),
+        "subscribe": lambda: client.subscribe(a_channel(), "108866333444555"),
+    }
+    told_error = await error_of(calls[call]())
+    assert (type(told_error), told_error.code) == (Unexpected, "not_done")
+
+
 @pytest.mark.parametrize("request_id", ["", "a\r\nX-Evil: 1", "ação", "x" * 200])
 async def test_a_strange_request_id_is_not_passed_on(graph: Graph, client: GraphClient, request_id: str) -> None:
     await client.send(a_channel(), a_conversation(), text_message("oi"), "zx:1", request_id)

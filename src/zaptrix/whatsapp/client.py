@@ -165,7 +165,7 @@ class GraphClient:
         `typing`: the customer is shown that an answer is coming, for 25 seconds or until it is there.
         """
         shown: dict[str, object] = {"typing_indicator": {"type": "text"}} if typing else {}
-        await self._call(
+        done = await self._call(
             "POST",
             channel,
             f"{channel.phone_number_id}/messages",
@@ -175,6 +175,7 @@ class GraphClient:
             content={"messaging_product": "whatsapp", "status": "read", "message_id": meta_id(whatsapp_id), **shown},
             repeatable=True,
         )
+        _check(done)
 
     async def phone_number(self, channel: Channel) -> wire.PhoneNumber:
         """What Meta says of the number, its health included."""
@@ -214,7 +215,7 @@ class GraphClient:
         """Delete a template: one language of it by its id, else all. Doing it again harms nothing."""
         query = {"name": name} | ({"hsm_id": template_id} if template_id else {})
         path = f"{waba_id}/message_templates?{urlencode(query)}"
-        await self._call("DELETE", channel, path, wire.Done, buckets=_NO_BUCKETS, repeatable=True)
+        _check(await self._call("DELETE", channel, path, wire.Done, buckets=_NO_BUCKETS, repeatable=True))
 
     async def subscribed_apps(self, channel: Channel, waba_id: str) -> list[wire.AppSubscription]:
         """The apps that get the webhooks of a WhatsApp Business account. Two gateways there answer twice."""
@@ -230,7 +231,8 @@ class GraphClient:
         content: dict[str, object] = {}
         if callback is not None:
             content = {"override_callback_uri": callback.url, "verify_token": callback.verify_token}
-        await self._call("POST", channel, f"{waba_id}/subscribed_apps", wire.Done, content=content, repeatable=True)
+        path = f"{waba_id}/subscribed_apps"
+        _check(await self._call("POST", channel, path, wire.Done, content=content, repeatable=True))
 
     async def ask(self, token: str, path: str, shape: type[T]) -> T:
         """Read something with a token that no channel has yet; it takes of no number's pace."""
@@ -295,6 +297,12 @@ class GraphClient:
             return await read(call, answer, lambda body: _read_as(shape, answer, body, repeatable=repeatable))
         except NoAnswer as error:
             raise _unclear(str(error), repeatable=repeatable) from None
+
+
+def _check(done: wire.Done) -> None:
+    """Raise Unexpected when the answer says that it was not done; most say that it was, and some nothing."""
+    if done.success is False:
+        raise Unexpected("not_done", "Meta answered that it has not done it")
 
 
 def _address(customer: Customer) -> dict[str, object]:

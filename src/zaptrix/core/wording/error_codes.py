@@ -133,6 +133,7 @@ OWN: tuple[Rule, ...] = (
         _CONNECTION,
     ),
     Rule(("no_wamid", "no_result", "no_session"), ErrorClass.UNCLEAR, UNKNOWN_FIX),
+    Rule(("not_done",), ErrorClass.UNEXPECTED, UNKNOWN_FIX),
     Rule(("pace", "pace_unknown", "operating", "status_under_way"), ErrorClass.TOO_FAST, _PACE),
     Rule(("not_found",), ErrorClass.TOO_FAST, Sentence("fixes.own.not_found")),
     Rule(("store_away",), ErrorClass.TOO_FAST, Sentence("fixes.own.store_away")),
