@@ -52,7 +52,8 @@ class Clock:
             before = self._elapsed()
             there: datetime = await connection.fetchval(_TIME)
             trip_s = self._elapsed() - before
-        # A slow answer tells the time of a moment that nobody knows: better than a host's own, and no better than none.
+        # A slow answer tells the time of a moment that nobody knows. That is better than the host's own time, and worse
+        # than what an answer told before.
         if trip_s <= CLOCK_TRIP_S_MAX or not self._known.is_set():
             self._at, self._since, self._is_near = there, before + trip_s / 2, trip_s <= CLOCK_TRIP_S_MAX
             self._known.set()
